@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MISSING = "no browser: neither chromium nor google-chrome on the PATH, nor Playwright's own; run `bash tests/run`, or install chromium"
+MISSING = (
+    "no browser: no chromium or google-chrome on the PATH, nor Playwright's own. `bash tests/run` tries to get one."
+)
 ARGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -1,0 +1,88 @@
+"""The fixtures of the real parts (see `tests/harness`), and what holds for every test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from playwright.sync_api import Browser, Error, Page
+
+from tests.harness import browser
+from tests.harness.guard import Guard, guarded
+from tests.harness.kernel import Kernel
+from tests.harness.lab import Lab
+from tests.harness.screenshot import shoot
+
+# Two shared cores: a slow example is not a failure.
+hypothesis.settings.register_profile("agentrt", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("agentrt")
+
+# Playwright's sync API keeps a loop running in this thread, where `asyncio.run` then refuses: those tests come last.
+LAST = ("kernel", "browser", "lab")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: max((LAST.index(m.name) for m in item.iter_markers() if m.name in LAST), default=-1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """A picture of each page of a test that failed, beside the others in `.screenshots`."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Page)]:
+            try:
+                report.sections.append(("screenshot", str(shoot(page, f"failed/{item.name}"))))
+            except Error as error:
+                report.sections.append(("screenshot", f"none: {error}"))
+    return report
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The real browser. Where there is none the test fails, and says how to get one."""
+    with browser.chromium() as real:
+        yield real
+
+
+@pytest.fixture
+def guard(chromium: Browser) -> Iterator[Guard]:
+    """What watches `page`: `guard.allow(pattern)` before a problem that the test provokes; `guard.requests`."""
+    with guarded(chromium) as guard:
+        yield guard
+
+
+@pytest.fixture
+def page(guard: Guard) -> Page:
+    """A page that may not show a console error, nor a page error, nor ask another machine for anything."""
+    return guard.context.new_page()
+
+
+@pytest.fixture
+def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Makes watched pages of other kinds: `new_page(color_scheme="dark", viewport={"width": 400, "height": 800})`."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(guarded(chromium, **options)).context.new_page()
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A running JupyterLab: `jupyterlab.open(page, Path("notebooks/x.ipynb")).run_all()`."""
+    lab = Lab(tmp_path_factory.mktemp("jupyterlab"))
+    try:
+        lab.wait()
+        yield lab
+    finally:
+        lab.stop()
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """A fresh kernel: `kernel.run(code)`, `.interrupt()`, `.alive()`."""
+    kernel = Kernel(tmp_path)
+    try:
+        yield kernel
+    finally:
+        kernel.stop()

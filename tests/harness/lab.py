@@ -1,0 +1,200 @@
+"""A real JupyterLab: its server as a process, and a notebook in it driven through a page of the browser."""
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as Late
+
+from tests.harness.place import free_port, jupyter_environment
+from tests.harness.wait import wait_until
+
+SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false"},
+    # Cells out of sight stay in the page, so that a test can read them.
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+}
+# Without it JupyterLab asks which kernel to take.
+METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+KERNEL = "jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel"
+CELLS = "jupyterapp.shell.currentWidget.content.widgets"
+RUN = """index => {
+    const run = {done: false};
+    (window.agentrtRuns ??= {})[index] = run;
+    jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+    jupyterapp.commands.execute('notebook:run-cell').finally(() => { run.done = true; });
+}"""
+# The text of an element as a person reads it, shadow roots walked; what Bokeh draws is in them.
+TEXT = """node => {
+    const read = node => {
+        if (node.nodeType === Node.TEXT_NODE) return node.textContent;
+        if (['STYLE', 'SCRIPT', 'TEMPLATE'].includes(node.nodeName)) return '';
+        const inner = [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes].map(read).join(' ');
+        return ['INPUT', 'TEXTAREA'].includes(node.nodeName) ? inner + ' ' + node.value : inner;
+    };
+    return read(node).replace(/\\s+/g, ' ').trim();
+}"""
+OUTPUT = f"""index => [...{CELLS}[index].node.querySelectorAll('.jp-OutputArea-output')].map({TEXT}).join(' ')"""
+
+
+class Lab:
+    """A JupyterLab server on loopback, in a folder of its own. Its token is off: only this machine reaches it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "work"
+        self.root.mkdir(parents=True)
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self._log = folder / "jupyterlab.log"
+        environment = jupyter_environment(folder) | {"PANEL_INLINE": "True"}
+        _write_settings(Path(environment["JUPYTERLAB_SETTINGS_DIR"]))
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *_arguments(port, self.root)],
+                env=environment,
+                cwd=self.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Until it answers. Raises with the end of its log when it does not."""
+        try:
+            wait_until(self._answers, timeout, "JupyterLab answers")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self._log.read_text()[-3000:]}") from None
+
+    def add(self, notebook: Path | list[str], name: str = "") -> str:
+        """Put a notebook (a file, or the sources of its code cells) where the server finds it, under a name."""
+        if isinstance(notebook, Path):
+            name = name or notebook.name
+            shutil.copy(notebook, self.root / name)
+        else:
+            name = name or "nb.ipynb"
+            cells = [nbformat.v4.new_code_cell(source) for source in notebook]
+            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), self.root / name)
+        return name
+
+    def open(self, page: Page, notebook: Path | list[str], name: str = "", timeout: float = 60.0) -> "Notebook":
+        """Show a notebook in this page, its kernel started."""
+        page.goto(f"{self.url}/lab/tree/{self.add(notebook, name)}?reset")
+        page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=timeout * 1000)
+        return Notebook(page)
+
+    def stop(self) -> None:
+        """End the server and every kernel it started, by their pids."""
+        family = [self.process, *psutil.Process(self.process.pid).children(recursive=True)] if self._runs() else []
+        if family:
+            self.process.terminate()
+        for member in family:
+            _end(member)
+
+    def _runs(self) -> bool:
+        return self.process.poll() is None
+
+    def _answers(self) -> bool:
+        if not self._runs():
+            raise RuntimeError(f"JupyterLab ended at its start:\n{self._log.read_text()[-3000:]}")
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/status", timeout=5) as reply:
+                return bool(reply.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+class Notebook:
+    """A notebook that is open in a page of JupyterLab. Cells are counted from 0, those with text included."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def __len__(self) -> int:
+        return int(self.page.evaluate(f"{CELLS}.length"))
+
+    def cell(self, index: int) -> Locator:
+        """The cell in the page: to click in it, to look for what it shows."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def start(self, index: int) -> None:
+        """Run a cell without waiting for it."""
+        self.page.evaluate(RUN, index)
+
+    def finish(self, index: int, timeout: float = 60.0) -> None:
+        """Wait for the end of a started cell."""
+        self.page.wait_for_function("index => agentrtRuns[index].done", arg=index, timeout=timeout * 1000)
+
+    def run(self, index: int, timeout: float = 60.0) -> str:
+        """Run a cell to its end and return what it shows then. An error in it is an `AssertionError`."""
+        self.start(index)
+        self.finish(index, timeout)
+        assert not (errors := self.errors(index)), f"cell {index} failed: {errors}"
+        return self.output(index)
+
+    def run_all(self, timeout: float = 60.0) -> None:
+        """Run every code cell, one after the other."""
+        for index in self.page.evaluate(f"{CELLS}.flatMap((cell, i) => cell.model.type === 'code' ? [i] : [])"):
+            self.run(index, timeout)
+
+    def output(self, index: int) -> str:
+        """The text that a person reads under the cell now."""
+        return str(self.page.evaluate(OUTPUT, index))
+
+    def errors(self, index: int) -> list[str]:
+        """The errors that the cell shows, as 'Name: message'."""
+        outputs: list[dict[str, Any]] = self.page.evaluate(f"index => {CELLS}[index].model.outputs.toJSON()", index)
+        return [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
+
+    def wait_for_output(self, index: int, pattern: str, timeout: float = 30.0) -> str:
+        """Wait until the text under the cell matches (a JavaScript regular expression), and return it."""
+        found = f"([index, pattern]) => new RegExp(pattern).test(({OUTPUT})(index))"
+        try:
+            self.page.wait_for_function(found, arg=[index, pattern], timeout=timeout * 1000)
+        except Late:
+            raise AssertionError(f"cell {index} never showed {pattern!r}, but: {self.output(index)}") from None
+        return self.output(index)
+
+    def interrupt(self) -> None:
+        """The stop button."""
+        self.page.evaluate(f"() => {KERNEL}.interrupt()")
+
+    def restart(self) -> None:
+        """The restart button, confirmed."""
+        self.page.evaluate(f"() => {KERNEL}.restart()")
+
+
+def _arguments(port: int, root: Path) -> list[str]:
+    return [
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        "--ServerApp.password=",
+        "--expose-app-in-browser",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--ServerApp.root_dir={root}",
+    ]
+
+
+def _write_settings(folder: Path) -> None:
+    for name, values in SETTINGS.items():
+        path = folder / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+
+def _end(process: Any) -> None:
+    try:
+        process.wait(timeout=15)
+    except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+        process.kill()
+        process.wait(timeout=15)
