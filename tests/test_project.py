@@ -1,0 +1,115 @@
+"""What the files beside the code promise to each other and to whoever clones them."""
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# What conda-forge calls otherwise.
+CONDA_NAMES = {"playwright-python": "playwright", "jupyter_client": "jupyter-client"}
+REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)\s*(?P<bounds>[<>=!~].*)$")
+# Nobody else has these.
+OURS_ALONE = re.compile(
+    r"(?<![\w.])/(?:work|root|tmp/venv|home/\w+|opt/pypi\S*|opt/wheels)\b"
+    r"|pypi\.org|pythonhosted\.org|debian\.org|npmjs\.(?:org|com)|anaconda\.org",
+)
+# Not text.
+BINARY = {".png", ".gif", ".ico", ".woff2", ".jpg", ".zip"}
+
+
+def parsed(requirements: list[str]) -> dict[str, str]:
+    """{"panel": ">=1.9"}: each name once."""
+    found = [REQUIREMENT.match(requirement) for requirement in requirements]
+    assert all(found), f"no bound in one of {requirements}"
+    pairs = [(CONDA_NAMES.get(match["name"], match["name"]), match["bounds"].strip()) for match in found if match]
+    assert len(dict(pairs)) == len(pairs), f"a name twice in {requirements}"
+    return dict(pairs)
+
+
+def tracked() -> list[Path]:
+    """The files of the project: what git keeps, or would."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"^```\w*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_environment_equals_pyproject() -> None:
+    lines: list[Any] = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = [line for line in lines if isinstance(line, str) and line != "pip"]
+    pip = [name for line in lines if isinstance(line, dict) for name in line["pip"]]
+    assert "pip" in lines
+    assert pip.pop() == "-e ."
+    extras = PROJECT["optional-dependencies"]
+    wanted = parsed([*PROJECT["dependencies"], *extras["demo"], *extras["test"]])
+    assert parsed([*conda, *pip]) == {"python": PROJECT["requires-python"], **wanted}
+
+
+def test_every_dependency_says_why() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text.split("\ndependencies = [\n")[1].split("\n]")[0]
+    assert [line for line in block.splitlines() if "#" not in line] == []
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    blocks = "\n".join(code_blocks((ROOT / "README.md").read_text()))
+    assert re.search(r'^pip install -e "?\.\[demo\]"? && agentrt demo$', blocks, flags=re.MULTILINE)
+    assert re.search(r"^bash tests/run$", blocks, flags=re.MULTILINE)
+
+
+def test_what_the_readme_points_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)|<img[^>]+src=\"([^\"]+)\"", (ROOT / "README.md").read_text())
+    local = {link for pair in links for link in pair if link and "://" not in link and not link.startswith("mailto:")}
+    assert sorted(link for link in local if not (ROOT / link).exists()) == []
+
+
+def test_ci_runs_the_tests() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "bash tests/run" in script.read_text()
+
+
+def test_the_changes_tell_of_this_version() -> None:
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_there_are_notebooks() -> None:
+    assert [path.name for path in NOTEBOOKS][:2] == ["01_first_agent.ipynb", "02_three_towers.ipynb"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
+    notebook = json.loads(path.read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert code
+    assert [cell for cell in code if cell["outputs"] or cell["execution_count"]] == []
+    assert "widgets" not in notebook["metadata"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_names_its_kernel(path: Path) -> None:
+    """Else JupyterLab asks for one before the first cell."""
+    assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
+
+
+def test_no_file_names_one_machine() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in tracked()
+        if path.suffix not in BINARY
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in OURS_ALONE.finditer(line)
+    ]
+    assert found == []
