@@ -20,8 +20,8 @@ PACKAGE = ROOT / "agentrt"
 LAYERS = """
     errors
     typecheck
-    activity fields clock metrics
-    events
+    activity convert clock metrics
+    events fields
     receipt mailbox workflow
     context
     supervision
