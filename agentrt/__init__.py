@@ -1,0 +1,74 @@
+"""Agents you can see: stateful asyncio agents in a notebook, live and steered by hand.
+
+>>> import agentrt
+>>> with agentrt.RuntimeManager() as manager:
+...     runtime = manager.create("counter", 0, lambda activity, state: state + activity.payload)
+...     manager.run(runtime.ask(10))
+10
+"""
+
+from .activity import Activity, Lane
+from .clock import Clock
+from .context import Context
+from .errors import (
+    AccessDeniedError,
+    ActivityTimeoutError,
+    ActivityValidationError,
+    AgentError,
+    ConfigurationError,
+    DeadlockError,
+    JournalError,
+    MailboxFullError,
+    ManagerClosedError,
+    ProcessingError,
+    RuntimeExistsError,
+    RuntimeFailedError,
+    RuntimeNotFoundError,
+    RuntimeTerminatedError,
+)
+from .events import Event, Fate, Outcome
+from .limits import Backoff, Overflow
+from .manager import RuntimeManager
+from .metrics import Fates, Metrics, Percentiles
+from .receipt import Receipt
+from .runtime import Runtime
+from .snapshot import Snapshot, Status
+from .supervision import Policy, Supervision
+
+__all__ = [
+    "AccessDeniedError",
+    "Activity",
+    "ActivityTimeoutError",
+    "ActivityValidationError",
+    "AgentError",
+    "Backoff",
+    "Clock",
+    "ConfigurationError",
+    "Context",
+    "DeadlockError",
+    "Event",
+    "Fate",
+    "Fates",
+    "JournalError",
+    "Lane",
+    "MailboxFullError",
+    "ManagerClosedError",
+    "Metrics",
+    "Outcome",
+    "Overflow",
+    "Percentiles",
+    "Policy",
+    "ProcessingError",
+    "Receipt",
+    "Runtime",
+    "RuntimeExistsError",
+    "RuntimeFailedError",
+    "RuntimeManager",
+    "RuntimeNotFoundError",
+    "RuntimeTerminatedError",
+    "Snapshot",
+    "Status",
+    "Supervision",
+]
+
+__version__ = "0.1.0"

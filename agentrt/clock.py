@@ -1,0 +1,161 @@
+"""Time as agents see it: real, faster, slower, stopped, or as fast as the work allows; and the timers on it."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from .errors import ConfigurationError
+
+__all__ = ["Clock", "Timer", "Timers"]
+
+
+class Clock:
+    """Seconds for agents: `speed` of them pass for every real second.
+
+    `now()` never goes back, whatever the speed does. At speed 0 it stands still; at `inf` it stands still too and the
+    timers jump it forward to the next thing due as soon as nothing is left to run. `wall` maps a reading to a date, so
+    that a simulated day has its own. Reading is safe from any thread.
+
+    >>> clock = Clock(speed=0)
+    >>> clock.now() == clock.now()
+    True
+    """
+
+    def __init__(
+        self, speed: float = 1.0, *, source: Callable[[], float] = time.monotonic, wall: datetime | None = None
+    ) -> None:
+        self._source = source
+        self._wall = wall or datetime.now(UTC).astimezone()
+        self._real = source()
+        self._base = self._real
+        self._origin = self._real
+        self.now: Callable[[], float] = source
+        self._speed = 1.0
+        if speed != 1.0:
+            self.speed = speed
+
+    @property
+    def speed(self) -> float:
+        """Seconds on this clock for one real second: 0 to inf."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        if not isinstance(speed, int | float) or isinstance(speed, bool) or math.isnan(speed) or speed < 0:
+            raise ConfigurationError(f"speed is {speed!r}; give 0 (stopped), a factor such as 60, or math.inf")
+        self._base, self._real = self.now(), self._source()
+        self._speed = float(speed)
+        self.now = self._still if self.frozen else self._scaled
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the clock stands still between timers (speed 0 or inf)."""
+        return self._speed == 0 or math.isinf(self._speed)
+
+    def _still(self) -> float:
+        return self._base
+
+    def _scaled(self) -> float:
+        return self._base + (self._source() - self._real) * self._speed
+
+    def until(self, at: float) -> float | None:
+        """Real seconds until this clock reads `at`; None while it is stopped."""
+        if self._speed == 0:
+            return None
+        return max(0.0, (at - self.now()) / self._speed)
+
+    def jump(self, at: float) -> None:
+        """Move a clock of infinite speed forward to `at`; never back."""
+        self._base = max(self._base, at)
+
+    def wall(self, at: float) -> datetime:
+        """The date and time of a reading."""
+        return self._wall + timedelta(seconds=at - self._origin)
+
+    def __repr__(self) -> str:
+        return f"<Clock {self.wall(self.now()):%Y-%m-%d %H:%M:%S} speed={self._speed:g}>"
+
+
+class Timer:
+    """A call that is due at a time on the clock. `cancel()` it on the loop's thread."""
+
+    __slots__ = ("at", "call")
+
+    def __init__(self, at: float, call: Callable[[], object]) -> None:
+        self.at = at
+        self.call: Callable[[], object] | None = call
+
+    def cancel(self) -> None:
+        """Never call it."""
+        self.call = None
+
+
+class Timers:
+    """What is due when, on one clock and one event loop. Equal times fire in the order they were set.
+
+    Only the loop's thread may touch it. `arm()` after the speed changed: nothing is lost and nothing overtakes.
+    """
+
+    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        self._clock = clock
+        self._loop = loop
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = count()
+        self._handle: asyncio.Handle | None = None
+        self._armed = math.inf
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def at(self, when: float, call: Callable[[], object]) -> Timer:
+        """Call `call()` on the loop once the clock reads `when`."""
+        timer = Timer(when, call)
+        heapq.heappush(self._heap, (when, next(self._order), timer))
+        if when < self._armed or self._handle is None:
+            self.arm()
+        return timer
+
+    def arm(self) -> None:
+        """Set the one wake-up of the event loop for what is due next."""
+        self.stop()
+        if not self._heap:
+            return
+        delay = self._clock.until(self._heap[0][0])
+        if delay is None:
+            return
+        self._armed = self._heap[0][0]
+        if math.isinf(self._clock.speed):
+            self._handle = self._loop.call_soon(self._leap)
+        else:
+            self._handle = self._loop.call_later(delay, self._fire)
+
+    def stop(self) -> None:
+        """Drop the wake-up; what is set stays set."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._armed = math.inf
+
+    def _leap(self) -> None:
+        # Whatever can run now runs before time moves: a leap may not overtake work that is ready.
+        if getattr(self._loop, "_ready", ()):
+            self._handle = self._loop.call_soon(self._leap)
+            return
+        self._clock.jump(self._heap[0][0])
+        self._fire()
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._armed = math.inf
+        now = self._clock.now()
+        while self._heap and self._heap[0][0] <= now:
+            call = heapq.heappop(self._heap)[2].call
+            if call is not None:
+                call()
+        self.arm()

@@ -1,0 +1,111 @@
+"""ctx: all that reaches a workflow from outside goes through here, so that a run can be replayed."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from .activity import Activity
+from .events import Outcome
+from .host import Member
+from .receipt import Receipt
+
+__all__ = ["Context"]
+
+T = TypeVar("T")
+
+
+class Context:
+    """What a workflow with a third parameter is given, one for each activity.
+
+    Its time and chance are the manager's: on a faster or a virtual clock, or with a seed, the same workflow runs
+    unchanged. Only for use in the workflow it was given to.
+
+    >>> import agentrt
+    >>> async def polite(activity, state, ctx):
+    ...     await ctx.sleep(0.001)
+    ...     ctx.reply(f"hello {activity.payload}")
+    ...     return state + 1
+    >>> with agentrt.RuntimeManager() as manager:
+    ...     manager.run(manager.create("polite", 0, polite).ask("you"))
+    'hello you'
+    """
+
+    __slots__ = ("_entry", "_random", "activity", "replied", "spans")
+
+    def __init__(self, entry: Member, activity: Activity[Any]) -> None:
+        self._entry = entry
+        self.activity = activity
+        self.replied: Any = msgspec.UNSET
+        self.spans: tuple[str, ...] = ()
+        self._random: random.Random | None = None
+
+    @property
+    def runtime(self) -> str:
+        """The id of the runtime this activity runs in."""
+        return self._entry.id
+
+    def reply(self, value: Any) -> None:
+        """What `ask` returns for this activity, once it is done; without it, the new state."""
+        self.replied = value
+
+    async def send(self, to: Any, payload: Any, **options: Any) -> Receipt:
+        """Send to another runtime (its id, handle or grant), with this activity as the parent. Options as `Runtime.send`."""
+        return await self._entry.host.entry(to).send(payload, **options)
+
+    async def ask(self, to: Any, payload: Any, **options: Any) -> Any:
+        """Send and wait for the reply. A circle of asks raises `DeadlockError` at once."""
+        outcome: Outcome = await (await self.send(to, payload, **options))
+        return outcome.value
+
+    def now(self) -> float:
+        """Seconds on the manager's clock."""
+        return self._entry.host.clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the manager's clock: shorter when it runs faster, for ever while it is stopped."""
+        await self._entry.host.sleep(seconds)
+
+    @property
+    def random(self) -> random.Random:
+        """A source of chance of this activity's own: the manager's seed and the activity's id decide all it gives."""
+        if self._random is None:
+            self._random = random.Random(f"{self._entry.host.seed}:{self.activity.id}")
+        return self._random
+
+    async def effect(self, name: str, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Do something outside (call, write, ask a service), and put what came of it on the record as `name`."""
+        result = function(*args)
+        value: T = await result if inspect.isawaitable(result) else result  # type: ignore[assignment]
+        self._note("effect", name=name, value=value)
+        return value
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A named span of this activity, for the timeline; may be nested. `with ctx.step("fetch"): ...`"""
+        outer, started = self.spans, self.now()
+        self.spans = (*outer, name)
+        self._entry.spans = self.spans
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            self.spans = self._entry.spans = outer
+            self._note("step", name=name, depth=len(outer), started=started, failed=failed)
+
+    def metric(self, name: str, value: float) -> None:
+        """Put a number on the record under a name."""
+        self._note("metric", name=name, value=value)
+
+    def log(self, message: object) -> None:
+        """Put a line on the record."""
+        self._note("log", message=message)
+
+    def _note(self, kind: str, **detail: Any) -> None:
+        self._entry.note(kind, {"activity": self.activity.id, **detail})

@@ -1,0 +1,255 @@
+"""What a runtime can be told besides activities: pause, step, limits, another workflow, an end.
+
+Functions over a `RuntimeEntry`, safe from any thread. Each is put on the record with who did it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from .activity import Activity, Lane
+from .door import admit, refuse_senders
+from .errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTerminatedError
+from .events import Fate
+from .mailbox import EMPTY
+from .receipt import Latch
+from .trouble import resolve
+from .workflow import Workflow
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["ACTOR", "drop", "edit", "move", "pause", "recover", "resume", "set_limit", "step", "swap", "terminate"]
+
+T = TypeVar("T")
+
+# Who is acting: set by the views around every command, None for code.
+ACTOR: ContextVar[str | None] = ContextVar("agentrt_actor", default=None)
+
+
+def pause(entry: Entry) -> None:
+    """Take nothing more after the activity that runs now."""
+    with entry.host.lock:
+        _alive(entry)
+        if not entry.paused:
+            entry.paused = entry.held = True
+            _record(entry, "paused")
+
+
+def resume(entry: Entry) -> None:
+    """Go on after a pause."""
+    with entry.host.lock:
+        _alive(entry)
+        if entry.paused:
+            entry.paused, entry.held, entry.steps = False, entry.failed, 0
+            _record(entry, "resumed")
+            _unpark(entry)
+
+
+def step(entry: Entry, n: int = 1) -> int:
+    """Pause, and let `n` waiting activities through. How many there were to let through."""
+    if not isinstance(n, int) or n < 1:
+        raise ConfigurationError(f"step takes a whole number of at least 1, not {n!r}", runtime=entry.id)
+    pause(entry)
+    with entry.host.lock:
+        if entry.failed:
+            raise entry.refusal()
+        entry.steps = min(entry.steps + n, len(entry.mailbox))
+        _record(entry, "stepped", entry.steps)
+        _unpark(entry)
+        return entry.steps
+
+
+def recover(entry: Entry) -> None:
+    """Go on after the supervisor stopped it, with the state and the mailbox it has."""
+    with entry.host.lock:
+        _alive(entry)
+        if entry.failed:
+            entry.failed, entry.held, entry.failures = False, entry.paused, None
+            _record(entry, "recovered")
+            _unpark(entry)
+
+
+def set_limit(entry: Entry, name: str, value: Any) -> None:
+    """Change one limit of a running entry; `ConfigurationError` leaves it as it was."""
+    with entry.host.lock:
+        _alive(entry)
+        old = getattr(entry.limits, name)
+        limits = entry.limits.with_(name, value)
+        if getattr(limits, name) == old:
+            return
+        entry.limits = limits
+        entry.timeout = limits.timeout
+        mailbox = entry.mailbox
+        mailbox.priority_capacity, mailbox.standard_capacity = limits.priority_capacity, limits.standard_capacity
+        mailbox.fairness = math.inf if limits.fairness is None else limits.fairness
+        _record(entry, "limit", {"name": name, "from": old, "to": getattr(limits, name)})
+        admit(entry)
+
+
+def swap(entry: Entry, workflow: Workflow) -> None:
+    """Another workflow from the next activity on; state and mailbox are kept."""
+    with entry.host.lock:
+        _alive(entry)
+        entry.use(workflow, entry.limits)
+        _record(entry, "swapped", workflow.name)
+
+
+def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
+    """Accept nothing more from now on; with `drain`, do what waits first. The latch is decided when it is over."""
+    host = entry.host
+    with host.lock:
+        if entry.ended is None:
+            entry.ended = Latch(entry)
+            entry.draining = True
+            if drain and not entry.failed:
+                refuse_senders(entry)
+                entry.paused = entry.held = False
+                _unpark(entry)
+                if not entry.scheduled:
+                    host.post(lambda: host.leave(entry))
+                return entry.ended
+        host.post(lambda: host.leave(entry))
+        return entry.ended
+
+
+def close(entry: Entry) -> None:
+    """End it now: what runs is cancelled, what waits goes to the dead letters. The loop's thread only, or its loop dead."""
+    host = entry.host
+    with host.lock:
+        if entry.closed:
+            return
+        _record(entry, "terminated")
+        entry.closed = entry.draining = True
+        entry.deadline = -math.inf
+        latch = entry.ended = entry.ended or Latch(entry)
+        refuse_senders(entry)
+        waiting = _emptied(entry)
+        if entry.current is not None:
+            resolve(entry, entry.current, Fate.TERMINATED, entry.started, error=_terminated(entry, entry.current))
+        for activity in waiting:
+            resolve(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))
+            host.bury(activity, "its runtime was terminated")
+    task = entry.task
+    if task is None or task.done() or host.loop.is_closed():
+        latch.decide(True)
+        return
+    task.add_done_callback(lambda _: latch.decide(True))
+    host.loop.call_later(entry.limits.grace, latch.decide, True)
+    task.cancel()
+
+
+def _emptied(entry: Entry) -> list[Activity[Any]]:
+    waiting = [*entry.mailbox, *(entry.delayed or {}).values()]
+    mailbox = entry.mailbox
+    mailbox.priority = mailbox.standard = EMPTY
+    mailbox.delayed_priority = mailbox.delayed_standard = 0
+    entry.delayed = None
+    return waiting
+
+
+def _terminated(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:
+    return RuntimeTerminatedError(
+        f"{entry.id!r} was terminated before activity {activity.id} was done",
+        runtime=entry.id,
+        activity=activity.id,
+    )
+
+
+def items(entry: Entry) -> list[Activity[Any]]:
+    """What waits: the priority lane, the standard lane, then what is not due yet, each oldest first."""
+    return [*entry.mailbox, *tuple((entry.delayed or {}).values())]
+
+
+def drop(entry: Entry, id: int) -> None:
+    """Take a waiting activity out; its receipt resolves with `MailboxFullError` (dropped)."""
+    def act() -> None:
+        activity = _pull(entry, id)
+        error = MailboxFullError(f"activity {id} was dropped by hand", runtime=entry.id, activity=id)
+        resolve(entry, activity, Fate.DROPPED, None, error=error)
+        _record(entry, "dropped_by_hand", {"activity": id})
+
+    _on_loop(entry, act)
+
+
+def move(entry: Entry, id: int, *, lane: Lane | None = None, first: bool = False) -> None:
+    """Put a waiting activity into another lane (promote, demote), or to the front of its own."""
+
+    def act() -> None:
+        activity = _pull(entry, id)
+        to = activity.lane if lane is None else lane
+        moved = msgspec.structs.replace(activity, lane=to)
+        queue = entry.mailbox.lane(to)
+        (queue.appendleft if first else queue.append)(moved)
+        if to is not activity.lane:
+            entry.accepted_priority += 1 if to is Lane.PRIORITY else -1
+        _record(entry, "moved", {"activity": id, "lane": to.value, "first": first})
+
+    _on_loop(entry, act)
+
+
+def edit(entry: Entry, id: int, payload: Any) -> None:
+    """Give a waiting activity another payload, checked as at the door; it keeps its place."""
+    entry.check_payload(payload)
+
+    def act() -> None:
+        for queue in (entry.mailbox.priority, entry.mailbox.standard):
+            for i, activity in enumerate(queue):
+                if activity.id == id:
+                    queue[i] = msgspec.structs.replace(activity, payload=payload)
+                    _record(entry, "edited", {"activity": id, "from": activity.payload})
+                    return
+        raise _not_waiting(entry, id)
+
+    _on_loop(entry, act)
+
+
+def _pull(entry: Entry, id: int) -> Activity[Any]:
+    for queue in (entry.mailbox.priority, entry.mailbox.standard):
+        for i, activity in enumerate(queue):
+            if activity.id == id:
+                del queue[i]
+                return activity
+    raise _not_waiting(entry, id)
+
+
+def _not_waiting(entry: Entry, id: int) -> AgentError:
+    return AgentError(f"activity {id} does not wait in {entry.id!r} (any more)", runtime=entry.id, activity=id)
+
+
+def _on_loop(entry: Entry, act: Callable[[], T]) -> T:
+    """Do it between two activities, on the loop's thread: it takes from the lanes without a lock."""
+    who = ACTOR.get()
+
+    def locked() -> T:
+        token = ACTOR.set(who)
+        try:
+            with entry.host.lock:
+                return act()
+        finally:
+            ACTOR.reset(token)
+
+    return entry.host.do(locked)  # type: ignore[no-any-return]
+
+
+def _alive(entry: Entry) -> None:
+    if entry.closed:
+        raise entry.refusal()
+
+
+def _unpark(entry: Entry) -> None:
+    if entry.parked and (not entry.held or entry.steps > 0):
+        entry.parked = False
+        entry.host.wake(entry)
+
+
+def _record(entry: Entry, kind: str, detail: Any = None) -> None:
+    entry.note(kind, detail, ACTOR.get())
+    entry.host.notify()

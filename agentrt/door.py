@@ -1,0 +1,206 @@
+"""The rarely used half of a runtime's door: delays, deadlines, keys, custom activities, full lanes, waiting for room.
+
+Functions over a `RuntimeEntry`, called with the manager's lock held unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .activity import Activity, Lane
+from .deadlock import CURRENT
+from .errors import AgentError, ConfigurationError, MailboxFullError
+from .events import Fate
+from .limits import Overflow
+from .receipt import Latch, Receipt
+from .trouble import resolve
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["Sender", "accept_special", "admit", "known", "overflow", "queue_for_room", "refuse_senders"]
+
+KEYS_MOST = 10_000
+
+
+class Sender(Latch[Any]):
+    """Somebody who waits for room in a lane. Decided with a receipt, or with the error that ended the wait."""
+
+    payload: Any = None
+    options: dict[str, Any] = {}
+
+
+def seconds(name: str, value: Any, least: float = 0.0) -> float:
+    """A duration given with a send, checked."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or value < least:
+        raise ConfigurationError(f"{name} is {value!r}; it must be seconds, {least:g} or more")
+    return float(value)
+
+
+def known(entry: Entry, key: str) -> Receipt | None:
+    """The receipt of the activity that came with this key within the window."""
+    if not isinstance(key, str) or not key:
+        raise ConfigurationError(f"key is {key!r}; it must be a string that is not empty", runtime=entry.id)
+    found = entry.keys.get(key) if entry.keys else None
+    return found[1] if found is not None and found[0] > entry.host.clock.now() else None
+
+
+def accept_special(
+    entry: Entry, payload: Any, lane: Lane, *, timeout: float | None, delay: float | None, key: str | None
+) -> Receipt:
+    """Accept an activity with a deadline, a delay, a key or a type of its own. There is room."""
+    host = entry.host
+    now = host.clock.now()
+    due = now + seconds("delay", delay) if delay is not None else None
+    if timeout is not None and seconds("timeout", timeout) == 0:
+        raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out", runtime=entry.id)
+    number = host.number()
+    receipt = Receipt(entry, None, None, number)
+    activity = _made(entry, payload, receipt, lane, now, timeout=timeout, not_before=due, key=key)
+    if key is not None:
+        _remember(entry, key, now, receipt)
+    if due is None or due <= now:
+        entry.enter(activity)
+    else:
+        _hold_back(entry, activity, due)
+    return receipt
+
+
+def _made(entry: Entry, payload: Any, receipt: Receipt, lane: Lane, now: float, **options: Any) -> Activity[Any]:
+    cause = CURRENT.get()
+    parent = cause.current if cause is not None else None
+    template = payload if isinstance(payload, Activity) else Activity(payload=payload)
+    return msgspec.structs.replace(
+        template,
+        id=receipt.id,
+        runtime=entry.id,
+        lane=lane,
+        created=now,
+        timeout=options["timeout"] if options["timeout"] is not None else template.timeout,
+        not_before=options["not_before"],
+        source=cause.id if parent is not None and cause is not None else template.source,
+        parent=parent.id if parent is not None else template.parent,
+        correlation=(parent.correlation if parent is not None else template.correlation) or receipt.id,
+        key=options["key"],
+        receipt=receipt,
+    )
+
+
+def _remember(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
+    keys = entry.keys = entry.keys if entry.keys is not None else {}
+    keys.pop(key, None)
+    keys[key] = (now + entry.limits.key_window, receipt)
+    while len(keys) > KEYS_MOST or next(iter(keys.values()))[0] <= now:
+        del keys[next(iter(keys))]
+
+
+def _hold_back(entry: Entry, activity: Activity[Any], due: float) -> None:
+    entry.accepted += 1
+    if activity.lane is Lane.PRIORITY:
+        entry.accepted_priority += 1
+    entry.host.ring.append(activity)
+    entry.mailbox.hold(activity.lane, +1)
+    entry.delayed = entry.delayed if entry.delayed is not None else {}
+    entry.delayed[activity.id] = activity
+    # A timer may only be touched on the loop's thread, and this may be any.
+    entry.host.post(lambda: entry.host.at(due, lambda: release(entry, activity.id)))
+
+
+def release(entry: Entry, id: int) -> None:
+    """Put a delayed activity in its lane: it is due. Takes the lock itself."""
+    with entry.host.lock:
+        activity = entry.delayed.pop(id, None) if entry.delayed else None
+        if activity is None:
+            return
+        entry.mailbox.hold(activity.lane, -1)
+        entry.queue(activity)
+
+
+def overflow(entry: Entry, payload: Any, lane: Lane, options: dict[str, Any]) -> Receipt:
+    """One more for a full lane: refused, or room is made as the policy says."""
+    policy = entry.limits.overflow
+    if policy is Overflow.WAIT:
+        most = entry.mailbox.priority_capacity if lane is Lane.PRIORITY else entry.mailbox.standard_capacity
+        raise MailboxFullError(
+            f"the {lane.value} lane of {entry.id!r} is full ({most}); wait with `await runtime.send(...)`, raise "
+            f"`runtime.{lane.value}_capacity`, or create it with overflow='drop_oldest'",
+            runtime=entry.id,
+        )
+    items = entry.mailbox.lane(lane)
+    if policy is Overflow.DROP_OLDEST and items:
+        _drop(entry, items.popleft())
+        return accept_special(entry, payload, lane, **options)
+    receipt = Receipt(entry, None, None, entry.host.number())
+    activity = _made(entry, payload, receipt, lane, entry.host.clock.now(), timeout=None, not_before=None, key=None)
+    entry.accepted += 1
+    if lane is Lane.PRIORITY:
+        entry.accepted_priority += 1
+    entry.host.ring.append(activity)
+    _drop(entry, activity)
+    return receipt
+
+
+def _drop(entry: Entry, activity: Activity[Any]) -> None:
+    error = MailboxFullError(
+        f"activity {activity.id} was dropped: the {activity.lane.value} lane of {entry.id!r} is full "
+        f"(overflow={entry.limits.overflow.value!r})",
+        runtime=entry.id,
+        activity=activity.id,
+    )
+    resolve(entry, activity, Fate.DROPPED, None, error=error)
+    entry.host.ring.trim()
+
+
+async def queue_for_room(entry: Entry, payload: Any, wait: float | None, options: dict[str, Any]) -> Receipt:
+    """Wait in line for room in the lane, `wait` real seconds at most. Takes the lock itself; any loop."""
+    lane = Lane.PRIORITY if options.get("priority") else Lane.STANDARD
+    sender = Sender(entry, payload=payload, options=options)
+    with entry.host.lock:
+        senders = entry.mailbox.senders
+        if senders is None:
+            senders = entry.mailbox.senders = {Lane.PRIORITY: deque(), Lane.STANDARD: deque()}
+        senders[lane].append(sender)
+        admit(entry)
+    try:
+        with entry.awaited():
+            await asyncio.wait_for(sender.settled(), wait)
+    except BaseException as error:
+        with entry.host.lock:
+            if sender.decided is None:
+                senders[lane].remove(sender)
+        if not isinstance(error, TimeoutError):
+            raise
+        if sender.decided is None:
+            raise MailboxFullError(
+                f"the {lane.value} lane of {entry.id!r} stayed full for {wait:g} s", runtime=entry.id
+            ) from None
+    if isinstance(sender.decided, AgentError):
+        raise sender.decided
+    receipt: Receipt = sender.decided
+    return receipt
+
+
+def admit(entry: Entry) -> None:
+    """Let those who wait for room in, first come first served, as far as there is room."""
+    for lane, senders in (entry.mailbox.senders or {}).items():
+        while senders and entry.mailbox.room(lane) > 0:
+            sender = senders.popleft()
+            options = {name: sender.options.get(name) for name in ("timeout", "delay", "key")}
+            try:
+                sender.decide(accept_special(entry, sender.payload, lane, **options))
+            except AgentError as error:
+                sender.decide(error)
+
+
+def refuse_senders(entry: Entry) -> None:
+    """End every wait for room: nothing is accepted any more."""
+    for senders in (entry.mailbox.senders or {}).values():
+        while senders:
+            senders.popleft().decide(entry.refusal())

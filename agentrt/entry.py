@@ -1,0 +1,465 @@
+"""RuntimeEntry: a state reference, a prioritized mailbox, a processing task and a workflow. The hot path is here.
+
+The way of an activity: `send_nowait` checks it and puts it in its lane (any thread, under the manager's lock);
+`_process` takes it, runs the workflow and commits the new state (the loop's thread only); `trouble.py` decides about
+what did not go well, `door.py` about full lanes, delays and keys. What else a runtime can be told is in `control.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import types
+from collections import deque
+from collections.abc import Generator
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from .activity import Activity, Lane
+from .context import Context
+from .deadlock import CURRENT, Wait
+from .door import accept_special, admit, known, overflow, queue_for_room
+from .errors import (
+    ActivityValidationError,
+    AgentError,
+    MailboxFullError,
+    ManagerClosedError,
+    RuntimeFailedError,
+    RuntimeTerminatedError,
+)
+from .events import Event, Fate, Outcome
+from .host import Host
+from .limits import Limits, Overflow
+from .mailbox import PrioritizedMailbox
+from .metrics import Histogram
+from .receipt import Latch, Receipt
+from .trouble import Late, trouble
+from .typecheck import problem
+from .workflow import Workflow
+
+__all__ = ["RuntimeEntry"]
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+SLICE = 64
+SLICE_SECONDS = 0.005
+PRIORITY, STANDARD = Lane.PRIORITY, Lane.STANDARD
+DONE = Fate.DONE
+UNSET = msgspec.UNSET
+UNKNOWN = object()  # the type of nothing: what is compared with it always goes the long way round
+
+
+@types.coroutine
+def give_way() -> Generator[None, None, None]:
+    """One turn of the loop for the others."""
+    yield
+
+
+class RuntimeEntry(Generic[S, P]):
+    """One runtime, as the manager holds it. People hold a `Runtime`; views draw snapshots and events."""
+
+    __slots__ = (
+        "__weakref__",
+        "accepted",
+        "accepted_priority",
+        "accepts",
+        "call",
+        "closed",
+        "current",
+        "dead",
+        "deadline",
+        "delayed",
+        "done",
+        "draining",
+        "dropped",
+        "ended",
+        "error",
+        "error_at",
+        "exact",
+        "exact_state",
+        "expired",
+        "failed",
+        "failed_count",
+        "failures",
+        "held",
+        "histograms",
+        "host",
+        "id",
+        "initial",
+        "is_async",
+        "keys",
+        "limits",
+        "mailbox",
+        "parked",
+        "paused",
+        "running",
+        "scheduled",
+        "spans",
+        "started",
+        "state",
+        "steps",
+        "stuck",
+        "takes_context",
+        "task",
+        "terminated",
+        "timed_out",
+        "timeout",
+        "troubled",
+        "waits_for",
+        "workflow",
+    )
+
+    def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits) -> None:
+        self.host = host
+        self.id = id
+        self.state = state
+        self.initial = state
+        self.mailbox = PrioritizedMailbox(limits.priority_capacity, limits.standard_capacity, limits.fairness)
+        # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
+        self.scheduled = self.parked = self.held = self.paused = False
+        self.failed = self.stuck = self.troubled = self.expired = False
+        self.closed = self.draining = False
+        self.steps = 0
+        self.task: asyncio.Task[None] | None = None
+        self.running: Any = None
+        self.current: Activity[Any] | None = None
+        self.started = 0.0
+        self.deadline = math.inf
+        self.spans: tuple[str, ...] = ()
+        self.error: AgentError | None = None
+        self.error_at: float | None = None
+        self.accepted = self.accepted_priority = 0
+        self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
+        self.histograms: tuple[Histogram, Histogram, Histogram, Histogram] | None = None
+        self.delayed: dict[int, Activity[Any]] | None = None
+        self.keys: dict[str, tuple[float, Receipt]] | None = None
+        self.failures: deque[float] | None = None
+        self.waits_for: dict[RuntimeEntry[Any, Any], int] | None = None
+        self.ended: Latch[bool] | None = None
+        self.use(workflow, limits)
+
+    def use(self, workflow: Workflow, limits: Limits) -> None:
+        """Take another workflow or other limits, from the next activity on."""
+        self.workflow = workflow
+        self.limits = limits
+        self.call = workflow.call
+        self.is_async = workflow.is_async
+        self.takes_context = workflow.takes_context
+        self.timeout = limits.timeout
+        self.accepts = limits.accepts if limits.accepts is not None else workflow.accepts
+        self.exact: Any = UNKNOWN
+        self.exact_state: Any = UNKNOWN
+
+    def __repr__(self) -> str:
+        return f"<RuntimeEntry {self.id!r} {self.mailbox.depth}>"
+
+    # ---- the door: any thread
+
+    def send_nowait(
+        self,
+        payload: P | Activity[P],
+        *,
+        priority: bool = False,
+        timeout: float | None = None,
+        delay: float | None = None,
+        key: str | None = None,
+    ) -> Receipt:
+        """Accept one activity, or raise. Contract: `Runtime.send_nowait`."""
+        template: Activity[Any] | None = None
+        if type(payload) is not self.exact:
+            if isinstance(payload, Activity):
+                template = payload
+            self.check_payload(payload if template is None else template.payload)
+        host = self.host
+        with host.lock:
+            if key is not None:
+                earlier = known(self, key)
+                if earlier is not None:
+                    return earlier
+            if self.closed or self.failed or self.draining or host.closed:
+                raise self.refusal()
+            lane = PRIORITY if priority else STANDARD
+            mailbox = self.mailbox
+            if mailbox.room(lane) <= 0 or (mailbox.senders and mailbox.senders[lane]):
+                return overflow(self, payload, lane, {"timeout": timeout, "delay": delay, "key": key})
+            if timeout is None and delay is None and key is None and template is None:
+                return self.accept(payload, lane)
+            return accept_special(self, payload, lane, timeout=timeout, delay=delay, key=key)
+
+    def accept(self, payload: Any, lane: Lane) -> Receipt:
+        """Put a plain activity in its lane. The lock is held and there is room."""
+        host = self.host
+        number = host.number()
+        receipt = Receipt(self, None, None, number)
+        cause = CURRENT.get()
+        if cause is None or cause.current is None:
+            activity: Activity[Any] = Activity(
+                number, self.id, payload, lane, host.clock.now(), None, None, None, None, number, None, receipt
+            )
+        else:
+            parent = cause.current
+            activity = Activity(
+                number,
+                self.id,
+                payload,
+                lane,
+                host.clock.now(),
+                None,
+                None,
+                cause.id,
+                parent.id,
+                parent.correlation,
+                None,
+                receipt,
+            )
+        self.enter(activity)
+        return receipt
+
+    def enter(self, activity: Activity[Any]) -> None:
+        """Count an accepted activity, record it, queue it. The lock is held."""
+        self.accepted += 1
+        if activity.lane is PRIORITY:
+            self.accepted_priority += 1
+        self.host.ring.append(activity)
+        self.queue(activity)
+
+    def queue(self, activity: Activity[Any]) -> None:
+        """Put an activity in its lane, and see that somebody comes for it. The lock is held."""
+        self.mailbox.lane(activity.lane).append(activity)
+        if not self.scheduled:
+            self.scheduled = True
+            self.host.wake(self)
+
+    def refusal(self) -> AgentError:
+        """The error that says why nothing is accepted any more."""
+        if self.host.closed:
+            return ManagerClosedError(f"the manager of {self.id!r} is closed; make a new one", runtime=self.id)
+        if self.failed and not self.closed:
+            return RuntimeFailedError(
+                f"{self.id!r} was stopped by its supervisor after: {self.error}; `runtime.recover()` goes on",
+                runtime=self.id,
+            )
+        return RuntimeTerminatedError(
+            f"{self.id!r} was terminated; `manager.create({self.id!r}, ...)` makes a new one", runtime=self.id
+        )
+
+    def check_payload(self, payload: Any) -> None:
+        """Raise `ActivityValidationError` unless the workflow takes this payload."""
+        found = None if self.accepts is None else problem(payload, self.accepts)
+        if found is not None:
+            path, text = found
+            raise ActivityValidationError(
+                f"{self.id!r} does not take this payload: {'at ' + path + ' ' if path else ''}{text}",
+                runtime=self.id,
+                problems={path: text},
+            )
+        if self.accepts is None or isinstance(self.accepts, type):
+            self.exact = type(payload)
+
+    # ---- the loop: the loop's thread only
+
+    async def _process(self) -> None:
+        """Take, run, commit, until both lanes are empty; the loop gets a turn every 64 activities or 5 ms."""
+        CURRENT.set(self)
+        try:
+            await self._loop()
+        except asyncio.CancelledError:  # between two activities: whoever runs the loop is shutting it down
+            self.host.leave(self)
+            raise
+
+    async def _loop(self) -> None:
+        base = copy_context()
+        host, mailbox = self.host, self.mailbox
+        number, record = host.number, host.ring.append
+        while True:
+            clock = host.clock
+            now = clock.now
+            priority_wait, priority_service, standard_wait, standard_service = self.adders()
+            finished = now()
+            slice_end = math.inf if clock.frozen else finished + SLICE_SECONDS * clock.speed
+            for _ in range(SLICE):
+                if self.held and not self._may_step():
+                    if self._park():
+                        return
+                    continue
+                activity = mailbox.take()
+                if activity is None:
+                    if self._rest():
+                        return
+                    continue
+                if mailbox.senders:
+                    self._admit()
+                started = finished if finished >= activity.created else now()
+                self.started = started
+                self.current = activity
+                limit = activity.timeout or self.timeout
+                if limit is None:
+                    self.deadline = math.inf
+                else:
+                    self.deadline = started + limit
+                    if self.deadline < host.sweep_at:
+                        host.arm_sweep(self.deadline)
+                context = None
+                try:
+                    if self.takes_context:
+                        context = Context(self, activity)
+                        new = self.call(activity, self.state, context)
+                    else:
+                        new = self.call(activity, self.state)
+                    if self.is_async:
+                        self.running = new
+                        new = await new
+                    if type(new) is not self.exact_state:
+                        new = await self.checked(new)
+                    finished = now()
+                    if finished > self.deadline:
+                        raise Late
+                except BaseException as error:
+                    await trouble(self, activity, error, started)
+                    finished = now()
+                else:
+                    self.state = new
+                    outcome = Outcome(
+                        number(),
+                        activity.id,
+                        self.id,
+                        activity.lane,
+                        DONE,
+                        activity.created,
+                        started,
+                        finished,
+                        new,
+                        UNSET if context is None else context.replied,
+                    )
+                    self.current = None
+                    self.done += 1
+                    record(outcome)
+                    if activity.lane is PRIORITY:
+                        priority_wait(started - activity.created)
+                        priority_service(finished - started)
+                    else:
+                        standard_wait(started - activity.created)
+                        standard_service(finished - started)
+                    if self.troubled:
+                        self.troubled = False
+                    # Last, so that who waits for it finds everything in place.
+                    receipt = activity.receipt
+                    receipt.decided = outcome
+                    if receipt.waiters is not None:
+                        receipt.wake()
+                if self.closed or copy_context() != base:
+                    # A value the workflow left in its context must not reach the next activity: go on in a new task.
+                    self._renew()
+                    return
+                if finished > slice_end:
+                    break
+            self.end_slice()
+            await give_way()
+
+    def start(self) -> None:
+        """Begin processing in a task of its own. The loop's thread only."""
+        self.host.busy.add(self)
+        self.task = self.host.loop.create_task(self._process(), name=f"agentrt {self.id}")
+
+    def adders(self) -> tuple[Any, Any, Any, Any]:
+        if self.histograms is None:
+            self.histograms = (Histogram(), Histogram(), Histogram(), Histogram())
+        a, b, c, d = self.histograms
+        return a.add, b.add, c.add, d.add
+
+    def end_slice(self) -> None:
+        """What is due now and then: fold the histograms, keep the ring's bounds, wake who watches."""
+        for histogram in self.histograms or ():
+            histogram.fold()
+        self.host.ring.trim()
+        self.host.notify()
+
+    def _renew(self) -> None:
+        self.end_slice()
+        self.task = None
+        self.host.busy.discard(self)
+        if not self.closed:
+            self.start()
+
+    def _rest(self) -> bool:
+        """End the task if there is nothing left, so that an idle runtime costs nothing."""
+        with self.host.lock:
+            if len(self.mailbox) or self.closed:
+                return self.closed
+            self.scheduled = False
+            self._leave()
+        self.end_slice()
+        if self.draining:
+            self.host.leave(self)
+        return True
+
+    def _park(self) -> bool:
+        """End the task while the runtime is held; it stays `scheduled`, so that sends don't wake it."""
+        with self.host.lock:
+            if not self.held or (self.steps > 0 and len(self.mailbox) and not self.failed):
+                return False
+            self.steps = 0
+            self.parked = True
+            self._leave()
+        self.end_slice()
+        return True
+
+    def _leave(self) -> None:
+        self.task = None
+        self.running = None
+        self.host.busy.discard(self)
+
+    def _may_step(self) -> bool:
+        if self.failed or self.steps <= 0 or not len(self.mailbox):
+            return False
+        self.steps -= 1
+        return True
+
+    def _admit(self) -> None:
+        with self.host.lock:
+            admit(self)
+
+    async def checked(self, new: Any) -> Any:
+        """The new state, or a `TypeError` that says what is wrong with it."""
+        if inspect.isawaitable(new):
+            new = await new
+        hint = self.workflow.state
+        if hint is not None:
+            found = problem(new, hint)
+            if found is not None:
+                path, text = found
+                raise TypeError(f"{self.workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
+        elif new is None and self.initial is not None:
+            raise TypeError(f"{self.workflow.name} returned None; a workflow must return the new state")
+        if hint is None or (isinstance(hint, type) and hint is not float):
+            self.exact_state = type(new)
+        return new
+
+    def note(self, kind: str, detail: Any = None, who: str | None = None) -> None:
+        """Put an event on the record."""
+        host = self.host
+        host.ring.append(Event(host.number(), self.id, host.clock.now(), kind, who, detail))
+
+    # ---- waiting for it
+
+    def awaited(self) -> Wait:
+        """Open while somebody waits for this runtime; see `Wait`."""
+        return Wait(self)
+
+    async def send(self, payload: P | Activity[P], *, wait: float | None = None, **options: Any) -> Receipt:
+        """Accept one activity, waiting for room if its lane is full. Contract: `Runtime.send`."""
+        try:
+            return self.send_nowait(payload, **options)
+        except MailboxFullError:
+            if self.limits.overflow is not Overflow.WAIT or wait == 0:
+                raise
+        return await queue_for_room(self, payload, wait, options)
+
+    async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
+        """Send and wait until it is done. Contract: `Runtime.ask`."""
+        receipt = await self.send(payload, **options)
+        return (await receipt).value

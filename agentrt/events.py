@@ -1,0 +1,182 @@
+"""What happened: frozen records with the manager's sequence numbers, and the bounded ring that keeps the last of them.
+
+Three kinds of records share the ring, and all have `sequence`, `runtime`, `at` (seconds on the manager's clock) and
+`kind`: an `Activity` (it was accepted), an `Outcome` (what became of it) and an `Event` (anything else: commands,
+transitions, spans).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from .activity import Activity, Lane
+from .errors import AgentError
+
+__all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
+
+
+class Fate(StrEnum):
+    """What became of an accepted activity. Exactly one of these, unless it is still pending."""
+
+    DONE = "done"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    DROPPED = "dropped"
+    TERMINATED = "terminated"
+    DEAD = "dead"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The end of one activity: its fate, the state after it, what was replied, the error if there is one.
+
+    Times are seconds on the manager's clock; `started` is None if it never ran. `state` is the committed state itself,
+    not a copy: with immutable states the history of a runtime costs a pointer an activity.
+    """
+
+    sequence: int
+    id: int
+    runtime: str
+    lane: Lane
+    fate: Fate
+    created: float
+    started: float | None
+    finished: float
+    state: Any
+    reply: Any = msgspec.UNSET
+    error: AgentError | None = None
+    attempts: int = 1
+
+    @property
+    def kind(self) -> str:
+        """The fate as a word."""
+        return self.fate.value
+
+    @property
+    def at(self) -> float:
+        """When it ended."""
+        return self.finished
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return self.fate is Fate.DONE
+
+    @property
+    def value(self) -> Any:
+        """What the workflow replied with `ctx.reply(x)`, else the state after it."""
+        return self.state if self.reply is msgspec.UNSET else self.reply
+
+    @property
+    def wait(self) -> float:
+        """Seconds from being accepted to its (last) start, or to its end if it never ran."""
+        return (self.finished if self.started is None else self.started) - self.created
+
+    @property
+    def service(self) -> float | None:
+        """Seconds from its start to its end, all attempts included; None if it never ran."""
+        return None if self.started is None else self.finished - self.started
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Anything else that happened: a command, a transition, a span. `who` gave the command, where that is known."""
+
+    sequence: int
+    runtime: str
+    at: float
+    kind: str
+    who: str | None = None
+    detail: Any = None
+
+
+Record = Activity[Any] | Outcome | Event
+
+
+class Ring:
+    """The last records, bounded by count and (estimated) bytes. Says what it has let go.
+
+    `append` is the append of a plain list: any thread. `trim` keeps the bounds and must be called now and then by
+    whoever appends. A reader keeps a cursor and pulls only what is newer; from any thread.
+
+    >>> ring = Ring(limit=10)
+    >>> ring.append("a")
+    >>> ring.since(0)
+    (['a'], 1, 0)
+    """
+
+    STEP = 256
+
+    def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
+        self.limit = limit
+        self.max_bytes = max_bytes
+        self.records: list[Any] = []
+        self.append = self.records.append
+        self.base = 0
+        self.mark = self.STEP
+        self._fitting = limit
+        self._lock = threading.Lock()
+
+    @property
+    def cursor(self) -> int:
+        """The position of the next record: pass it to `since` to see only what comes from now on."""
+        return self.base + len(self.records)
+
+    @property
+    def let_go(self) -> int:
+        """How many records have been dropped to keep the bounds."""
+        return self.base
+
+    def since(self, cursor: int) -> tuple[list[Any], int, int]:
+        """The records from `cursor` on, the cursor to use next, and how many were let go in between."""
+        with self._lock:
+            missed = max(0, self.base - cursor)
+            records = self.records[max(0, cursor - self.base) :]
+            return records, max(cursor, self.base) + len(records), missed
+
+    def trim(self) -> None:
+        """Keep the bounds. Cheap when called too often: it looks only once in 256 records."""
+        if len(self.records) < self.mark:
+            return
+        self._fitting = min(self.limit, self._affordable())
+        with self._lock:
+            extra = len(self.records) - self._fitting
+            if extra > 0:
+                del self.records[:extra]
+                self.base += extra
+        self.mark = len(self.records) + self.STEP
+
+    def _affordable(self) -> int:
+        """How many records of the size of the newest ones the byte bound allows: one in sixteen is weighed."""
+        sample = self.records[-self.STEP :: 16]
+        each = weigh(sample) / max(1, len(sample))
+        return max(self.STEP, int(self.max_bytes / max(1.0, each)))
+
+
+def weigh(items: Sequence[Any], budget: int = 2000) -> int:
+    """About how many bytes these objects keep alive, shared parts counted once; looks at `budget` objects at most."""
+    seen: set[int] = set()
+    todo: list[Any] = list(items)
+    total = 0
+    while todo and len(seen) < budget:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        total += sys.getsizeof(item, 64)
+        todo.extend(_parts(item))
+    return total * max(1, (len(seen) + len(todo)) // max(1, len(seen)))
+
+
+def _parts(item: Any) -> Sequence[Any]:
+    if isinstance(item, dict):
+        return [*item.keys(), *item.values()]
+    if isinstance(item, list | tuple | set | frozenset):
+        return list(item)
+    if isinstance(item, msgspec.Struct):
+        return [getattr(item, name) for name in item.__struct_fields__ if name != "receipt"]
+    return list(getattr(item, "__dict__", {}).values())

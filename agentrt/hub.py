@@ -1,0 +1,154 @@
+"""The hub: one thread that tells everybody who watches what is new, at most ten times a second.
+
+It is part of the core, as `param` watchers need it too; views attach to it like anybody else. It runs only while
+somebody is attached, and is silent while nothing happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .clock import Clock
+from .events import Record, Ring
+
+__all__ = ["Frame", "Hub"]
+
+logger = logging.getLogger(__name__)
+
+Flush = Callable[["Frame"], object]
+Schedule = Callable[[Callable[[], None]], object]
+
+
+class Frame(msgspec.Struct):
+    """What is new since the last frame of this client: the records, how many were let go, whose runtimes changed."""
+
+    at: float
+    records: list[Record]
+    missed: int
+    changed: set[str]
+    first: bool = False
+
+
+class _Client:
+    """One who watches. A frame that is not drawn yet takes in what comes after it: a slow client gets fewer, not more."""
+
+    def __init__(self, hub: Hub, flush: Flush, schedule: Schedule | None, cursor: int) -> None:
+        self.hub = hub
+        self.flush = flush
+        self.schedule = schedule or _directly
+        self.cursor = cursor
+        self.first = True
+        self.pending = False
+        self.cost = 0.0
+        self.missed = 0
+
+    def offer(self, ring: Ring) -> None:
+        """Have a frame drawn, unless one is on its way or there is nothing new."""
+        if self.pending or (ring.cursor == self.cursor and not self.first):
+            return
+        self.pending = True
+        try:
+            self.schedule(self.draw)
+        except Exception:
+            self.hub.remove(self, "its thread is gone")
+
+    def draw(self) -> None:
+        """Pull and draw; on the client's own thread."""
+        self.pending = False
+        if self not in self.hub.clients:
+            return
+        started = time.thread_time()
+        records, self.cursor, missed = self.hub.ring.since(self.cursor)
+        self.missed += missed
+        frame = Frame(self.hub.clock.now(), records, missed, {r.runtime for r in records if r.runtime}, self.first)
+        self.first = False
+        try:
+            self.flush(frame)
+        except Exception:
+            logger.exception("a view failed and was detached")
+            self.hub.remove(self, None)
+        self.cost += time.thread_time() - started
+
+
+def _directly(call: Callable[[], None]) -> None:
+    call()
+
+
+class Hub:
+    """Feeds whoever is attached with frames. `attach` and the function it returns may be called from any thread.
+
+    >>> import agentrt, threading
+    >>> seen = threading.Event()
+    >>> with agentrt.RuntimeManager() as manager:
+    ...     detach = manager.hub.attach(lambda frame: seen.set())
+    ...     seen.wait(5)
+    True
+    """
+
+    def __init__(self, ring: Ring, clock: Clock, interval: float = 0.1) -> None:
+        self.ring = ring
+        self.clock = clock
+        self.interval = interval
+        self.clients: list[_Client] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody is attached."""
+        return bool(self.clients)
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds spent on drawing since the start, by those attached now."""
+        return sum(client.cost for client in self.clients)
+
+    def attach(self, flush: Flush, schedule: Schedule | None = None) -> Callable[[], None]:
+        """Have `flush(frame)` called when there is news, through `schedule(call)` if given (it must not block).
+
+        The first frame comes at once. Never two at a time; one that raises is logged and detached. Returns what ends it.
+        """
+        client = _Client(self, flush, schedule, max(0, self.ring.cursor - self.ring.limit))
+        with self._lock:
+            self.clients.append(client)
+            if self._thread is None:
+                self._stop = threading.Event()
+                self._thread = threading.Thread(target=self._run, args=(self._stop,), name="agentrt-hub", daemon=True)
+                self._thread.start()
+        return lambda: self.remove(client, None)
+
+    def remove(self, client: _Client, why: str | None) -> None:
+        """Detach a client."""
+        if why is not None:
+            logger.info("detached a view: %s", why)
+        with self._lock:
+            if client in self.clients:
+                self.clients.remove(client)
+            if not self.clients:
+                self._stop.set()
+                self._thread = None
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            for client in tuple(self.clients):
+                client.offer(self.ring)
+            stop.wait(self.interval)
+
+    def close(self) -> None:
+        """Detach everybody and end the thread."""
+        with self._lock:
+            self.clients.clear()
+            self._stop.set()
+            self._thread = None
+
+
+def changed(frame: Any, id: str) -> bool:
+    """Whether a frame is worth drawing for one runtime."""
+    return bool(frame.first or id in frame.changed)

@@ -1,0 +1,155 @@
+"""The limits of a runtime: one record, checked in one place, so that a knob and `create` say the same."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from .errors import ConfigurationError
+from .mailbox import capacity, limit_of
+from .supervision import Supervision
+
+__all__ = ["Backoff", "Limits", "Overflow"]
+
+
+class Overflow(StrEnum):
+    """What a full lane does with one more. Dropping is opt-in, counted, and resolves the receipt of what was dropped."""
+
+    WAIT = "wait"
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+
+
+class Backoff(msgspec.Struct, frozen=True):
+    """Seconds before the n-th retry: `first * factor ** (n - 1)`, at most `most`, times 1 +- `jitter` (0 to 1).
+
+    >>> Backoff(first=1, factor=2, jitter=0).before(3, random.Random(1))
+    4.0
+    """
+
+    first: float = 0.1
+    factor: float = 2.0
+    most: float = 30.0
+    jitter: float = 0.1
+
+    def before(self, retry: int, chance: random.Random) -> float:
+        """Seconds to wait before retry number `retry` (1 is the first)."""
+        wait = min(self.most, self.first * self.factor ** min(retry - 1, 64))
+        return wait * (1 + self.jitter * (2 * chance.random() - 1))
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runtime may hold and how long it may take. Times in seconds on the manager's clock, sizes in bytes."""
+
+    priority_capacity: int = 1000
+    standard_capacity: int = 1000
+    overflow: Overflow = Overflow.WAIT
+    fairness: int | None = 8
+    timeout: float | None = None
+    grace: float = 1.0
+    retries: int = 0
+    backoff: Backoff = Backoff()
+    accepts: Any = None
+    blocking: bool = False
+    isolation: str | None = None
+    supervision: Supervision = Supervision()
+    key_window: float = 300.0
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Limits:
+        """Check and complete keyword arguments; `ConfigurationError` names what is wrong and what would do."""
+        unknown = sorted(set(given) - set(cls.__struct_fields__))
+        if unknown:
+            raise ConfigurationError(
+                f"unknown limit {unknown[0]!r}; there are {', '.join(sorted(cls.__struct_fields__))}"
+            )
+        return cls(**{name: check(name, value) for name, value in given.items()})
+
+    def with_(self, name: str, value: Any) -> Limits:
+        """The same limits with one changed."""
+        return msgspec.structs.replace(self, **{name: check(name, value)})
+
+
+def check(name: str, value: Any) -> Any:
+    """One limit's value in its final form, or a `ConfigurationError`."""
+    rule = _RULES.get(name)
+    return value if rule is None else rule(name, value)
+
+
+def _capacity(name: str, value: Any) -> int:
+    return capacity(value, name)
+
+
+def _fairness(name: str, value: Any) -> int | None:
+    limit_of(value)
+    return None if value is None else int(value)
+
+
+def _seconds(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or value <= 0:
+        raise ConfigurationError(f"{name} is {value!r}; it must be seconds above 0" + _or_none(name))
+    return float(value)
+
+
+def _or_none(name: str) -> str:
+    return ", or None for no limit" if name == "timeout" else ""
+
+
+def _timeout(name: str, value: Any) -> float | None:
+    return None if value is None else _seconds(name, value)
+
+
+def _retries(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of at least 0")
+    return value
+
+
+def _overflow(name: str, value: Any) -> Overflow:
+    try:
+        return Overflow(value)
+    except ValueError:
+        raise ConfigurationError(f"overflow is {value!r}; it must be one of {', '.join(Overflow)}") from None
+
+
+def _backoff(name: str, value: Any) -> Backoff:
+    if isinstance(value, Backoff):
+        return value
+    return Backoff(first=_seconds(name, value))
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is {value!r}; it must be True or False")
+    return value
+
+
+def _isolation(name: str, value: Any) -> str | None:
+    if value not in (None, "process"):
+        raise ConfigurationError(f"isolation is {value!r}; it must be None or 'process'")
+    return value  # type: ignore[no-any-return]
+
+
+def _supervision(name: str, value: Any) -> Supervision:
+    return Supervision.of(value)
+
+
+_RULES: dict[str, Callable[[str, Any], Any]] = {
+    "priority_capacity": _capacity,
+    "standard_capacity": _capacity,
+    "fairness": _fairness,
+    "timeout": _timeout,
+    "grace": _seconds,
+    "key_window": _seconds,
+    "retries": _retries,
+    "overflow": _overflow,
+    "backoff": _backoff,
+    "blocking": _flag,
+    "isolation": _isolation,
+    "supervision": _supervision,
+}

@@ -1,0 +1,482 @@
+"""RuntimeManager: the thread-safe map of runtimes, the loop they run on, and what they share."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import math
+import random
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from itertools import count
+from types import TracebackType
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from . import control
+from .activity import Activity
+from .clock import Clock, Timer, Timers
+from .deadlock import CURRENT
+from .entry import RuntimeEntry
+from .errors import (
+    ConfigurationError,
+    DeadlockError,
+    ManagerClosedError,
+    RuntimeExistsError,
+    RuntimeNotFoundError,
+    RuntimeTerminatedError,
+)
+from .events import Event, Ring
+from .hub import Hub
+from .isolation import isolated
+from .limits import Limits
+from .loop import LoopThread, choose, in_ipython, running_loop, time_of
+from .metrics import Fates
+from .receipt import Latch, Receipt
+from .runtime import Runtime
+from .snapshot import Snapshot, fates, snapshot
+from .subscription import Subscription
+from .trouble import expire, fail
+from .workflow import Workflow
+
+__all__ = ["DeadLetter", "RuntimeManager"]
+
+T = TypeVar("T")
+Entry = RuntimeEntry[Any, Any]
+
+THREADS = 64
+KEEP_TERMINATED = 1000
+KEEP_DEAD_LETTERS = 10_000
+_REQUIRED: Any = object()
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An activity that could not be delivered, why, and when (manager's clock)."""
+
+    activity: Activity[Any]
+    reason: str
+    at: float
+
+
+class RuntimeManager:
+    """Many runtimes on one event loop. Everything here may be called from any thread.
+
+    `loop`: "thread" is a background thread of its own, "current" the running loop, "auto" a thread in IPython or where
+    no loop runs, else the running loop. `clock` gives the agents' time (`manager.speed` changes how fast it runs),
+    `seed` their chance. Use it as a context manager, sync or async, or `close()` it; closing twice is fine.
+
+    >>> with RuntimeManager() as manager:
+    ...     counter = manager.create("counter", 0, lambda activity, state: state + activity.payload)
+    ...     manager.run(counter.ask(2))
+    2
+    """
+
+    def __init__(
+        self,
+        journal: None = None,
+        loop: str = "auto",
+        clock: Clock | None = None,
+        *,
+        seed: int | None = None,
+        name: str = "agentrt",
+        ring: int = 20_000,
+    ) -> None:
+        if journal is not None:
+            raise ConfigurationError(f"journal is {journal!r}; this version keeps runtimes in memory only, leave it out")
+        chosen = choose(loop)
+        self.name = name
+        self.closed = False
+        self.lock = threading.RLock()
+        self._own = LoopThread(name) if chosen is None else None
+        self.loop: asyncio.AbstractEventLoop = chosen if chosen is not None else self._own.loop  # type: ignore[union-attr]
+        self.thread = threading.get_ident() if self._own is None else self._own.ident
+        self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
+        self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self.chance = random.Random(self.seed)
+        self.number: Callable[[], int] = count(1).__next__
+        self.ring = Ring(ring)
+        self.hub = Hub(self.ring, self.clock)
+        self.busy: set[Entry] = set()
+        self.sweep_at = math.inf
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
+        self.terminated: dict[str, Snapshot] = {}
+        self._entries: dict[str, Entry] = {}
+        self._handles: WeakValueDictionary[str, Runtime] = WeakValueDictionary()
+        self._retired = Fates()
+        self._timers = Timers(self.clock, self.loop)
+        self._sweep: Timer | None = None
+        self._woken: list[Entry] = []
+        self._waking = False
+        self._listeners: dict[Any, Callable[[], None]] = {}
+        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
+        self._server: Any = None
+        if self._own is not None:
+            atexit.register(self.close)
+
+    def __repr__(self) -> str:
+        where = "closed" if self.closed else ("own thread" if self._own is not None else "current loop")
+        return f"<RuntimeManager {self.name!r} {len(self)} runtimes, {where}, speed {self.speed:g}>"
+
+    # ---- the map
+
+    def create(self, id: str, state: Any, workflow: Callable[..., Any], **limits: Any) -> Runtime:
+        """Make a runtime: its id, its initial state, and the workflow that makes the next state of an activity.
+
+        Limits are those of `Limits`. Raises `RuntimeExistsError` if the id is taken, `ConfigurationError` if something
+        given can't work, `ManagerClosedError`.
+        """
+        entry = self.create_entry(id, state, workflow, Limits.of(limits))
+        return self._handle(entry)
+
+    def create_entry(self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits) -> Entry:
+        """`create` without the handle: what a hundred thousand runtimes cost."""
+        if not isinstance(id, str) or not id:
+            raise ConfigurationError(f"id is {id!r}; it must be a string that is not empty")
+        made = isolated(Workflow.of(workflow), limits, self._executor)
+        entry: Entry = RuntimeEntry(self, id, state, made, limits)
+        with self.lock:
+            if self.closed:
+                raise ManagerClosedError(f"can't create {id!r}: the manager is closed; make a new one", runtime=id)
+            if id in self._entries:
+                raise RuntimeExistsError(
+                    f"{id!r} exists; take it with manager[{id!r}], end it with manager.terminate({id!r}), "
+                    f'or use @manager.agent("{id}", state=...), which a cell may run again',
+                    runtime=id,
+                )
+            self._entries[id] = entry
+            self.terminated.pop(id, None)
+            entry.note("created", made.name, control.ACTOR.get())
+        self.notify()
+        return entry
+
+    def agent(
+        self, id: str, state: Any = _REQUIRED, **limits: Any
+    ) -> Callable[[Callable[..., Any]], Runtime]:
+        """Decorator for notebooks: the first run of the cell creates the runtime, a later one swaps its workflow.
+
+        State and mailbox are kept on a swap, from the next activity on the new code runs.
+        """
+
+        def decorate(workflow: Callable[..., Any]) -> Runtime:
+            known = self.get(id)
+            if known is None:
+                if state is _REQUIRED:
+                    raise ConfigurationError(f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)")
+                return self.create(id, state, workflow, **limits)
+            known.swap(workflow)
+            for name, value in limits.items():
+                setattr(known, name, value)
+            return known
+
+        return decorate
+
+    def __getitem__(self, id: str) -> Runtime:
+        return self._handle(self.entry(id))
+
+    def get(self, id: str) -> Runtime | None:
+        """The runtime of an id, or None."""
+        entry = self._entries.get(id)
+        return None if entry is None else self._handle(entry)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._entries))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
+    def runtimes(self) -> list[Runtime]:
+        """All runtimes, in the order they were made."""
+        return [self._handle(entry) for entry in tuple(self._entries.values())]
+
+    def snapshots(self, metrics: bool = False) -> list[Snapshot]:
+        """A snapshot of every runtime; without metrics a few microseconds each."""
+        return [snapshot(entry, metrics) for entry in tuple(self._entries.values())]
+
+    def snapshot(self, id: str, metrics: bool = True) -> Snapshot:
+        """A snapshot of one runtime, the last one if it was terminated."""
+        entry = self._entries.get(id)
+        if entry is None and id in self.terminated:
+            return self.terminated[id]
+        return snapshot(self.entry(id), metrics)
+
+    def entry(self, to: Any) -> Entry:
+        """The entry of an id or a handle. For the modules of this package."""
+        if isinstance(to, Runtime):
+            return to.entry
+        entry = self._entries.get(to)
+        if entry is None:
+            if to in self.terminated:
+                raise RuntimeTerminatedError(f"{to!r} was terminated; create it again", runtime=to)
+            known = ", ".join(list(self._entries)[:8]) or "none yet"
+            raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=str(to))
+        return entry
+
+    def _handle(self, entry: Entry) -> Runtime:
+        with self.lock:
+            handle = self._handles.get(entry.id)
+            if handle is None or handle.entry is not entry:
+                handle = self._handles[entry.id] = Runtime(entry, self)
+            return handle
+
+    # ---- by id
+
+    async def send(self, id: str, payload: Any, **options: Any) -> Receipt:
+        """`Runtime.send` by id."""
+        return await self[id].send(payload, **options)
+
+    def send_nowait(self, id: str, payload: Any, **options: Any) -> Receipt:
+        """`Runtime.send_nowait` by id."""
+        return self.entry(id).send_nowait(payload, **options)
+
+    async def ask(self, id: str, payload: Any, **options: Any) -> Any:
+        """`Runtime.ask` by id."""
+        return await self[id].ask(payload, **options)
+
+    def terminate(self, id: str, drain: bool = False) -> Latch[bool]:
+        """`Runtime.terminate` by id."""
+        return self[id].terminate(drain)
+
+    # ---- to look at
+
+    def fates(self) -> Fates:
+        """The counts of all runtimes, terminated ones included."""
+        with self.lock:
+            return sum((fates(entry) for entry in self._entries.values()), self._retired)
+
+    def subscribe(self) -> Subscription:
+        """Every record from now on, as an async iterator."""
+        return Subscription(self.ring, self._listeners)
+
+    @property
+    def speed(self) -> float:
+        """How many of the agents' seconds pass in a real one: 0 stops them, inf leaps to whatever is due next."""
+        return self.clock.speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        old = self.clock.speed
+        self.clock.speed = speed
+        self.ring.append(
+            Event(self.number(), "", self.clock.now(), "speed", control.ACTOR.get(), {"from": old, "to": speed})
+        )
+        self.post(self._timers.arm)
+        self.notify()
+
+    def serve(self, port: int = 0, **options: Any) -> Any:
+        """Serve the dashboard from this process, on a thread of its own; see `agentrt.views.server.serve`."""
+        from .views.server import serve
+
+        self._server = serve(self, port=port, **options)
+        return self._server
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        from .notebook import show
+
+        return show(self, include, exclude)
+
+    # ---- the loop
+
+    def run(self, awaitable: Awaitable[T], timeout: float | None = None) -> T:
+        """Wait for an awaitable from a cell, a script or another thread; `timeout` in real seconds."""
+        if threading.get_ident() != self.thread:
+            return self._wait(self.submit(awaitable), timeout)
+        if running_loop() is None:
+            return self.loop.run_until_complete(asyncio.wait_for(_of(awaitable), timeout))
+        if self._own is None and in_ipython():
+            from .notebook import block
+
+            return block(self.loop, asyncio.wait_for(_of(awaitable), timeout))
+        if asyncio.iscoroutine(awaitable):
+            awaitable.close()
+        raise DeadlockError("manager.run() here would block the loop that must do the work; write `await ...`", chain=())
+
+    def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:
+        """Start an awaitable on the agents' loop; from any thread."""
+        if self.loop.is_closed():
+            raise ManagerClosedError("the manager is closed; make a new one")
+        return asyncio.run_coroutine_threadsafe(_of(awaitable), self.loop)
+
+    @staticmethod
+    def _wait(future: concurrent.futures.Future[T], timeout: float | None) -> T:
+        try:
+            return future.result(timeout)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def do(self, call: Callable[[], T], timeout: float = 10.0) -> T:
+        """Call on the loop's thread and wait for the result."""
+        if threading.get_ident() == self.thread or self.loop.is_closed():
+            return call()
+
+        async def on_loop() -> T:
+            return call()
+
+        return self._wait(self.submit(on_loop()), timeout)
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Call on the loop's thread, at once if this is it."""
+        if threading.get_ident() == self.thread or self.loop.is_closed():
+            call()
+            return
+        try:
+            self.loop.call_soon_threadsafe(call)
+        except RuntimeError:  # closed in between
+            call()
+
+    def wake(self, entry: Entry) -> None:
+        """See that an entry processes: at once on the loop's thread, else with one wake-up for all that come together."""
+        if threading.get_ident() == self.thread:
+            entry.start()
+            return
+        self._woken.append(entry)
+        if not self._waking:
+            self._waking = True
+            self.loop.call_soon_threadsafe(self._start_woken)
+
+    def _start_woken(self) -> None:
+        with self.lock:
+            woken, self._woken, self._waking = self._woken, [], False
+        for entry in woken:
+            if not entry.closed:
+                entry.start()
+
+    def at(self, when: float, call: Callable[[], object]) -> Timer:
+        """Call when the clock reads `when`; the loop's thread only."""
+        return self._timers.at(when, call)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the manager's clock; on the manager's loop only."""
+        future = self.loop.create_future()
+        timer = self.at(self.clock.now() + seconds, lambda: future.done() or future.set_result(None))
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    def arm_sweep(self, at: float) -> None:
+        """Look for late activities at `at`: one timer for all deadlines of all runtimes."""
+        if at < self.sweep_at:
+            if self._sweep is not None:
+                self._sweep.cancel()
+            self.sweep_at = at
+            self._sweep = self.at(at, self._sweep_now)
+
+    def _sweep_now(self) -> None:
+        self.sweep_at = math.inf
+        now = self.clock.now()
+        for entry in tuple(self.busy):
+            expire(entry, now)
+        following = min((e.deadline for e in self.busy if e.current is not None and e.deadline > now), default=math.inf)
+        if following < math.inf:
+            self.arm_sweep(following)
+
+    def notify(self) -> None:
+        """Wake who iterates over a subscription."""
+        if self._listeners:
+            for listener in tuple(self._listeners.values()):
+                listener()
+
+    def bury(self, activity: Activity[Any], reason: str) -> None:
+        """Put an undelivered activity with the dead letters."""
+        self.dead_letters.append(DeadLetter(activity, reason, self.clock.now()))
+
+    def escalate(self, entry: Entry) -> None:
+        """No group yet: a runtime that escalates is stopped."""
+        fail(entry)
+
+    def leave(self, entry: Entry) -> None:
+        """Close an entry and take it out of the map; its counts stay."""
+        with self.lock:
+            if entry.closed:
+                return
+            control.close(entry)
+            if self._entries.get(entry.id) is entry:
+                del self._entries[entry.id]
+            self._retired = self._retired + fates(entry)
+            self.terminated[entry.id] = snapshot(entry)
+            while len(self.terminated) > KEEP_TERMINATED:
+                del self.terminated[next(iter(self.terminated))]
+        self.notify()
+
+    def _executor(self) -> concurrent.futures.ThreadPoolExecutor:
+        with self.lock:
+            if self._threads is None:
+                self._threads = concurrent.futures.ThreadPoolExecutor(THREADS, f"{self.name}-blocking")
+            return self._threads
+
+    # ---- the end
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Terminate every runtime and stop the loop thread. Idempotent; any thread but a workflow's."""
+        if CURRENT.get() is not None:
+            raise DeadlockError("a workflow can't close its own manager", chain=())
+        endings = self._end()
+        if self._own is not None and threading.get_ident() != self.thread:
+            if endings and not self.loop.is_closed():
+                self._wait(self.submit(_all(endings)), timeout)
+            self._own.stop(timeout)
+            atexit.unregister(self.close)
+
+    async def aclose(self) -> None:
+        """`close()` from async code: waits until what ran has come to its end."""
+        for latch in self._end():
+            await latch.settled()
+        if self._own is not None and threading.get_ident() != self.thread:
+            await asyncio.to_thread(self._own.stop)
+            atexit.unregister(self.close)
+
+    def _end(self) -> list[Latch[bool]]:
+        with self.lock:
+            if self.closed:
+                return []
+            entries = list(self._entries.values())
+        latches = [control.terminate(entry) for entry in entries]
+        with self.lock:
+            self.closed = True
+        if self._server is not None:
+            self._server.stop()
+        self.hub.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        self.post(self._timers.stop)
+        return latches
+
+    def __enter__(self) -> RuntimeManager:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> RuntimeManager:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+async def _all(latches: list[Latch[bool]]) -> None:
+    for latch in latches:
+        await latch.settled()
+
+
+def _of(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
+    if asyncio.iscoroutine(awaitable):
+        return awaitable
+
+    async def waiting() -> T:
+        return await awaitable
+
+    return waiting()

@@ -1,0 +1,416 @@
+"""Runtime: the handle a person holds. Knobs that drive the entry, readouts that follow it.
+
+A readout reads through to the entry, so it is always current and costs an activity nothing. Who watches one
+(`rt.param.watch`, `pn.bind`, `param.depends`) is told at frame rate, by the hub, as long as somebody watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import param
+
+from . import control
+from .activity import Activity, Lane
+from .entry import RuntimeEntry
+from .errors import ConfigurationError
+from .hub import Frame
+from .limits import Overflow
+from .loop import running_loop
+from .metrics import Fates, Metrics
+from .receipt import Latch, Receipt
+from .snapshot import Snapshot, fates, metrics, snapshot, status
+from .subscription import Subscription
+from .workflow import Workflow
+
+if TYPE_CHECKING:
+    from .manager import RuntimeManager
+
+__all__ = ["Runtime"]
+
+Entry = RuntimeEntry[Any, Any]
+LINGER = 2.0  # seconds a handle stays on the watch list after its `.param` was touched, for the watcher to arrive
+
+
+class _Live:
+    """What knobs and readouts share: the value is the entry's."""
+
+    __slots__ = ()
+    name: str
+    read: Callable[[Entry], Any]
+
+    def __get__(self, obj: Any, objtype: Any = None) -> Any:
+        entry = None if obj is None else obj.__dict__.get("entry")
+        return super().__get__(obj, objtype) if entry is None else self.read(entry)  # type: ignore[misc]
+
+
+class Readout(_Live, param.Parameter):  # type: ignore[misc]
+    """A value of the entry that can be read and watched, not set."""
+
+    __slots__ = ["read"]
+
+    def __init__(self, read: Callable[[Entry], Any], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.read = read
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        if obj is not None and "entry" in obj.__dict__ and not obj.__dict__.get("_publishing"):
+            raise ConfigurationError(f"{self.name} follows the runtime and can't be set", runtime=obj.entry.id)
+        super().__set__(obj, value)
+
+
+class _Knob(_Live):
+    """A limit of the entry that can be set while it runs."""
+
+    __slots__ = ()
+    write: Callable[[Entry, Any], None]
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        if obj is not None and "entry" in obj.__dict__ and not obj.__dict__.get("_publishing"):
+            self.write(obj.entry, value)
+        super().__set__(obj, value)  # type: ignore[misc]
+
+    def _validate(self, value: Any) -> None:
+        """Nothing here: `Limits` checks, with a message that says what would do."""
+
+
+def _limit(name: str) -> tuple[Callable[[Entry], Any], Callable[[Entry, Any], None]]:
+    return lambda entry: getattr(entry.limits, name), lambda entry, value: control.set_limit(entry, name, value)
+
+
+def _set_paused(entry: Entry, paused: Any) -> None:
+    if not isinstance(paused, bool):
+        raise ConfigurationError(f"paused is {paused!r}; it must be True or False", runtime=entry.id)
+    (control.pause if paused else control.resume)(entry)
+
+
+class NumberKnob(_Knob, param.Number):  # type: ignore[misc]
+    """A knob that holds a number, or None."""
+
+    __slots__ = ["read", "write"]
+
+    def __init__(self, limit: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.read, self.write = _limit(limit)
+
+
+class IntegerKnob(_Knob, param.Integer):  # type: ignore[misc]
+    """A knob that holds a whole number, or None."""
+
+    __slots__ = ["read", "write"]
+
+    def __init__(self, limit: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.read, self.write = _limit(limit)
+
+
+class ChoiceKnob(_Knob, param.Selector):  # type: ignore[misc]
+    """A knob that holds one of a few words."""
+
+    __slots__ = ["read", "write"]
+
+    def __init__(self, limit: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.read, self.write = _limit(limit)
+
+
+class PausedKnob(_Knob, param.Boolean):  # type: ignore[misc]
+    """Whether the runtime is paused."""
+
+    __slots__ = ["read", "write"]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.read, self.write = (lambda entry: entry.paused), _set_paused
+
+
+class Runtime(param.Parameterized):
+    """One runtime: send to it, ask it, watch it, steer it. Made by `manager.create`; safe from any thread.
+
+    >>> import agentrt
+    >>> with agentrt.RuntimeManager() as manager:
+    ...     runtime = manager.create("counter", 0, lambda activity, state: state + activity.payload)
+    ...     runtime.send_nowait(1).result(5).state
+    ...     runtime.paused = True
+    ...     runtime.status
+    1
+    <Status.PAUSED: 'paused'>
+    """
+
+    id = Readout(lambda e: e.id, doc="The id, as given to create.")
+    status = Readout(status, doc="What it is doing: idle, processing, paused, error, stuck, failed or terminated.")
+    state = Readout(lambda e: e.state, doc="The last committed state.")
+    priority_depth = Readout(lambda e: e.mailbox.depth[0], doc="How many activities wait in the priority lane.")
+    standard_depth = Readout(lambda e: e.mailbox.depth[1], doc="How many activities wait in the standard lane.")
+    processed = Readout(lambda e: e.done + e.failed_count + e.timed_out, doc="Activities run to an end.")
+    failed = Readout(lambda e: e.failed_count + e.timed_out, doc="Activities that failed or timed out.")
+    error = Readout(lambda e: e.error, doc="The last error, or None.")
+
+    paused = PausedKnob(doc="Take nothing more after the activity that runs now.")
+    timeout = NumberKnob("timeout", default=None, allow_None=True, doc="Seconds an activity may take; None: no limit.")
+    retries = IntegerKnob("retries", default=0, doc="How often a failed activity is tried again.")
+    priority_capacity = IntegerKnob("priority_capacity", default=1000, doc="How many may wait in the priority lane.")
+    standard_capacity = IntegerKnob("standard_capacity", default=1000, doc="How many may wait in the standard lane.")
+    overflow = ChoiceKnob("overflow", default="wait", objects=list(Overflow), doc="What a full lane does with one more.")
+    fairness = IntegerKnob("fairness", default=8, allow_None=True, doc="One standard after so many priority activities.")
+
+    def __init__(self, entry: Entry, manager: RuntimeManager) -> None:
+        super().__init__(name=entry.id)
+        self.entry = entry
+        self.manager = manager
+
+    def __repr__(self) -> str:
+        shot = snapshot(self.entry, with_metrics=False)
+        return (
+            f"<Runtime {self.entry.id!r} {shot.status.value}, waiting {shot.depth[0]} priority {shot.depth[1]} standard, "
+            f"processed {self.processed}, failed {self.failed}, state {shot.state!r:.120}>"
+        )
+
+    __str__ = __repr__
+
+    # ---- activities
+
+    def send_nowait(
+        self,
+        payload: Any,
+        *,
+        priority: bool = False,
+        timeout: float | None = None,
+        delay: float | None = None,
+        key: str | None = None,
+    ) -> Receipt:
+        """Accept one activity and return its receipt. Any thread, never blocks.
+
+        `timeout` is this activity's own deadline and `delay` how long it is held back, in seconds on the manager's
+        clock. A second send with the same `key` within `key_window` gets the first's receipt. An `Activity` (of a type
+        of your own) is sent as it is, with its payload. Raises `ActivityValidationError`, `MailboxFullError`,
+        `RuntimeTerminatedError`, `RuntimeFailedError`, `ManagerClosedError`.
+        """
+        return self.entry.send_nowait(payload, priority=priority, timeout=timeout, delay=delay, key=key)
+
+    async def send(self, payload: Any, *, wait: float | None = None, **options: Any) -> Receipt:
+        """Accept one activity; while its lane is full, wait for room, `wait` real seconds at most.
+
+        Who waits is served in order. After `wait`, `MailboxFullError`; the rest is as `send_nowait`.
+        """
+        return await self.entry.send(payload, wait=wait, **options)
+
+    async def ask(self, payload: Any, **options: Any) -> Any:
+        """Send, wait until it is done, and return what the workflow replied with `ctx.reply(x)`, else the new state.
+
+        Raises what `send` raises, the tagged error of the activity, and `DeadlockError` for a circle of asks.
+        """
+        return await self.entry.ask(payload, **options)
+
+    def validate(self, payload: Any) -> None:
+        """Raise `ActivityValidationError` unless the workflow takes this payload."""
+        self.entry.check_payload(payload)
+
+    @property
+    def accepts(self) -> Any:
+        """The type of payload it takes, None for any."""
+        return self.entry.accepts
+
+    # ---- to look at
+
+    @property
+    def workflow(self) -> str:
+        """The name of its workflow function."""
+        return self.entry.workflow.name
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """How many wait: (priority, standard)."""
+        return self.entry.mailbox.depth
+
+    @property
+    def metrics(self) -> Metrics:
+        """Counts, and percentiles of waiting and working for both lanes."""
+        return metrics(self.entry)
+
+    def fates(self) -> Fates:
+        """What became of every accepted activity; always adds up."""
+        return fates(self.entry)
+
+    def snapshot(self, metrics: bool = True) -> Snapshot:
+        """Everything about it at one time, as one immutable record."""
+        return snapshot(self.entry, metrics)
+
+    def subscribe(self) -> Subscription:
+        """Its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
+        return Subscription(self.manager.ring, self.manager._listeners, self.entry.id)
+
+    def mailbox_items(self) -> list[Activity[Any]]:
+        """What waits, in order: priority, standard, not yet due."""
+        return control.items(self.entry)
+
+    # ---- to steer
+
+    def pause(self) -> None:
+        """Take nothing more after the activity that runs now."""
+        control.pause(self.entry)
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        control.resume(self.entry)
+
+    def step(self, n: int = 1) -> int:
+        """Pause, and let `n` waiting activities through; returns how many there were."""
+        return control.step(self.entry, n)
+
+    def recover(self) -> None:
+        """Go on after the supervisor stopped it."""
+        control.recover(self.entry)
+
+    def swap(self, workflow: Callable[..., Any]) -> None:
+        """Another workflow from the next activity on; state and mailbox are kept."""
+        from .isolation import isolated
+
+        control.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager._executor))
+
+    def terminate(self, drain: bool = False) -> Latch[bool]:
+        """End it; with `drain`, after what waits. Starts at once; awaitable.
+
+        Every open receipt resolves with `RuntimeTerminatedError`, what was not delivered goes to the dead letters.
+        """
+        return control.terminate(self.entry, drain)
+
+    def drop(self, id: int) -> None:
+        """Take a waiting activity out."""
+        control.drop(self.entry, id)
+
+    def promote(self, id: int) -> None:
+        """Move a waiting activity to the priority lane."""
+        control.move(self.entry, id, lane=Lane.PRIORITY)
+
+    def demote(self, id: int) -> None:
+        """Move a waiting activity to the standard lane."""
+        control.move(self.entry, id, lane=Lane.STANDARD)
+
+    def first(self, id: int) -> None:
+        """Move a waiting activity to the front of its lane."""
+        control.move(self.entry, id, first=True)
+
+    def edit(self, id: int, payload: Any) -> None:
+        """Give a waiting activity another payload."""
+        control.edit(self.entry, id, payload)
+
+    # ---- in a notebook
+
+    def widget(self) -> Any:
+        """Plain ipywidgets: for front ends that speak nothing else."""
+        from .views.widget import Widget
+
+        return Widget(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        from .notebook import show
+
+        return show(self, include, exclude)
+
+
+WATCHABLE = tuple(
+    name for name, parameter in Runtime.param.objects().items() if isinstance(parameter, Readout | _Knob) and name != "id"
+)
+
+
+class _Namespace:
+    """`Runtime.param`, noticing that somebody may be about to watch: nothing is published before."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def __get__(self, obj: Any, objtype: Any) -> Any:
+        if obj is not None and "manager" in obj.__dict__:
+            Publisher.of(obj.manager).follow(obj)
+        return self._original.__get__(obj, objtype)
+
+
+class Publisher:
+    """Tells the `param` watchers of one manager's handles what changed; attached to the hub only while there are any."""
+
+    _all: WeakKeyDictionary[Any, Publisher] = WeakKeyDictionary()
+
+    def __init__(self, manager: RuntimeManager) -> None:
+        self._hub = manager.hub
+        self._lock = manager.lock
+        # The handles are held here: a watcher on a handle nobody else keeps must go on.
+        self._followed: dict[Runtime, tuple[float, asyncio.AbstractEventLoop | None]] = {}
+        self._detach: Callable[[], None] | None = None
+
+    @classmethod
+    def of(cls, manager: RuntimeManager) -> Publisher:
+        """The one publisher of a manager."""
+        with manager.lock:
+            if manager not in cls._all:
+                cls._all[manager] = cls(manager)
+            return cls._all[manager]
+
+    def follow(self, runtime: Runtime) -> None:
+        """Watch a handle from now on; its watchers are called on the loop that runs here, if one does."""
+        if runtime.__dict__.get("_publishing"):
+            return
+        with self._lock:
+            if runtime not in self._followed:
+                runtime._param__private.values.update(_values(runtime))
+            self._followed[runtime] = (time.monotonic(), running_loop())
+            if self._detach is None:
+                self._detach = self._hub.attach(self._flush, self._always)
+
+    def _always(self, call: Callable[[], None]) -> None:
+        call()
+
+    def _flush(self, frame: Frame) -> None:
+        for runtime, (since, loop) in tuple(self._followed.items()):
+            if not _watched(runtime):
+                if time.monotonic() - since > LINGER:
+                    self._forget(runtime)
+                continue
+            if loop is not None and loop.is_running():
+                loop.call_soon_threadsafe(publish, runtime)
+            else:
+                publish(runtime)
+
+    def _forget(self, runtime: Runtime) -> None:
+        with self._lock:
+            self._followed.pop(runtime, None)
+            if not self._followed and self._detach is not None:
+                self._detach()
+                self._detach = None
+
+
+def _watched(runtime: Runtime) -> bool:
+    return any(watchers for by_what in runtime._param__private.watchers.values() for watchers in by_what.values())
+
+
+def _values(runtime: Runtime) -> dict[str, Any]:
+    return {name: getattr(runtime, name) for name in WATCHABLE}
+
+
+def publish(runtime: Runtime) -> None:
+    """Tell the watchers of one handle what changed since they were told last."""
+    known = runtime._param__private.values
+    news = {name: value for name, value in _values(runtime).items() if _differs(known.get(name), value)}
+    if not news:
+        return
+    runtime.__dict__["_publishing"] = True
+    try:
+        runtime.param.update(**news)
+    finally:
+        runtime.__dict__["_publishing"] = False
+
+
+def _differs(old: Any, new: Any) -> bool:
+    if old is new:
+        return False
+    try:
+        return bool(old != new)
+    except Exception:  # the state is anybody's type; one that can't be compared counts as changed
+        return True
+
+
+type.__setattr__(Runtime, "param", _Namespace(Runtime.__mro__[1].__dict__["param"]))

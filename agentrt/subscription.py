@@ -1,0 +1,68 @@
+"""Subscriptions: the manager's records as an async iterator, on any loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .events import Record, Ring
+
+__all__ = ["Subscription"]
+
+
+class Subscription:
+    """Records from now on, of one runtime or of all. Bounded by the ring: `dropped` says how many were let go unseen.
+
+    `async for record in runtime.subscribe(): ...`; leave the loop or call `close()` to end it.
+    """
+
+    def __init__(self, ring: Ring, listeners: dict[Any, Callable[[], None]], runtime: str | None = None) -> None:
+        self._ring = ring
+        self._listeners = listeners
+        self._runtime = runtime
+        self._cursor = ring.cursor
+        self._ready: deque[Record] = deque()
+        self._closed = False
+        self.dropped = 0
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Record:
+        while not self._ready:
+            if self._closed:
+                raise StopAsyncIteration
+            await self._more()
+        return self._ready.popleft()
+
+    async def _more(self) -> None:
+        loop = asyncio.get_running_loop()
+        there = asyncio.Event()
+        # Listening first, pulling second: a record that comes in between sets the event.
+        self._listeners[self] = lambda: _set(loop, there)
+        try:
+            if not self._pull() and not self._closed:
+                await there.wait()
+        finally:
+            self._listeners.pop(self, None)
+
+    def _pull(self) -> bool:
+        records, self._cursor, missed = self._ring.since(self._cursor)
+        self.dropped += missed
+        self._ready.extend(r for r in records if self._runtime is None or r.runtime == self._runtime)
+        return bool(self._ready)
+
+    def close(self) -> None:
+        """End the iteration after what is ready."""
+        self._closed = True
+        listener = self._listeners.get(self)
+        if listener is not None:
+            listener()
+
+
+def _set(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    if loop.is_closed() or event.is_set():
+        return
+    loop.call_soon_threadsafe(event.set)

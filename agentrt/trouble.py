@@ -1,0 +1,231 @@
+"""When an activity did not go well: retry, time out, fail, and what the supervisor says to it.
+
+Functions over a `RuntimeEntry`; the loop's thread only. The state stays what it was before the activity.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .activity import Activity, Lane
+from .context import Context
+from .errors import ActivityTimeoutError, AgentError, ProcessingError
+from .events import Fate, Outcome
+from .supervision import Policy, decide
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["Late", "expire", "resolve", "restart", "trouble"]
+
+
+class Late(Exception):
+    """A workflow came back after its deadline without ever having been interrupted."""
+
+
+_COUNTS = {
+    Fate.DONE: "done",
+    Fate.FAILED: "failed_count",
+    Fate.TIMED_OUT: "timed_out",
+    Fate.DROPPED: "dropped",
+    Fate.TERMINATED: "terminated",
+    Fate.DEAD: "dead",
+}
+
+
+async def trouble(entry: Entry, activity: Activity[Any], error: BaseException, started: float) -> None:
+    """Retry, or give the activity the fate it earned and tell the supervisor. The state stays what it was."""
+    attempts = 1
+    while True:
+        failure = _failure(entry, activity, error)
+        if failure is None:
+            return
+        if attempts > entry.limits.retries:
+            break
+        try:
+            await _back_off(entry, attempts, failure)
+            attempts += 1
+            new, reply = await _again(entry, activity)
+        except BaseException as another:
+            error = another
+            continue
+        entry.state = new
+        entry.troubled = False
+        resolve(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
+        return
+    fate = Fate.TIMED_OUT if isinstance(failure, ActivityTimeoutError) else Fate.FAILED
+    outcome = judge(entry, activity, fate, started, error=failure, attempts=attempts)
+    failed_with(entry, failure)
+    activity.receipt.decide(outcome)
+
+
+def _failure(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
+    """The tagged error for what happened; None if its fate was decided meanwhile (a late result is fenced)."""
+    task = entry.task
+    expired, entry.expired = entry.expired, False
+    if expired and task is not None:
+        task.uncancel()
+    if activity.receipt.decided is not None:
+        _unstick(entry)
+        return None
+    if isinstance(error, GeneratorExit):
+        raise error
+    if expired or isinstance(error, Late):
+        return timeout_error(entry, activity)
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
+        # Not ours and not the workflow's own: whoever runs the loop is shutting it down.
+        raise error
+    failure = ProcessingError(
+        f"{entry.workflow.name} failed in {entry.id!r} on activity {activity.id}: {type(error).__name__}: {error}",
+        runtime=entry.id,
+        activity=activity.id,
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def timeout_error(entry: Entry, activity: Activity[Any]) -> ActivityTimeoutError:
+    """The error of an activity whose deadline passed."""
+    limit = activity.timeout or entry.timeout
+    return ActivityTimeoutError(
+        f"activity {activity.id} of {entry.id!r} took longer than {limit} s; its state is unchanged",
+        runtime=entry.id,
+        activity=activity.id,
+    )
+
+
+async def _back_off(entry: Entry, retry: int, failure: AgentError) -> None:
+    entry.deadline = math.inf
+    entry.note("retry", {"activity": failure.activity, "retry": retry, "error": failure})
+    await entry.host.sleep(entry.limits.backoff.before(retry, entry.host.chance))
+
+
+async def _again(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
+    """Another attempt at the same activity: what `_process` does inline for the first one."""
+    host = entry.host
+    limit = activity.timeout or entry.timeout
+    entry.deadline = math.inf if limit is None else host.clock.now() + limit
+    host.arm_sweep(entry.deadline)
+    context = Context(entry, activity)
+    new = entry.call(activity, entry.state, context) if entry.takes_context else entry.call(activity, entry.state)
+    if entry.is_async:
+        entry.running = new
+        new = await new
+    new = await entry.checked(new)
+    if host.clock.now() > entry.deadline:
+        raise Late
+    return new, context.replied
+
+
+def resolve(entry: Entry, activity: Activity[Any], fate: Fate, started: float | None, **options: Any) -> None:
+    """Give an activity its fate, once: the count, the record, the receipt. The loop's thread, or under the lock."""
+    if activity.receipt.decided is None:
+        activity.receipt.decide(judge(entry, activity, fate, started, **options))
+
+
+def judge(
+    entry: Entry,
+    activity: Activity[Any],
+    fate: Fate,
+    started: float | None,
+    *,
+    error: AgentError | None = None,
+    attempts: int = 1,
+    reply: Any = msgspec.UNSET,
+) -> Outcome:
+    """The count and the record of a fate. The receipt comes last, so that who waits for it finds everything in place."""
+    host = entry.host
+    finished = host.clock.now()
+    if activity is entry.current:
+        entry.current = None
+    setattr(entry, _COUNTS[fate], getattr(entry, _COUNTS[fate]) + 1)
+    outcome = Outcome(
+        host.number(),
+        activity.id,
+        entry.id,
+        activity.lane,
+        fate,
+        activity.created,
+        started,
+        finished,
+        entry.state,
+        reply,
+        error,
+        attempts,
+    )
+    host.ring.append(outcome)
+    if started is not None:
+        adders = entry.adders()
+        add_wait, add_service = adders[:2] if activity.lane is Lane.PRIORITY else adders[2:]
+        add_wait(started - activity.created)
+        add_service(finished - started)
+    return outcome
+
+
+def failed_with(entry: Entry, failure: AgentError) -> None:
+    """Remember a failure and do what the supervisor decides."""
+    now = entry.host.clock.now()
+    entry.error, entry.error_at, entry.troubled = failure, now, True
+    supervision = entry.limits.supervision
+    if entry.failures is None or entry.failures.maxlen != supervision.intensity:
+        entry.failures = deque(entry.failures or (), maxlen=supervision.intensity)
+    entry.failures.append(now)
+    policy = decide(supervision, entry.failures, now)
+    if policy is Policy.RESTART:
+        restart(entry)
+    elif policy is Policy.STOP:
+        fail(entry)
+    elif policy is Policy.ESCALATE:
+        entry.host.escalate(entry)
+
+
+def restart(entry: Entry) -> None:
+    """Begin again from the initial state. The mailbox and its receipts are kept."""
+    entry.state = entry.initial
+    entry.failures = None
+    entry.troubled = False
+    entry.note("restarted", entry.error)
+
+
+def fail(entry: Entry) -> None:
+    """Stop taking activities: status FAILED. The mailbox and its receipts are kept for `recover()`."""
+    entry.failed = entry.held = True
+    entry.note("failed", entry.error)
+
+
+def expire(entry: Entry, now: float) -> None:
+    """Cancel the activity that is past its deadline. One that ignores it past the grace leaves the runtime STUCK."""
+    activity = entry.current
+    if activity is None or entry.task is None or entry.expired or entry.deadline > now:
+        return
+    entry.expired = True
+    entry.deadline = -math.inf
+    entry.task.cancel()
+    entry.host.at(now + entry.limits.grace, lambda: _stick(entry, activity))
+
+
+def _stick(entry: Entry, activity: Activity[Any]) -> None:
+    if entry.current is activity and entry.expired and not entry.closed:
+        started = entry.started
+        entry.stuck = True
+        failure = timeout_error(entry, activity)
+        entry.note("stuck", {"activity": activity.id})
+        outcome = judge(entry, activity, Fate.TIMED_OUT, started, error=failure)
+        entry.current = activity  # it still runs: nothing may be started beside it
+        failed_with(entry, failure)
+        activity.receipt.decide(outcome)
+        entry.host.notify()
+
+
+def _unstick(entry: Entry) -> None:
+    entry.current = None
+    if entry.stuck:
+        entry.stuck = False
+        entry.note("unstuck")

@@ -1,0 +1,113 @@
+"""What a workflow is: read once from its signature, then only called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+import warnings
+from collections.abc import Callable
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from .activity import Activity
+from .errors import ConfigurationError
+from .typecheck import describe
+
+__all__ = ["Workflow"]
+
+
+class Workflow(msgspec.Struct, frozen=True):
+    """A workflow function and what its signature says.
+
+    `takes_context` is whether it has a third parameter, `accepts` the payload type from `activity: Activity[T]`,
+    `state` the type of its second parameter (or of what it returns); None where it says nothing.
+
+    >>> def counter(activity: Activity[int], state: int) -> int: return state + activity.payload
+    >>> Workflow.of(counter).accepts
+    <class 'int'>
+    """
+
+    call: Callable[..., Any]
+    name: str
+    is_async: bool
+    takes_context: bool
+    accepts: Any = None
+    state: Any = None
+
+    @classmethod
+    def of(cls, function: Any) -> Workflow:
+        """Read a function; `ConfigurationError` if it is not callable or takes the wrong number of parameters."""
+        if not callable(function):
+            raise ConfigurationError(
+                f"workflow is {function!r:.60}, which can't be called; give a function (activity, state) -> new state"
+            )
+        names = _positional(function)
+        hints = _hints(function)
+        state = hints.get(names[1], hints.get("return"))
+        return cls(
+            call=function,
+            name=getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", ""),
+            is_async=_is_async(function),
+            takes_context=len(names) == 3,
+            accepts=_payload_type(hints.get(names[0]), names[0]),
+            state=None if state is Any else state,
+        )
+
+
+def _positional(function: Callable[..., Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ["activity", "state"]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [p for p in parameters if p.kind in kinds]
+    required = [p.name for p in positional if p.default is p.empty]
+    must = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if any_number and len(required) <= 2:
+        return ["activity", "state"]
+    if not must and 2 <= len(positional) and len(required) <= 3:
+        # A third parameter with a default is the function's own business.
+        return required if len(required) in (2, 3) else [p.name for p in positional[:2]]
+    raise ConfigurationError(
+        f"workflow {getattr(function, '__name__', function)!r} has the parameters {inspect.signature(function)}; "
+        "it must take two, (activity, state), or three, (activity, state, ctx)"
+    )
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    target = function if inspect.isroutine(function) else getattr(type(function), "__call__", function)  # noqa: B004
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except Exception as error:  # annotations are anybody's code, and may name what is not imported
+        warnings.warn(
+            f"the annotations of {target!r} can't be read ({error}); its payloads and states are not checked",
+            stacklevel=4,
+        )
+        return {}
+
+
+def _payload_type(hint: Any, name: str) -> Any:
+    if hint is None or hint is Any or hint is inspect.Parameter.empty:
+        return None
+    origin = get_origin(hint) or hint
+    if not (isinstance(origin, type) and issubclass(origin, Activity)):
+        raise ConfigurationError(
+            f"the parameter {name!r} is annotated {describe(hint)}, but a workflow receives an Activity; "
+            f"write `{name}: Activity[{describe(hint)}]` and read `{name}.payload`"
+        )
+    for base in (hint, *getattr(origin, "__orig_bases__", ())):
+        args = get_args(base)
+        if args and not isinstance(args[0], typing.TypeVar):
+            return None if args[0] is Any else args[0]
+    return None
