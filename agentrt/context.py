@@ -55,8 +55,9 @@ class Context:
         self.replied = value
 
     async def send(self, to: Any, payload: Any, **options: Any) -> Receipt:
-        """Send to another runtime (its id, handle or grant), with this activity as the parent. Options as `Runtime.send`."""
-        return await self._entry.host.entry(to).send(payload, **options)
+        """Send to another runtime (its id or handle), with this activity as the parent. Options as `Runtime.send`."""
+        receipt: Receipt = await self._entry.host.entry(to).send(payload, **options)
+        return receipt
 
     async def ask(self, to: Any, payload: Any, **options: Any) -> Any:
         """Send and wait for the reply. A circle of asks raises `DeadlockError` at once."""
@@ -81,7 +82,7 @@ class Context:
     async def effect(self, name: str, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Do something outside (call, write, ask a service), and put what came of it on the record as `name`."""
         result = function(*args)
-        value: T = await result if inspect.isawaitable(result) else result  # type: ignore[assignment]
+        value: T = await result if inspect.isawaitable(result) else result
         self._note("effect", name=name, value=value)
         return value
 

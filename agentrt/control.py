@@ -121,7 +121,7 @@ def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
 
 
 def close(entry: Entry) -> None:
-    """End it now: what runs is cancelled, what waits goes to the dead letters. The loop's thread only, or its loop dead."""
+    """End it now: what runs is cancelled, what waits goes to the dead letters. The loop's thread, or its loop dead."""
     host = entry.host
     with host.lock:
         if entry.closed:
@@ -170,6 +170,7 @@ def items(entry: Entry) -> list[Activity[Any]]:
 
 def drop(entry: Entry, id: int) -> None:
     """Take a waiting activity out; its receipt resolves with `MailboxFullError` (dropped)."""
+
     def act() -> None:
         activity = _pull(entry, id)
         error = MailboxFullError(f"activity {id} was dropped by hand", runtime=entry.id, activity=id)
@@ -236,7 +237,7 @@ def _on_loop(entry: Entry, act: Callable[[], T]) -> T:
         finally:
             ACTOR.reset(token)
 
-    return entry.host.do(locked)  # type: ignore[no-any-return]
+    return entry.host.do(locked)
 
 
 def _alive(entry: Entry) -> None:

@@ -52,6 +52,10 @@ def convert(data: Any, type: Any) -> Any:
         raise FormError({path: text}) from None
     except TypeError as problem:
         raise FormError({"": _from_code(type, str(problem))}) from None
+    except FormError:
+        raise
+    except Exception as problem:  # a __post_init__ is anybody's code
+        raise FormError({"": f"{problem.__class__.__name__}: {problem}"}) from problem
 
 
 def annotation_of(accepts: Any) -> Any:

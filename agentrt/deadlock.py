@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
 
 from .errors import DeadlockError
 from .host import Member
@@ -61,9 +60,7 @@ class Wait:
                 waiter.waits_for.pop(self.target, None)
 
 
-def _path(
-    start: Member, goal: Member, seen: set[Member]
-) -> tuple[str, ...] | None:
+def _path(start: Member, goal: Member, seen: set[Member]) -> tuple[str, ...] | None:
     if start is goal:
         return (goal.id,)
     seen.add(start)

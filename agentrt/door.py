@@ -183,7 +183,8 @@ async def queue_for_room(entry: Entry, payload: Any, wait: float | None, options
             ) from None
     if isinstance(sender.decided, AgentError):
         raise sender.decided
-    receipt: Receipt = sender.decided
+    receipt = sender.decided
+    assert isinstance(receipt, Receipt)
     return receipt
 
 

@@ -366,6 +366,7 @@ class RuntimeEntry(Generic[S, P]):
         self.task = self.host.loop.create_task(self._process(), name=f"agentrt {self.id}")
 
     def adders(self) -> tuple[Any, Any, Any, Any]:
+        """Where waits and services go, priority before standard; good until the next fold."""
         if self.histograms is None:
             self.histograms = (Histogram(), Histogram(), Histogram(), Histogram())
         a, b, c, d = self.histograms

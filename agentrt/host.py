@@ -6,13 +6,15 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .activity import Activity
 from .clock import Clock, Timer
 from .events import Ring
 
 __all__ = ["Host", "Member"]
+
+T = TypeVar("T")
 
 
 class Member(Protocol):
@@ -24,8 +26,11 @@ class Member(Protocol):
     spans: tuple[str, ...]
     waits_for: dict[Any, int] | None
 
-    def awaited(self) -> AbstractContextManager[None]: ...
-    def note(self, kind: str, detail: Any = None, who: str | None = None) -> None: ...
+    def awaited(self) -> AbstractContextManager[None]:
+        """Open while somebody waits for it."""
+
+    def note(self, kind: str, detail: Any = None, who: str | None = None) -> None:
+        """Put an event on the record."""
 
 
 class Host(Protocol):
@@ -45,6 +50,9 @@ class Host(Protocol):
 
     def wake(self, entry: Any) -> None:
         """See that `entry` processes. Any thread; the lock is held."""
+
+    def do(self, call: Callable[[], T]) -> T:
+        """Call on the loop's thread and wait for the result. Any thread."""
 
     def post(self, call: Callable[[], object]) -> None:
         """Call on the loop's thread, at once if this is it. Any thread."""

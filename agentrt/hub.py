@@ -36,7 +36,7 @@ class Frame(msgspec.Struct):
 
 
 class _Client:
-    """One who watches. A frame that is not drawn yet takes in what comes after it: a slow client gets fewer, not more."""
+    """One who watches. A slow client gets fewer frames, and all that came in between."""
 
     def __init__(self, hub: Hub, flush: Flush, schedule: Schedule | None, cursor: int) -> None:
         self.hub = hub
@@ -113,7 +113,7 @@ class Hub:
     def attach(self, flush: Flush, schedule: Schedule | None = None) -> Callable[[], None]:
         """Have `flush(frame)` called when there is news, through `schedule(call)` if given (it must not block).
 
-        The first frame comes at once. Never two at a time; one that raises is logged and detached. Returns what ends it.
+        The first frame comes at once. Never two at once; one that raises is logged and detached. Returns what ends it.
         """
         client = _Client(self, flush, schedule, max(0, self.ring.cursor - self.ring.limit))
         with self._lock:

@@ -18,7 +18,7 @@ __all__ = ["Backoff", "Limits", "Overflow"]
 
 
 class Overflow(StrEnum):
-    """What a full lane does with one more. Dropping is opt-in, counted, and resolves the receipt of what was dropped."""
+    """What a full lane does with one more. Dropping is opt-in, counted, and resolves the dropped receipt."""
 
     WAIT = "wait"
     DROP_OLDEST = "drop_oldest"

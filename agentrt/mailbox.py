@@ -57,9 +57,7 @@ class PrioritizedMailbox:
         "streak",
     )
 
-    def __init__(
-        self, priority_capacity: int = 1000, standard_capacity: int = 1000, fairness: int | None = 8
-    ) -> None:
+    def __init__(self, priority_capacity: int = 1000, standard_capacity: int = 1000, fairness: int | None = 8) -> None:
         self.priority: Items = EMPTY
         self.standard: Items = EMPTY
         self.priority_capacity = capacity(priority_capacity, "priority_capacity")

@@ -10,6 +10,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import Any, TypeVar
@@ -36,7 +37,7 @@ from .isolation import isolated
 from .limits import Limits
 from .loop import LoopThread, choose, in_ipython, running_loop, time_of
 from .metrics import Fates
-from .receipt import Latch, Receipt
+from .receipt import Latch, Receipt, settle
 from .runtime import Runtime
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
@@ -45,8 +46,10 @@ from .workflow import Workflow
 
 __all__ = ["DeadLetter", "RuntimeManager"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
+Handle = Runtime[Any, Any]
 
 THREADS = 64
 KEEP_TERMINATED = 1000
@@ -86,7 +89,9 @@ class RuntimeManager:
         ring: int = 20_000,
     ) -> None:
         if journal is not None:
-            raise ConfigurationError(f"journal is {journal!r}; this version keeps runtimes in memory only, leave it out")
+            raise ConfigurationError(
+                f"journal is {journal!r}; this version keeps runtimes in memory only, leave it out"
+            )
         chosen = choose(loop)
         self.name = name
         self.closed = False
@@ -105,7 +110,7 @@ class RuntimeManager:
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
         self.terminated: dict[str, Snapshot] = {}
         self._entries: dict[str, Entry] = {}
-        self._handles: WeakValueDictionary[str, Runtime] = WeakValueDictionary()
+        self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
         self._timers = Timers(self.clock, self.loop)
         self._sweep: Timer | None = None
@@ -123,7 +128,7 @@ class RuntimeManager:
 
     # ---- the map
 
-    def create(self, id: str, state: Any, workflow: Callable[..., Any], **limits: Any) -> Runtime:
+    def create(self, id: str, state: S, workflow: Callable[..., Any], **limits: Any) -> Runtime[S, Any]:
         """Make a runtime: its id, its initial state, and the workflow that makes the next state of an activity.
 
         Limits are those of `Limits`. Raises `RuntimeExistsError` if the id is taken, `ConfigurationError` if something
@@ -153,19 +158,19 @@ class RuntimeManager:
         self.notify()
         return entry
 
-    def agent(
-        self, id: str, state: Any = _REQUIRED, **limits: Any
-    ) -> Callable[[Callable[..., Any]], Runtime]:
+    def agent(self, id: str, state: Any = _REQUIRED, **limits: Any) -> Callable[[Callable[..., Any]], Handle]:
         """Decorator for notebooks: the first run of the cell creates the runtime, a later one swaps its workflow.
 
         State and mailbox are kept on a swap, from the next activity on the new code runs.
         """
 
-        def decorate(workflow: Callable[..., Any]) -> Runtime:
+        def decorate(workflow: Callable[..., Any]) -> Handle:
             known = self.get(id)
             if known is None:
                 if state is _REQUIRED:
-                    raise ConfigurationError(f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)")
+                    raise ConfigurationError(
+                        f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)"
+                    )
                 return self.create(id, state, workflow, **limits)
             known.swap(workflow)
             for name, value in limits.items():
@@ -174,10 +179,10 @@ class RuntimeManager:
 
         return decorate
 
-    def __getitem__(self, id: str) -> Runtime:
+    def __getitem__(self, id: str) -> Handle:
         return self._handle(self.entry(id))
 
-    def get(self, id: str) -> Runtime | None:
+    def get(self, id: str) -> Handle | None:
         """The runtime of an id, or None."""
         entry = self._entries.get(id)
         return None if entry is None else self._handle(entry)
@@ -194,7 +199,7 @@ class RuntimeManager:
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
-    def runtimes(self) -> list[Runtime]:
+    def runtimes(self) -> list[Handle]:
         """All runtimes, in the order they were made."""
         return [self._handle(entry) for entry in tuple(self._entries.values())]
 
@@ -221,7 +226,7 @@ class RuntimeManager:
             raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=str(to))
         return entry
 
-    def _handle(self, entry: Entry) -> Runtime:
+    def _handle(self, entry: Entry) -> Handle:
         with self.lock:
             handle = self._handles.get(entry.id)
             if handle is None or handle.entry is not entry:
@@ -298,7 +303,9 @@ class RuntimeManager:
             return block(self.loop, asyncio.wait_for(_of(awaitable), timeout))
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
-        raise DeadlockError("manager.run() here would block the loop that must do the work; write `await ...`", chain=())
+        raise DeadlockError(
+            "manager.run() here would block the loop that must do the work; write `await ...`", chain=()
+        )
 
     def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:
         """Start an awaitable on the agents' loop; from any thread."""
@@ -335,7 +342,7 @@ class RuntimeManager:
             call()
 
     def wake(self, entry: Entry) -> None:
-        """See that an entry processes: at once on the loop's thread, else with one wake-up for all that come together."""
+        """See that an entry processes: at once on the loop's thread, else one wake-up for all that come together."""
         if threading.get_ident() == self.thread:
             entry.start()
             return
@@ -358,7 +365,7 @@ class RuntimeManager:
     async def sleep(self, seconds: float) -> None:
         """Sleep on the manager's clock; on the manager's loop only."""
         future = self.loop.create_future()
-        timer = self.at(self.clock.now() + seconds, lambda: future.done() or future.set_result(None))
+        timer = self.at(self.clock.now() + seconds, partial(settle, future))
         try:
             await future
         finally:

@@ -71,7 +71,9 @@ class Fates(msgspec.Struct, frozen=True):
         return self.done + self.failed + self.timed_out + self.dropped + self.terminated + self.dead
 
     def __add__(self, other: Fates) -> Fates:
-        return Fates(*(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+        return Fates(
+            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
+        )
 
 
 def _edge(bucket: int) -> float:
@@ -133,8 +135,8 @@ class Histogram:
         if not n:
             return Percentiles()
         ordered = sorted(counts.items())
-        at = [self._at(ordered, n * q, top) for q in (0.50, 0.95, 0.99)]
-        return Percentiles(n, total / n, *at, top)
+        p50, p95, p99 = (self._at(ordered, n * q, top) for q in (0.50, 0.95, 0.99))
+        return Percentiles(n, total / n, p50, p95, p99, top)
 
     @staticmethod
     def _at(ordered: list[tuple[int, int]], rank: float, top: float) -> float:

@@ -19,7 +19,8 @@ __all__ = ["Receipt"]
 T = TypeVar("T")
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def settle(future: asyncio.Future[None]) -> None:
+    """Set a future that may have been cancelled meanwhile."""
     if not future.done():
         future.set_result(None)
 
@@ -67,9 +68,9 @@ class Latch(msgspec.Struct, Generic[T], eq=False, weakref=True):
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        settle = partial(_settle, future)
+        wake = partial(settle, future)
         host = self.entry.host
-        self.when_decided(partial(host.post, settle) if loop is host.loop else partial(_across, loop, settle))
+        self.when_decided(partial(host.post, wake) if loop is host.loop else partial(_across, loop, wake))
         await future
 
     def wait(self, timeout: float | None, advice: str) -> None:
@@ -99,9 +100,8 @@ def _across(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None
 class Receipt(Latch[Outcome]):
     """The promise that an accepted activity gets exactly one fate.
 
-    `await receipt` (any loop) and `receipt.result(timeout)` (any thread but the loop's own) give the `Outcome`, or raise
-    the tagged error of the activity. `receipt.outcome` is None until then. Dropping a receipt costs nothing and changes
-    nothing.
+    `await receipt` (any loop) and `receipt.result(timeout)` (any thread but the loop's own) give the `Outcome`, or
+    raise the tagged error of the activity. `receipt.outcome` is None until then. Dropping a receipt changes nothing.
 
     >>> import agentrt
     >>> with agentrt.RuntimeManager() as manager:
@@ -133,7 +133,7 @@ class Receipt(Latch[Outcome]):
             await self.settled()
 
     def result(self, timeout: float | None = None) -> Outcome:
-        """Block until it is decided, `timeout` real seconds at most (`TimeoutError`), from any thread but the loop's."""
+        """Block until it is decided, `timeout` real seconds at most, then `TimeoutError`; not on the loop's thread."""
         self.wait(timeout, "await receipt")
         return self._open()
 

@@ -7,9 +7,10 @@ A readout reads through to the entry, so it is always current and costs an activ
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import param
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
+logger = logging.getLogger(__name__)
+S = TypeVar("S")
+P = TypeVar("P")
 Entry = RuntimeEntry[Any, Any]
 LINGER = 2.0  # seconds a handle stays on the watch list after its `.param` was touched, for the watcher to arrive
 
@@ -48,7 +52,7 @@ class _Live:
         return super().__get__(obj, objtype) if entry is None else self.read(entry)  # type: ignore[misc]
 
 
-class Readout(_Live, param.Parameter):  # type: ignore[misc]
+class Readout(_Live, param.Parameter):  # type: ignore[misc, type-arg]
     """A value of the entry that can be read and watched, not set."""
 
     __slots__ = ["read"]
@@ -88,7 +92,7 @@ def _set_paused(entry: Entry, paused: Any) -> None:
     (control.pause if paused else control.resume)(entry)
 
 
-class NumberKnob(_Knob, param.Number):  # type: ignore[misc]
+class NumberKnob(_Knob, param.Number):  # type: ignore[misc, type-arg]
     """A knob that holds a number, or None."""
 
     __slots__ = ["read", "write"]
@@ -98,7 +102,7 @@ class NumberKnob(_Knob, param.Number):  # type: ignore[misc]
         self.read, self.write = _limit(limit)
 
 
-class IntegerKnob(_Knob, param.Integer):  # type: ignore[misc]
+class IntegerKnob(_Knob, param.Integer):  # type: ignore[misc, type-arg]
     """A knob that holds a whole number, or None."""
 
     __slots__ = ["read", "write"]
@@ -108,7 +112,7 @@ class IntegerKnob(_Knob, param.Integer):  # type: ignore[misc]
         self.read, self.write = _limit(limit)
 
 
-class ChoiceKnob(_Knob, param.Selector):  # type: ignore[misc]
+class ChoiceKnob(_Knob, param.Selector):  # type: ignore[misc, type-arg]
     """A knob that holds one of a few words."""
 
     __slots__ = ["read", "write"]
@@ -118,7 +122,7 @@ class ChoiceKnob(_Knob, param.Selector):  # type: ignore[misc]
         self.read, self.write = _limit(limit)
 
 
-class PausedKnob(_Knob, param.Boolean):  # type: ignore[misc]
+class PausedKnob(_Knob, param.Boolean):  # type: ignore[misc, type-arg]
     """Whether the runtime is paused."""
 
     __slots__ = ["read", "write"]
@@ -128,7 +132,7 @@ class PausedKnob(_Knob, param.Boolean):  # type: ignore[misc]
         self.read, self.write = (lambda entry: entry.paused), _set_paused
 
 
-class Runtime(param.Parameterized):
+class Runtime(param.Parameterized, Generic[S, P]):
     """One runtime: send to it, ask it, watch it, steer it. Made by `manager.create`; safe from any thread.
 
     >>> import agentrt
@@ -155,8 +159,12 @@ class Runtime(param.Parameterized):
     retries = IntegerKnob("retries", default=0, doc="How often a failed activity is tried again.")
     priority_capacity = IntegerKnob("priority_capacity", default=1000, doc="How many may wait in the priority lane.")
     standard_capacity = IntegerKnob("standard_capacity", default=1000, doc="How many may wait in the standard lane.")
-    overflow = ChoiceKnob("overflow", default="wait", objects=list(Overflow), doc="What a full lane does with one more.")
-    fairness = IntegerKnob("fairness", default=8, allow_None=True, doc="One standard after so many priority activities.")
+    overflow = ChoiceKnob(
+        "overflow", default="wait", objects=list(Overflow), doc="What a full lane does with one more."
+    )
+    fairness = IntegerKnob(
+        "fairness", default=8, allow_None=True, doc="One standard after so many priority activities."
+    )
 
     def __init__(self, entry: Entry, manager: RuntimeManager) -> None:
         super().__init__(name=entry.id)
@@ -166,8 +174,8 @@ class Runtime(param.Parameterized):
     def __repr__(self) -> str:
         shot = snapshot(self.entry, with_metrics=False)
         return (
-            f"<Runtime {self.entry.id!r} {shot.status.value}, waiting {shot.depth[0]} priority {shot.depth[1]} standard, "
-            f"processed {self.processed}, failed {self.failed}, state {shot.state!r:.120}>"
+            f"<Runtime {self.entry.id!r} {shot.status.value}, "
+            f"waiting {shot.depth[0]} priority {shot.depth[1]} standard, processed {self.processed}, failed {self.failed}, state {shot.state!r:.120}>"
         )
 
     __str__ = __repr__
@@ -314,8 +322,13 @@ class Runtime(param.Parameterized):
 
 
 WATCHABLE = tuple(
-    name for name, parameter in Runtime.param.objects().items() if isinstance(parameter, Readout | _Knob) and name != "id"
+    name
+    for name, parameter in Runtime.param.objects().items()
+    if isinstance(parameter, Readout | _Knob) and name != "id"
 )
+
+
+Handle = Runtime[Any, Any]
 
 
 class _Namespace:
@@ -339,7 +352,7 @@ class Publisher:
         self._hub = manager.hub
         self._lock = manager.lock
         # The handles are held here: a watcher on a handle nobody else keeps must go on.
-        self._followed: dict[Runtime, tuple[float, asyncio.AbstractEventLoop | None]] = {}
+        self._followed: dict[Handle, tuple[float, asyncio.AbstractEventLoop | None]] = {}
         self._detach: Callable[[], None] | None = None
 
     @classmethod
@@ -350,7 +363,7 @@ class Publisher:
                 cls._all[manager] = cls(manager)
             return cls._all[manager]
 
-    def follow(self, runtime: Runtime) -> None:
+    def follow(self, runtime: Handle) -> None:
         """Watch a handle from now on; its watchers are called on the loop that runs here, if one does."""
         if runtime.__dict__.get("_publishing"):
             return
@@ -375,7 +388,7 @@ class Publisher:
             else:
                 publish(runtime)
 
-    def _forget(self, runtime: Runtime) -> None:
+    def _forget(self, runtime: Handle) -> None:
         with self._lock:
             self._followed.pop(runtime, None)
             if not self._followed and self._detach is not None:
@@ -383,15 +396,15 @@ class Publisher:
                 self._detach = None
 
 
-def _watched(runtime: Runtime) -> bool:
+def _watched(runtime: Handle) -> bool:
     return any(watchers for by_what in runtime._param__private.watchers.values() for watchers in by_what.values())
 
 
-def _values(runtime: Runtime) -> dict[str, Any]:
+def _values(runtime: Handle) -> dict[str, Any]:
     return {name: getattr(runtime, name) for name in WATCHABLE}
 
 
-def publish(runtime: Runtime) -> None:
+def publish(runtime: Handle) -> None:
     """Tell the watchers of one handle what changed since they were told last."""
     known = runtime._param__private.values
     news = {name: value for name, value in _values(runtime).items() if _differs(known.get(name), value)}
@@ -400,6 +413,8 @@ def publish(runtime: Runtime) -> None:
     runtime.__dict__["_publishing"] = True
     try:
         runtime.param.update(**news)
+    except Exception:  # a watcher is anybody's code: the others go on
+        logger.exception("a watcher of %r failed", runtime.entry.id)
     finally:
         runtime.__dict__["_publishing"] = False
 

@@ -49,7 +49,7 @@ class Supervision(msgspec.Struct, frozen=True):
         """A policy's name, a Supervision, or None for the default."""
         if isinstance(value, Supervision):
             return value
-        return cls() if value is None else cls(policy=value)  # type: ignore[arg-type] - checked when it is made
+        return cls() if value is None else cls(policy=value)  # type: ignore[arg-type]
 
 
 def decide(supervision: Supervision, failures: Sequence[float], now: float) -> Policy:

@@ -140,7 +140,7 @@ def judge(
     attempts: int = 1,
     reply: Any = msgspec.UNSET,
 ) -> Outcome:
-    """The count and the record of a fate. The receipt comes last, so that who waits for it finds everything in place."""
+    """The count and the record of a fate. The receipt comes after it: who waits for it finds everything in place."""
     host = entry.host
     finished = host.clock.now()
     if activity is entry.current:

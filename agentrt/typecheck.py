@@ -72,7 +72,11 @@ def _plain(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
 def _annotated(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
     base = get_args(hint)[0]
     found = problem(value, base, path)
-    if found is None and any(isinstance(meta, msgspec.Meta) for meta in hint.__metadata__) and not isinstance(value, Enum):
+    if (
+        found is None
+        and any(isinstance(meta, msgspec.Meta) for meta in hint.__metadata__)
+        and not isinstance(value, Enum)
+    ):
         try:
             msgspec.convert(value, hint)
         except msgspec.ValidationError as error:

@@ -24,7 +24,8 @@ class Workflow(msgspec.Struct, frozen=True):
     `takes_context` is whether it has a third parameter, `accepts` the payload type from `activity: Activity[T]`,
     `state` the type of its second parameter (or of what it returns); None where it says nothing.
 
-    >>> def counter(activity: Activity[int], state: int) -> int: return state + activity.payload
+    >>> def counter(activity: Activity[int], state: int) -> int:
+    ...     return state + activity.payload
     >>> Workflow.of(counter).accepts
     <class 'int'>
     """
@@ -68,7 +69,7 @@ def _positional(function: Callable[..., Any]) -> list[str]:
     any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if any_number and len(required) <= 2:
         return ["activity", "state"]
-    if not must and 2 <= len(positional) and len(required) <= 3:
+    if not must and len(positional) >= 2 and len(required) <= 3:
         # A third parameter with a default is the function's own business.
         return required if len(required) in (2, 3) else [p.name for p in positional[:2]]
     raise ConfigurationError(
