@@ -137,7 +137,7 @@ def test_a_cancelled_flight_is_a_failure_that_names_it(busy: Seen) -> None:
         cause = outcome.error.__cause__
         assert isinstance(cause, CancelledFlight)
         assert cause.flight.cancelled
-        assert str(cause) == f"{cause.flight.name}: cancelled"
+        assert str(cause) == f"{cause.flight.name}, is cancelled"
 
 
 def test_what_it_prints_says_the_day(busy: Seen) -> None:
@@ -206,6 +206,17 @@ def test_a_second_start_is_no_second_day() -> None:
         assert handle.manager.speed == 600
 
     assert live(load_day(BUSY), again).all_fates.accepted == 1000
+
+
+def test_the_time_of_the_day() -> None:
+    async def read_the_clock(handle: Towers) -> None:
+        assert handle.time == "05:00"
+        await handle.until("06:05")
+        assert handle.time == "06:05"
+        await handle.until("05:30")  # past
+        assert handle.time == "06:05"
+
+    live(load_day(BUSY), read_the_clock)
 
 
 def test_nothing_moves_before_the_start() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from itertools import filterfalse
@@ -37,7 +38,7 @@ class CancelledFlight(Exception):
     """The flight does not leave. The tower can do nothing with it: its activity fails, and the tower goes on."""
 
     def __init__(self, flight: Flight) -> None:
-        super().__init__(f"{flight.name}: cancelled")
+        super().__init__(f"{flight.name}, is cancelled")
         self.flight = flight
 
 
@@ -58,7 +59,7 @@ class Carrier(msgspec.Struct, frozen=True):
 class Tower(msgspec.Struct, frozen=True):
     """The state of one airport: flights that left, those of them that had priority, and each airline's delays.
 
-    >>> tower = Tower().after(Flight("UA", 1545, "IAH", 480, delay=75))
+    >>> tower = Tower().after(Flight("UA", 1545, "IAH", 480, delay=75), Lane.PRIORITY)
     >>> tower.departed, tower.priority, tower.mean_delay
     (1, 1, {'UA': 75.0})
     """
@@ -141,11 +142,13 @@ class Towers:
             )
             for airport in AIRPORTS
         }
+        self._opened = manager.clock.now()
         self._day: Future[None] | None = None
 
     def start(self) -> Towers:
         """Open the day: the clock runs and the flights come. Once; again it does nothing."""
         if self._day is None:
+            self._opened = self.manager.clock.now()
             self.manager.speed = self.speed
             self._day = self.manager.submit(self._run())
         return self
@@ -161,6 +164,17 @@ class Towers:
             await asyncio.wait([asyncio.wrap_future(self._day)])
             if not self._day.cancelled():
                 self._day.result()
+
+    @property
+    def time(self) -> str:
+        """The time of the day at the airports, as `"06:05"`."""
+        minutes = self.day.opens + int((self.manager.clock.now() - self._opened) / 60)
+        return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
+
+    async def until(self, time: str) -> None:
+        """Wait, on any loop, for a time of the day such as `"06:05"`; at once if it is past."""
+        at = dt.time.fromisoformat(time)
+        await asyncio.wrap_future(self.manager.submit(self._until(at.hour * 60 + at.minute)))
 
     def totals(self) -> tuple[Total, ...]:
         """What each tower has done so far."""
@@ -179,22 +193,22 @@ class Towers:
     # ---- the manager's loop
 
     async def _run(self) -> None:
-        opened = self.manager.clock.now()
         late = attrgetter("late")
         async with asyncio.TaskGroup() as lanes:
             for airport, flights in self.day.flights.items():
                 runtime = self.runtimes[airport]
-                lanes.create_task(self._feed(runtime, filter(late, flights), opened, priority=True))
-                lanes.create_task(self._feed(runtime, filterfalse(late, flights), opened, priority=False))
+                lanes.create_task(self._feed(runtime, filter(late, flights), priority=True))
+                lanes.create_task(self._feed(runtime, filterfalse(late, flights), priority=False))
 
-    async def _feed(
-        self, runtime: Runtime[Tower, Flight], flights: Iterable[Flight], opened: float, *, priority: bool
-    ) -> None:
+    async def _until(self, minute: int) -> None:
+        due = self._opened + (minute - self.day.opens) * 60
+        await self.manager.sleep(max(0.0, due - self.manager.clock.now()))
+
+    async def _feed(self, runtime: Runtime[Tower, Flight], flights: Iterable[Flight], *, priority: bool) -> None:
         """Send one lane's flights when they are due; over once the last of them has its fate."""
         receipt: Receipt | None = None
         for flight in flights:
-            due = opened + (flight.scheduled - self.day.opens) * 60
-            await self.manager.sleep(due - self.manager.clock.now())
+            await self._until(flight.scheduled)
             try:
                 receipt = await runtime.send(flight, priority=priority)
             except (RuntimeTerminatedError, RuntimeFailedError, ManagerClosedError):
