@@ -27,13 +27,14 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Fate, Outcome
+from .groups import Group
 from .limits import Backoff, Overflow
 from .manager import RuntimeManager
 from .metrics import Fates, Metrics, Percentiles
 from .receipt import Receipt
 from .runtime import Runtime
 from .snapshot import Snapshot, Status
-from .supervision import Policy, Supervision
+from .supervision import Policy, Rule, Strategy, Supervision
 
 __all__ = [
     "AccessDeniedError",
@@ -49,6 +50,7 @@ __all__ = [
     "Event",
     "Fate",
     "Fates",
+    "Group",
     "JournalError",
     "Lane",
     "MailboxFullError",
@@ -60,6 +62,7 @@ __all__ = [
     "Policy",
     "ProcessingError",
     "Receipt",
+    "Rule",
     "Runtime",
     "RuntimeExistsError",
     "RuntimeFailedError",
@@ -68,6 +71,7 @@ __all__ = [
     "RuntimeTerminatedError",
     "Snapshot",
     "Status",
+    "Strategy",
     "Supervision",
 ]
 

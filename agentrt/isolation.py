@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -15,10 +16,33 @@ from .errors import ConfigurationError
 from .limits import Limits
 from .workflow import Workflow
 
-__all__ = ["isolated"]
+__all__ = ["Workers", "isolated"]
+
+THREADS = 64
 
 
-def isolated(workflow: Workflow, limits: Limits, threads: Callable[[], Executor]) -> Workflow:
+class Workers:
+    """The threads of one manager's blocking workflows, made when the first of them runs."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def threads(self) -> ThreadPoolExecutor:
+        """The pool of threads."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(THREADS, f"{self._name}-blocking")
+            return self._threads
+
+    def close(self) -> None:
+        """Start nothing more; what runs comes to its end by itself."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def isolated(workflow: Workflow, limits: Limits, workers: Workers) -> Workflow:
     """The workflow as it is to be called: in a worker thread with `blocking=True`, else as it is."""
     if not limits.blocking:
         return workflow
@@ -26,12 +50,12 @@ def isolated(workflow: Workflow, limits: Limits, threads: Callable[[], Executor]
         raise ConfigurationError(
             f"{workflow.name} is an `async def` with blocking=True; write a plain `def`, it runs in a worker thread"
         )
-    return msgspec.structs.replace(workflow, call=partial(_in_thread, workflow.call, threads), is_async=True)
+    return msgspec.structs.replace(workflow, call=partial(_in_thread, workflow.call, workers), is_async=True)
 
 
-async def _in_thread(call: Callable[..., Any], threads: Callable[[], Executor], *args: Any) -> Any:
+async def _in_thread(call: Callable[..., Any], workers: Workers, *args: Any) -> Any:
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(threads(), partial(copy_context().run, call, *args))
+    work = loop.run_in_executor(workers.threads(), partial(copy_context().run, call, *args))
     cancelled: asyncio.CancelledError | None = None
     # A thread can't be interrupted: being cancelled is remembered, and nothing goes on before the thread is done.
     while not work.done():

@@ -32,8 +32,9 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Ring
+from .groups import Group, Groups
 from .hub import Hub
-from .isolation import isolated
+from .isolation import Workers, isolated
 from .limits import Limits
 from .loop import LoopThread, choose, in_ipython, running_loop, time_of
 from .metrics import Fates
@@ -41,7 +42,8 @@ from .receipt import Latch, Receipt, settle
 from .runtime import Runtime
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
-from .trouble import expire, fail
+from .supervision import Rule
+from .trouble import expire
 from .workflow import Workflow
 
 __all__ = ["DeadLetter", "RuntimeManager"]
@@ -51,7 +53,6 @@ T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
-THREADS = 64
 KEEP_TERMINATED = 1000
 KEEP_DEAD_LETTERS = 10_000
 _REQUIRED: Any = object()
@@ -105,6 +106,7 @@ class RuntimeManager:
         self.number: Callable[[], int] = count(1).__next__
         self.ring = Ring(ring)
         self.hub = Hub(self.ring, self.clock)
+        self.groups = Groups(self)
         self.busy: set[Entry] = set()
         self.sweep_at = math.inf
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
@@ -117,7 +119,7 @@ class RuntimeManager:
         self._woken: list[Entry] = []
         self._waking = False
         self._listeners: dict[Any, Callable[[], None]] = {}
-        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
+        self.workers = Workers(name)
         self._server: Any = None
         if self._own is not None:
             atexit.register(self.close)
@@ -128,20 +130,23 @@ class RuntimeManager:
 
     # ---- the map
 
-    def create(self, id: str, state: S, workflow: Callable[..., Any], **limits: Any) -> Runtime[S, Any]:
+    def create(
+        self, id: str, state: S, workflow: Callable[..., Any], *, group: Group | str | None = None, **limits: Any
+    ) -> Runtime[S, Any]:
         """Make a runtime: its id, its initial state, and the workflow that makes the next state of an activity.
 
-        Limits are those of `Limits`. Raises `RuntimeExistsError` if the id is taken, `ConfigurationError` if something
-        given can't work, `ManagerClosedError`.
+        Limits are those of `Limits`, `group` is whose child it is. Raises `RuntimeExistsError` if the id is taken,
+        `ConfigurationError` if something given can't work, `ManagerClosedError`.
         """
-        entry = self.create_entry(id, state, workflow, Limits.of(limits))
+        entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)))
+        self.groups.join(entry, group)
         return self._handle(entry)
 
     def create_entry(self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits) -> Entry:
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
             raise ConfigurationError(f"id is {id!r}; it must be a string that is not empty")
-        made = isolated(Workflow.of(workflow), limits, self._executor)
+        made = isolated(Workflow.of(workflow), limits, self.workers)
         entry: Entry = RuntimeEntry(self, id, state, made, limits)
         with self.lock:
             if self.closed:
@@ -178,6 +183,10 @@ class RuntimeManager:
             return known
 
         return decorate
+
+    def group(self, name: str, strategy: str = "one_for_one", *, parent: Group | None = None, **rule: Any) -> Group:
+        """Make a supervision group, see `Group`: `policy`, `intensity` and `period` are those of `Rule`."""
+        return self.groups.group(name, Rule(**{"strategy": strategy, **rule}), parent)
 
     def __getitem__(self, id: str) -> Handle:
         return self._handle(self.entry(id))
@@ -399,8 +408,8 @@ class RuntimeManager:
         self.dead_letters.append(DeadLetter(activity, reason, self.clock.now()))
 
     def escalate(self, entry: Entry) -> None:
-        """No group yet: a runtime that escalates is stopped."""
-        fail(entry)
+        """Let the entry's group decide about its failures."""
+        self.groups.escalate(entry)
 
     def leave(self, entry: Entry) -> None:
         """Close an entry and take it out of the map; its counts stay."""
@@ -410,17 +419,12 @@ class RuntimeManager:
             control.close(entry)
             if self._entries.get(entry.id) is entry:
                 del self._entries[entry.id]
+                self.groups.leave(entry)
             self._retired = self._retired + fates(entry)
             self.terminated[entry.id] = snapshot(entry)
             while len(self.terminated) > KEEP_TERMINATED:
                 del self.terminated[next(iter(self.terminated))]
         self.notify()
-
-    def _executor(self) -> concurrent.futures.ThreadPoolExecutor:
-        with self.lock:
-            if self._threads is None:
-                self._threads = concurrent.futures.ThreadPoolExecutor(THREADS, f"{self.name}-blocking")
-            return self._threads
 
     # ---- the end
 
@@ -454,8 +458,7 @@ class RuntimeManager:
         if self._server is not None:
             self._server.stop()
         self.hub.close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self.workers.close()
         self.post(self._timers.stop)
         return latches
 

@@ -278,7 +278,7 @@ class Runtime(param.Parameterized, Generic[S, P]):
         """Another workflow from the next activity on; state and mailbox are kept."""
         from .isolation import isolated
 
-        control.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager._executor))
+        control.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager.workers))
 
     def terminate(self, drain: bool = False) -> Latch[bool]:
         """End it; with `drain`, after what waits. Starts at once; awaitable.

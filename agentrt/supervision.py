@@ -9,7 +9,7 @@ import msgspec
 
 from .errors import ConfigurationError
 
-__all__ = ["Policy", "Supervision", "decide"]
+__all__ = ["Policy", "Response", "Rule", "Strategy", "Supervision", "decide", "respond"]
 
 
 class Policy(StrEnum):
@@ -62,3 +62,77 @@ def decide(supervision: Supervision, failures: Sequence[float], now: float) -> P
     """
     recent = sum(1 for at in failures if now - at <= supervision.period)
     return supervision.policy if recent >= supervision.intensity else Policy.CONTINUE
+
+
+class Strategy(StrEnum):
+    """Whom the failure of one child concerns."""
+
+    ONE_FOR_ONE = "one_for_one"
+    ONE_FOR_ALL = "one_for_all"
+    REST_FOR_ONE = "rest_for_one"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How a group answers the failure of a child. `intensity` restarts within `period` seconds are made, not one more.
+
+    `strategy` says who is concerned: the child alone, all children, or the child and those that joined after it.
+    `policy` says what happens to them: `restart`, `stop`, `continue` (nothing), `escalate` (to the parent, at once).
+    The restart after the last one allowed is not made: the group escalates.
+
+    >>> Rule(strategy="one_for_all").intensity
+    5
+    """
+
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    policy: Policy = Policy.RESTART
+    intensity: int = 5
+    period: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name, words in (("strategy", Strategy), ("policy", Policy)):
+            try:
+                msgspec.structs.force_setattr(self, name, words(getattr(self, name)))
+            except ValueError:
+                raise ConfigurationError(
+                    f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(words)}"
+                ) from None
+        if not isinstance(self.intensity, int) or self.intensity < 0 or not self.period > 0:
+            raise ConfigurationError("intensity must be a whole number of at least 0, period seconds above 0")
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a group does about one failure: whom it restarts and whom it stops, in start order, or that it escalates."""
+
+    restart: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    escalate: bool = False
+
+
+def respond(rule: Rule, children: Sequence[str], failed: str, failures: Sequence[float], now: float) -> Response:
+    """The answer to the failure of `failed`, given the children in start order and when the last failures happened.
+
+    The newest failure is among `failures`. Pure.
+
+    >>> respond(Rule("rest_for_one"), ["a", "b", "c"], "b", [0], now=0).restart
+    ('b', 'c')
+    >>> respond(Rule(intensity=1), ["a"], "a", [0, 1], now=1).escalate
+    True
+    """
+    if rule.policy is Policy.CONTINUE:
+        return Response()
+    if rule.policy is Policy.ESCALATE:
+        return Response(escalate=True)
+    concerned = _concerned(rule.strategy, tuple(children), failed)
+    if rule.policy is Policy.STOP:
+        return Response(stop=concerned)
+    if sum(1 for at in failures if now - at <= rule.period) > rule.intensity:
+        return Response(escalate=True)
+    return Response(restart=concerned)
+
+
+def _concerned(strategy: Strategy, children: tuple[str, ...], failed: str) -> tuple[str, ...]:
+    if strategy is Strategy.ONE_FOR_ALL:
+        return children
+    if strategy is Strategy.REST_FOR_ONE:
+        return children[children.index(failed) :]
+    return (failed,)

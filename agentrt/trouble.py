@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Late", "expire", "resolve", "restart", "trouble"]
+__all__ = ["Late", "expire", "fail", "interrupt", "resolve", "restart", "trouble"]
 
 
 class Late(Exception):
@@ -186,12 +186,12 @@ def failed_with(entry: Entry, failure: AgentError) -> None:
         entry.host.escalate(entry)
 
 
-def restart(entry: Entry) -> None:
+def restart(entry: Entry, cause: AgentError | None = None) -> None:
     """Begin again from the initial state. The mailbox and its receipts are kept."""
     entry.state = entry.initial
     entry.failures = None
     entry.troubled = False
-    entry.note("restarted", entry.error)
+    entry.note("restarted", cause or entry.error)
 
 
 def fail(entry: Entry) -> None:
@@ -211,17 +211,32 @@ def expire(entry: Entry, now: float) -> None:
     entry.host.at(now + entry.limits.grace, lambda: _stick(entry, activity))
 
 
+def interrupt(entry: Entry, failure: AgentError) -> None:
+    """End the activity that runs, if one does: it has failed with this; what still comes of it is fenced."""
+    activity = entry.current
+    if activity is None or entry.task is None or entry.expired or activity.receipt.decided is not None:
+        return
+    entry.expired = True
+    entry.deadline = -math.inf
+    outcome = judge(entry, activity, Fate.FAILED, entry.started, error=failure)
+    entry.current = activity  # it still runs: nothing may be started beside it
+    entry.task.cancel()
+    entry.host.at(entry.host.clock.now() + entry.limits.grace, lambda: _stick(entry, activity))
+    activity.receipt.decide(outcome)
+
+
 def _stick(entry: Entry, activity: Activity[Any]) -> None:
-    if entry.current is activity and entry.expired and not entry.closed:
-        started = entry.started
-        entry.stuck = True
+    if entry.current is not activity or not entry.expired or entry.closed:
+        return
+    entry.stuck = True
+    entry.note("stuck", {"activity": activity.id})
+    if activity.receipt.decided is None:
         failure = timeout_error(entry, activity)
-        entry.note("stuck", {"activity": activity.id})
-        outcome = judge(entry, activity, Fate.TIMED_OUT, started, error=failure)
+        outcome = judge(entry, activity, Fate.TIMED_OUT, entry.started, error=failure)
         entry.current = activity  # it still runs: nothing may be started beside it
         failed_with(entry, failure)
         activity.receipt.decide(outcome)
-        entry.host.notify()
+    entry.host.notify()
 
 
 def _unstick(entry: Entry) -> None:

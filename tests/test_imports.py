@@ -22,13 +22,16 @@ LAYERS = """
     typecheck
     activity convert clock metrics
     events fields
-    receipt mailbox workflow
-    context
-    supervision
-    entry
-    hub
-    manager
+    host
+    receipt mailbox workflow deadlock
+    context supervision loop hub subscription
+    limits snapshot
+    trouble isolation
+    door
+    entry control
+    groups
     runtime
+    manager
     debugger
     timeline
     journal

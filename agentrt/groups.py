@@ -1,0 +1,236 @@
+"""Supervision groups: which runtimes begin again together. `supervision.respond` decides, here it is done.
+
+What happens to mailbox and receipts:
+
+| | restarted | stopped |
+|---|---|---|
+| mailbox | kept; it goes on with it | kept until `recover()`; sends are refused |
+| the activity it runs | cancelled: FAILED, a `ProcessingError` | the same |
+| state | the initial one | what it was |
+| status | goes on, even if it was FAILED; a pause stays | FAILED |
+
+The receipts of what waits stay open in both cases. The activity whose failure began it has its own fate already.
+All that are concerned are interrupted first, the last one first; then they restart in the order in which they joined.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import control
+from .errors import AgentError, ConfigurationError, ProcessingError
+from .events import Event
+from .supervision import Policy, Response, Rule, Supervision, respond
+from .trouble import fail, interrupt, restart
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+    from .runtime import Runtime
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["Group", "Groups"]
+
+
+class Group:
+    """Runtimes, and other groups, that are supervised together. Made by `manager.group(...)`; safe from any thread.
+
+    A runtime joins with `manager.create(..., group=group)` or `group.create(...)`. Unless it is given a `supervision`
+    of its own, each failure of it is the group's business; with one, what it says `escalate` to.
+
+    With more than `intensity` failures in `period` seconds (manager's clock) the group gives up: its parent decides
+    about the whole group as about one child, and without a parent all children are stopped. `recover()` goes on.
+
+    >>> import agentrt
+    >>> with agentrt.RuntimeManager() as manager:
+    ...     pair = manager.group("pair", "one_for_all")
+    ...     left = pair.create("left", 0, lambda activity, state: state + activity.payload)
+    ...     right = pair.create("right", 0, lambda activity, state: state + 1 // activity.payload)
+    ...     _ = left.send_nowait(5).result(5), right.send_nowait(1).result(5)
+    ...     try:
+    ...         right.send_nowait(0).result(5)
+    ...     except agentrt.ProcessingError:
+    ...         left.state, right.state
+    (0, 0)
+    """
+
+    def __init__(self, host: Any, name: str, rule: Rule, parent: Group | None) -> None:
+        self.name = name
+        self.parent = parent
+        self._host = host
+        self._rule = rule
+        self._failures: deque[float] = deque(maxlen=rule.intensity + 1)
+        self._children: dict[str, Group | Entry] = {}
+
+    @property
+    def rule(self) -> Rule:
+        """How it answers a failure; may be set."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        self._rule = rule
+        self._failures = deque(self._failures, maxlen=rule.intensity + 1)
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """The ids of its runtimes and the names of its groups, in the order in which they joined."""
+        return tuple(self._children)
+
+    def __repr__(self) -> str:
+        above = "" if self.parent is None else f" under {self.parent.name!r}"
+        return f"<Group {self.name!r}{above} {self.rule.strategy.value}: {', '.join(self._children) or 'nobody yet'}>"
+
+    def create(self, id: str, state: Any, workflow: Callable[..., Any], **limits: Any) -> Runtime[Any, Any]:
+        """`manager.create` with this group."""
+        runtime: Runtime[Any, Any] = self._host.create(id, state, workflow, group=self, **limits)
+        return runtime
+
+    def recover(self) -> None:
+        """Let every runtime of it that was stopped go on, and forget the failures."""
+        self._failures.clear()
+        for child in tuple(self._children.values()):
+            if isinstance(child, Group):
+                child.recover()
+            else:
+                control.recover(child)
+
+    def _failed(self, child: str, cause: AgentError) -> None:
+        """A child of it failed. The loop's thread only."""
+        now = self._host.clock.now()
+        self._failures.append(now)
+        answer = respond(self.rule, self.children, child, self._failures, now)
+        self._record(child, answer, now)
+        if answer.escalate and self.parent is not None:
+            self.parent._failed(self.name, cause)
+        elif answer.escalate:
+            self._stop(self.children, cause)
+        else:
+            self._stop(answer.stop, cause)
+            self._restart(answer.restart, cause)
+
+    def _record(self, child: str, answer: Response, now: float) -> None:
+        runtime = "" if isinstance(self._children[child], Group) else child
+        detail = {
+            "group": self.name,
+            "child": child,
+            "restart": answer.restart,
+            "stop": answer.stop,
+            "escalate": answer.escalate,
+        }
+        self._host.ring.append(Event(self._host.number(), runtime, now, "escalated", None, detail))
+
+    def _runtimes(self, children: tuple[str, ...]) -> list[Entry]:
+        found: list[Entry] = []
+        for name in children:
+            child = self._children[name]
+            found += child._runtimes(child.children) if isinstance(child, Group) else [child]
+        return found
+
+    def _restart(self, children: tuple[str, ...], cause: AgentError) -> None:
+        concerned = self._runtimes(children)
+        for entry in reversed(concerned):
+            interrupt(entry, self._because(entry, "restarted", cause))
+        for name in children:
+            child = self._children[name]
+            if isinstance(child, Group):
+                child._forget_failures()
+        for entry in concerned:
+            control.recover(entry)
+            restart(entry, cause)
+
+    def _forget_failures(self) -> None:
+        self._failures.clear()
+        for child in self._children.values():
+            if isinstance(child, Group):
+                child._forget_failures()
+
+    def _stop(self, children: tuple[str, ...], cause: AgentError) -> None:
+        for entry in reversed(self._runtimes(children)):
+            why = self._because(entry, "stopped", cause)
+            interrupt(entry, why)
+            if not entry.failed:
+                if cause.runtime != entry.id:
+                    entry.error, entry.error_at = why, self._host.clock.now()
+                fail(entry)
+
+    def _because(self, entry: Entry, what: str, cause: AgentError) -> ProcessingError:
+        activity = None if entry.current is None else entry.current.id
+        error = ProcessingError(
+            f"{entry.id!r} was {what} by its group {self.name!r}, after: {cause}", runtime=entry.id, activity=activity
+        )
+        error.__cause__ = cause
+        return error
+
+
+class Groups:
+    """The groups of one manager, and who is in which."""
+
+    def __init__(self, host: Any) -> None:
+        self._host = host
+        self._groups: dict[str, Group] = {}
+        self._of: dict[str, Group] = {}
+
+    def group(self, name: str, rule: Rule, parent: Group | str | None) -> Group:
+        """Make a group; one that exists gets the new rule, so that a cell may run again."""
+        with self._host.lock:
+            above = None if parent is None else self.known(parent)
+            group = self._groups.get(name)
+            if group is not None:
+                if group.parent is not above:
+                    raise ConfigurationError(f"group {name!r} exists with another parent: {group!r}")
+                group.rule = rule
+                return group
+            if not isinstance(name, str) or not name:
+                raise ConfigurationError(f"name is {name!r}; it must be a string that is not empty")
+            group = Group(self._host, name, rule, above)
+            if above is not None:
+                _check_free(above, name)
+                above._children[name] = group
+            self._groups[name] = group
+            return group
+
+    def known(self, group: Group | str) -> Group:
+        """The group of a name, or the group itself if it is of this manager."""
+        found = self._groups.get(group.name if isinstance(group, Group) else group)
+        if found is None or (isinstance(group, Group) and found is not group):
+            there = ", ".join(self._groups) or "none yet"
+            raise ConfigurationError(
+                f"{group!r} is no group of this manager, manager.group(...) makes one; there are: {there}"
+            )
+        return found
+
+    def limits(self, id: str, group: Group | str | None, limits: dict[str, Any]) -> dict[str, Any]:
+        """The limits of a runtime that is to join: in a group, each failure escalates unless it says otherwise."""
+        if group is None:
+            return limits
+        _check_free(self.known(group), id)
+        return {"supervision": Supervision(Policy.ESCALATE, intensity=1), **limits}
+
+    def join(self, entry: Entry, group: Group | str | None) -> None:
+        """Make a runtime the last child of a group."""
+        if group is not None:
+            with self._host.lock:
+                self._of[entry.id] = self.known(group)
+                self._of[entry.id]._children[entry.id] = entry
+
+    def leave(self, entry: Entry) -> None:
+        """Forget a runtime that ended."""
+        group = self._of.pop(entry.id, None)
+        if group is not None:
+            del group._children[entry.id]
+
+    def escalate(self, entry: Entry) -> None:
+        """Let the runtime's group decide; without one the runtime is stopped."""
+        group = self._of.get(entry.id)
+        if group is None or entry.error is None:
+            fail(entry)
+        else:
+            group._failed(entry.id, entry.error)
+
+
+def _check_free(group: Group, name: str) -> None:
+    if name in group.children:
+        raise ConfigurationError(f"group {group.name!r} has a child {name!r} already")
