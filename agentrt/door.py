@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Sender", "accept_special", "admit", "known", "overflow", "queue_for_room", "refuse_senders"]
+__all__ = ["Sender", "accept_special", "admit", "known", "made", "overflow", "queue_for_room", "refuse_senders"]
 
 KEYS_MOST = 10_000
 
@@ -63,7 +63,7 @@ def accept_special(
         raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out", runtime=entry.id)
     number = host.number()
     receipt = Receipt(entry, None, None, number)
-    activity = _made(entry, payload, receipt, lane, now, timeout=timeout, not_before=due, key=key)
+    activity = made(entry, payload, receipt, lane, now, timeout=timeout, not_before=due, key=key)
     if key is not None:
         _remember(entry, key, now, receipt)
     if due is None or due <= now:
@@ -73,7 +73,17 @@ def accept_special(
     return receipt
 
 
-def _made(entry: Entry, payload: Any, receipt: Receipt, lane: Lane, now: float, **options: Any) -> Activity[Any]:
+def made(
+    entry: Entry,
+    payload: Any,
+    receipt: Receipt,
+    lane: Lane,
+    now: float,
+    timeout: float | None = None,
+    not_before: float | None = None,
+    key: str | None = None,
+) -> Activity[Any]:
+    """The activity for a payload (or for an `Activity` of a custom type), with where it comes from."""
     cause = CURRENT.get()
     parent = cause.current if cause is not None else None
     template = payload if isinstance(payload, Activity) else Activity(payload=payload)
@@ -83,12 +93,12 @@ def _made(entry: Entry, payload: Any, receipt: Receipt, lane: Lane, now: float, 
         runtime=entry.id,
         lane=lane,
         created=now,
-        timeout=options["timeout"] if options["timeout"] is not None else template.timeout,
-        not_before=options["not_before"],
+        timeout=timeout if timeout is not None else template.timeout,
+        not_before=not_before,
         source=cause.id if parent is not None and cause is not None else template.source,
         parent=parent.id if parent is not None else template.parent,
         correlation=(parent.correlation if parent is not None else template.correlation) or receipt.id,
-        key=options["key"],
+        key=key,
         receipt=receipt,
     )
 
@@ -138,7 +148,7 @@ def overflow(entry: Entry, payload: Any, lane: Lane, options: dict[str, Any]) ->
         _drop(entry, items.popleft())
         return accept_special(entry, payload, lane, **options)
     receipt = Receipt(entry, None, None, entry.host.number())
-    activity = _made(entry, payload, receipt, lane, entry.host.clock.now(), timeout=None, not_before=None, key=None)
+    activity = made(entry, payload, receipt, lane, entry.host.clock.now())
     entry.accepted += 1
     if lane is Lane.PRIORITY:
         entry.accepted_priority += 1

@@ -96,6 +96,9 @@ class Event(msgspec.Struct, frozen=True):
 
 Record = Activity[Any] | Outcome | Event
 
+RECORD_BYTES = 200
+PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+
 
 class Ring:
     """The last records, bounded by count and (estimated) bytes. Says what it has let go.
@@ -109,7 +112,7 @@ class Ring:
     (['a'], 1, 0)
     """
 
-    STEP = 256
+    STEP = 512
 
     def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
         self.limit = limit
@@ -139,7 +142,7 @@ class Ring:
             return records, max(cursor, self.base) + len(records), missed
 
     def trim(self) -> None:
-        """Keep the bounds. Cheap when called too often: it looks only once in 256 records."""
+        """Keep the bounds. Cheap when called too often: it looks only once in 512 records."""
         if len(self.records) < self.mark:
             return
         self._fitting = min(self.limit, self._affordable())
@@ -151,13 +154,19 @@ class Ring:
         self.mark = len(self.records) + self.STEP
 
     def _affordable(self) -> int:
-        """How many records of the size of the newest ones the byte bound allows: one in sixteen is weighed."""
-        sample = self.records[-self.STEP :: 16]
-        each = weigh(sample) / max(1, len(sample))
-        return max(self.STEP, int(self.max_bytes / max(1.0, each)))
+        """How many records of the size of the newest ones the byte bound allows; a few of them are weighed."""
+        sample = self.records[-self.STEP :: self.STEP // 4]
+        held = [
+            getattr(record, name)
+            for record in sample
+            for name in ("payload", "state", "detail")
+            if hasattr(record, name)
+        ]
+        each = RECORD_BYTES + weigh(held) / max(1, len(sample))
+        return max(self.STEP, int(self.max_bytes / each))
 
 
-def weigh(items: Sequence[Any], budget: int = 2000) -> int:
+def weigh(items: Sequence[Any], budget: int = 200) -> int:
     """About how many bytes these objects keep alive, shared parts counted once; looks at `budget` objects at most."""
     seen: set[int] = set()
     todo: list[Any] = list(items)
@@ -168,7 +177,8 @@ def weigh(items: Sequence[Any], budget: int = 2000) -> int:
             continue
         seen.add(id(item))
         total += sys.getsizeof(item, 64)
-        todo.extend(_parts(item))
+        if type(item) not in PLAIN:
+            todo.extend(_parts(item))
     return total * max(1, (len(seen) + len(todo)) // max(1, len(seen)))
 
 
@@ -178,5 +188,5 @@ def _parts(item: Any) -> Sequence[Any]:
     if isinstance(item, list | tuple | set | frozenset):
         return list(item)
     if isinstance(item, msgspec.Struct):
-        return [getattr(item, name) for name in item.__struct_fields__ if name != "receipt"]
+        return [getattr(item, name) for name in item.__struct_fields__]
     return list(getattr(item, "__dict__", {}).values())

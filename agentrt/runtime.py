@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -24,11 +24,12 @@ from .limits import Overflow
 from .loop import running_loop
 from .metrics import Fates, Metrics
 from .receipt import Latch, Receipt
-from .snapshot import Snapshot, fates, metrics, snapshot, status
+from .snapshot import Snapshot, fates, metrics, read_state, snapshot, status
 from .subscription import Subscription
 from .workflow import Workflow
 
 if TYPE_CHECKING:
+    from .access import Grant
     from .manager import RuntimeManager
 
 __all__ = ["Runtime"]
@@ -147,7 +148,7 @@ class Runtime(param.Parameterized, Generic[S, P]):
 
     id = Readout(lambda e: e.id, doc="The id, as given to create.")
     status = Readout(status, doc="What it is doing: idle, processing, paused, error, stuck, failed or terminated.")
-    state = Readout(lambda e: e.state, doc="The last committed state.")
+    state = Readout(read_state, doc="The last committed state; a copy of one that can be changed in place.")
     priority_depth = Readout(lambda e: e.mailbox.depth[0], doc="How many activities wait in the priority lane.")
     standard_depth = Readout(lambda e: e.mailbox.depth[1], doc="How many activities wait in the standard lane.")
     processed = Readout(lambda e: e.done + e.failed_count + e.timed_out, doc="Activities run to an end.")
@@ -170,6 +171,8 @@ class Runtime(param.Parameterized, Generic[S, P]):
         super().__init__(name=entry.id)
         self.entry = entry
         self.manager = manager
+        # The entry's own, with the same contract: a second call and a second coroutine would double the cost.
+        self.__dict__.update(send_nowait=entry.send_nowait, send=entry.send, ask=entry.ask)
 
     def __repr__(self) -> str:
         shot = snapshot(self.entry, with_metrics=False)
@@ -306,6 +309,12 @@ class Runtime(param.Parameterized, Generic[S, P]):
     def edit(self, id: int, payload: Any) -> None:
         """Give a waiting activity another payload."""
         control.edit(self.entry, id, payload)
+
+    def grant(self, rights: Iterable[str] | str) -> Grant:
+        """A handle that does only this: {"send"}, {"observe"}, {"control"} or several of them. It can be revoked."""
+        from .access import Grant
+
+        return Grant(self, rights)
 
     # ---- in a notebook
 
