@@ -7,6 +7,7 @@
 10
 """
 
+from .access import Grant, Right
 from .activity import Activity, Lane
 from .clock import Clock
 from .context import Context
@@ -50,6 +51,7 @@ __all__ = [
     "Event",
     "Fate",
     "Fates",
+    "Grant",
     "Group",
     "JournalError",
     "Lane",
@@ -62,6 +64,7 @@ __all__ = [
     "Policy",
     "ProcessingError",
     "Receipt",
+    "Right",
     "Rule",
     "Runtime",
     "RuntimeExistsError",

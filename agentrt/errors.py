@@ -137,9 +137,15 @@ class DeadlockError(AgentError):
 
 
 class AccessDeniedError(AgentError):
-    """The handle or the role does not allow this."""
+    """The handle or the role does not allow this; `missing` is the right that would, where one would."""
 
     tag = "access_denied"
+
+    def __init__(
+        self, message: str, *, runtime: str | None = None, activity: int | None = None, missing: str | None = None
+    ) -> None:
+        super().__init__(message, runtime=runtime, activity=activity)
+        self.missing = missing
 
 
 class ManagerClosedError(AgentError):

@@ -59,6 +59,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str | None = None
     supervision: Supervision = Supervision()
     key_window: float = 300.0
+    copy_state: bool = True
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Limits:
@@ -150,6 +151,7 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "overflow": _overflow,
     "backoff": _backoff,
     "blocking": _flag,
+    "copy_state": _flag,
     "isolation": _isolation,
     "supervision": _supervision,
 }

@@ -6,13 +6,14 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal, TypeVar
 
 from .errors import ConfigurationError
 
-__all__ = ["LoopThread", "choose", "time_of"]
+__all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
 
+T = TypeVar("T")
 Choice = Literal["auto", "thread", "current"]
 
 
@@ -80,3 +81,14 @@ def time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     """The loop's own time if it has one (a virtual loop), else the monotonic clock without a detour through Python."""
     own = isinstance(loop, asyncio.BaseEventLoop) and type(loop).time is not asyncio.BaseEventLoop.time
     return loop.time if own else time.monotonic
+
+
+def as_coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
+    """Any awaitable as a coroutine, for what takes nothing else."""
+    if asyncio.iscoroutine(awaitable):
+        return awaitable
+
+    async def waiting() -> T:
+        return await awaitable
+
+    return waiting()

@@ -9,7 +9,7 @@ import math
 import random
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from types import TracebackType
@@ -32,11 +32,12 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Ring
+from .frozen import warn_mutable
 from .groups import Group, Groups
 from .hub import Hub
 from .isolation import Workers, isolated
 from .limits import Limits
-from .loop import LoopThread, choose, in_ipython, running_loop, time_of
+from .loop import LoopThread, as_coroutine, choose, in_ipython, running_loop, time_of
 from .metrics import Fates
 from .receipt import Latch, Receipt, settle
 from .runtime import Runtime
@@ -140,6 +141,8 @@ class RuntimeManager:
         """
         entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)))
         self.groups.join(entry, group)
+        if entry.copies:
+            warn_mutable(id, state)
         return self._handle(entry)
 
     def create_entry(self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits) -> Entry:
@@ -224,13 +227,17 @@ class RuntimeManager:
         return snapshot(self.entry(id), metrics)
 
     def entry(self, to: Any) -> Entry:
-        """The entry of an id or a handle. For the modules of this package."""
+        """The entry of an id, a handle or a grant to send. For the modules of this package."""
         if isinstance(to, Runtime):
             return to.entry
         entry = self._entries.get(to)
         if entry is None:
             if to in self.terminated:
                 raise RuntimeTerminatedError(f"{to!r} was terminated; create it again", runtime=to)
+            if not isinstance(to, str):
+                from .access import target
+
+                return target(to)
             known = ", ".join(list(self._entries)[:8]) or "none yet"
             raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=str(to))
         return entry
@@ -305,11 +312,11 @@ class RuntimeManager:
         if threading.get_ident() != self.thread:
             return self._wait(self.submit(awaitable), timeout)
         if running_loop() is None:
-            return self.loop.run_until_complete(asyncio.wait_for(_of(awaitable), timeout))
+            return self.loop.run_until_complete(asyncio.wait_for(as_coroutine(awaitable), timeout))
         if self._own is None and in_ipython():
             from .notebook import block
 
-            return block(self.loop, asyncio.wait_for(_of(awaitable), timeout))
+            return block(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
         raise DeadlockError(
@@ -320,7 +327,7 @@ class RuntimeManager:
         """Start an awaitable on the agents' loop; from any thread."""
         if self.loop.is_closed():
             raise ManagerClosedError("the manager is closed; make a new one")
-        return asyncio.run_coroutine_threadsafe(_of(awaitable), self.loop)
+        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self.loop)
 
     @staticmethod
     def _wait(future: concurrent.futures.Future[T], timeout: float | None) -> T:
@@ -480,13 +487,3 @@ class RuntimeManager:
 async def _all(latches: list[Latch[bool]]) -> None:
     for latch in latches:
         await latch.settled()
-
-
-def _of(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
-    if asyncio.iscoroutine(awaitable):
-        return awaitable
-
-    async def waiting() -> T:
-        return await awaitable
-
-    return waiting()

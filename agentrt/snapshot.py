@@ -9,6 +9,7 @@ import msgspec
 
 from .activity import Activity
 from .errors import AgentError
+from .frozen import copied
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Snapshot", "Status", "fates", "metrics", "snapshot", "status"]
+__all__ = ["Snapshot", "Status", "fates", "metrics", "read_state", "snapshot", "status"]
 
 
 class Status(StrEnum):
@@ -63,6 +64,11 @@ def status(entry: Entry) -> Status:
     if entry.paused:
         return Status.PAUSED
     return Status.ERROR if entry.troubled else Status.IDLE
+
+
+def read_state(entry: Entry) -> Any:
+    """The committed state; a copy of it where it could be changed in place, unless `copy_state=False`."""
+    return copied(entry.state) if entry.copies and entry.limits.copy_state else entry.state
 
 
 def fates(entry: Entry) -> Fates:

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "agentrt"
 # `import agentrt` itself.
 LAYERS = """
     errors
-    typecheck
+    typecheck frozen
     activity convert clock metrics
     events fields
     host

@@ -1,0 +1,105 @@
+"""Whether a value can be changed in place. States that can't are what history, snapshots and fencing rely on."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import pathlib
+import re
+import types
+import uuid
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+__all__ = ["copied", "is_frozen", "warn_mutable"]
+
+PLAIN = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
+ATOMS = frozenset(PLAIN)
+# Subclasses of these pass too: nobody changes a date in place.
+KINDS: tuple[type, ...] = (
+    *PLAIN,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.tzinfo,
+    decimal.Decimal,
+    fractions.Fraction,
+    enum.Enum,
+    uuid.UUID,
+    pathlib.PurePath,
+    re.Pattern,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+)
+LOOKS_AT = 256
+
+
+def is_frozen(value: Any) -> bool:
+    """Whether neither the value nor what it holds can be changed in place, as far as the types say.
+
+    Numbers, texts, dates, enums; tuples, frozen sets, frozen dataclasses, Structs and pydantic models of such. A class
+    that is none of these counts as frozen if it says `__frozen__ = True`. Of what is large only a part is looked at.
+
+    >>> is_frozen((1, "a")), is_frozen((1, [])), is_frozen({})
+    (True, False, False)
+    """
+    if type(value) in ATOMS:
+        return True
+    todo, looked = [value], 0
+    while todo and looked < LOOKS_AT:
+        item = todo.pop()
+        looked += 1
+        if type(item) in ATOMS or isinstance(item, KINDS):
+            continue
+        parts = _parts(item)
+        if parts is None:
+            return False
+        todo.extend(part for part, _ in zip(parts, range(LOOKS_AT), strict=False))
+    return True
+
+
+def _parts(item: Any) -> Iterable[Any] | None:
+    """What something frozen holds; None for what is not frozen."""
+    kind: Any = type(item)
+    if isinstance(item, tuple | frozenset):
+        return item
+    if isinstance(item, msgspec.Struct):
+        return msgspec.structs.astuple(item) if kind.__struct_config__.frozen else None
+    settings = getattr(kind, "__dataclass_params__", None)
+    if settings is not None:
+        return [getattr(item, field.name, None) for field in dataclasses.fields(kind)] if settings.frozen else None
+    config = getattr(kind, "model_config", None)
+    if isinstance(config, dict) and config.get("frozen"):  # pydantic
+        return list(vars(item).values())
+    return () if getattr(kind, "__frozen__", False) is True else None
+
+
+def warn_mutable(id: str, state: Any) -> None:
+    """Say once, when a runtime is made, what a state that can be changed in place costs."""
+    warnings.warn(
+        f"the state of {id!r} is a {type(state).__name__} that can be changed in place: then a failed activity may "
+        "leave its traces, and the history shows the last state everywhere; use a frozen dataclass, a "
+        "msgspec.Struct(frozen=True) or tuples. Reading `runtime.state` gives a copy (copy_state=False: itself)",
+        stacklevel=3,
+    )
+
+
+def copied(state: Any) -> Any:
+    """A copy of a state that can be changed; the state itself, with a warning, if it can't be copied."""
+    try:
+        return copy.deepcopy(state)
+    except Exception as error:  # copying is anybody's code, and the workflow may be changing it meanwhile
+        warnings.warn(
+            f"a state of type {type(state).__name__} can't be copied ({error!r:.80}): you hold the runtime's own; "
+            "make it a frozen type, or give copy_state=False",
+            stacklevel=2,
+        )
+        return state

@@ -1,0 +1,318 @@
+"""Grants do only what they were given; states that can be changed in place are copied."""
+
+import asyncio
+import copy
+import dataclasses
+import datetime
+import enum
+import gc
+import pickle
+import re
+import warnings
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import agentrt
+from agentrt import AccessDeniedError, ConfigurationError, Grant, Right, RuntimeNotFoundError
+from agentrt.access import rights_of
+from agentrt.frozen import is_frozen
+
+GUIDE = Path(__file__).parents[1] / "docs" / "grants.md"
+USES = {
+    Right.SEND: {
+        "send_nowait": (1,),
+        "send": (1,),
+        "ask": (1,),
+        "validate": (1,),
+        "accepts": None,
+    },
+    Right.OBSERVE: {
+        "status": None,
+        "state": None,
+        "error": None,
+        "depth": None,
+        "metrics": None,
+        "fates": (),
+        "snapshot": (),
+        "mailbox_items": (),
+        "subscribe": (),
+    },
+    Right.CONTROL: {
+        "pause": (),
+        "resume": (),
+        "step": (1,),
+        "recover": (),
+        "drop": (1,),
+        "promote": (1,),
+        "demote": (1,),
+        "first": (1,),
+        "edit": (1, 2),
+        "swap": (lambda activity, state: state,),
+        "terminate": (),
+    },
+}
+NEEDS = [(right, name, arguments) for right, uses in USES.items() for name, arguments in uses.items()]
+
+
+def adder(activity, state):
+    return state + activity.payload
+
+
+@pytest.fixture
+def manager():
+    with agentrt.RuntimeManager() as manager:
+        yield manager
+
+
+@pytest.fixture
+def runtime(manager):
+    return manager.create("adder", 0, adder)
+
+
+def use(manager, grant, name, arguments):
+    value = getattr(grant, name)
+    if arguments is None:
+        return value
+    done = value(*arguments)
+    return manager.run(done) if asyncio.iscoroutine(done) else done
+
+
+# --- grants
+
+
+@pytest.mark.parametrize(
+    ("right", "name", "arguments"), NEEDS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_grant_allows_what_its_right_says_and_nothing_else(manager, runtime, right, name, arguments):
+    try:
+        use(manager, runtime.grant({right}), name, arguments)
+    except AccessDeniedError:
+        pytest.fail("was denied")
+    except agentrt.AgentError:
+        pass  # allowed, but there is no activity 1
+    with pytest.raises(AccessDeniedError, match=f"'{name}' needs the right to {right}") as caught:
+        use(manager, runtime.grant(set(Right) - {right}), name, arguments)
+    assert (caught.value.runtime, caught.value.missing) == ("adder", right.value)
+
+
+def test_a_grant_offers_nothing_without_a_right():
+    offered = {name for name in dir(Grant) if not name.startswith("_")}
+    assert offered - {name for _, name, _ in NEEDS} == {"attenuate", "revoke", "revoked", "rights", "runtime"}
+
+
+def test_repr_shows_rights_and_no_internals(runtime):
+    grant = runtime.grant(["control", "send"])
+    assert repr(grant) == "<Grant send, control on 'adder'>"
+    grant.revoke()
+    assert repr(grant) == "<Grant send, control on 'adder' (revoked)>"
+    assert not hasattr(grant, "__dict__")
+
+
+@given(st.lists(st.sets(st.sampled_from(Right), min_size=1), min_size=1, max_size=5), st.integers(0, 5))
+def test_attenuation_only_narrows_and_revocation_goes_down(chain, which):
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        grants = [manager.create("x", 0, adder).grant(chain[0])]
+        for rights in chain[1:]:
+            if rights <= grants[-1].rights:
+                grants.append(grants[-1].attenuate(rights))
+            else:
+                with pytest.raises(AccessDeniedError, match="to hand on"):
+                    grants[-1].attenuate(rights)
+        which %= len(grants)
+        grants[which].revoke()
+        assert [grant.revoked for grant in grants] == [i >= which for i in range(len(grants))]
+        with pytest.raises(AccessDeniedError, match="was revoked"):
+            grants[-1].attenuate(grants[-1].rights)
+
+
+def test_a_method_taken_before_does_not_outlive_the_revocation(runtime):
+    above = runtime.grant({"send"})
+    send = above.attenuate("send").send_nowait
+    assert send(1).result(5).state == 1
+    above.revoke()
+    with pytest.raises(AccessDeniedError, match="was revoked"):
+        send(1)
+    assert runtime.state == 1
+
+
+def test_a_subscription_ends_with_its_grant(manager, runtime):
+    grant = runtime.grant({"observe"})
+
+    async def watch():
+        stream = grant.subscribe()
+        runtime.send_nowait(1)
+        first = await anext(stream)
+        grant.revoke()
+        runtime.send_nowait(2)
+        with pytest.raises(AccessDeniedError):
+            await anext(stream)
+        return first
+
+    assert manager.run(watch(), 5).payload == 1
+
+
+def test_ctx_sends_and_asks_through_a_grant(manager, runtime):
+    async def user(activity, state, ctx):
+        grant = activity.payload
+        await ctx.send(grant, 1)
+        return await ctx.ask(grant, 10)
+
+    asker = manager.create("asker", 0, user)
+    assert asker.send_nowait(runtime.grant({"send"})).result(5).state == 11
+    with pytest.raises(agentrt.ProcessingError) as caught:
+        asker.send_nowait(runtime.grant({"observe"})).result(5)
+    assert isinstance(caught.value.__cause__, AccessDeniedError)
+    assert caught.value.__cause__.missing == "send"
+    revoked = runtime.grant({"send"})
+    revoked.revoke()
+    with pytest.raises(agentrt.ProcessingError, match="revoked"):
+        asker.send_nowait(revoked).result(5)
+
+
+def test_a_circle_of_asks_through_grants_is_a_deadlock(manager):
+    async def asks(activity, state, ctx):
+        return await ctx.ask(activity.payload[0], activity.payload[1:])
+
+    a, b = manager.create("a", 0, asks), manager.create("b", 0, asks)
+    to_a, to_b = a.grant({"send"}), b.grant({"send"})
+    with pytest.raises(agentrt.ProcessingError, match="b -> a -> b"):
+        a.send_nowait((to_b, to_a, to_b)).result(5)
+
+
+def test_what_is_no_runtime_is_not_found(manager):
+    with pytest.raises(RuntimeNotFoundError, match="its id, its handle, or a grant"):
+        manager.entry(42)
+
+
+@pytest.mark.parametrize("wrong", [(), {"root"}, "sned", None, 3])
+def test_unknown_rights_are_refused(wrong):
+    with pytest.raises(ConfigurationError, match="send, observe, control"):
+        rights_of(wrong)
+
+
+def test_a_copy_of_a_grant_is_the_grant_and_it_cannot_leave_the_process(runtime):
+    grant = runtime.grant({"send"})
+    assert copy.deepcopy(grant) is copy.copy(grant) is grant
+    with pytest.raises(TypeError, match="its own process"):
+        pickle.dumps(grant)
+
+
+def test_a_grant_needs_no_other_handle(manager, runtime):
+    grant = runtime.grant({"send"})
+    del runtime
+    gc.collect()
+    assert manager.run(grant.ask(3)) == 3
+
+
+def test_the_guide_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    exec("\n".join(blocks), {})
+
+
+def test_the_guide_names_every_use_of_a_right():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", GUIDE.read_text(), flags=re.MULTILINE))
+    listed = {right: set(re.findall(r"`(\w+)", row)) for right, row in rows.items()}
+    assert listed == {right.value: set(uses) for right, uses in USES.items()}
+
+
+# --- states
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    items: object = ()
+
+
+class Open(msgspec.Struct):
+    items: object = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenData:
+    items: object = ()
+
+
+@dataclasses.dataclass
+class OpenData:
+    items: object = ()
+
+
+class FrozenModel(pydantic.BaseModel, frozen=True):
+    items: object = ()
+
+
+class OpenModel(pydantic.BaseModel):
+    items: object = ()
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Anything:
+    pass
+
+
+FROZEN = [0, "a", None, (1, ("b",)), frozenset({1}), Colour.RED, datetime.date.min, Path("x"), adder, int]
+FROZEN += [Frozen(), FrozenData(), FrozenModel(), Frozen((FrozenData((1,)),))]
+MUTABLE = [[], {}, set(), bytearray(), (1, []), Open(), OpenData(), OpenModel(), Anything(), MappingProxyType({})]
+MUTABLE += [Frozen([]), FrozenData({}), FrozenModel(items=[]), (Frozen((Open(),)),)]
+
+
+@pytest.mark.parametrize("state", FROZEN, ids=repr)
+def test_a_frozen_state_is_read_as_it_is_without_a_warning(manager, state):
+    assert is_frozen(state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runtime = manager.create("x", state, lambda activity, state: state)
+    assert runtime.state is state
+
+
+@pytest.mark.parametrize("state", MUTABLE, ids=lambda state: type(state).__name__)
+def test_a_state_that_can_change_is_warned_about_once(manager, state):
+    assert not is_frozen(state)
+    with pytest.warns(UserWarning, match="the state of 'x' is a .* that can be changed in place") as caught:
+        runtime = manager.create("x", state, lambda activity, state: state)
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the state of")
+        runtime.send_nowait(1).result(5)
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+def test_a_state_that_can_change_is_copied_on_read(manager):
+    copied = manager.create("copied", [[0]], lambda activity, state: [*state, activity.payload])
+    copied.send_nowait(1).result(5)
+    copied.state[0].append("from outside")
+    assert copied.state == [[0], 1]
+    itself = manager.create("itself", [0], lambda activity, state: state, copy_state=False)
+    itself.state.append(1)
+    assert itself.state == [0, 1]
+
+
+def test_a_state_that_becomes_changeable_is_copied_from_then_on(manager):
+    runtime = manager.create("x", None, lambda activity, state: activity.payload)
+    for payload, copies in ((1, False), ([], True), ("a", False), ((), False)):
+        runtime.send_nowait(payload).result(5)
+        assert runtime.entry.copies is copies
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+def test_a_state_that_cannot_be_copied_is_read_as_it_is_and_said(manager):
+    class Sealed:
+        def __deepcopy__(self, memo):
+            raise RuntimeError("no")
+
+    state = Sealed()
+    runtime = manager.create("x", state, lambda activity, state: state)
+    with pytest.warns(UserWarning, match="can't be copied"):
+        assert runtime.state is state
+
+
+def test_a_large_state_is_looked_at_in_part():
+    assert is_frozen(tuple(range(1_000_000)))
