@@ -13,6 +13,7 @@ import math
 import types
 from collections import deque
 from collections.abc import Generator
+from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
@@ -368,7 +369,9 @@ class RuntimeEntry(Generic[S, P]):
     def start(self) -> None:
         """Begin processing in a task of its own. The loop's thread only."""
         self.host.busy.add(self)
-        self.task = self.host.loop.create_task(self._process(), name=f"agentrt {self.id}")
+        # In a context of its own: neither what a sender has set nor what the last activity left reaches the next.
+        name = f"agentrt {self.id}"
+        self.task = self.host.loop.create_task(self._process(), name=name, context=Variables())
 
     def adders(self) -> tuple[Any, Any, Any, Any]:
         """Where waits and services go, priority before standard; good until the next fold."""

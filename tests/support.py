@@ -1,0 +1,68 @@
+"""What many tests of the core share: a virtual hour that takes no time, and the smallest workflows."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from agentrt import RuntimeManager
+from agentrt.testing.virtual import run
+
+FAR = 1e6  # virtual seconds: a test that ticks for ever ends
+
+
+def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test on a virtual loop; its first argument is a manager there. In the end every fate must add up."""
+
+    async def main(*args: Any, **options: Any) -> None:
+        async with RuntimeManager(loop="current", seed=1) as manager:
+            await test(manager, *args, **options)
+        fates = manager.fates()
+        assert fates.adds_up, fates
+        assert fates.pending == 0, fates
+
+    @functools.wraps(test)
+    def wrapped(*args: Any, **options: Any) -> None:
+        run(main(*args, **options), timeout=FAR)
+
+    signature = inspect.signature(test)
+    wrapped.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return wrapped
+
+
+async def add(activity: Any, state: int) -> int:
+    return state + activity.payload
+
+
+async def collect(activity: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*state, activity.payload)
+
+
+async def fail(activity: Any, state: Any) -> Any:
+    raise ValueError(f"no {activity.payload}")
+
+
+async def forever(activity: Any, state: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def turns(n: int = 20) -> None:
+    """Let everything that is ready run."""
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """A workflow that waits until the test lets it go on: `entered` and `open` are the two ends."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.open = asyncio.Event()
+        self.seen: list[Any] = []
+
+    async def __call__(self, activity: Any, state: Any) -> Any:
+        self.seen.append(activity.payload)
+        self.entered.set()
+        await self.open.wait()
+        return (*state, activity.payload) if isinstance(state, tuple) else activity.payload
