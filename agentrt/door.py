@@ -17,6 +17,7 @@ from .deadlock import CURRENT
 from .errors import AgentError, ConfigurationError, MailboxFullError
 from .events import Fate
 from .limits import Overflow
+from .mailbox import PrioritizedMailbox
 from .receipt import Latch, Receipt
 from .trouble import resolve
 
@@ -137,12 +138,7 @@ def overflow(entry: Entry, payload: Any, lane: Lane, options: dict[str, Any]) ->
     """One more for a full lane: refused, or room is made as the policy says."""
     policy = entry.limits.overflow
     if policy is Overflow.WAIT:
-        most = entry.mailbox.priority_capacity if lane is Lane.PRIORITY else entry.mailbox.standard_capacity
-        raise MailboxFullError(
-            f"the {lane.value} lane of {entry.id!r} is full ({most}); wait with `await runtime.send(...)`, raise "
-            f"`runtime.{lane.value}_capacity`, or create it with overflow='drop_oldest'",
-            runtime=entry.id,
-        )
+        raise MailboxFullError(_why_full(entry, lane), runtime=entry.id)
     items = entry.mailbox.lane(lane)
     if policy is Overflow.DROP_OLDEST and items:
         _drop(entry, items.popleft())
@@ -155,6 +151,17 @@ def overflow(entry: Entry, payload: Any, lane: Lane, options: dict[str, Any]) ->
     entry.host.ring.append(activity)
     _drop(entry, activity)
     return receipt
+
+
+def _why_full(entry: Entry, lane: Lane) -> str:
+    rate = entry.limits.rate
+    if rate is not None and PrioritizedMailbox.room(entry.mailbox, lane) > 0:
+        return f"{entry.id!r} takes no more than {rate:g} activities a second; wait with `await runtime.send(...)`"
+    most = entry.mailbox.priority_capacity if lane is Lane.PRIORITY else entry.mailbox.standard_capacity
+    return (
+        f"the {lane.value} lane of {entry.id!r} is full ({most}); wait with `await runtime.send(...)`, raise "
+        f"`runtime.{lane.value}_capacity`, or create it with overflow='drop_oldest'"
+    )
 
 
 def _drop(entry: Entry, activity: Activity[Any]) -> None:
@@ -208,6 +215,25 @@ def admit(entry: Entry) -> None:
                 sender.decide(accept_special(entry, sender.payload, lane, **options))
             except AgentError as error:
                 sender.decide(error)
+        if senders and entry.limits.rate is not None:
+            _admit_when_due(entry)
+
+
+def _admit_when_due(entry: Entry) -> None:
+    """Once the rate allows one more, admit again."""
+    mailbox: Any = entry.mailbox
+    due = None if mailbox.armed else mailbox.due()
+    if due is None:
+        return
+    mailbox.armed = True
+
+    def again() -> None:
+        with entry.host.lock:
+            mailbox.armed = False
+            admit(entry)
+
+    # A timer may only be touched on the loop's thread, and this may be any.
+    entry.host.post(lambda: entry.host.at(due, again))
 
 
 def refuse_senders(entry: Entry) -> None:

@@ -35,9 +35,10 @@ from .events import Event, Fate, Outcome
 from .frozen import is_frozen
 from .host import Host
 from .limits import Limits, Overflow
-from .mailbox import EMPTY, PrioritizedMailbox
+from .mailbox import EMPTY
 from .metrics import Histogram
 from .receipt import Latch, Receipt
+from .resources import check_payload_size, check_state_size, mailbox_for
 from .trouble import Late, trouble
 from .typecheck import problem
 from .workflow import Workflow
@@ -122,7 +123,6 @@ class RuntimeEntry(Generic[S, P]):
         self.state = state
         self.initial = state
         self.copies = not is_frozen(state)
-        self.mailbox = PrioritizedMailbox(limits.priority_capacity, limits.standard_capacity, limits.fairness)
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
         self.failed = self.stuck = self.troubled = self.expired = False
@@ -145,6 +145,7 @@ class RuntimeEntry(Generic[S, P]):
         self.waits_for: dict[RuntimeEntry[Any, Any], int] | None = None
         self.ended: Latch[bool] | None = None
         self.use(workflow, limits)
+        self.mailbox = mailbox_for(self)
 
     def use(self, workflow: Workflow, limits: Limits) -> None:
         """Take another workflow or other limits, from the next activity on."""
@@ -263,7 +264,9 @@ class RuntimeEntry(Generic[S, P]):
                 runtime=self.id,
                 problems={path: text},
             )
-        if self.accepts is None or isinstance(self.accepts, type):
+        if self.limits.max_payload is not None or self.limits.rate is not None:
+            check_payload_size(self, payload)
+        elif self.accepts is None or isinstance(self.accepts, type):
             self.exact = type(payload)
 
     # ---- the loop: the loop's thread only
@@ -444,7 +447,9 @@ class RuntimeEntry(Generic[S, P]):
                 raise TypeError(f"{self.workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
         elif new is None and self.initial is not None:
             raise TypeError(f"{self.workflow.name} returned None; a workflow must return the new state")
-        if hint is None or (isinstance(hint, type) and hint is not float):
+        if self.limits.max_state is not None:
+            check_state_size(self, new)
+        elif hint is None or (isinstance(hint, type) and hint is not float):
             self.exact_state = type(new)
         self.copies = not is_frozen(new)
         return new

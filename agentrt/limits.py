@@ -44,7 +44,14 @@ class Backoff(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runtime may hold and how long it may take. Times in seconds on the manager's clock, sizes in bytes."""
+    """What a runtime may hold and how long it may take. Times in seconds on the manager's clock, sizes in bytes.
+
+    Of the resources: `max_payload` refuses a larger payload at the door, `max_state` fails the activity that would make
+    a larger state (sizes are estimates of what the objects keep alive). `rate` is how many activities are accepted in a
+    second (a second's worth at once); beyond it a lane counts as full. `deadline` is how long an activity may wait in
+    its lane before it is timed out instead of run. `memory` (bytes) and `cpu` (seconds) bound one activity of a runtime
+    with `isolation="process"`. All of them are given to `create` and stay.
+    """
 
     priority_capacity: int = 1000
     standard_capacity: int = 1000
@@ -60,6 +67,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     supervision: Supervision = Supervision()
     key_window: float = 300.0
     copy_state: bool = True
+    max_payload: int | None = None
+    max_state: int | None = None
+    rate: float | None = None
+    deadline: float | None = None
+    memory: int | None = None
+    cpu: float | None = None
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Limits:
@@ -98,11 +111,25 @@ def _seconds(name: str, value: Any) -> float:
 
 
 def _or_none(name: str) -> str:
-    return ", or None for no limit" if name == "timeout" else ""
+    return ", or None for no limit" if Limits.__annotations__[name].endswith("None") else ""
 
 
-def _timeout(name: str, value: Any) -> float | None:
+def _optional_seconds(name: str, value: Any) -> float | None:
     return None if value is None else _seconds(name, value)
+
+
+def _bytes(name: str, value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of bytes, or None for no limit")
+    return value
+
+
+def _rate(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ConfigurationError(f"rate is {value!r}; it must be activities per second above 0, or None for no limit")
+    return float(value)
 
 
 def _retries(name: str, value: Any) -> int:
@@ -144,7 +171,13 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "priority_capacity": _capacity,
     "standard_capacity": _capacity,
     "fairness": _fairness,
-    "timeout": _timeout,
+    "timeout": _optional_seconds,
+    "deadline": _optional_seconds,
+    "cpu": _optional_seconds,
+    "max_payload": _bytes,
+    "max_state": _bytes,
+    "memory": _bytes,
+    "rate": _rate,
     "grace": _seconds,
     "key_window": _seconds,
     "retries": _retries,

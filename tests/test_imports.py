@@ -28,6 +28,7 @@ LAYERS = """
     limits snapshot
     trouble isolation
     door
+    resources
     entry control
     groups
     runtime
