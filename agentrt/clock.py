@@ -85,15 +85,18 @@ class Clock:
 class Timer:
     """A call that is due at a time on the clock. `cancel()` it on the loop's thread."""
 
-    __slots__ = ("at", "call")
+    __slots__ = ("at", "call", "timers")
 
-    def __init__(self, at: float, call: Callable[[], object]) -> None:
+    def __init__(self, at: float, call: Callable[[], object], timers: Timers) -> None:
         self.at = at
         self.call: Callable[[], object] | None = call
+        self.timers = timers
 
     def cancel(self) -> None:
         """Never call it."""
-        self.call = None
+        if self.call is not None:
+            self.call = None
+            self.timers.forget()
 
 
 class Timers:
@@ -109,13 +112,22 @@ class Timers:
         self._order = count()
         self._handle: asyncio.Handle | None = None
         self._armed = math.inf
+        self._cancelled = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._heap) - self._cancelled
+
+    def forget(self) -> None:
+        """One more was cancelled; once they are the most of a long list, they go."""
+        self._cancelled += 1
+        if self._cancelled > 100 and self._cancelled > len(self._heap) // 2:
+            self._heap = [item for item in self._heap if item[2].call is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
 
     def at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call `call()` on the loop once the clock reads `when`."""
-        timer = Timer(when, call)
+        timer = Timer(when, call, self)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         if when < self._armed or self._handle is None:
             self.arm()
@@ -155,7 +167,16 @@ class Timers:
         self._armed = math.inf
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
-            call = heapq.heappop(self._heap)[2].call
-            if call is not None:
+            timer = heapq.heappop(self._heap)[2]
+            call, timer.call = timer.call, None
+            if call is None:
+                self._cancelled -= 1
+            else:
                 call()
         self.arm()
+
+    def _call(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception as error:  # the others are due all the same
+            self._loop.call_exception_handler({"message": "a timer failed", "exception": error})

@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["Fates", "Histogram", "LaneMetrics", "Metrics", "Percentiles"]
 
-FOLD_AT = 1024
+FOLD_AT = 256
 
 
 class Percentiles(msgspec.Struct, frozen=True):
