@@ -32,54 +32,58 @@ class Clock:
     ) -> None:
         self._source = source
         self._wall = wall or datetime.now(UTC).astimezone()
-        self._real = source()
-        self._base = self._real
-        self._origin = self._real
+        self._origin = start = source()
+        # What it read when the speed was set last, what the source read then, the speed: one record, for any thread.
+        self._pace = (start, start, 1.0)
+        # Another function after each change of speed: call `clock.now()`, keep no `clock.now` across an await.
         self.now: Callable[[], float] = source
-        self._speed = 1.0
         if speed != 1.0:
-            self.speed = speed
+            self._set(speed, start, start)
 
     @property
     def speed(self) -> float:
         """Seconds on this clock for one real second: 0 to inf."""
-        return self._speed
+        return self._pace[2]
 
     @speed.setter
     def speed(self, speed: float) -> None:
+        self._set(speed, self.now(), self._source())
+
+    def _set(self, speed: float, now: float, real: float) -> None:
         if not isinstance(speed, int | float) or isinstance(speed, bool) or math.isnan(speed) or speed < 0:
             raise ConfigurationError(f"speed is {speed!r}; give 0 (stopped), a factor such as 60, or math.inf")
-        self._base, self._real = self.now(), self._source()
-        self._speed = float(speed)
+        self._pace = (now, real, float(speed))
         self.now = self._still if self.frozen else self._scaled
 
     @property
     def frozen(self) -> bool:
         """Whether the clock stands still between timers (speed 0 or inf)."""
-        return self._speed == 0 or math.isinf(self._speed)
+        return self.speed == 0 or math.isinf(self.speed)
 
     def _still(self) -> float:
-        return self._base
+        return self._pace[0]
 
     def _scaled(self) -> float:
-        return self._base + (self._source() - self._real) * self._speed
+        base, real, speed = self._pace
+        return base + (self._source() - real) * speed
 
     def until(self, at: float) -> float | None:
         """Real seconds until this clock reads `at`; None while it is stopped."""
-        if self._speed == 0:
+        if self.speed == 0:
             return None
-        return max(0.0, (at - self.now()) / self._speed)
+        return max(0.0, (at - self.now()) / self.speed)
 
     def jump(self, at: float) -> None:
         """Move a clock of infinite speed forward to `at`; never back."""
-        self._base = max(self._base, at)
+        base, real, speed = self._pace
+        self._pace = (max(base, at), real, speed)
 
     def wall(self, at: float) -> datetime:
         """The date and time of a reading."""
         return self._wall + timedelta(seconds=at - self._origin)
 
     def __repr__(self) -> str:
-        return f"<Clock {self.wall(self.now()):%Y-%m-%d %H:%M:%S} speed={self._speed:g}>"
+        return f"<Clock {self.wall(self.now()):%Y-%m-%d %H:%M:%S} speed={self.speed:g}>"
 
 
 class Timer:
@@ -136,12 +140,11 @@ class Timers:
     def arm(self) -> None:
         """Set the one wake-up of the event loop for what is due next."""
         self.stop()
-        if not self._heap:
+        due = self._next()
+        delay = self._clock.until(due)
+        if delay is None or due == math.inf:
             return
-        delay = self._clock.until(self._heap[0][0])
-        if delay is None:
-            return
-        self._armed = self._heap[0][0]
+        self._armed = due
         if math.isinf(self._clock.speed):
             self._handle = self._loop.call_soon(self._leap)
         else:
@@ -154,12 +157,21 @@ class Timers:
             self._handle = None
         self._armed = math.inf
 
+    def _next(self) -> float:
+        """When the next one is due that was not cancelled."""
+        while self._heap and self._heap[0][2].call is None:
+            heapq.heappop(self._heap)
+            self._cancelled -= 1
+        return self._heap[0][0] if self._heap else math.inf
+
     def _leap(self) -> None:
         # Whatever can run now runs before time moves: a leap may not overtake work that is ready.
         if getattr(self._loop, "_ready", ()):
             self._handle = self._loop.call_soon(self._leap)
             return
-        self._clock.jump(self._heap[0][0])
+        due = self._next()
+        if due < math.inf:
+            self._clock.jump(due)
         self._fire()
 
     def _fire(self) -> None:
@@ -172,7 +184,7 @@ class Timers:
             if call is None:
                 self._cancelled -= 1
             else:
-                call()
+                self._call(call)
         self.arm()
 
     def _call(self, call: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,6 +37,8 @@ class Sender(Latch[Any]):
 
     payload: Any = None
     options: dict[str, Any] = {}
+    # That of the sender: whose activity it is a part of must not depend on who lets it in.
+    context: Context = msgspec.field(default_factory=copy_context)
 
 
 def seconds(name: str, value: Any, least: float = 0.0) -> float:
@@ -210,13 +213,18 @@ def admit(entry: Entry) -> None:
     for lane, senders in (entry.mailbox.senders or {}).items():
         while senders and entry.mailbox.room(lane) > 0:
             sender = senders.popleft()
-            options = {name: sender.options.get(name) for name in ("timeout", "delay", "key")}
             try:
-                sender.decide(accept_special(entry, sender.payload, lane, **options))
+                sender.decide(sender.context.run(_let_in, entry, sender, lane))
             except AgentError as error:
                 sender.decide(error)
         if senders and entry.limits.rate is not None:
             _admit_when_due(entry)
+
+
+def _let_in(entry: Entry, sender: Sender, lane: Lane) -> Receipt:
+    options = {name: sender.options.get(name) for name in ("timeout", "delay", "key")}
+    earlier = None if options["key"] is None else known(entry, options["key"])
+    return earlier or accept_special(entry, sender.payload, lane, **options)
 
 
 def _admit_when_due(entry: Entry) -> None:

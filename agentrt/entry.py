@@ -286,9 +286,8 @@ class RuntimeEntry(Generic[S, P]):
         number, record = host.number, host.ring.append
         while True:
             clock = host.clock
-            now = clock.now
             priority_wait, priority_service, standard_wait, standard_service = self.adders()
-            finished = now()
+            finished = clock.now()
             slice_end = math.inf if clock.frozen else finished + SLICE_SECONDS * clock.speed
             for _ in range(SLICE):
                 if self.held and not self._may_step():
@@ -302,7 +301,7 @@ class RuntimeEntry(Generic[S, P]):
                     continue
                 if mailbox.senders:
                     self._admit()
-                started = finished if finished >= activity.created else now()
+                started = finished if finished >= activity.created else clock.now()
                 self.started = started
                 self.current = activity
                 limit = activity.timeout or self.timeout
@@ -324,12 +323,12 @@ class RuntimeEntry(Generic[S, P]):
                         new = await new
                     if type(new) is not self.exact_state:
                         new = await self.checked(new)
-                    finished = now()
+                    finished = clock.now()
                     if finished > self.deadline:
                         raise Late
                 except BaseException as error:
                     await trouble(self, activity, error, started)
-                    finished = now()
+                    finished = clock.now()
                 else:
                     self.state = new
                     outcome = Outcome(

@@ -21,7 +21,7 @@ Each has a `tag` (its kind as one word, stable, good for counting and for `match
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AccessDeniedError",
@@ -57,11 +57,19 @@ class AgentError(Exception):
 
     def copy(self) -> AgentError:
         """The same error without a traceback: each waiter raises its own, so none keeps another's frames alive."""
-        new = type(self).__new__(type(self))
-        new.args = self.args
-        new.__dict__.update(self.__dict__)
+        new = _rebuilt(type(self), self.args, self.__dict__)
         new.__cause__ = self.__cause__
         return new
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:
+    new = kind.__new__(kind)
+    new.args = args
+    new.__dict__.update(fields)
+    return new
 
 
 class RuntimeExistsError(AgentError):
