@@ -1,0 +1,194 @@
+"""The command line: `agentrt demo`, `agentrt serve`, `agentrt list`. What it starts runs until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import math
+import signal
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .errors import AgentError, ConfigurationError
+
+if TYPE_CHECKING:
+    from .demo import Towers
+    from .manager import RuntimeManager
+
+__all__ = ["main"]
+
+WRONG_USE = 2
+"""The exit code for what was asked wrongly, as argparse has it."""
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C where nothing had come of it yet, as shells have it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Without arguments: those of the process."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.run(options)
+    except AgentError as error:
+        print(f"agentrt {options.command}: {error}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:  # before the page was up
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="agentrt", description="Run stateful agents and watch them.")
+    parser.add_argument("--version", action="version", version=f"agentrt {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    page = _page_options()
+    demo = commands.add_parser("demo", parents=[page], help="three airports on a day of 2013, live in the browser")
+    demo.add_argument("--date", default="2013-07-22", help="a day of 2013, as 2013-02-08 (default: %(default)s)")
+    demo.add_argument("--speed", type=_speed, default=60.0, help="seconds of that day for a real one (default: 60)")
+    demo.set_defaults(run=_demo)
+    serve = commands.add_parser("serve", parents=[page], help="the dashboard of your own agents")
+    serve.add_argument("app", help="a Python file or module that makes a RuntimeManager")
+    serve.set_defaults(run=_serve)
+    listing = commands.add_parser("list", help="the runtimes your own file or module makes, and how they are")
+    listing.add_argument("app", help="a Python file or module that makes a RuntimeManager")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _page_options() -> argparse.ArgumentParser:
+    page = argparse.ArgumentParser(add_help=False)
+    page.add_argument("--port", type=_port, default=0, help="port of the page (default: one that is free)")
+    page.add_argument("--no-browser", action="store_true", help="only print the link")
+    return page
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 (any free one) to 65535")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: give a number above 0, such as 60")
+    return speed
+
+
+# ---- agentrt demo
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from . import RuntimeManager
+    from .demo import load_day, towers
+
+    day = load_day(options.date)
+    with RuntimeManager(name="Three towers", loop="thread", clock=day.clock()) as manager:
+        handle = towers(manager, day, speed=options.speed)
+        _show(manager, options, day.note, note=day.note)
+        handle.start()
+        return _stay(partial(_report, handle))
+
+
+def _report(handle: Towers) -> None:
+    """Say how the day went, once it is over."""
+    handle.manager.run(handle.finished())
+    print(f"The day is over.\n{handle}", flush=True)
+
+
+# ---- agentrt serve, agentrt list
+
+
+def _serve(options: argparse.Namespace) -> int:
+    with _app(options.app) as manager:
+        _show(manager, options, f"{len(manager)} runtimes of {options.app}")
+        return _stay()
+
+
+def _list(options: argparse.Namespace) -> int:
+    with _app(options.app) as manager:
+        rows = [("runtime", "status", "priority", "standard", "processed", "failed")]
+        rows += [
+            (runtime.id, str(runtime.status), *map(str, (*runtime.depth, runtime.processed, runtime.failed)))
+            for runtime in manager.runtimes()
+        ]
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, _widths(rows), strict=True)).rstrip())
+    return 0
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _app(name: str) -> RuntimeManager:
+    """The manager that a user's file or module makes. What goes wrong in there keeps its traceback: it is theirs."""
+    from . import RuntimeManager
+
+    module = _load(name)
+    found = [value for value in vars(module).values() if isinstance(value, RuntimeManager)]
+    manager = vars(module).get("manager", found[0] if len(found) == 1 else None)
+    if not isinstance(manager, RuntimeManager):
+        raise ConfigurationError(f"{name} has no RuntimeManager named `manager`; write `manager = RuntimeManager()`")
+    return manager
+
+
+def _load(name: str) -> ModuleType:
+    """Import a file by its path, or a module by its name, and let it import its neighbours."""
+    path = Path(name)
+    is_file = path.suffix == ".py"
+    sys.path.insert(0, str(path.resolve().parent if is_file else Path.cwd()))
+    if is_file:
+        return _execute(path)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ConfigurationError(f"there is no file or module {name}; give a path such as agents.py") from None
+
+
+def _execute(path: Path) -> ModuleType:
+    name = path.stem if path.stem not in sys.modules else f"agentrt_app_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigurationError(f"there is no file {path}")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---- the page
+
+
+def _show(manager: RuntimeManager, options: argparse.Namespace, what: str, note: str = "") -> None:
+    """Serve the manager, and say where. `note` is a line on the page."""
+    print(f"{what}\nStarting the page ...", flush=True)
+    server = manager.serve(port=options.port, note=note)
+    print(f"\n    {server.url}\n\nThis link opens it (to look only: {server.view_url}).")
+    print("Ctrl-C here ends the page and all its agents.", flush=True)
+    if not options.no_browser:
+        webbrowser.open(server.url)
+
+
+def _stay(follow: Callable[[], None] | None = None) -> int:
+    """Go on until Ctrl-C, or until the process is told to end; `follow` is called meanwhile."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        if follow is not None:
+            follow()
+        threading.Event().wait()
+    print("Stopped.", flush=True)
+    return 0
