@@ -37,7 +37,7 @@ from .host import Host
 from .limits import Limits, Overflow
 from .mailbox import EMPTY
 from .metrics import Histogram
-from .receipt import Latch, Receipt
+from .receipt import SETTLED, Latch, Receipt, cut
 from .resources import check_payload_size, check_state_size, mailbox_for
 from .trouble import Late, trouble
 from .typecheck import problem
@@ -356,6 +356,7 @@ class RuntimeEntry(Generic[S, P]):
                         self.troubled = False
                     # Last, so that who waits for it finds everything in place.
                     receipt = activity.receipt
+                    cut(activity, "receipt", SETTLED)
                     receipt.decided = outcome
                     if receipt.waiters is not None:
                         receipt.wake()

@@ -150,3 +150,19 @@ class Receipt(Latch[Outcome]):
     def __repr__(self) -> str:
         fate = "pending" if self.decided is None else self.decided.kind
         return f"<Receipt {self.id} at {self.runtime!r}: {fate}>"
+
+
+# What an activity holds in place of its receipt once it has a fate. An activity is invisible to the garbage collector:
+# with the link kept, an activity found from its own outcome (in a state, in the frames of a traceback) would never go.
+SETTLED: Any = Receipt(None)
+SETTLED.decided = SETTLED
+
+
+def settle_receipt(activity: Any, outcome: Outcome) -> None:
+    """Decide an activity's receipt, and cut the link from the one to the other."""
+    receipt: Receipt = activity.receipt
+    cut(activity, "receipt", SETTLED)
+    receipt.decide(outcome)
+
+
+cut = msgspec.structs.force_setattr

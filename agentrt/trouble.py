@@ -16,6 +16,7 @@ from .activity import Activity, Lane
 from .context import Context
 from .errors import ActivityTimeoutError, AgentError, ProcessingError
 from .events import Fate, Outcome
+from .receipt import settle_receipt
 from .supervision import Policy, decide
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ async def trouble(entry: Entry, activity: Activity[Any], error: BaseException, s
     fate = Fate.TIMED_OUT if isinstance(failure, ActivityTimeoutError) else Fate.FAILED
     outcome = judge(entry, activity, fate, started, error=failure, attempts=attempts)
     failed_with(entry, failure)
-    activity.receipt.decide(outcome)
+    settle_receipt(activity, outcome)
 
 
 def _failure(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
@@ -127,7 +128,7 @@ async def _again(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
 def resolve(entry: Entry, activity: Activity[Any], fate: Fate, started: float | None, **options: Any) -> None:
     """Give an activity its fate, once: the count, the record, the receipt. The loop's thread, or under the lock."""
     if activity.receipt.decided is None:
-        activity.receipt.decide(judge(entry, activity, fate, started, **options))
+        settle_receipt(activity, judge(entry, activity, fate, started, **options))
 
 
 def judge(
@@ -222,7 +223,7 @@ def interrupt(entry: Entry, failure: AgentError) -> None:
     entry.current = activity  # it still runs: nothing may be started beside it
     entry.task.cancel()
     entry.host.at(entry.host.clock.now() + entry.limits.grace, lambda: _stick(entry, activity))
-    activity.receipt.decide(outcome)
+    settle_receipt(activity, outcome)
 
 
 def _stick(entry: Entry, activity: Activity[Any]) -> None:
@@ -235,7 +236,7 @@ def _stick(entry: Entry, activity: Activity[Any]) -> None:
         outcome = judge(entry, activity, Fate.TIMED_OUT, entry.started, error=failure)
         entry.current = activity  # it still runs: nothing may be started beside it
         failed_with(entry, failure)
-        activity.receipt.decide(outcome)
+        settle_receipt(activity, outcome)
     entry.host.notify()
 
 

@@ -188,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"every fate accounted for: {counts}")
     print(f"nothing left: threads, descriptors, tasks {left_over()}")
     print(f"memory: first third {first:.0f} MB, last third {last:.0f} MB")
-    return 0
+    return 0 if last < first * 1.25 + 16 else 1
 
 
 if __name__ == "__main__":
