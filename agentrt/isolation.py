@@ -1,4 +1,4 @@
-"""Workflows that must not run on the loop: plain functions that block, in worker threads."""
+"""Workflows that must not run on the loop: what blocks, in worker threads; what must be stoppable, in processes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import msgspec
 
 from .errors import ConfigurationError
 from .limits import Limits
+from .process import Processes, in_process
 from .workflow import Workflow
 
 __all__ = ["Workers", "isolated"]
@@ -22,10 +23,11 @@ THREADS = 64
 
 
 class Workers:
-    """The threads of one manager's blocking workflows, made when the first of them runs."""
+    """The threads and processes of one manager's workflows, made when the first of them runs."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.processes = Processes()
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
@@ -37,13 +39,18 @@ class Workers:
             return self._threads
 
     def close(self) -> None:
-        """Start nothing more; what runs comes to its end by itself."""
+        """Start nothing more; threads come to their end by themselves, processes are killed."""
+        self.processes.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def isolated(workflow: Workflow, limits: Limits, workers: Workers) -> Workflow:
-    """The workflow as it is to be called: in a worker thread with `blocking=True`, else as it is."""
+    """The workflow as it is to be called: in a process, in a worker thread with `blocking=True`, else as it is."""
+    if limits.isolation == "process":
+        return in_process(workflow, limits, workers.processes)
+    if limits.memory is not None or limits.cpu is not None:
+        raise ConfigurationError("memory and cpu are limits of a process; give isolation='process' with them")
     if not limits.blocking:
         return workflow
     if workflow.is_async:

@@ -26,7 +26,8 @@ LAYERS = """
     receipt mailbox workflow deadlock
     context supervision loop hub subscription
     limits snapshot
-    trouble isolation
+    trouble process
+    isolation
     door
     resources
     entry control
