@@ -12,7 +12,6 @@ import msgspec
 
 from .errors import DeadlockError
 from .events import Outcome
-from .host import Member
 
 __all__ = ["Receipt"]
 
@@ -124,13 +123,9 @@ class Receipt(Latch[Outcome]):
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         if self.decided is None:
-            yield from self._wait().__await__()
+            with self.entry.awaited():
+                yield from self.settled().__await__()
         return self._open()
-
-    async def _wait(self) -> None:
-        entry: Member = self.entry
-        with entry.awaited():
-            await self.settled()
 
     def result(self, timeout: float | None = None) -> Outcome:
         """Block until it is decided, `timeout` real seconds at most, then `TimeoutError`; not on the loop's thread."""

@@ -140,8 +140,12 @@ class Notebook:
 
     def run_all(self, timeout: float = 60.0) -> None:
         """Run every code cell, one after the other."""
-        for index in self.page.evaluate(f"{CELLS}.flatMap((cell, i) => cell.model.type === 'code' ? [i] : [])"):
+        for index in self.code_cells():
             self.run(index, timeout)
+
+    def code_cells(self) -> list[int]:
+        """Which cells hold code."""
+        return list(self.page.evaluate(f"{CELLS}.flatMap((cell, i) => cell.model.type === 'code' ? [i] : [])"))
 
     def output(self, index: int) -> str:
         """The text that a person reads under the cell now."""
