@@ -1,0 +1,7 @@
+"""`python -m agentrt`: the command line."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
