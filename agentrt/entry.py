@@ -40,7 +40,7 @@ from .metrics import Histogram
 from .receipt import SETTLED, Latch, Receipt, cut
 from .resources import check_payload_size, check_state_size, mailbox_for
 from .trouble import Late, trouble
-from .typecheck import problem
+from .typecheck import by_class, problem
 from .workflow import Workflow
 
 __all__ = ["RuntimeEntry"]
@@ -266,7 +266,7 @@ class RuntimeEntry(Generic[S, P]):
             )
         if self.limits.max_payload is not None or self.limits.rate is not None:
             check_payload_size(self, payload)
-        elif self.accepts is None or isinstance(self.accepts, type):
+        elif self.accepts is None or by_class(self.accepts):
             self.exact = type(payload)
 
     # ---- the loop: the loop's thread only
@@ -449,7 +449,7 @@ class RuntimeEntry(Generic[S, P]):
             raise TypeError(f"{self.workflow.name} returned None; a workflow must return the new state")
         if self.limits.max_state is not None:
             check_state_size(self, new)
-        elif hint is None or (isinstance(hint, type) and hint is not float):
+        elif hint is None or (by_class(hint) and hint is not float):
             self.exact_state = type(new)
         self.copies = not is_frozen(new)
         return new

@@ -155,7 +155,8 @@ class Ring:
 
     def _affordable(self) -> int:
         """How many records of the size of the newest ones the byte bound allows; a few of them are weighed."""
-        sample = self.records[-self.STEP :: self.STEP // 4]
+        # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
+        sample = self.records[-self.STEP :: self.STEP // 4 - 1]
         held = [
             getattr(record, name)
             for record in sample

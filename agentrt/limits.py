@@ -37,6 +37,12 @@ class Backoff(msgspec.Struct, frozen=True):
     most: float = 30.0
     jitter: float = 0.1
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value, most = getattr(self, name), 1.0 if name == "jitter" else math.inf
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+                raise ConfigurationError(f"{name} is {value!r}; it must be a number from 0 to {most:g}")
+
     def before(self, retry: int, chance: random.Random) -> float:
         """Seconds to wait before retry number `retry` (1 is the first)."""
         wait = min(self.most, self.first * self.factor ** min(retry - 1, 64))

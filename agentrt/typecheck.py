@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-__all__ = ["describe", "problem"]
+__all__ = ["by_class", "describe", "problem"]
 
 
 def describe(hint: Any) -> str:
@@ -19,11 +19,24 @@ def describe(hint: Any) -> str:
     >>> describe(int | None)
     'int | None'
     """
+    if hint is None or hint is type(None):
+        return "None"
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
-    if isinstance(hint, tuple):
-        return " | ".join(describe(part) for part in hint)
+    if isinstance(hint, tuple) or get_origin(hint) in (Union, types.UnionType):
+        return " | ".join(describe(part) for part in (hint if isinstance(hint, tuple) else get_args(hint)))
     return str(hint).replace("typing.", "")
+
+
+def by_class(hint: Any) -> bool:
+    """Whether the class of a value alone decides if it fits, so that a class once checked is good.
+
+    >>> by_class(int), by_class(list[int])
+    (True, False)
+    """
+    if not isinstance(hint, type) or get_args(hint):
+        return False
+    return not is_typeddict(hint) and not getattr(hint, "_is_protocol", False)
 
 
 def problem(value: Any, hint: Any, path: str = "") -> tuple[str, str] | None:

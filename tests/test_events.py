@@ -1,0 +1,141 @@
+"""events.py: records that never change, and a ring that forgets and says so."""
+
+import threading
+
+import pytest
+
+from agentrt import Activity, Event, Fate, Lane, Outcome
+from agentrt.events import Ring, weigh
+
+
+def outcome(**options):
+    given = {"fate": Fate.DONE, "created": 1.0, "started": 3.0, "finished": 7.0, "state": 5, **options}
+    return Outcome(sequence=9, id=3, runtime="a", lane=Lane.STANDARD, **given)
+
+
+def test_every_record_says_its_number_runtime_time_and_kind():
+    records = [Activity(id=1, runtime="a", created=2.0), outcome(), Event(4, "a", 5.0, "paused")]
+    assert [(r.sequence, r.runtime, r.at, r.kind) for r in records] == [
+        (1, "a", 2.0, "accepted"),
+        (9, "a", 7.0, "done"),
+        (4, "a", 5.0, "paused"),
+    ]
+
+
+def test_an_outcome_tells_waiting_from_working():
+    assert (outcome().wait, outcome().service) == (2.0, 4.0)
+    assert (outcome(started=None).wait, outcome(started=None).service) == (6.0, None)
+
+
+def test_the_value_is_the_reply_or_else_the_state():
+    assert outcome().value == 5
+    assert outcome(reply=None).value is None
+    assert outcome(reply="x").value == "x"
+
+
+def test_only_done_is_ok():
+    assert [outcome(fate=fate).ok for fate in Fate] == [fate is Fate.DONE for fate in Fate]
+
+
+@pytest.mark.parametrize("record", [outcome(), Event(1, "a", 0.0, "paused")], ids=["outcome", "event"])
+def test_records_are_immutable(record):
+    with pytest.raises(AttributeError):
+        record.runtime = "b"
+
+
+# --- the ring
+
+
+def filled(n, **options):
+    ring = Ring(**options)
+    for i in range(n):
+        ring.append(i)
+        ring.trim()
+    return ring
+
+
+def test_a_reader_pulls_only_what_is_newer():
+    ring = filled(3)
+    records, cursor, missed = ring.since(0)
+    assert (records, cursor, missed) == ([0, 1, 2], 3, 0)
+    ring.append("new")
+    assert ring.since(cursor) == (["new"], 4, 0)
+    assert ring.since(ring.cursor) == ([], 4, 0)
+
+
+def test_it_is_bounded_by_count_and_says_what_it_let_go():
+    ring = filled(10_000, limit=1000)
+    records, cursor, missed = ring.since(0)
+    assert len(records) <= 1000 + Ring.STEP
+    assert records[-1] == 9999
+    assert missed == records[0] == ring.let_go
+    assert cursor == ring.cursor == 10_000
+
+
+def test_it_is_bounded_by_bytes():
+    ring = Ring(limit=100_000, max_bytes=1_000_000)
+    for n in range(5_000):
+        ring.append(Event(n, "a", 0.0, "log", detail="x" * 5_000 + str(n)))
+        ring.trim()
+    assert len(ring.records) <= 2 * Ring.STEP
+    assert ring.let_go == 5_000 - len(ring.records)
+
+
+def test_the_bounds_follow_the_size_of_what_comes():
+    ring = filled(2_000, limit=1_500, max_bytes=1_000_000)
+    assert len(ring.records) > 1_000
+    for n in range(1_600):
+        ring.append(Event(n, "a", 0.0, "log", detail="x" * 50_000 + str(n)))
+        ring.trim()
+    assert len(ring.records) <= 2 * Ring.STEP
+
+
+def test_every_other_record_being_large_is_noticed():
+    ring = Ring(limit=100_000, max_bytes=1_000_000)
+    for n in range(10_000):
+        ring.append(Activity(id=n))
+        ring.append(outcome(state="x" * 5_000 + str(n)))
+        ring.trim()
+    assert len(ring.records) <= 2 * Ring.STEP
+
+
+def test_a_cursor_from_before_or_after_everything_is_fine():
+    ring = filled(5)
+    assert ring.since(100) == ([], 100, 0)
+    assert ring.since(-5)[0] == [0, 1, 2, 3, 4]
+
+
+def test_a_reader_on_another_thread_misses_nothing_it_is_not_told_of():
+    ring, stop, seen, missed = Ring(limit=2_000), threading.Event(), [], 0
+
+    def read():
+        nonlocal missed
+        cursor = 0
+        while True:
+            last = stop.is_set()
+            records, cursor, lost = ring.since(cursor)
+            seen.extend(records)
+            missed += lost
+            if last:
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for n in range(50_000):
+        ring.append(n)
+        ring.trim()
+    stop.set()
+    reader.join()
+    assert seen == sorted(set(seen))
+    assert len(seen) + missed == 50_000
+
+
+def test_weigh_counts_shared_parts_once():
+    big = "x" * 100_000
+    assert weigh([[big, big], big]) < 120_000
+    assert weigh([["x" * 100_000, "y" * 100_000]]) > 200_000
+
+
+def test_weigh_does_not_look_at_everything():
+    many = list(range(1_000_000))
+    assert weigh([many], budget=100) > 1_000_000

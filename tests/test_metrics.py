@@ -1,0 +1,120 @@
+"""metrics.py: percentiles within a bucket, and counts that add up."""
+
+import random
+import statistics
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentrt import Fates, Percentiles
+from agentrt.metrics import FOLD_AT, Histogram
+from tests.support import add, fail, virtual
+
+positive = st.floats(1e-9, 1e9)
+
+
+def histogram(values):
+    made = Histogram()
+    for value in values:
+        made.add(value)
+        made.fold()
+    return made
+
+
+def test_empty_is_zero():
+    assert Histogram().percentiles() == Percentiles()
+    assert len(Histogram()) == 0
+
+
+@given(st.lists(positive, min_size=1, max_size=300))
+def test_count_mean_and_max_are_exact(values):
+    made = histogram(values).percentiles()
+    assert made.count == len(values)
+    assert made.mean == pytest.approx(statistics.fmean(values))
+    assert made.max == max(values)
+
+
+@given(st.lists(positive, min_size=1, max_size=300))
+def test_percentiles_are_within_a_bucket(values):
+    made, ordered = histogram(values).percentiles(), sorted(values)
+    for q, found in ((0.50, made.p50), (0.95, made.p95), (0.99, made.p99)):
+        exact = ordered[max(0, -(-len(ordered) * int(q * 100) // 100) - 1)]
+        assert found == pytest.approx(exact, rel=0.033)
+
+
+def test_zero_is_zero():
+    assert histogram([0.0] * 10).percentiles().p99 == 0
+
+
+def test_folding_changes_nothing():
+    chance = random.Random(1)
+    values = [chance.expovariate(1) for _ in range(3 * FOLD_AT + 100)]
+    unfolded = Histogram()
+    for value in values:
+        unfolded.add(value)
+    folded = histogram(values)
+    assert len(folded._parts[3]) < FOLD_AT
+    one, other = folded.percentiles(), unfolded.percentiles()
+    assert (one.count, one.p50, one.p95, one.p99, one.max) == (other.count, other.p50, other.p95, other.p99, other.max)
+    assert one.mean == pytest.approx(other.mean)
+
+
+def test_reading_from_another_thread_sees_each_number_once():
+    made, stop, seen = Histogram(), threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            seen.append(made.percentiles().count)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(30_000):
+        made.add(0.001)
+        made.fold()
+    stop.set()
+    reader.join()
+    assert seen == sorted(seen)
+    assert made.percentiles().count == 30_000
+
+
+def test_fates_add_up_or_not():
+    assert Fates(accepted=6, done=1, failed=1, timed_out=1, dropped=1, terminated=1, dead=1).adds_up
+    assert not Fates(accepted=2, done=1).adds_up
+    assert not Fates(accepted=1, done=2, pending=-1).adds_up
+    assert (Fates(accepted=2, done=1, pending=1) + Fates(accepted=3, failed=3)).adds_up
+    assert (Fates(accepted=2, done=1, pending=1) + Fates(accepted=3, failed=3)).decided == 4
+
+
+@virtual
+async def test_metrics_keep_lanes_and_waiting_and_working_apart(manager):
+    async def work(activity, state, ctx):
+        await ctx.sleep(activity.payload)
+        return state
+
+    runtime = manager.create("a", 0, work, priority_capacity=5)
+    runtime.pause()
+    receipts = [runtime.send_nowait(10, priority=True), runtime.send_nowait(20)]
+    runtime.resume()
+    for receipt in receipts:
+        await receipt
+    metrics = runtime.metrics
+    assert (metrics.processed, metrics.failed) == (2, 0)
+    assert (metrics.priority.wait.max, metrics.priority.service.max) == (0, 10)
+    assert (metrics.standard.wait.max, metrics.standard.service.max) == (10, 20)
+    assert (metrics.priority.accepted, metrics.standard.accepted) == (1, 1)
+    assert (metrics.priority.capacity, metrics.standard.capacity) == (5, 1000)
+    assert (metrics.priority.depth, metrics.standard.depth) == (0, 0)
+
+
+@virtual
+async def test_metrics_count_failures_among_the_processed(manager):
+    runtime = manager.create("a", 0, fail)
+    with pytest.raises(Exception, match="no 1"):
+        await runtime.ask(1)
+    runtime.swap(add)
+    await runtime.ask(1)
+    assert (runtime.metrics.processed, runtime.metrics.failed) == (2, 1)
+    assert (runtime.processed, runtime.failed) == (2, 1)
+    assert runtime.metrics.standard.service.count == 2

@@ -1,0 +1,219 @@
+"""typecheck.py: values against annotations, and the path of what does not fit."""
+
+import collections.abc
+import dataclasses
+import enum
+from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, Protocol, TypedDict, Union
+
+import msgspec
+import pydantic
+import pytest
+
+from agentrt import Activity, ActivityValidationError, ProcessingError
+from agentrt.typecheck import describe, problem
+from tests.support import virtual
+
+
+class Trip(TypedDict):
+    to: str
+    nights: NotRequired[int]
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Struct(msgspec.Struct):
+    x: int
+
+
+class Model(pydantic.BaseModel):
+    x: int
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Speaks(Protocol):
+    def speak(self): ...
+
+
+Id = NewType("Id", int)
+Small = Annotated[int, msgspec.Meta(le=10)]
+
+FITS = [
+    (1, int),
+    (1, float),
+    (True, int),
+    (None, None),
+    (None, int | None),
+    ("x", Optional[str]),  # noqa: UP045
+    (1, Union[str, int]),  # noqa: UP007
+    (1, (str, int)),
+    ("a", Literal["a", "b"]),
+    ([1], list[int]),
+    ([], list[int]),
+    ((1, "a"), tuple[int, str]),
+    ((1, 2, 3), tuple[int, ...]),
+    ((), tuple[()]),
+    ({"a": [1]}, dict[str, list[int]]),
+    ({1, 2}, set[int]),
+    ([1], collections.abc.Sequence[int]),
+    ({"to": "x"}, Trip),
+    ({"to": "x", "nights": 2}, Trip),
+    (Point(1), Point),
+    (Struct(1), Struct),
+    (Model(x=1), Model),
+    (Colour.RED, Colour),
+    (3, Id),
+    (3, Small),
+    (object(), Speaks),
+    (object(), Any),
+    ([object()], list[Any]),
+    (print, collections.abc.Callable[[int], None]),
+    (int, type[int]),
+]
+WRONG = [
+    ("1", int, "", "expected int, got str '1'"),
+    (1.5, int, "", "expected int, got float 1.5"),
+    (None, int, "", "expected int, got NoneType None"),
+    (0, None, "", "expected None, got int 0"),
+    (1.5, int | None, "", "expected int | None, got float 1.5"),
+    (1.5, (str, int), "", "expected str | int, got float 1.5"),
+    ("c", Literal["a", "b"], "", "expected Literal['a', 'b'], got str 'c'"),
+    ([1, "2"], list[int], "[1]", "expected int, got str '2'"),
+    ((1,), list[int], "", "expected list[int], got tuple (1,)"),
+    ((1, 2), tuple[int, str], "[1]", "expected str, got int 2"),
+    ((1,), tuple[int, str], "", "expected 2 items, got 1"),
+    ({"a": [1, "x"]}, dict[str, list[int]], "['a'][1]", "expected int, got str 'x'"),
+    ({1: 1}, dict[str, int], " key 1", "expected str, got int 1"),
+    ({}, Trip, "to", "is missing"),
+    ({"to": 1}, Trip, "to", "expected str, got int 1"),
+    ({"to": "x", "via": 1}, Trip, "via", "is not a key of Trip"),
+    ([{"to": 1}], list[Trip], "[0].to", "expected str, got int 1"),
+    ({"x": 1}, Point, "", "expected Point, got dict {'x': 1}"),
+    ("x", Id, "", "expected int, got str 'x'"),
+    (30, Small, "", "Expected `int` <= 10"),
+]
+
+
+@pytest.mark.parametrize(("value", "hint"), FITS, ids=str)
+def test_it_fits(value, hint):
+    assert problem(value, hint) is None
+
+
+@pytest.mark.parametrize(("value", "hint", "path", "text"), WRONG, ids=str)
+def test_it_does_not_fit_and_says_where_and_why(value, hint, path, text):
+    assert problem(value, hint) == (path, text)
+
+
+def test_a_long_value_is_cut_in_the_message():
+    assert len(problem("x" * 10_000, int)[1]) < 120
+
+
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [(int, "int"), (int | None, "int | None"), (list[int], "list[int]"), (Any, "Any"), ((int, str), "int | str")],
+)
+def test_annotations_are_described_as_one_writes_them(hint, text):
+    assert describe(hint) == text
+
+
+# --- at the door, and before a state is committed
+
+
+@pytest.mark.parametrize(
+    ("accepts", "good", "bad"),
+    [
+        (int, 1, "1"),
+        (float, 1, "1"),
+        (list[int], [1], ["x"]),
+        (Trip, {"to": "x"}, {"from": "y"}),
+        (Point, Point(1), {"x": 1}),
+        (Struct, Struct(1), Point(1)),
+        (Model, Model(x=1), {"x": 1}),
+        (int | None, None, "x"),
+        ((int, str), "x", 1.5),
+        (Small, 3, 30),
+    ],
+    ids=str,
+)
+@virtual
+async def test_payloads_are_checked_at_the_door_however_many_came_before(manager, accepts, good, bad):
+    runtime = manager.create("a", 0, lambda activity, state: state + 1, accepts=accepts)
+    for _ in range(3):
+        await runtime.ask(good)
+        with pytest.raises(ActivityValidationError, match="'a' does not take this payload"):
+            runtime.send_nowait(bad)
+        with pytest.raises(ActivityValidationError):
+            runtime.validate(bad)
+        with pytest.raises(ActivityValidationError):
+            runtime.send_nowait(Activity(payload=bad))
+    assert (runtime.state, runtime.fates().accepted) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (int, 1, "1"),
+        (float, 1, "1"),
+        (Trip, {"to": "x"}, {"from": "y"}),
+        (tuple[int, ...], (1,), ("x",)),
+        (Point, Point(1), {"x": 1}),
+        (int | None, None, "x"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:the state of")
+@virtual
+async def test_states_are_checked_before_they_are_committed(manager, hint, good, bad):
+    def workflow(activity, state):
+        return activity.payload
+
+    workflow.__annotations__ = {"state": hint}
+    runtime = manager.create("a", good, workflow)
+    for _ in range(3):
+        await runtime.ask(good)
+        with pytest.raises(ProcessingError, match="returned a wrong state"):
+            await runtime.ask(bad)
+        assert runtime.state == good
+
+
+@virtual
+async def test_the_problem_names_its_path(manager):
+    runtime = manager.create("a", 0, lambda activity, state: state, accepts=list[Trip])
+    with pytest.raises(ActivityValidationError, match=r"at \[0\]\.to expected str") as caught:
+        runtime.send_nowait([{"to": 1}])
+    assert caught.value.problems == {"[0].to": "expected str, got int 1"}
+    assert caught.value.runtime == "a"
+
+
+@virtual
+async def test_a_workflow_that_forgets_to_return_is_told(manager):
+    def forgets(activity, state):
+        state + 1
+
+    runtime = manager.create("a", 0, forgets)
+    with pytest.raises(ProcessingError, match="returned None; a workflow must return the new state"):
+        await runtime.ask(1)
+    assert await manager.create("none", None, forgets_nothing).ask(1) is None
+
+
+def forgets_nothing(activity, state):
+    return None
+
+
+@virtual
+async def test_a_swap_changes_what_is_taken(manager):
+    def texts(activity: Activity[str], state: str) -> str:
+        return state + activity.payload
+
+    runtime = manager.create("a", "", lambda activity, state: state, accepts=None)
+    await runtime.ask(1)
+    runtime.swap(texts)
+    with pytest.raises(ActivityValidationError):
+        runtime.send_nowait(1)
+    assert await runtime.ask("x") == "x"
+    assert runtime.accepts is str
