@@ -28,6 +28,7 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Fate, Outcome
+from .frames import StackFrame
 from .groups import Group
 from .limits import Backoff, Overflow
 from .manager import RuntimeManager
@@ -73,6 +74,7 @@ __all__ = [
     "RuntimeNotFoundError",
     "RuntimeTerminatedError",
     "Snapshot",
+    "StackFrame",
     "Status",
     "Strategy",
     "Supervision",

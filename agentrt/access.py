@@ -146,6 +146,7 @@ class Grant:
     fates = _method("fates", Right.OBSERVE)
     snapshot = _method("snapshot", Right.OBSERVE)
     mailbox_items = _method("mailbox_items", Right.OBSERVE)
+    where = _method("where", Right.OBSERVE)
 
     def subscribe(self) -> Subscription:
         """`Runtime.subscribe`, with the right to observe; it ends with `AccessDeniedError` when that is revoked."""

@@ -372,6 +372,8 @@ class RuntimeEntry(Generic[S, P]):
     def start(self) -> None:
         """Begin processing in a task of its own. The loop's thread only."""
         self.host.busy.add(self)
+        if self.host.watchdog.dozing:
+            self.host.watchdog.rouse()
         # In a context of its own: neither what a sender has set nor what the last activity left reaches the next.
         name = f"agentrt {self.id}"
         self.task = self.host.loop.create_task(self._process(), name=name, context=Variables())

@@ -45,6 +45,7 @@ class Host(Protocol):
     chance: random.Random
     busy: set[Any]
     sweep_at: float
+    watchdog: Any
     closed: bool
     number: Callable[[], int]
 

@@ -45,6 +45,7 @@ from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
 from .trouble import expire
+from .watchdog import Watchdog
 from .workflow import Workflow
 
 __all__ = ["DeadLetter", "RuntimeManager"]
@@ -108,6 +109,7 @@ class RuntimeManager:
         self.ring = Ring(ring)
         self.hub = Hub(self.ring, self.clock)
         self.groups = Groups(self)
+        self.watchdog = Watchdog(self)
         self.busy: set[Entry] = set()
         self.sweep_at = math.inf
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
@@ -466,6 +468,7 @@ class RuntimeManager:
             self._server.stop()
         self.hub.close()
         self.workers.close()
+        self.watchdog.close()
         self.post(self._timers.stop)
         return latches
 

@@ -30,6 +30,7 @@ from .workflow import Workflow
 
 if TYPE_CHECKING:
     from .access import Grant
+    from .frames import StackFrame
     from .manager import RuntimeManager
 
 __all__ = ["Runtime"]
@@ -258,6 +259,12 @@ class Runtime(param.Parameterized, Generic[S, P]):
     def mailbox_items(self) -> list[Activity[Any]]:
         """What waits, in order: priority, standard, not yet due."""
         return control.items(self.entry)
+
+    def where(self) -> list[StackFrame]:
+        """Where its current activity stands: frames, outermost first, down to what it awaits; empty when idle."""
+        from .debugger import where
+
+        return where(self.entry)
 
     # ---- to steer
 

@@ -41,6 +41,7 @@ USES = {
         "fates": (),
         "snapshot": (),
         "mailbox_items": (),
+        "where": (),
         "subscribe": (),
     },
     Right.CONTROL: {

@@ -18,13 +18,14 @@ PACKAGE = ROOT / "agentrt"
 # From the ground up: a module imports only what stands in a line above its own. A folder is one name, and `__init__` is
 # `import agentrt` itself.
 LAYERS = """
-    errors
+    errors frames
     typecheck frozen
     activity convert clock metrics
     events fields
     host
     receipt mailbox workflow deadlock
     context supervision loop hub subscription
+    watchdog
     limits snapshot
     trouble process
     isolation
@@ -47,6 +48,7 @@ LAYERS = """
     integrations
     distributed
     cli
+    __main__
 """
 RANK = {name: rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 CORE = {name for name, rank in RANK.items() if rank <= RANK["access"]}

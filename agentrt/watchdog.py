@@ -1,0 +1,105 @@
+"""The watchdog: says which runtime keeps the loop from turning, and where."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from .events import Event
+from .frames import StackFrame, running
+from .loop import time_of
+
+__all__ = ["Watchdog"]
+
+
+class Watchdog:
+    """Looks, while something is busy, whether the loop still turns; made by the manager.
+
+    A workflow that blocks the loop for longer than `after` seconds (settable; real seconds) is told of once: an event
+    of kind "blocked" with the seconds so far, the stack (`StackFrame`s, from the workflow on), the activity and the
+    task. Its `runtime` is "" if it is no runtime that blocks: with `loop="current"` the loop is not only ours. Up to
+    one and a half times `after` may go unseen.
+
+    A thread of its own asks, twice per `after`; while all runtimes are idle it sleeps and nothing wakes. On a virtual
+    loop there is none: its time is not the one that is lost.
+    """
+
+    def __init__(self, host: Any, after: float = 0.25) -> None:
+        self.after = after
+        # Whether `rouse` has to be called when something becomes busy.
+        self.dozing = time_of(host.loop) is time.monotonic
+        self._host = host
+        self._work = threading.Event()
+        self._beat = threading.Event()
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def rouse(self) -> None:
+        """Something is busy. The loop's thread only."""
+        self.dozing = False
+        if self._thread is None:
+            name = f"{self._host.name}-watchdog"
+            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
+        self._work.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.dozing = False
+        for event in (self._end, self._work, self._beat):
+            event.set()
+        if self._thread is not None:
+            self._thread.join(1)
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            self._work.wait()
+            self._work.clear()
+            while self._has_work():
+                self._look()
+
+    def _has_work(self) -> bool:
+        if self._end.is_set():
+            return False
+        if not self._host.busy:
+            self.dozing = True
+            # Who became busy before that was set has not roused us.
+            self.dozing = not self._host.busy
+        return not self.dozing
+
+    def _look(self) -> None:
+        """See whether the loop takes a turn within `after`; if not, tell, and wait until it does."""
+        self._beat.clear()
+        asked = time.monotonic()
+        try:
+            self._host.loop.call_soon_threadsafe(self._beat.set)
+        except RuntimeError:  # it is closed
+            self._end.set()
+            return
+        if self._beat.wait(self.after):
+            self._end.wait(self.after / 2)
+            return
+        if self._host.loop.is_running():
+            self._tell(asked)
+        self._beat.wait()
+
+    def _tell(self, asked: float) -> None:
+        host = self._host
+        task = asyncio.current_task(host.loop)
+        entry = next((entry for entry in tuple(host.busy) if entry.task is task), None) if task else None
+        activity = None if entry is None else entry.current
+        detail = {
+            "seconds": time.monotonic() - asked,
+            "stack": self.stack(),
+            "activity": None if activity is None else activity.id,
+            "task": None if task is None else task.get_name(),
+        }
+        id = "" if entry is None else entry.id
+        host.ring.append(Event(host.number(), id, host.clock.now(), "blocked", None, detail))
+        host.notify()
+
+    def stack(self) -> list[StackFrame]:
+        """Where the loop's thread is now."""
+        return running(self._host.thread)
