@@ -16,7 +16,7 @@ from .activity import Activity, Lane
 from .door import admit, refuse_senders
 from .errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTerminatedError
 from .events import Fate
-from .mailbox import EMPTY
+from .mailbox import EMPTY, PrioritizedMailbox
 from .receipt import Latch
 from .trouble import resolve
 from .workflow import Workflow
@@ -169,13 +169,14 @@ def items(entry: Entry) -> list[Activity[Any]]:
 
 
 def drop(entry: Entry, id: int) -> None:
-    """Take a waiting activity out; its receipt resolves with `MailboxFullError` (dropped)."""
+    """Take a waiting activity out, due or not; its receipt resolves with `MailboxFullError` (dropped)."""
 
     def act() -> None:
-        activity = _pull(entry, id)
+        activity = _undelayed(entry, id) or _pull(entry, id)
         error = MailboxFullError(f"activity {id} was dropped by hand", runtime=entry.id, activity=id)
         resolve(entry, activity, Fate.DROPPED, None, error=error)
         _record(entry, "dropped_by_hand", {"activity": id})
+        admit(entry)
 
     _on_loop(entry, act)
 
@@ -184,7 +185,7 @@ def move(entry: Entry, id: int, *, lane: Lane | None = None, first: bool = False
     """Put a waiting activity into another lane (promote, demote), or to the front of its own."""
 
     def act() -> None:
-        activity = _pull(entry, id)
+        activity = _pull(entry, id, into=lane)
         to = activity.lane if lane is None else lane
         moved = msgspec.structs.replace(activity, lane=to)
         queue = entry.mailbox.lane(to)
@@ -192,6 +193,7 @@ def move(entry: Entry, id: int, *, lane: Lane | None = None, first: bool = False
         if to is not activity.lane:
             entry.accepted_priority += 1 if to is Lane.PRIORITY else -1
         _record(entry, "moved", {"activity": id, "lane": to.value, "first": first})
+        admit(entry)
 
     _on_loop(entry, act)
 
@@ -212,13 +214,22 @@ def edit(entry: Entry, id: int, payload: Any) -> None:
     _on_loop(entry, act)
 
 
-def _pull(entry: Entry, id: int) -> Activity[Any]:
+def _pull(entry: Entry, id: int, into: Lane | None = None) -> Activity[Any]:
     for queue in (entry.mailbox.priority, entry.mailbox.standard):
         for i, activity in enumerate(queue):
             if activity.id == id:
+                if into is not None and into is not activity.lane and PrioritizedMailbox.room(entry.mailbox, into) <= 0:
+                    raise MailboxFullError(f"the {into.value} lane of {entry.id!r} is full", runtime=entry.id)
                 del queue[i]
                 return activity
     raise _not_waiting(entry, id)
+
+
+def _undelayed(entry: Entry, id: int) -> Activity[Any] | None:
+    activity = entry.delayed.pop(id, None) if entry.delayed else None
+    if activity is not None:
+        entry.mailbox.hold(activity.lane, -1)
+    return activity
 
 
 def _not_waiting(entry: Entry, id: int) -> AgentError:

@@ -460,6 +460,7 @@ class RuntimeEntry(Generic[S, P]):
         """Put an event on the record."""
         host = self.host
         host.ring.append(Event(host.number(), self.id, host.clock.now(), kind, who, detail))
+        host.ring.trim()
 
     # ---- waiting for it
 
