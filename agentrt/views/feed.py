@@ -1,0 +1,172 @@
+"""How one session is fed: one line to the manager's hub, one batch of changes a flush, nothing when nothing changed.
+
+A view is anything with `update(news) -> bool`. It draws what is new and says whether it will look different soon without
+news (a bar that grows while an activity runs, a rate that fades): then it is asked again a quarter of a second later.
+Views change only inside a flush, which runs where the session's models may be touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any, Protocol
+
+import panel as pn
+
+__all__ = ["Feed", "News", "View", "feed_notebook", "feed_page"]
+
+log = logging.getLogger(__name__)
+
+AGAIN = 0.25  # seconds until a view that moves by itself is asked again
+Call = Callable[[], Any]
+
+
+class News:
+    """What a flush brings: the time, the records since the last one, and which runtimes they are about."""
+
+    def __init__(self, at: float, records: list[Any], changed: set[str], *, missed: int = 0, first: bool = False) -> None:
+        self.at = at
+        self.records = records
+        self.changed = changed
+        self.missed = missed
+        self.first = first
+
+    @cached_property
+    def of(self) -> dict[str, list[Any]]:
+        """The records by runtime, sorted once for all views."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for record in self.records:
+            found[record.runtime].append(record)
+        return found
+
+    def after(self, sequence: int) -> News:
+        """Only what is newer than that record."""
+        records = [record for record in self.records if record.sequence > sequence]
+        return News(self.at, records, {record.runtime for record in records}, missed=self.missed)
+
+
+class View(Protocol):
+    """What a feed feeds."""
+
+    def update(self, news: News) -> bool | None: ...
+
+
+class Feed:
+    """The line of one session. `schedule(call)` and `later(seconds, call)` run a call where models may be changed;
+    `schedule` is safe from any thread. `batch()` is open while a flush changes models and sends them together."""
+
+    def __init__(
+        self,
+        manager: Any,
+        schedule: Callable[[Call], Any],
+        later: Callable[[float, Call], Any],
+        batch: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.manager = manager
+        self.schedule = schedule
+        self.later = later
+        self.batch = batch
+        self.views: list[View] = []
+        self.moving: set[int] = set()
+        self._drawn: dict[int, int] = {}  # up to which record a new view was drawn when it was followed
+        self._armed = False
+        self._detach: Call | None = None
+
+    def start(self) -> Feed:
+        """Attach to the hub, once."""
+        if self._detach is None:
+            self._detach = self.manager.hub.attach(self.flush, self.schedule)
+        return self
+
+    def stop(self) -> None:
+        """Let go of the hub and of every view. Idempotent."""
+        detach, self._detach = self._detach, None
+        self.views.clear()
+        if detach is not None:
+            detach()
+
+    @property
+    def running(self) -> bool:
+        """Whether it is attached to the hub."""
+        return self._detach is not None
+
+    def follow(self, view: View) -> Call:
+        """Draw `view` from the ring now and keep it up to date. Returns what ends that. Call it in the session."""
+        records, _, missed = self.manager.ring.since(0)
+        news = News(self.manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=True)
+        self.views.append(view)
+        self._feed(news, [view])
+        self._drawn[id(view)] = max((record.sequence for record in records), default=0)
+        return lambda: self.unfollow(view)
+
+    def unfollow(self, view: View) -> None:
+        """Feed this view no longer."""
+        self.views = [each for each in self.views if each is not view]
+        self.moving.discard(id(view))
+        self._drawn.pop(id(view), None)
+
+    def flush(self, frame: Any) -> None:
+        """Bring every view up to date. The hub calls it, through `schedule`."""
+        if self.running:
+            self._feed(News(frame.at, frame.records, frame.changed, missed=frame.missed), self.views)
+
+    def _again(self) -> None:
+        self._armed = False
+        if self._detach is not None:
+            news = News(self.manager.clock.now(), [], set())
+            self._feed(news, [view for view in self.views if id(view) in self.moving])
+
+    def _feed(self, news: News, views: list[View]) -> None:
+        with self.batch():
+            for view in list(views):
+                drawn = self._drawn.pop(id(view), None) if news.records else None
+                self._update(view, news if drawn is None else news.after(drawn))
+        if self.moving and not self._armed:
+            self._armed = True
+            self.later(AGAIN, self._again)
+
+    def _update(self, view: View, news: News) -> None:
+        try:
+            moves = view.update(news)
+        except Exception:  # one view's fault must not stop the others
+            log.exception("a view failed and is no longer brought up to date: %r", view)
+            self.unfollow(view)
+            return
+        (self.moving.add if moves else self.moving.discard)(id(view))
+
+
+def feed_page(manager: Any, doc: Any) -> Feed:
+    """The feed of a served session; ends with it. Call it while the session's page is made."""
+    loop = asyncio.get_running_loop()
+    feed = Feed(
+        manager,
+        # Through the loop: a tick that another thread adds while the document is on hold may get lost, and the view
+        # would wait for it for ever.
+        schedule=lambda call: loop.call_soon_threadsafe(doc.add_next_tick_callback, call),
+        later=lambda seconds, call: doc.add_timeout_callback(call, int(seconds * 1000)),
+        batch=lambda: pn.io.hold(doc),
+    )
+    doc.on_session_destroyed(lambda context: feed.stop())
+    return feed.start()
+
+
+def feed_notebook(manager: Any, shown: Any) -> Feed:
+    """The feed of `shown` in a notebook, on the kernel's own loop."""
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+    feed = Feed(
+        manager,
+        schedule=loop.call_soon_threadsafe,
+        later=loop.call_later,
+        batch=lambda: _pushed(shown),
+    )
+    return feed.start()
+
+
+@contextmanager
+def _pushed(shown: Any) -> Iterator[None]:
+    yield
+    pn.io.push_notebook(shown)

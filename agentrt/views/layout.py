@@ -1,0 +1,50 @@
+"""The shapes every view is laid out with: a section with a heading, and things in a line that breaks where they don't fit."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import panel as pn
+
+from .live import Live
+from .theme import CSS
+
+__all__ = ["WIDE", "beside", "line", "section"]
+
+# As wide as there is room, never wider: a long word must not push a page beyond a narrow screen.
+WIDE: dict[str, Any] = {
+    "sizing_mode": "stretch_width",
+    "margin": 0,
+    "styles": {"min-width": "0", "max-width": "100%", "box-sizing": "border-box"},
+}
+
+BOX = (
+    CSS
+    + """
+:host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; padding: var(--s3) var(--s4); }
+"""
+)
+
+
+def section(title: str, *objects: Any, note: str = "", grow: int = 1, least: int = 380) -> pn.Column:
+    """A box with a heading. Beside others it takes `grow` parts of the width, and below `least` pixels a line of its own."""
+    hint = f' <span class="muted" style="font-weight:400;font-size:var(--t0)">{escape(note)}</span>' if note else ""
+    head = [Live(f"<h3>{escape(title)}{hint}</h3>", margin=(0, 0, 6, 0))] if title else []
+    box = pn.Column(*head, *objects, stylesheets=[BOX], **WIDE)
+    box.tags = [{"flex": f"{grow} 1 min({least}px, 100%)", "align-self": "stretch", "height": "auto"}]
+    return box
+
+
+def beside(*sections: Any) -> pn.Row:
+    """Sections in a line, equally high."""
+    for box in sections:
+        box.styles = {**box.styles, **box.tags[0]}
+    return line(*sections, gap=12, align="stretch")
+
+
+# Not pn.FlexBox: plots in it are drawn without a size.
+def line(*objects: Any, gap: int = 8, align: str = "center", **options: Any) -> pn.Row:
+    """Things in a line, which breaks where they don't fit."""
+    css = f":host {{ flex-wrap: wrap; gap: {gap}px; align-items: {align}; }}"
+    return pn.Row(*objects, stylesheets=[css], **{**WIDE, **options})

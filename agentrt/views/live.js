@@ -1,0 +1,65 @@
+// HTML that is brought up to date in place: what did not change keeps its focus, its selection and its open details.
+const BANNED = "script, iframe, object, embed, link, meta, base, form"
+
+// The text is escaped before it gets here. This is the second door: no element or attribute that could run something.
+function scrub(fragment) {
+  fragment.querySelectorAll(BANNED).forEach((node) => node.remove())
+  fragment.querySelectorAll("*").forEach((node) => {
+    for (const {name, value} of [...node.attributes]) {
+      const runs = name.startsWith("on") || ((name === "href" || name === "src") && !/^[/?#.]|^https?:/.test(value))
+      if (runs) node.removeAttribute(name)
+    }
+  })
+  return fragment
+}
+
+function parse(html) {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  return scrub(template.content)
+}
+
+function adopt(have, want) {
+  if (have.nodeType === Node.TEXT_NODE) {
+    if (have.data !== want.data) have.data = want.data
+    return
+  }
+  for (const {name} of [...have.attributes]) {
+    if (!want.hasAttribute(name) && name !== "open") have.removeAttribute(name)
+  }
+  for (const {name, value} of [...want.attributes]) {
+    if (name !== "open" && have.getAttribute(name) !== value) have.setAttribute(name, value)
+  }
+  morph(have, want)
+}
+
+const alike = (have, want) => have.nodeType === want.nodeType && have.nodeName === want.nodeName
+const key = (node) => node.dataset?.key
+
+function morph(parent, wanted) {
+  const keyed = new Map([...parent.children].filter(key).map((node) => [key(node), node]))
+  let at = 0
+  for (const want of [...wanted.childNodes]) {
+    let have = parent.childNodes[at]
+    const known = keyed.get(key(want))
+    if (known && known !== have) { parent.insertBefore(known, have ?? null); have = known }
+    if (have && alike(have, want) && key(have) === key(want)) adopt(have, want)
+    else if (!have || key(want) || key(have)) parent.insertBefore(want, have ?? null)
+    else parent.replaceChild(want, have)
+    at += 1
+  }
+  while (parent.childNodes.length > at) parent.lastChild.remove()
+}
+
+export function render({model}) {
+  const box = document.createElement("div")
+  box.className = "live"
+  const draw = () => morph(box, parse(model.html))
+  model.on("html", draw)
+  draw()
+  box.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-do]")
+    if (target) model.send_msg({do: target.dataset.do, with: target.dataset.with ?? ""})
+  })
+  return box
+}

@@ -1,0 +1,46 @@
+"""HTML in a page that is brought up to date in place, and buttons in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+
+from .theme import CSS
+
+__all__ = ["Live"]
+
+log = logging.getLogger(__name__)
+
+
+class Live(JSComponent):
+    """A piece of HTML. Setting `html` changes only what differs: focus, selection and open details stay.
+
+    Texts in it must have passed `safe_text`. A `<button data-do="open" data-with="JFK">` calls `on["open"]("JFK")`.
+    """
+
+    html = param.String(default="")
+
+    _esm = Path(__file__).with_name("live.js").read_text(encoding="utf-8")
+
+    def __init__(self, html: str = "", *, on: dict[str, Callable[[str], Any]] | None = None, css: str = "", **params: Any):
+        self.actions = on or {}
+        params.setdefault("sizing_mode", "stretch_width")
+        params.setdefault("margin", 0)
+        super().__init__(html=html, stylesheets=[CSS + css], **params)
+
+    def show(self, html: str) -> None:
+        """Show this from now on; nothing is sent if it is the same."""
+        if html != self.html:
+            self.html = html
+
+    def _handle_msg(self, message: Any) -> None:
+        action = self.actions.get(str(message.get("do"))) if isinstance(message, dict) else None
+        if action is None:
+            log.warning("a page asked for something that %s does not do", type(self).__name__)
+        else:
+            action(str(message.get("with", "")))

@@ -1,0 +1,112 @@
+"""The first lines of the page: is anything wrong, and the totals of all runtimes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..metrics import Fates
+from .feed import News
+from .health import Health
+from .live import Live
+from .text import percent, rate
+from .theme import FATES, LANES, STATUSES
+
+__all__ = ["Overview", "fates_bar"]
+
+CSS = """
+.say { font-size: var(--t3); line-height: 1.35; font-weight: 500; margin-bottom: var(--s3); overflow-wrap: anywhere; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(170px, 100%), 1fr)); gap: var(--s3); }
+.tile { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; padding: var(--s2) var(--s3); min-width: 0; }
+.tile .big { font-size: var(--t4); font-weight: 600; line-height: 1.3; white-space: nowrap; }
+.tile.wide { grid-column: span 2; } @media (max-width: 520px) { .tile.wide { grid-column: span 1; } }
+.fates { display: flex; height: 12px; border-radius: 6px; overflow: hidden; background: var(--rt-fill); margin: 9px 0 6px; }
+.fates b { display: block; height: 100%; background: var(--tone); min-width: 2px; }
+.legend { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: var(--t0); }
+"""
+RECENT = 300.0  # seconds of the agents' clock: failures that count as recent
+EVERY = 0.4  # real seconds between two sums over all runtimes
+
+
+def fates_bar(fates: Fates) -> str:
+    """What became of every accepted activity, as one bar that adds up."""
+    shown = [(name, getattr(fates, name)) for name in FATES if getattr(fates, name)]
+    bars = "".join(f'<b style="--tone:{FATES[name].tone};flex:{n} 1 0"></b>' for name, n in shown)
+    words = "".join(
+        f'<span><span class="tone" style="--tone:{FATES[name].tone}" aria-hidden="true">{FATES[name].glyph}</span> '
+        f"{n:,} {FATES[name].word}</span>"
+        for name, n in shown
+    )
+    return f'<div class="fates" aria-hidden="true">{bars}</div><div class="legend">{words or "nothing accepted yet"}</div>'
+
+
+class Overview:
+    """The pane. A tile a figure; the sentence names runtimes, and clicking one opens it."""
+
+    def __init__(self, manager: Any, open: Callable[[str], Any]) -> None:
+        self.manager = manager
+        self.health = Health(manager)
+        self.fates = Fates()
+        self.processed: deque[tuple[float, int]] = deque(maxlen=12)
+        self.failures: deque[tuple[float, int]] = deque(maxlen=600)
+        self.summed_at = 0.0
+        self.rate = 0.0
+        self.cost = (time.monotonic(), 0.0, 0.0)
+        self.panel = Live(css=CSS, on={"open": open})
+
+    def update(self, news: News) -> bool:
+        """Look at what changed, and draw."""
+        changed = None if news.first else {*news.changed, *self.health.moving}
+        self.health.look_at(changed)
+        failed = sum(record.kind in ("failed", "timed_out") and hasattr(record, "fate") for record in news.records)
+        if failed:
+            self.failures.append((news.at, failed))
+        if news.first or time.monotonic() - self.summed_at >= EVERY:
+            self._sum(news.at)
+        self.panel.show(self._html(news.at))
+        return bool(self.rate) or bool(self.health.moving)
+
+    def _sum(self, now: float) -> None:
+        self.summed_at = time.monotonic()
+        self.fates = fates = self.manager.fates()
+        self.processed.append((now, fates.done + fates.failed + fates.timed_out))
+        (before, done), (at, total) = self.processed[0], self.processed[-1]
+        self.rate = (total - done) / (at - before) if at > before else 0.0
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """What watching costs, as a share of one core, over ten seconds."""
+        since, cost, share = self.cost
+        now, total = time.monotonic(), self.manager.hub.cost
+        if now - since >= 10:
+            self.cost = (now, total, max(0.0, total - cost) / (now - since))
+        elif not share and now > since:
+            self.cost = (since, cost, 0.0)
+
+    def _html(self, now: float) -> str:
+        recent = sum(n for at, n in self.failures if now - at <= RECENT)
+        priority, standard = self.health.waiting
+        look = STATUSES["error"] if self.health.troubles else FATES["done"]
+        mark = f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span>' if len(self.manager) else ""
+        return f"""<p class="say" role="status">{mark} {self.health.sentence(now)}</p><div class="tiles">
+          {_tile("processed", rate(self.rate), f"{self.fates.done + self.fates.failed + self.fates.timed_out:,} so far")}
+          {_tile("waiting", f"{_lane('priority', priority)} {_lane('standard', standard)}", "priority and standard")}
+          {_tile("failed", f"{recent:,}", "in the last 5 minutes")}
+          {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates), wide=True)}</div>
+          {self._watching()}"""
+
+    def _watching(self) -> str:
+        share = self.cost[2]
+        return f'<p class="muted" style="font-size:12px;margin-top:8px">watching costs {percent(share, 1)} of a core</p>' if share else ""
+
+
+def _lane(lane: str, depth: int) -> str:
+    look = LANES[lane]
+    return f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span> {depth:,}'
+
+
+def _tile(title: str, big: str, small: str, wide: bool = False) -> str:
+    figure = f'<div class="big">{big}</div>' if big else ""
+    return f'<div class="tile{" wide" if wide else ""}"><div class="muted">{title}</div>{figure}<div class="muted">{small}</div></div>'

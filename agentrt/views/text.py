@@ -1,0 +1,227 @@
+"""Words and numbers for people. Every string that comes from a state, a payload, an id, a name or an error passes here."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Set
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+__all__ = ["brief", "count", "duration", "listing", "parts_of", "percent", "plain", "rate", "safe_block", "safe_text", "si"]
+
+DEEPEST, WIDEST = 3, 8
+NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡"}
+
+
+def plain(value: Any, limit: int = 200) -> str:
+    """One line of text for places that show text as it is: control characters visible, at most `limit` characters.
+
+    >>> plain("a\\nb\\x00")
+    'a⏎b␀'
+    """
+    text = value if isinstance(value, str) else brief(value, limit)
+    return "".join(map(_visible, shorten(text, limit)))
+
+
+def safe_text(value: Any, limit: int = 200) -> str:
+    """The same for HTML: nothing in it can become an element or leave an attribute.
+
+    >>> safe_text("<script>")
+    '&lt;script&gt;'
+    """
+    return html.escape(plain(value, limit))
+
+
+def safe_block(text: str, lines: int = 60, width: int = 400) -> str:
+    """Several lines for a `<pre>`; the last ones if there are too many (a traceback ends with what matters)."""
+    rows = str(text).splitlines()
+    kept = [html.escape("".join(map(_visible, shorten(row.expandtabs(4), width)))) for row in rows[-lines:]]
+    left_out = len(rows) - len(kept)
+    return "\n".join([f"… {left_out} lines left out", *kept] if left_out else kept)
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text, or its beginning and an ellipsis.
+
+    >>> shorten("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+
+
+def _visible(char: str) -> str:
+    if char >= " " and char < "\x7f":
+        return char
+    if char in NAMED:
+        return NAMED[char]
+    if char < " ":
+        return chr(0x2400 + ord(char))
+    # Invisible, direction-changing and lone characters can make a text read as something else.
+    return f"⟨U+{ord(char):04X}⟩" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
+
+
+def brief(value: Any, limit: int = 200) -> str:
+    """Like `repr`, but it stops in time for huge values and never raises.
+
+    >>> brief(list(range(100)))
+    '[0, 1, 2, 3, 4, 5, 6, 7, … 92 more]'
+    """
+    try:
+        return _brief(value, DEEPEST, limit)
+    except Exception as error:
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
+
+
+def _brief(value: Any, depth: int, limit: int) -> str:
+    if isinstance(value, str | bytes):
+        return repr(value[:limit])
+    parts = parts_of(value, WIDEST)
+    if parts is None:
+        return shorten(repr(value), limit)
+    opening, closing = _brackets(value)
+    if depth == 0:
+        return f"{opening}…{closing}"
+    items = [_item(key, _brief(item, depth - 1, limit), value) for key, item in parts]
+    more = len_of(value) - len(items)
+    return opening + ", ".join([*items, f"… {more} more"] if more > 0 else items) + closing
+
+
+def _item(key: Any, text: str, of: Any) -> str:
+    if isinstance(of, Mapping):
+        return f"{shorten(repr(key), 60)}: {text}"
+    return text if isinstance(key, int) else f"{key}={text}"
+
+
+def _brackets(value: Any) -> tuple[str, str]:
+    for kind, pair in ((Mapping, "{}"), (list, "[]"), (tuple, "()"), (Set, "{}")):
+        if isinstance(value, kind) and not hasattr(value, "_fields"):
+            return pair[0], pair[1]
+    return f"{type(value).__name__}(", ")"
+
+
+def parts_of(value: Any, most: int) -> list[tuple[Any, Any]] | None:
+    """The named parts of a value: fields, keys or positions; `most` of them. None if it has none.
+
+    >>> parts_of({"a": 1}, 5)
+    [('a', 1)]
+    """
+    return None if (pairs := _pairs(value)) is None else list(islice(pairs, most))
+
+
+def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
+    if isinstance(value, Mapping):
+        return value.items()
+    if names := _fields(value):
+        return ((name, getattr(value, name, "…")) for name in names)
+    if isinstance(value, list | tuple | Set):
+        return enumerate(value)
+    return None
+
+
+def _fields(value: Any) -> tuple[str, ...]:
+    if isinstance(value, type):
+        return ()
+    if isinstance(value, msgspec.Struct):
+        return tuple(name for name in value.__struct_fields__ if name != "receipt")
+    if dataclasses.is_dataclass(value):
+        return tuple(field.name for field in dataclasses.fields(value))
+    named = getattr(type(value), "model_fields", None) or getattr(value, "_fields", None)
+    return tuple(named) if isinstance(named, tuple | dict) else ()
+
+
+def len_of(value: Any) -> int:
+    """How many parts a value has."""
+    return len(_fields(value)) or (len(value) if hasattr(value, "__len__") else 0)
+
+
+STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def si(number: float, unit: str = "") -> str:
+    """A number with three digits and a decimal prefix.
+
+    >>> si(412.34, "/s"), si(12_345), si(0)
+    ('412/s', '12.3k', '0')
+    """
+    factor, prefix = next(((f, p) for f, p in STEPS if abs(number) >= f * 0.9995), (1.0, ""))
+    return f"{_digits(number / factor)}{prefix}{unit}"
+
+
+def _digits(number: float) -> str:
+    if number == int(number) and abs(number) < 1000:
+        return str(int(number))
+    size = abs(number)
+    return f"{number:.0f}" if size >= 99.95 else f"{number:.1f}" if size >= 0.995 else f"{number:.2g}"
+
+
+def rate(per_second: float) -> str:
+    """So many per second, or per minute where that is the rounder number.
+
+    >>> rate(12.34), rate(0.02), rate(0)
+    ('12.3/s', '1.2/min', '0/s')
+    """
+    return si(per_second * 60, "/min") if 0 < per_second < 0.5 else si(per_second, "/s")
+
+
+UNITS = ((86400.0, "d", "h", 3600.0), (3600.0, "h", "min", 60.0))
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in the units a person would say.
+
+    >>> duration(0.00042), duration(2.34), duration(75), duration(2460), duration(11_520)
+    ('420 µs', '2.3 s', '75 s', '41 min', '3 h 12 min')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 99.5:
+        return _small(max(0.0, seconds))
+    if seconds < 3570:
+        return f"{seconds / 60:.0f} min" if seconds >= 595 else f"{seconds / 60:.1f} min"
+    size, big, small, part = next(unit for unit in UNITS if seconds >= unit[0] or unit[0] == 3600.0)
+    whole, rest = divmod(round(seconds / part), round(size / part))
+    return f"{whole} {big} {rest} {small}" if rest else f"{whole} {big}"
+
+
+def _small(seconds: float) -> str:
+    if seconds == 0:
+        return "0 s"
+    if seconds < 0.000_999_5:
+        return f"{_digits(seconds * 1e6)} µs"
+    return f"{_digits(seconds * 1e3)} ms" if seconds < 0.9995 else f"{_digits(seconds)} s"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share in whole percent; never rounded to a full or an empty one that is none.
+
+    >>> percent(999, 1000), percent(1, 1000), percent(1, 0)
+    ('99 %', '1 %', '0 %')
+    """
+    if whole <= 0 or part <= 0:
+        return "0 %"
+    return "100 %" if part >= whole else f"{min(99, max(1, round(100 * part / whole)))} %"
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> count(1, "runtime"), count(10000, "runtime"), count(2, "activity")
+    ('1 runtime', '10,000 runtimes', '2 activities')
+    """
+    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("ty") else f"{noun}s"
+    return f"{number:,} {plural}"
+
+
+def listing(words: list[str], most: int = 3) -> str:
+    """Words as one enumerates them.
+
+    >>> listing(["a", "b"]), listing(list("abcde"))
+    ('a and b', 'a, b, c and 2 more')
+    """
+    shown = words[:most] + ([f"{len(words) - most} more"] if len(words) > most else [])
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)

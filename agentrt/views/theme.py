@@ -1,0 +1,117 @@
+"""How everything looks: one scale of type, one of spacing, a colour, a glyph and a word for each status, lane and fate.
+
+Colours follow the page. Text and surfaces are taken from JupyterLab's or Panel's variables where those exist, and every
+tone is mixed towards the text colour before it is used for text, so that it can be read in the light and in the dark.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, NamedTuple
+
+__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "chip", "look_of", "style"]
+
+
+class Look(NamedTuple):
+    """A tone, a glyph and a word. Never the tone alone."""
+
+    tone: str
+    glyph: str
+    word: str
+
+
+STATUSES = {
+    "idle": Look("#8A94A6", "○", "idle"),
+    "processing": Look("#0072B2", "●", "processing"),
+    "paused": Look("#CC79A7", "‖", "paused"),
+    "error": Look("#D55E00", "✕", "error"),
+    "stuck": Look("#B03A2E", "◷", "stuck"),
+    "failed": Look("#7B241C", "■", "failed"),
+    "terminated": Look("#4D5656", "⊘", "terminated"),
+}
+LANES = {"priority": Look("#E69F00", "▲", "priority"), "standard": Look("#56B4E9", "▬", "standard")}
+FATES = {
+    "done": Look("#009E73", "✓", "done"),
+    "failed": Look("#D55E00", "✕", "failed"),
+    "timed_out": Look("#B03A2E", "◷", "timed out"),
+    "dropped": Look("#8A94A6", "↓", "dropped"),
+    "terminated": Look("#4D5656", "⊘", "terminated"),
+    "dead": Look("#7B241C", "✝", "dead-lettered"),
+    "pending": Look("#CFD5DD", "…", "pending"),
+}
+UNKNOWN = Look("#8A94A6", "·", "unknown")
+NEUTRAL = "#797c80"  # reads the same (4.3:1) on white and on JupyterLab's dark: for plots that can't know their page
+MARKERS = {"done": "dot", "failed": "x", "timed_out": "hourglass", "dropped": "inverted_triangle"}
+
+
+def look_of(status: Any) -> Look:
+    """The look of a status or a fate; a neutral one for a word that is new."""
+    word = str(status)
+    return STATUSES.get(word) or FATES.get(word) or UNKNOWN._replace(word=word)
+
+
+def chip(look: Look, text: str = "") -> str:
+    """A status as a small label: tone, glyph and word (or another text, which must be safe)."""
+    return f'<span class="chip" style="--tone:{look.tone}"><i aria-hidden="true">{look.glyph}</i>{text or escape(look.word)}</span>'
+
+
+CSS = """
+:host {
+  --rt-text: var(--jp-ui-font-color1, var(--panel-on-background-color, #1d2127));
+  --rt-surface: var(--jp-layout-color1, var(--panel-surface-color, #ffffff));
+  --rt-muted: color-mix(in srgb, var(--rt-text) 72%, var(--rt-surface));
+  --rt-line: color-mix(in srgb, var(--rt-text) 14%, transparent);
+  --rt-fill: color-mix(in srgb, var(--rt-text) 5%, transparent);
+  --rt-priority: #E69F00; --rt-standard: #56B4E9;
+  --s1: 4px; --s2: 8px; --s3: 12px; --s4: 16px; --s5: 24px;
+  --t0: 12px; --t1: 13px; --t2: 15px; --t3: 20px; --t4: 26px;
+  color: var(--rt-text); font: var(--t1)/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  font-variant-numeric: tabular-nums; box-sizing: border-box;
+}
+* { box-sizing: border-box; }
+h2, h3, p, dl, dd, pre, ul, ol { margin: 0; padding: 0; }
+h2 { font-size: var(--t3); font-weight: 600; line-height: 1.25; overflow-wrap: anywhere; }
+h3 { font-size: var(--t2); font-weight: 600; }
+a { color: color-mix(in srgb, #0072B2 60%, var(--rt-text)); }
+code, pre { font: var(--t0)/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
+.muted { color: var(--rt-muted); }
+.num { text-align: right; white-space: nowrap; }
+.chip { display: inline-flex; align-items: center; gap: 5px; padding: 1px 9px 1px 7px; border-radius: 999px;
+  white-space: nowrap; font-size: var(--t0); font-weight: 600; line-height: 1.6;
+  color: color-mix(in srgb, var(--tone) 42%, var(--rt-text));
+  background: color-mix(in srgb, var(--tone) 16%, transparent);
+  border: 1px solid color-mix(in srgb, var(--tone) 45%, transparent); }
+.chip i { font-style: normal; color: color-mix(in srgb, var(--tone) 78%, var(--rt-text)); }
+.row { display: flex; flex-wrap: wrap; align-items: center; gap: var(--s2) var(--s3); }
+.spread { justify-content: space-between; }
+.bar { display: block; height: 8px; border-radius: 4px; background: var(--rt-fill); overflow: hidden;
+  box-shadow: inset 0 0 0 1px var(--rt-line); }
+.bar b { display: block; height: 100%; background: var(--tone); min-width: 0; }
+.tone { color: color-mix(in srgb, var(--tone) 55%, var(--rt-text)); font-weight: 600; }
+button.link { all: unset; cursor: pointer; color: color-mix(in srgb, #0072B2 60%, var(--rt-text)); text-decoration: underline; }
+button.link:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; border-radius: 3px; }
+.empty { padding: var(--s4); border: 1px dashed var(--rt-line); border-radius: 8px; color: var(--rt-muted); }
+.empty pre { margin-top: var(--s2); color: var(--rt-text); background: var(--rt-fill); padding: var(--s3); border-radius: 6px;
+  overflow-x: auto; user-select: all; }
+.fresh { animation: fresh .6s ease-out; }
+@keyframes fresh { from { opacity: 0; } }
+@media (prefers-reduced-motion: reduce) { .fresh { animation: none; } }
+"""
+
+
+def style(figure: Any) -> Any:
+    """A Bokeh figure in the style of the page: no frame, quiet axes, small text. Returns the figure."""
+    figure.background_fill_alpha = figure.border_fill_alpha = 0
+    figure.outline_line_color = None
+    figure.toolbar_location = None
+    figure.min_border_left = 56
+    for axis in figure.axis:
+        axis.axis_line_alpha = 0
+        axis.major_tick_line_alpha = axis.minor_tick_line_alpha = 0
+        axis.major_label_text_color = axis.axis_label_text_color = NEUTRAL
+        axis.major_label_text_font_size = axis.axis_label_text_font_size = "11px"
+        axis.axis_label_text_font_style = "normal"
+    for grid in figure.grid:
+        grid.grid_line_color, grid.grid_line_alpha = NEUTRAL, 0.18
+    figure.xgrid.grid_line_color = None
+    return figure

@@ -1,0 +1,133 @@
+"""Pictures of every view, to look at: `python -m tests.screenshots [scene ...]` writes them to `.screenshots/views/`.
+
+A scene is a manager in some condition: empty, calm, busy, failing, ended, many. Each is shown light and dark, 1440, 1024
+and 400 pixels wide, as the fleet and as one runtime.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from playwright.sync_api import Browser
+
+import agentrt
+from agentrt.demo import load_day, towers
+from agentrt.views.server import serve
+from tests.harness.browser import chromium
+
+FOLDER = Path(__file__).parents[1] / ".screenshots" / "views"
+WIDTHS = {1440: 1500, 1024: 1300, 400: 1400}
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+class Book(msgspec.Struct, frozen=True):
+    """The state of the scenes' runtimes."""
+
+    orders: int = 0
+    last: str = ""
+    note: str = ""
+
+
+async def work(activity, book, ctx):
+    """Takes as long as it is told, and fails where it is told to."""
+    await ctx.sleep(activity.payload.get("takes", 0.1))
+    if activity.payload.get("fails"):
+        raise ValueError(f"order {activity.payload['order']} has no address")
+    return Book(book.orders + 1, f"order {activity.payload['order']}", book.note)
+
+
+def empty(manager):
+    return None
+
+
+def calm(manager):
+    for name in ("counter", "mailer", "indexer"):
+        manager.create(name, Book(), work)
+    for n in range(5):
+        manager.run(manager["mailer"].ask({"order": n, "takes": 0.01}))
+    return "mailer"
+
+
+def busy(manager):
+    day = load_day()
+    tower = towers(manager, day, speed=900)
+    tower.start()
+    manager.run(asyncio.sleep(25))
+    manager.speed = 60
+    return "LGA"
+
+
+def failing(manager):
+    for name in ("orders", "mailer", HOSTILE):
+        manager.create(name, Book(note=HOSTILE), work, supervision="stop", standard_capacity=40)
+    for n in range(12):
+        manager["orders"].send_nowait({"order": n, "takes": 0.05, "fails": True})
+    for n in range(38):
+        manager["mailer"].send_nowait({"order": n, "takes": 1.7})
+        manager[HOSTILE].send_nowait({"order": HOSTILE, "takes": 0.01, "fails": n == 30})
+    manager.run(asyncio.sleep(2))
+    return "orders"
+
+
+def ended(manager):
+    runtime = manager.create("orders", Book(), work)
+    for n in range(30):
+        runtime.send_nowait({"order": n, "takes": 0.05}, priority=n % 3 == 0)
+    manager.run(asyncio.sleep(1))
+    manager.run(runtime.terminate())
+    return "orders"
+
+
+def many(manager):
+    for n in range(10_000):
+        manager.create(f"agent-{n:05}", Book(), work)
+    for n in range(0, 10_000, 37):
+        manager[f"agent-{n:05}"].send_nowait({"order": n, "takes": 0.2 + n % 7, "fails": n % 5 == 0})
+    return "agent-00037"
+
+
+SCENES: dict[str, Callable] = {f.__name__: f for f in (empty, calm, busy, failing, ended, many)}
+
+
+@contextmanager
+def scene(name: str) -> Iterator[tuple[object, str | None]]:
+    """The served manager of a scene, and the runtime to show."""
+    clock = load_day().clock() if name == "busy" else None
+    with agentrt.RuntimeManager(name=name.capitalize(), loop="thread", clock=clock) as manager:
+        shown = SCENES[name](manager)
+        server = serve(manager, note=load_day().note if name == "busy" else "")
+        try:
+            yield server, shown
+        finally:
+            server.stop()
+
+
+def shoot(browser: Browser, server, shown: str | None, name: str) -> None:
+    for theme in ("light", "dark"):
+        for width, height in WIDTHS.items():
+            page = browser.new_page(viewport={"width": width, "height": height})
+            for kind, runtime in (("fleet", None), ("runtime", shown)):
+                if kind == "runtime" and runtime is None:
+                    continue
+                page.goto(server.link("operator", runtime) + f"&theme={theme if theme == 'dark' else 'default'}")
+                page.locator(".say, header h2, .empty").first.wait_for()
+                page.wait_for_timeout(2500)
+                assert page.title() != "owned"
+                page.screenshot(path=FOLDER / f"{name}-{kind}-{theme}-{width}.png", animations="disabled")
+            page.close()
+
+
+def main(names: list[str]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        for name in names or SCENES:
+            with scene(name) as (server, shown):
+                shoot(browser, server, shown, name)
+            print(name, "done", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
