@@ -265,7 +265,7 @@ MUTABLE = [[], {}, set(), bytearray(), (1, []), Open(), OpenData(), OpenModel(),
 MUTABLE += [Frozen([]), FrozenData({}), FrozenModel(items=[]), (Frozen((Open(),)),)]
 
 
-@pytest.mark.parametrize("state", FROZEN, ids=repr)
+@pytest.mark.parametrize("state", FROZEN, ids=lambda state: type(state).__name__)
 def test_a_frozen_state_is_read_as_it_is_without_a_warning(manager, state):
     assert is_frozen(state)
     with warnings.catch_warnings():

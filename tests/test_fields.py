@@ -329,6 +329,6 @@ def test_pydantic_is_never_imported_for_the_user() -> None:
 import sys
 from agentrt.fields import example, fields_of, parse_json
 parse_json(example(list[int]), list[int]), fields_of(int).build({"payload": "1"})
-assert not {"pydantic", "panel", "param", "ipywidgets"} & set(sys.modules)
+assert not {"pydantic", "panel", "ipywidgets"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
