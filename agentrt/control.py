@@ -48,7 +48,7 @@ def resume(entry: Entry) -> None:
     with entry.host.lock:
         _alive(entry)
         if entry.paused:
-            entry.paused, entry.held, entry.steps = False, entry.failed, 0
+            entry.paused, entry.held, entry.steps = False, entry.failed or bool(entry.breakpoints), 0
             _record(entry, "resumed")
             _unpark(entry)
 
@@ -72,7 +72,7 @@ def recover(entry: Entry) -> None:
     with entry.host.lock:
         _alive(entry)
         if entry.failed:
-            entry.failed, entry.held, entry.failures = False, entry.paused, None
+            entry.failed, entry.held, entry.failures = False, entry.paused or bool(entry.breakpoints), None
             _record(entry, "recovered")
             _unpark(entry)
 
@@ -257,11 +257,10 @@ def _alive(entry: Entry) -> None:
 
 
 def _unpark(entry: Entry) -> None:
-    if entry.parked and (not entry.held or entry.steps > 0):
+    if entry.parked and (not (entry.paused or entry.failed) or entry.steps > 0):
         entry.parked = False
         entry.host.wake(entry)
 
 
 def _record(entry: Entry, kind: str, detail: Any = None) -> None:
     entry.note(kind, detail, ACTOR.get())
-    entry.host.notify()

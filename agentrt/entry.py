@@ -70,6 +70,7 @@ class RuntimeEntry(Generic[S, P]):
         "accepted",
         "accepted_priority",
         "accepts",
+        "breakpoints",
         "call",
         "closed",
         "copies",
@@ -128,6 +129,7 @@ class RuntimeEntry(Generic[S, P]):
         self.failed = self.stuck = self.troubled = self.expired = False
         self.closed = self.draining = False
         self.steps = 0
+        self.breakpoints: Any = None
         self.task: asyncio.Task[None] | None = None
         self.running: Any = None
         self.current: Activity[Any] | None = None
@@ -205,6 +207,8 @@ class RuntimeEntry(Generic[S, P]):
             if not self.scheduled:
                 self.scheduled = True
                 host.wake(self)
+            if host.listeners:
+                host.notify()
         return receipt
 
     def _send_special(
@@ -232,6 +236,7 @@ class RuntimeEntry(Generic[S, P]):
         if activity.lane is PRIORITY:
             self.accepted_priority += 1
         self.host.ring.append(activity)
+        self.host.notify()
         self.queue(activity)
 
     def queue(self, activity: Activity[Any]) -> None:
@@ -414,7 +419,7 @@ class RuntimeEntry(Generic[S, P]):
     def _park(self) -> bool:
         """End the task while the runtime is held; it stays `scheduled`, so that sends don't wake it."""
         with self.host.lock:
-            if not self.held or (self.steps > 0 and len(self.mailbox) and not self.failed):
+            if not (self.paused or self.failed) or (self.steps > 0 and len(self.mailbox) and not self.failed):
                 return False
             self.steps = 0
             self.parked = True
@@ -428,6 +433,8 @@ class RuntimeEntry(Generic[S, P]):
         self.host.busy.discard(self)
 
     def _may_step(self) -> bool:
+        if self.breakpoints and not (self.paused or self.failed):
+            return self.breakpoints.let_pass()  # type: ignore[no-any-return]
         if self.failed or self.steps <= 0 or not len(self.mailbox):
             return False
         self.steps -= 1
@@ -461,6 +468,7 @@ class RuntimeEntry(Generic[S, P]):
         host = self.host
         host.ring.append(Event(host.number(), self.id, host.clock.now(), kind, who, detail))
         host.ring.trim()
+        host.notify()
 
     # ---- waiting for it
 

@@ -124,6 +124,12 @@ class PrioritizedMailbox:
             return self.standard.popleft()
         return None
 
+    def peek(self) -> Activity[Any] | None:
+        """What `take` would give; it stays."""
+        if self.priority and (self.streak < self.fairness or not self.standard):
+            return self.priority[0]
+        return self.standard[0] if self.standard else None
+
     def statistics(self) -> MailboxStatistics:
         """An immutable record of how full it is; any thread."""
         return MailboxStatistics(

@@ -30,6 +30,7 @@ from .workflow import Workflow
 
 if TYPE_CHECKING:
     from .access import Grant
+    from .debugger import Breakpoints
     from .frames import StackFrame
     from .manager import RuntimeManager
 
@@ -254,11 +255,18 @@ class Runtime(param.Parameterized, Generic[S, P]):
 
     def subscribe(self) -> Subscription:
         """Its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
-        return Subscription(self.manager.ring, self.manager._listeners, self.entry.id)
+        return Subscription(self.manager.ring, self.manager.listeners, lambda: self.entry.closed, self.entry.id)
 
     def mailbox_items(self) -> list[Activity[Any]]:
         """What waits, in order: priority, standard, not yet due."""
         return control.items(self.entry)
+
+    @property
+    def breakpoints(self) -> Breakpoints:
+        """What it stops at: `runtime.breakpoints.add("priority")`, see `Breakpoints`."""
+        from .debugger import breakpoints
+
+        return breakpoints(self.entry)
 
     def where(self) -> list[StackFrame]:
         """Where its current activity stands: frames, outermost first, down to what it awaits; empty when idle."""

@@ -41,8 +41,9 @@ class Watchdog:
         self.dozing = False
         if self._thread is None:
             name = f"{self._host.name}-watchdog"
-            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            thread.start()
+            self._thread = thread  # only now: another thread's `close` joins what it finds here
         self._work.set()
 
     def close(self) -> None:
@@ -72,6 +73,8 @@ class Watchdog:
     def _look(self) -> None:
         """See whether the loop takes a turn within `after`; if not, tell, and wait until it does."""
         self._beat.clear()
+        if self._end.is_set():
+            return
         asked = time.monotonic()
         try:
             self._host.loop.call_soon_threadsafe(self._beat.set)
