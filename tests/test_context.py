@@ -1,0 +1,198 @@
+"""context.py: what reaches a workflow from outside, all of it replayable."""
+
+import asyncio
+
+import pytest
+
+from agentrt import ProcessingError, RuntimeManager
+from agentrt.testing.virtual import run
+from tests.support import add, virtual
+
+
+def details(manager, kind):
+    return [record.detail for record in manager.ring.since(0)[0] if record.kind == kind]
+
+
+def workflow(body):
+    """A workflow with a context out of an async function of the context alone; its result is the state."""
+
+    async def made(activity, state, ctx):
+        return await body(ctx)
+
+    return made
+
+
+@virtual
+async def test_the_reply_is_what_ask_returns(manager):
+    async def polite(activity, state, ctx):
+        ctx.reply("first")
+        ctx.reply(activity.payload)
+        return state + 1
+
+    runtime = manager.create("a", 0, polite)
+    assert await runtime.ask(None) is None
+    outcome = await runtime.send_nowait("hello")
+    assert (outcome.value, outcome.state) == ("hello", 2)
+
+
+@virtual
+async def test_the_reply_of_a_retry_is_that_of_the_attempt_that_was_done(manager):
+    attempts = []
+
+    async def second_time(activity, state, ctx):
+        attempts.append(1)
+        if len(attempts) == 1:
+            ctx.reply("from the first")
+            raise OSError
+        return state
+
+    assert await manager.create("a", "state", second_time, retries=1).ask(1) == "state"
+
+
+@virtual
+async def test_it_knows_its_runtime_and_activity(manager):
+    async def look(activity, state, ctx):
+        return ctx.runtime, ctx.activity is activity
+
+    assert await manager.create("a", None, look).ask(1) == ("a", True)
+
+
+@virtual
+async def test_send_and_ask_reach_others_by_id_and_by_handle(manager):
+    other = manager.create("other", 0, add)
+
+    async def both(ctx):
+        return await ctx.ask("other", 1), (await (await ctx.send(other, 2))).state
+
+    assert await manager.create("a", None, workflow(both)).ask(1) == (1, 3)
+
+
+@virtual
+async def test_an_unknown_id_is_the_failure_of_the_activity(manager):
+    async def send(ctx):
+        await ctx.send("nobody", 1)
+
+    with pytest.raises(ProcessingError, match="no runtime has the id 'nobody'"):
+        await manager.create("a", None, workflow(send)).ask(1)
+
+
+@virtual
+async def test_time_is_the_managers(manager):
+    async def nap(ctx):
+        before = ctx.now()
+        await ctx.sleep(3600)
+        return ctx.now() - before
+
+    manager.speed = 60
+    assert await manager.create("a", None, workflow(nap)).ask(1) == pytest.approx(3600)
+    assert asyncio.get_running_loop().time() == pytest.approx(60)
+
+
+@virtual
+async def test_a_sleep_that_is_cancelled_leaves_no_timer(manager):
+    async def nap(ctx):
+        await ctx.sleep(3600)
+
+    runtime = manager.create("a", None, workflow(nap), timeout=5)
+    with pytest.raises(TimeoutError):
+        await runtime.ask(1)
+    await asyncio.sleep(10)
+    assert len(manager._timers) == 0
+
+
+def chances(seed):
+    async def dice(activity, state, ctx):
+        return (*state, ctx.random.random(), ctx.random.random())
+
+    async def main():
+        async with RuntimeManager(loop="current", seed=seed) as manager:
+            runtime = manager.create("a", (), dice)
+            await runtime.ask(1)
+            return await runtime.ask(2)
+
+    return run(main())
+
+
+def test_chance_is_the_seeds_and_differs_from_activity_to_activity():
+    assert chances(1) == chances(1)
+    assert chances(1) != chances(2)
+    assert len(set(chances(1))) == 4
+
+
+@virtual
+async def test_an_effect_is_done_and_put_on_the_record(manager):
+    async def fetch(page):
+        await asyncio.sleep(1)
+        return f"<{page}>"
+
+    async def effects(ctx):
+        return await ctx.effect("length", len, "four"), await ctx.effect("page", fetch, "home")
+
+    assert await manager.create("a", None, workflow(effects)).ask(1) == (4, "<home>")
+    assert [(d["name"], d["value"]) for d in details(manager, "effect")] == [("length", 4), ("page", "<home>")]
+
+
+@virtual
+async def test_an_effect_that_fails_is_the_workflows_to_handle(manager):
+    async def effects(ctx):
+        with pytest.raises(ZeroDivisionError):
+            await ctx.effect("divide", divmod, 1, 0)
+        return "handled"
+
+    assert await manager.create("a", None, workflow(effects)).ask(1) == "handled"
+
+
+@virtual
+async def test_steps_nest_and_say_how_long_they_took(manager):
+    seen = []
+
+    async def steps(ctx):
+        with ctx.step("outer"):
+            seen.append(manager["a"].snapshot().spans)
+            with ctx.step("inner"):
+                seen.append(manager["a"].snapshot().spans)
+                await ctx.sleep(5)
+        seen.append(manager["a"].snapshot().spans)
+
+    await manager.create("a", None, workflow(steps)).ask(1)
+    assert seen == [("outer",), ("outer", "inner"), ()]
+    spans = [(d["name"], d["depth"], d["started"], d["failed"]) for d in details(manager, "step")]
+    assert spans == [("inner", 1, 0, False), ("outer", 0, 0, False)]
+    assert [r.at for r in manager.ring.since(0)[0] if r.kind == "step"] == [5, 5]
+
+
+@virtual
+async def test_a_step_that_raises_is_closed_and_marked(manager):
+    async def steps(ctx):
+        with ctx.step("bad"):
+            raise ValueError("no")
+
+    runtime = manager.create("a", None, workflow(steps))
+    with pytest.raises(ProcessingError):
+        await runtime.ask(1)
+    assert runtime.snapshot().spans == ()
+    assert details(manager, "step")[0]["failed"] is True
+
+
+@virtual
+async def test_a_step_that_is_timed_out_does_not_stay_open(manager):
+    async def steps(ctx):
+        with ctx.step("long"):
+            await ctx.sleep(100)
+
+    runtime = manager.create("a", None, workflow(steps), timeout=1)
+    with pytest.raises(TimeoutError):
+        await runtime.ask(1)
+    assert runtime.snapshot().spans == ()
+
+
+@virtual
+async def test_numbers_and_lines_go_on_the_record_with_their_activity(manager):
+    async def notes(ctx):
+        ctx.metric("temperature", 21.5)
+        ctx.log("warm")
+
+    receipt = manager.create("a", None, workflow(notes)).send_nowait(1)
+    await receipt
+    assert details(manager, "metric") == [{"activity": receipt.id, "name": "temperature", "value": 21.5}]
+    assert details(manager, "log") == [{"activity": receipt.id, "message": "warm"}]
