@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.util
 import math
@@ -11,11 +10,12 @@ import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
 from .errors import AgentError, ConfigurationError
@@ -29,9 +29,6 @@ __all__ = ["main"]
 WRONG_USE = 2
 """The exit code for what was asked wrongly, as argparse has it."""
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C where nothing had come of it yet, as shells have it."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Without arguments: those of the process."""
@@ -41,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as error:
         print(f"agentrt {options.command}: {error}", file=sys.stderr)
         return WRONG_USE
-    except KeyboardInterrupt:  # before the page was up
-        return INTERRUPTED
+    except KeyboardInterrupt:  # the way to end what stays; its manager is closed by now
+        print("Stopped.", flush=True)
+        return 0
     return code
 
 
@@ -92,20 +90,21 @@ def _speed(text: str) -> float:
 
 def _demo(options: argparse.Namespace) -> int:
     from . import RuntimeManager
-    from .demo import load_day, towers
+    from .demo import ABOUT, load_day, towers
 
     day = load_day(options.date)
     with RuntimeManager(name="Three towers", loop="thread", clock=day.clock()) as manager:
         handle = towers(manager, day, speed=options.speed)
-        _show(manager, options, day.note, note=day.note)
+        _show(manager, options, day.note, note=f"{day.note}. {ABOUT}")
         handle.start()
-        return _stay(partial(_report, handle))
+        manager.submit(handle.finished()).add_done_callback(partial(_report, handle))
+        _stay()
 
 
-def _report(handle: Towers) -> None:
-    """Say how the day went, once it is over."""
-    handle.manager.run(handle.finished())
-    print(f"The day is over.\n{handle}", flush=True)
+def _report(handle: Towers, over: Future[None]) -> None:
+    """Say how the day went."""
+    if not over.cancelled():
+        print(f"The day is over.\n{handle}", flush=True)
 
 
 # ---- agentrt serve, agentrt list
@@ -114,7 +113,7 @@ def _report(handle: Towers) -> None:
 def _serve(options: argparse.Namespace) -> int:
     with _app(options.app) as manager:
         _show(manager, options, f"{len(manager)} runtimes of {options.app}")
-        return _stay()
+        _stay()
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -175,6 +174,7 @@ def _execute(path: Path) -> ModuleType:
 
 def _show(manager: RuntimeManager, options: argparse.Namespace, what: str, note: str = "") -> None:
     """Serve the manager, and say where. `note` is a line on the page."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to end is as good as Ctrl-C
     print(f"{what}\nStarting the page ...", flush=True)
     server = manager.serve(port=options.port, note=note)
     print(f"\n    {server.url}\n\nThis link opens it (to look only: {server.view_url}).")
@@ -183,12 +183,9 @@ def _show(manager: RuntimeManager, options: argparse.Namespace, what: str, note:
         webbrowser.open(server.url)
 
 
-def _stay(follow: Callable[[], None] | None = None) -> int:
-    """Go on until Ctrl-C, or until the process is told to end; `follow` is called meanwhile."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        if follow is not None:
-            follow()
-        threading.Event().wait()
-    print("Stopped.", flush=True)
-    return 0
+def _stay() -> NoReturn:
+    """Go on until Ctrl-C."""
+    never = threading.Event()
+    while True:
+        # Not for ever at a time: a signal that comes just before the wait is seen only after it.
+        never.wait(1.0)

@@ -246,13 +246,19 @@ def test_serve_shows_the_runtimes_of_an_app(app: Path) -> None:
         ended_by(process, signal.SIGINT)
 
 
-def test_the_browser_opens_unless_told_not_to(monkeypatch: pytest.MonkeyPatch, app: Path) -> None:
+def test_the_browser_opens_unless_told_not_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], app: Path
+) -> None:
     opened: list[str] = []
+
+    def press_ctrl_c() -> None:
+        raise KeyboardInterrupt
+
     monkeypatch.setattr("webbrowser.open", opened.append)
-    monkeypatch.setattr("agentrt.cli._stay", lambda follow=None: 0)
+    monkeypatch.setattr("agentrt.cli._stay", press_ctrl_c)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["serve", "--no-browser", str(app)]) == 0
+    assert opened == []
     assert main(["serve", str(app)]) == 0
-    assert len(opened) == 1
-    assert opened[0].startswith("http://")
-    assert main(["demo", "--no-browser"]) == 0
-    assert len(opened) == 1
+    assert opened == LINK.findall(capsys.readouterr().out)[1:]

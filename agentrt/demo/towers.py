@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from ..receipt import Receipt
     from ..runtime import Runtime
 
-__all__ = ["CancelledFlight", "Carrier", "Total", "Tower", "Towers", "control", "towers"]
+__all__ = ["ABOUT", "CancelledFlight", "Carrier", "Total", "Tower", "Towers", "control", "towers"]
+
+ABOUT = (
+    "Each airport is an agent with one runway: flights more than an hour late go first, a cancelled one is a failure, "
+    "and the tower goes on. The rush begins at six."
+)
+"""What a page says of it in a sentence."""
 
 SPEED = 60.0
 """Simulated seconds for a real one: an hour of the day takes a minute."""
