@@ -70,14 +70,14 @@ async def trouble(entry: Entry, activity: Activity[Any], error: BaseException, s
 def _failure(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
     """The tagged error for what happened; None if its fate was decided meanwhile (a late result is fenced)."""
     task = entry.task
+    if isinstance(error, GeneratorExit) and asyncio.current_task(entry.host.loop) is not task:
+        raise error  # the coroutine is being thrown away, not run
     expired, entry.expired = entry.expired, False
     if expired and task is not None:
         task.uncancel()
     if activity.receipt.decided is not None:
         _unstick(entry)
         return None
-    if isinstance(error, GeneratorExit):
-        raise error
     if expired or isinstance(error, Late):
         return timeout_error(entry, activity)
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
