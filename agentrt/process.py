@@ -94,10 +94,10 @@ def in_process(workflow: Workflow, limits: Limits, processes: Processes) -> Work
 
 
 def _packed(workflow: Workflow) -> bytes:
-    import cloudpickle
+    from . import travel
 
     try:
-        return cloudpickle.dumps(workflow.call)  # type: ignore[no-any-return]
+        return travel.dumps(workflow.call)
     except Exception as error:
         raise ConfigurationError(f"{workflow.name} can't be sent to another process: {error}") from error
 
@@ -105,11 +105,12 @@ def _packed(workflow: Workflow) -> bytes:
 async def _away(
     code: bytes, processes: Processes, memory: int | None, cpu: float | None, activity: Activity[Any], state: Any
 ) -> Any:
-    import cloudpickle
     from pebble import ProcessExpired
 
+    from . import travel
+
     loop = asyncio.get_running_loop()
-    job = cloudpickle.dumps((msgspec.structs.replace(activity, receipt=None), state))
+    job = travel.dumps((msgspec.structs.replace(activity, receipt=None), state))
     # A virtual clock must not jump to the deadline meanwhile.
     with getattr(loop, "hold", nullcontext)():
         pool = await asyncio.to_thread(processes.pool)
@@ -135,7 +136,7 @@ def _why_ended(code: int, cpu: float | None) -> str:
 
 def work(code: bytes, job: bytes, memory: int | None, cpu: float | None) -> tuple[bool, bytes]:
     """Run a workflow: (True, its new state) or (False, what it raised)."""
-    import cloudpickle
+    from . import travel
 
     try:
         call, (activity, state) = pickle.loads(code), pickle.loads(job)
@@ -143,7 +144,7 @@ def work(code: bytes, job: bytes, memory: int | None, cpu: float | None) -> tupl
             new = call(activity, state)
             if inspect.isawaitable(new):
                 new = asyncio.run(_waited(new))
-        return True, cloudpickle.dumps(new)
+        return True, travel.dumps(new)
     except BaseException as error:
         return False, _raised(error)
 
@@ -153,13 +154,13 @@ async def _waited(awaitable: Any) -> Any:
 
 
 def _raised(error: BaseException) -> bytes:
-    import cloudpickle
+    from . import travel
 
     text = "".join(traceback.format_exception(error))
     error.__traceback__ = None
     error.add_note(f"in another process:\n{text}")
     try:
-        packed: bytes = cloudpickle.dumps(error)
+        packed = travel.dumps(error)
         pickle.loads(packed)
         return packed
     except Exception:  # anybody's exception: what can't travel is told in words

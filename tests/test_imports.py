@@ -18,7 +18,7 @@ PACKAGE = ROOT / "agentrt"
 # From the ground up: a module imports only what stands in a line above its own. A folder is one name, and `__init__` is
 # `import agentrt` itself.
 LAYERS = """
-    errors frames
+    errors frames travel
     typecheck frozen
     activity convert clock metrics
     events fields

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -110,6 +111,43 @@ def test_async_workflows_closures_and_types_of_ones_own_travel(make):
     runtime = make(closure, Local(1))
     assert [runtime.send_nowait(None).result(WAIT).state for _ in range(2)] == [Local(6), Local(11)]
     assert type(runtime.state) is Local
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+def test_structs_made_in_a_cell_travel_and_come_back_as_themselves(make):
+    class Base(msgspec.Struct, frozen=True):
+        name: str = "?"
+
+    class Tower(Base, frozen=True, kw_only=True, rename="camel"):
+        n: int
+        landed_planes: tuple[int, ...] = ()
+        notes: list[str] = msgspec.field(default_factory=list)
+
+        def __post_init__(self):
+            if self.n < 0:
+                raise ValueError("below the ground")
+
+        def landed(self, plane):
+            return Tower(name=self.name, n=self.n + 1, landed_planes=(*self.landed_planes, plane))
+
+        @property
+        def last(self):
+            return self.landed_planes[-1]
+
+    def control(activity, state):
+        if activity.payload == 13:
+            return Tower(n=-1)
+        return state.landed(activity.payload)
+
+    runtime = make(control, Tower("JFK", n=0))
+    for plane in (7, 8):
+        runtime.send_nowait(plane).result(WAIT)
+    assert runtime.entry.state == Tower("JFK", n=2, landed_planes=(7, 8))
+    assert type(runtime.entry.state) is Tower
+    assert runtime.entry.state.last == 8
+    assert msgspec.json.encode(runtime.entry.state) == b'{"name":"JFK","n":2,"landedPlanes":[7,8],"notes":[]}'
+    with pytest.raises(ProcessingError, match="below the ground"):
+        runtime.send_nowait(13).result(WAIT)
 
 
 def test_an_endless_loop_is_killed_at_its_deadline_and_the_runtime_goes_on(make, pipe):
