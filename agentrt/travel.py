@@ -25,8 +25,7 @@ SETTINGS = (
     *("weakref", "dict", "cache_hash", "tag", "tag_field"),
 )
 
-# Which class is which, here and there, as cloudpickle does for plain classes. About the process, not about a manager, and
-# it keeps none of them alive.
+# Which class is which, here and there, as cloudpickle knows of plain classes. Of the process, not of a manager; weak.
 _tokens: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 _classes: WeakValueDictionary[str, type] = WeakValueDictionary()
 
