@@ -63,11 +63,11 @@ def accept_special(
     host = entry.host
     now = host.clock.now()
     due = now + seconds("delay", delay) if delay is not None else None
-    if timeout is not None and seconds("timeout", timeout) == 0:
-        raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out", runtime=entry.id)
     number = host.number()
     receipt = Receipt(entry, None, None, number)
     activity = made(entry, payload, receipt, lane, now, timeout=timeout, not_before=due, key=key)
+    if activity.timeout is not None and seconds("timeout", activity.timeout) == 0:
+        raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out", runtime=entry.id)
     if key is not None:
         _remember(entry, key, now, receipt)
     if due is None or due <= now:
@@ -120,6 +120,7 @@ def _hold_back(entry: Entry, activity: Activity[Any], due: float) -> None:
     if activity.lane is Lane.PRIORITY:
         entry.accepted_priority += 1
     entry.host.ring.append(activity)
+    entry.host.notify()
     entry.mailbox.hold(activity.lane, +1)
     entry.delayed = entry.delayed if entry.delayed is not None else {}
     entry.delayed[activity.id] = activity
@@ -176,6 +177,7 @@ def _drop(entry: Entry, activity: Activity[Any]) -> None:
     )
     resolve(entry, activity, Fate.DROPPED, None, error=error)
     entry.host.ring.trim()
+    entry.host.notify()
 
 
 async def queue_for_room(entry: Entry, payload: Any, wait: float | None, options: dict[str, Any]) -> Receipt:

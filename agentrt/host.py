@@ -44,6 +44,7 @@ class Host(Protocol):
     seed: int
     chance: random.Random
     busy: set[Any]
+    listeners: dict[Any, Callable[[], None]]
     sweep_at: float
     watchdog: Any
     closed: bool

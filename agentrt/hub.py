@@ -21,6 +21,8 @@ __all__ = ["Frame", "Hub"]
 
 logger = logging.getLogger(__name__)
 
+LAST = 1.0  # seconds that closing waits for a frame that is being drawn
+
 Flush = Callable[["Frame"], object]
 Schedule = Callable[[Callable[[], None]], object]
 
@@ -44,7 +46,7 @@ class _Client:
         self.schedule = schedule or _directly
         self.cursor = cursor
         self.first = True
-        self.pending = False
+        self.pending = self.detached = False
         self.cost = 0.0
         self.missed = 0
 
@@ -60,8 +62,7 @@ class _Client:
 
     def draw(self) -> None:
         """Pull and draw; on the client's own thread."""
-        self.pending = False
-        if self not in self.hub.clients:
+        if self.detached:
             return
         started = time.thread_time()
         records, self.cursor, missed = self.hub.ring.since(self.cursor)
@@ -74,6 +75,7 @@ class _Client:
             logger.exception("a view failed and was detached")
             self.hub.remove(self, None)
         self.cost += time.thread_time() - started
+        self.pending = False
 
 
 def _directly(call: Callable[[], None]) -> None:
@@ -128,6 +130,7 @@ class Hub:
         """Detach a client."""
         if why is not None:
             logger.info("detached a view: %s", why)
+        client.detached = True
         with self._lock:
             if client in self.clients:
                 self.clients.remove(client)
@@ -137,16 +140,22 @@ class Hub:
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            for client in tuple(self.clients):
-                client.offer(self.ring)
+            self._offer()
             stop.wait(self.interval)
 
+    def _offer(self) -> None:
+        for client in tuple(self.clients):
+            client.offer(self.ring)
+
     def close(self) -> None:
-        """Detach everybody and end the thread."""
+        """End the thread, have everybody draw a last time, and let them go."""
         with self._lock:
-            self.clients.clear()
             self._stop.set()
-            self._thread = None
+            thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(LAST)
+        self._offer()
+        self.clients.clear()
 
 
 def changed(frame: Any, id: str) -> bool:

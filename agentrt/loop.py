@@ -35,7 +35,17 @@ class LoopThread:
         try:
             self.loop.run_forever()
         finally:
-            self.loop.close()
+            self._finish()
+
+    def _finish(self) -> None:
+        """Cancel what workflows have left behind, as `asyncio.run` does, and close the loop."""
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop the loop and wait for the thread; from another thread than the loop's."""

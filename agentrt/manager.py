@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import logging
 import math
 import random
 import threading
@@ -50,6 +51,7 @@ from .workflow import Workflow
 
 __all__ = ["DeadLetter", "RuntimeManager"]
 
+logger = logging.getLogger(__name__)
 S = TypeVar("S")
 T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
@@ -99,6 +101,8 @@ class RuntimeManager:
         self.name = name
         self.closed = False
         self.lock = threading.RLock()
+        self._closing = threading.Lock()
+        self._endings: list[Latch[bool]] = []
         self._own = LoopThread(name) if chosen is None else None
         self.loop: asyncio.AbstractEventLoop = chosen if chosen is not None else self._own.loop  # type: ignore[union-attr]
         self.thread = threading.get_ident() if self._own is None else self._own.ident
@@ -121,7 +125,7 @@ class RuntimeManager:
         self._sweep: Timer | None = None
         self._woken: list[Entry] = []
         self._waking = False
-        self._listeners: dict[Any, Callable[[], None]] = {}
+        self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
         self._server: Any = None
         if self._own is not None:
@@ -165,7 +169,6 @@ class RuntimeManager:
             self._entries[id] = entry
             self.terminated.pop(id, None)
             entry.note("created", made.name, control.ACTOR.get())
-        self.notify()
         return entry
 
     def agent(self, id: str, state: Any = _REQUIRED, **limits: Any) -> Callable[[Callable[..., Any]], Handle]:
@@ -278,7 +281,7 @@ class RuntimeManager:
 
     def subscribe(self) -> Subscription:
         """Every record from now on, as an async iterator."""
-        return Subscription(self.ring, self._listeners)
+        return Subscription(self.ring, self.listeners, lambda: self.closed and not self._entries)
 
     @property
     def speed(self) -> float:
@@ -328,6 +331,8 @@ class RuntimeManager:
     def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:
         """Start an awaitable on the agents' loop; from any thread."""
         if self.loop.is_closed():
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()
             raise ManagerClosedError("the manager is closed; make a new one")
         return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self.loop)
 
@@ -361,6 +366,9 @@ class RuntimeManager:
 
     def wake(self, entry: Entry) -> None:
         """See that an entry processes: at once on the loop's thread, else one wake-up for all that come together."""
+        if self.loop.is_closed():  # under us: nothing will run any more, and nothing may wait for it
+            self._end()
+            return
         if threading.get_ident() == self.thread:
             entry.start()
             return
@@ -408,8 +416,8 @@ class RuntimeManager:
 
     def notify(self) -> None:
         """Wake who iterates over a subscription."""
-        if self._listeners:
-            for listener in tuple(self._listeners.values()):
+        if self.listeners:
+            for listener in tuple(self.listeners.values()):
                 listener()
 
     def bury(self, activity: Activity[Any], reason: str) -> None:
@@ -441,36 +449,43 @@ class RuntimeManager:
         """Terminate every runtime and stop the loop thread. Idempotent; any thread but a workflow's."""
         if CURRENT.get() is not None:
             raise DeadlockError("a workflow can't close its own manager", chain=())
-        endings = self._end()
-        if self._own is not None and threading.get_ident() != self.thread:
-            if endings and not self.loop.is_closed():
-                self._wait(self.submit(_all(endings)), timeout)
-            self._own.stop(timeout)
-            atexit.unregister(self.close)
+        if self._own is None or threading.get_ident() == self.thread:
+            self._end()
+            self.hub.close()
+            return
+        with self._closing:  # who comes second waits for the first
+            endings = self._end()
+            try:
+                if not self.loop.is_closed():
+                    self._wait(self.submit(_all(endings)), timeout)
+            except TimeoutError:
+                logger.warning("%r did not end within %g s; what still runs is cancelled", self, timeout)
+            finally:
+                self._own.stop(timeout)
+                self.hub.close()
+                atexit.unregister(self.close)
 
     async def aclose(self) -> None:
         """`close()` from async code: waits until what ran has come to its end."""
-        for latch in self._end():
-            await latch.settled()
         if self._own is not None and threading.get_ident() != self.thread:
-            await asyncio.to_thread(self._own.stop)
-            atexit.unregister(self.close)
+            await asyncio.to_thread(self.close)
+        else:
+            await _all(self._end())
+            self.hub.close()
 
     def _end(self) -> list[Latch[bool]]:
         with self.lock:
             if self.closed:
-                return []
-            entries = list(self._entries.values())
-        latches = [control.terminate(entry) for entry in entries]
-        with self.lock:
+                return self._endings
             self.closed = True
+            self._endings = [control.terminate(entry) for entry in tuple(self._entries.values())]
         if self._server is not None:
             self._server.stop()
-        self.hub.close()
         self.workers.close()
         self.watchdog.close()
         self.post(self._timers.stop)
-        return latches
+        self.notify()
+        return self._endings
 
     def __enter__(self) -> RuntimeManager:
         return self

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import param
+from param.parameterized import Event
 
 from . import control
 from .activity import Activity, Lane
@@ -65,7 +66,7 @@ class Readout(_Live, param.Parameter):  # type: ignore[misc, type-arg]
         self.read = read
 
     def __set__(self, obj: Any, value: Any) -> None:
-        if obj is not None and "entry" in obj.__dict__ and not obj.__dict__.get("_publishing"):
+        if obj is not None and "entry" in obj.__dict__ and value is not self.read(obj.entry):
             raise ConfigurationError(f"{self.name} follows the runtime and can't be set", runtime=obj.entry.id)
         super().__set__(obj, value)
 
@@ -77,7 +78,7 @@ class _Knob(_Live):
     write: Callable[[Entry, Any], None]
 
     def __set__(self, obj: Any, value: Any) -> None:
-        if obj is not None and "entry" in obj.__dict__ and not obj.__dict__.get("_publishing"):
+        if obj is not None and "entry" in obj.__dict__:
             self.write(obj.entry, value)
         super().__set__(obj, value)  # type: ignore[misc]
 
@@ -179,8 +180,8 @@ class Runtime(param.Parameterized, Generic[S, P]):
     def __repr__(self) -> str:
         shot = snapshot(self.entry, with_metrics=False)
         return (
-            f"<Runtime {self.entry.id!r} {shot.status.value}, "
-            f"waiting {shot.depth[0]} priority {shot.depth[1]} standard, processed {self.processed}, failed {self.failed}, state {shot.state!r:.120}>"
+            f"<Runtime {self.entry.id!r} {shot.status.value}, waiting {shot.depth[0]} priority "
+            f"{shot.depth[1]} standard, processed {self.processed}, failed {self.failed}, state {shot.state!r:.120}>"
         )
 
     __str__ = __repr__
@@ -368,7 +369,7 @@ class _Namespace:
 
 
 class Publisher:
-    """Tells the `param` watchers of one manager's handles what changed; attached to the hub only while there are any."""
+    """Tells the `param` watchers of one manager's handles what changed; attached to the hub while there are any."""
 
     _all: WeakKeyDictionary[Any, Publisher] = WeakKeyDictionary()
 
@@ -389,12 +390,11 @@ class Publisher:
 
     def follow(self, runtime: Handle) -> None:
         """Watch a handle from now on; its watchers are called on the loop that runs here, if one does."""
-        if runtime.__dict__.get("_publishing"):
-            return
         with self._lock:
-            if runtime not in self._followed:
+            known = self._followed.get(runtime)
+            if known is None:
                 runtime._param__private.values.update(_values(runtime))
-            self._followed[runtime] = (time.monotonic(), running_loop())
+            self._followed[runtime] = (time.monotonic(), running_loop() or (known and known[1]))
             if self._detach is None:
                 self._detach = self._hub.attach(self._flush, self._always)
 
@@ -403,14 +403,15 @@ class Publisher:
 
     def _flush(self, frame: Frame) -> None:
         for runtime, (since, loop) in tuple(self._followed.items()):
+            over = runtime.entry.closed
             if not _watched(runtime):
-                if time.monotonic() - since > LINGER:
-                    self._forget(runtime)
-                continue
-            if loop is not None and loop.is_running():
+                over = over or time.monotonic() - since > LINGER
+            elif loop is not None and loop.is_running():
                 loop.call_soon_threadsafe(publish, runtime)
             else:
                 publish(runtime)
+            if over:
+                self._forget(runtime)
 
     def _forget(self, runtime: Handle) -> None:
         with self._lock:
@@ -430,17 +431,24 @@ def _values(runtime: Handle) -> dict[str, Any]:
 
 def publish(runtime: Handle) -> None:
     """Tell the watchers of one handle what changed since they were told last."""
-    known = runtime._param__private.values
+    private = runtime._param__private
+    known = private.values
     news = {name: value for name, value in _values(runtime).items() if _differs(known.get(name), value)}
-    if not news:
-        return
-    runtime.__dict__["_publishing"] = True
+    events = {name: Event("value", name, runtime, Runtime, known.get(name), news[name], "changed") for name in news}
+    known.update(news)
+    watchers = [watcher for name in news for watcher in private.watchers.get(name, {}).get("value", ())]
+    for watcher in sorted({id(watcher): watcher for watcher in watchers}.values(), key=lambda each: each.precedence):
+        _tell(runtime, watcher, [events[name] for name in watcher.parameter_names if name in events])
+
+
+def _tell(runtime: Handle, watcher: Any, events: list[Any]) -> None:
+    # Not through `param.update`: there one that raises silences those after it, and a knob that one turns is not heard.
+    namespace = _PARAM.__get__(runtime, Runtime)
     try:
-        runtime.param.update(**news)
+        namespace._execute_watcher(watcher, events)
     except Exception:  # a watcher is anybody's code: the others go on
-        logger.exception("a watcher of %r failed", runtime.entry.id)
-    finally:
-        runtime.__dict__["_publishing"] = False
+        logger.exception("a watcher of %r failed and was removed", runtime.entry.id)
+        namespace.unwatch(watcher)
 
 
 def _differs(old: Any, new: Any) -> bool:
@@ -452,4 +460,5 @@ def _differs(old: Any, new: Any) -> bool:
         return True
 
 
-type.__setattr__(Runtime, "param", _Namespace(Runtime.__mro__[1].__dict__["param"]))
+_PARAM = Runtime.__mro__[1].__dict__["param"]
+type.__setattr__(Runtime, "param", _Namespace(_PARAM))

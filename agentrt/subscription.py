@@ -15,12 +15,20 @@ __all__ = ["Subscription"]
 class Subscription:
     """Records from now on, of one runtime or of all. Bounded by the ring: `dropped` says how many were let go unseen.
 
-    `async for record in runtime.subscribe(): ...`; leave the loop or call `close()` to end it.
+    `async for record in runtime.subscribe(): ...` ends with its runtime or manager, after the last record; leave the
+    loop or call `close()` to end it before.
     """
 
-    def __init__(self, ring: Ring, listeners: dict[Any, Callable[[], None]], runtime: str | None = None) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        listeners: dict[Any, Callable[[], None]],
+        ended: Callable[[], bool],
+        runtime: str | None = None,
+    ) -> None:
         self._ring = ring
         self._listeners = listeners
+        self._ended = ended
         self._runtime = runtime
         self._cursor = ring.cursor
         self._ready: deque[Record] = deque()
@@ -32,9 +40,11 @@ class Subscription:
 
     async def __anext__(self) -> Record:
         while not self._ready:
-            if self._closed:
-                raise StopAsyncIteration
-            await self._more()
+            over = self._closed or self._ended()  # looked at before the last pull: nothing comes after it
+            if self._closed or not self._pull():
+                if over:
+                    raise StopAsyncIteration
+                await self._more()
         return self._ready.popleft()
 
     async def _more(self) -> None:
@@ -43,7 +53,7 @@ class Subscription:
         # Listening first, pulling second: a record that comes in between sets the event.
         self._listeners[self] = lambda: _set(loop, there)
         try:
-            if not self._pull() and not self._closed:
+            if not self._pull() and not self._closed and not self._ended():
                 await there.wait()
         finally:
             self._listeners.pop(self, None)
@@ -56,6 +66,7 @@ class Subscription:
 
     def close(self) -> None:
         """End the iteration after what is ready."""
+        self._pull()
         self._closed = True
         listener = self._listeners.get(self)
         if listener is not None:

@@ -298,8 +298,8 @@ async def test_what_does_not_wait_can_not_be_handled(manager):
 
 def test_hands_from_another_thread_while_the_runtime_runs():
     with RuntimeManager(loop="thread") as manager:
-        runtime = manager.create("a", (), collect, standard_capacity=5_000)
-        receipts = [runtime.send_nowait(n) for n in range(2_000)]
+        runtime = manager.create("a", 0, add, standard_capacity=5_000)
+        receipts = [runtime.send_nowait(1) for _ in range(1_000)]
         dropped = 0
         for receipt in reversed(receipts[:-1]):
             try:
@@ -307,7 +307,7 @@ def test_hands_from_another_thread_while_the_runtime_runs():
                 dropped += 1
             except AgentError:
                 break
-        assert len(receipts[-1].result(TIMEOUT).state) == 2_000 - dropped
+        assert receipts[-1].result(TIMEOUT).state == 1_000 - dropped
         assert runtime.fates().dropped == dropped
 
 
