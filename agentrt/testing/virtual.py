@@ -1,0 +1,293 @@
+"""A loop whose clock jumps: hours of waiting take milliseconds, and one seed always gives the same run."""
+
+import asyncio
+import heapq
+import math
+import random
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple
+
+from agentrt.errors import DeadlockError
+
+__all__ = ["StalledError", "VirtualLoop", "run"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class StalledError(DeadlockError):
+    """Nothing is left to do, and something still waits. `waiting` maps the name of each task to its line.
+
+    >>> async def main():
+    ...     await asyncio.Event().wait()
+    >>> try:
+    ...     run(main())
+    ... except StalledError as error:
+    ...     len(error.waiting)
+    1
+    """
+
+    tag = "stalled"
+
+    def __init__(self, message: str, waiting: dict[str, str]) -> None:
+        super().__init__(message, chain=tuple(waiting))
+        self.waiting = waiting
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop with a virtual clock, which starts at 0 and jumps to the next timer when nothing is ready.
+
+    With a `seed` the callbacks that are ready run in a shuffled order, the same one for the same seed. Without a
+    seed they run first in, first out, as on any loop.
+
+    Work in a thread (`asyncio.to_thread`, `run_in_executor`, or anything inside `hold()`) is waited for really. For
+    `patience` real seconds the clock stands still meanwhile, then it goes on at the pace of a real one, so that a
+    thread that hangs still meets its timeout. Sockets are polled, but do not hold the clock: use `hold()`.
+
+    When nothing is left to do and `run_until_complete` still waits, it raises `StalledError` and says where each
+    task waits. While other threads live, which could still call in, it waits `patience` seconds for them first.
+
+    >>> loop = VirtualLoop()
+    >>> loop.run_until_complete(asyncio.sleep(3600, "an hour later"))
+    'an hour later'
+    >>> loop.time()
+    3600.0
+    >>> loop.close()
+    """
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _selector: selectors.BaseSelector
+    _timer_cancelled_count: int
+    _stopping: bool
+
+    def __init__(self, seed: int | None = None, *, patience: float = 1.0) -> None:
+        super().__init__()
+        self.patience = patience
+        self._now = 0.0
+        self._shuffle = None if seed is None else random.Random(seed).shuffle
+        self._own_sockets = len(self._selector.get_map())
+        self._holds = 0
+        self._held_since = 0.0
+        self._on_idle: Callable[[], None] = self._wait_for_a_call
+
+    def time(self) -> float:
+        """The virtual time in seconds."""
+        return self._now
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call it `delay` seconds from now; a delay too small for a float still moves the clock, by one step."""
+        when = self._now + delay
+        if delay > 0 and when == self._now:
+            when = math.nextafter(when, math.inf)
+        return self.call_at(when, callback, *args, context=context)
+
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Run until `future` is done; raise `StalledError` when nothing is left that could complete it."""
+        with self._when_idle(self._raise_stalled):
+            return super().run_until_complete(future)
+
+    def run_until_idle(self) -> None:
+        """Run, timers included, until nothing is left to do.
+
+        >>> loop = VirtualLoop()
+        >>> _ = loop.call_later(60, print, "a minute later")
+        >>> loop.run_until_idle()
+        a minute later
+        >>> loop.close()
+        """
+        with self._when_idle(self.stop):
+            self.run_forever()
+
+    def advance(self, seconds: float) -> None:
+        """Run everything that happens in the next `seconds`, and stop the clock there.
+
+        >>> loop = VirtualLoop()
+        >>> _ = loop.call_later(60, print, "a minute later")
+        >>> loop.advance(59)
+        >>> loop.advance(1)
+        a minute later
+        >>> loop.close()
+        """
+        end = self.call_later(seconds, self._stop_after_due)
+        try:
+            self.run_forever()
+        finally:
+            end.cancel()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the clock from jumping while threads or sockets work that the loop does not know of.
+
+        >>> async def main():
+        ...     loop = asyncio.get_running_loop()
+        ...     called = asyncio.Event()
+        ...     thread = threading.Timer(0.001, loop.call_soon_threadsafe, [called.set])
+        ...     with loop.hold():
+        ...         thread.start()
+        ...         await asyncio.wait_for(called.wait(), timeout=1)
+        ...     return loop.time()
+        >>> run(main())
+        0.0
+        """
+        self._held()
+        try:
+            yield
+        finally:
+            self._released()
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Run `func` in a thread, and wait really for it: until it is done the clock does not jump."""
+        future = super().run_in_executor(executor, func, *args)
+        self._held()
+        future.add_done_callback(self._released)
+        return future
+
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:
+        """Wait really for the threads of the default executor."""
+        with self.hold():
+            await super().shutdown_default_executor(*timeout)
+
+    def _held(self) -> None:
+        if not self._holds:
+            self._held_since = time.monotonic()
+        self._holds += 1
+
+    def _released(self, _done: object = None) -> None:
+        self._holds -= 1
+
+    @contextmanager
+    def _when_idle(self, action: Callable[[], None]) -> Iterator[None]:
+        previous, self._on_idle = self._on_idle, action
+        try:
+            yield
+        finally:
+            self._on_idle = previous
+
+    def _run_once(self) -> None:
+        """One turn of the loop, which asyncio's own carries out once time has moved and the order is chosen."""
+        self._find_work()
+        self._take_due_timers()
+        if self._shuffle is not None:
+            self._ready.extend(self._shuffled())
+        super()._run_once()  # type: ignore[misc]
+
+    def _find_work(self) -> None:
+        while not (self._ready or self._stopping):
+            self._poll(0)
+            when = self._next_timer()
+            if self._ready or when <= self._now:
+                return
+            if self._holds:
+                self._wait_for_threads(when)
+            elif when < math.inf:
+                self._now = when
+            elif len(self._selector.get_map()) > self._own_sockets:
+                self._poll(None)
+            else:
+                self._on_idle()
+
+    def _poll(self, timeout: float | None) -> None:
+        self._process_events(self._selector.select(timeout))  # type: ignore[attr-defined]
+
+    def _next_timer(self) -> float:
+        while self._scheduled and self._scheduled[0].cancelled():
+            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1
+        return self._scheduled[0].when() if self._scheduled else math.inf
+
+    def _take_due_timers(self) -> None:
+        while self._next_timer() <= self._now:
+            timer = heapq.heappop(self._scheduled)
+            timer._scheduled = False  # type: ignore[attr-defined]
+            self._ready.append(timer)
+
+    def _stop_after_due(self) -> None:
+        """Stop once what is ready now, and whatever that makes ready at the same time, has run."""
+        if self._ready or self._next_timer() <= self._now:
+            self.call_soon(self._stop_after_due)
+        else:
+            self.stop()
+
+    def _shuffled(self) -> list[asyncio.Handle]:
+        """Take all ready callbacks in a shuffled order; asyncio's transports rely on theirs, and keep it."""
+        ready = [self._ready.popleft() for _ in range(len(self._ready))]  # other threads may append meanwhile
+        kept = iter([handle for handle in ready if _of_a_transport(handle)])
+        self._shuffle(ready)  # type: ignore[misc]
+        return [next(kept) if _of_a_transport(handle) else handle for handle in ready]
+
+    def _wait_for_threads(self, when: float) -> None:
+        left = self._held_since + self.patience - time.monotonic()
+        if left > 0:
+            self._poll(left)
+        else:
+            self._pass_really(when)
+
+    def _pass_really(self, when: float) -> None:
+        start = time.monotonic()
+        self._poll(None if when == math.inf else when - self._now)
+        self._now = min(when, self._now + time.monotonic() - start)
+
+    def _wait_for_a_call(self) -> None:
+        """What `run_forever` does when it is idle: sleep until another thread calls."""
+        self._poll(None)
+
+    def _raise_stalled(self) -> None:
+        if _others_live():
+            self._poll(self.patience)
+        if not self._ready:
+            waiting = {task.get_name(): where(task.get_coro()) for task in asyncio.all_tasks(self)}
+            lines = "".join(f"\n  {name} waits at {line}" for name, line in sorted(waiting.items()))
+            raise StalledError(f"at {self._now:g} s nothing is left to do, and the loop still waits{lines}", waiting)
+
+
+def run(coro: Coroutine[Any, Any, T], seed: int | None = None, *, timeout: float | None = None) -> T:
+    """Run a coroutine on a fresh `VirtualLoop` as `asyncio.run` does on a real one, and close the loop properly.
+
+    After `timeout` virtual seconds `TimeoutError` is raised: set it where something ticks for ever, since such a
+    loop never runs out of things to do.
+
+    >>> async def main():
+    ...     await asyncio.sleep(86_400)
+    ...     return "tomorrow"
+    >>> run(main(), seed=1)
+    'tomorrow'
+    """
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(seed)) as runner:
+        return runner.run(_limited(coro, timeout))
+
+
+async def _limited(coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
+    async with asyncio.timeout(timeout):
+        return await coro
+
+
+def where(coro: Any) -> str:
+    """The innermost line a suspended coroutine waits in, as `file:line`."""
+    line = "its start"
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
+        if frame is not None:
+            line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None) or getattr(coro, "ag_await", None)
+    return line
+
+
+def _of_a_transport(handle: asyncio.Handle) -> bool:
+    owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+    return isinstance(owner, asyncio.BaseTransport | asyncio.BaseProtocol | asyncio.AbstractEventLoop)
+
+
+def _others_live() -> bool:
+    """Whether threads live, besides this one and the idle ones of asyncio's executors, that could call in."""
+    me = threading.current_thread()
+    return any(thread is not me and not thread.name.startswith("asyncio_") for thread in threading.enumerate())
