@@ -53,7 +53,7 @@ def test_environment_equals_pyproject() -> None:
     assert "pip" in lines
     assert pip.pop() == "-e ."
     extras = PROJECT["optional-dependencies"]
-    wanted = parsed([*PROJECT["dependencies"], *extras["demo"], *extras["test"]])
+    wanted = parsed([*PROJECT["dependencies"], *extras["demo"], *extras["process"], *extras["test"]])
     assert parsed([*conda, *pip]) == {"python": PROJECT["requires-python"], **wanted}
 
 
