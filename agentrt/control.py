@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from .activity import Activity, Lane
-from .door import admit, refuse_senders
+from .door import admit
 from .errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTerminatedError
 from .events import Fate
 from .mailbox import EMPTY, PrioritizedMailbox
 from .receipt import Latch
-from .trouble import resolve
+from .trouble import refuse_senders, resolve
 from .workflow import Workflow
 
 if TYPE_CHECKING:

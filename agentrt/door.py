@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Sender", "accept_special", "admit", "known", "made", "overflow", "queue_for_room", "refuse_senders"]
+__all__ = ["Sender", "accept_special", "admit", "known", "made", "overflow", "queue_for_room"]
 
 KEYS_MOST = 10_000
 
@@ -244,10 +244,3 @@ def _admit_when_due(entry: Entry) -> None:
 
     # A timer may only be touched on the loop's thread, and this may be any.
     entry.host.post(lambda: entry.host.at(due, again))
-
-
-def refuse_senders(entry: Entry) -> None:
-    """End every wait for room: nothing is accepted any more."""
-    for senders in (entry.mailbox.senders or {}).values():
-        while senders:
-            senders.popleft().decide(entry.refusal())

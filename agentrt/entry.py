@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from .activity import Activity, Lane
+from .clock import Timer
 from .context import Context
 from .deadlock import CURRENT, Wait
 from .door import accept_special, admit, known, made, overflow, queue_for_room
@@ -126,7 +127,8 @@ class RuntimeEntry(Generic[S, P]):
         self.copies = not is_frozen(state)
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
-        self.failed = self.stuck = self.troubled = self.expired = False
+        self.failed = self.stuck = self.troubled = False
+        self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
         self.closed = self.draining = False
         self.steps = 0
         self.breakpoints: Any = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Late", "expire", "fail", "interrupt", "resolve", "restart", "trouble"]
+__all__ = ["Late", "expire", "fail", "interrupt", "refuse_senders", "resolve", "restart", "trouble"]
 
 
 class Late(Exception):
@@ -72,13 +72,14 @@ def _failure(entry: Entry, activity: Activity[Any], error: BaseException) -> Age
     task = entry.task
     if isinstance(error, GeneratorExit) and asyncio.current_task(entry.host.loop) is not task:
         raise error  # the coroutine is being thrown away, not run
-    expired, entry.expired = entry.expired, False
-    if expired and task is not None:
+    expired, entry.expired = entry.expired, None
+    if expired is not None and task is not None:
+        expired.cancel()
         task.uncancel()
     if activity.receipt.decided is not None:
         _unstick(entry)
         return None
-    if expired or isinstance(error, Late):
+    if expired is not None or isinstance(error, Late):
         return timeout_error(entry, activity)
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
         # Not ours and not the workflow's own: whoever runs the loop is shutting it down.
@@ -199,35 +200,43 @@ def fail(entry: Entry) -> None:
     """Stop taking activities: status FAILED. The mailbox and its receipts are kept for `recover()`."""
     entry.failed = entry.held = True
     entry.note("failed", entry.error)
+    with entry.host.lock:
+        refuse_senders(entry)
+
+
+def refuse_senders(entry: Entry) -> None:
+    """End every wait for room: nothing is accepted any more. The lock is held."""
+    for senders in (entry.mailbox.senders or {}).values():
+        while senders:
+            senders.popleft().decide(entry.refusal())
 
 
 def expire(entry: Entry, now: float) -> None:
     """Cancel the activity that is past its deadline. One that ignores it past the grace leaves the runtime STUCK."""
     activity = entry.current
-    if activity is None or entry.task is None or entry.expired or entry.deadline > now:
+    if activity is None or entry.task is None or entry.expired is not None or entry.deadline > now:
         return
-    entry.expired = True
+    entry.expired = entry.host.at(now + entry.limits.grace, lambda: _stick(entry, activity))
     entry.deadline = -math.inf
     entry.task.cancel()
-    entry.host.at(now + entry.limits.grace, lambda: _stick(entry, activity))
 
 
 def interrupt(entry: Entry, failure: AgentError) -> None:
     """End the activity that runs, if one does: it has failed with this; what still comes of it is fenced."""
     activity = entry.current
-    if activity is None or entry.task is None or entry.expired or activity.receipt.decided is not None:
+    if activity is None or entry.task is None or entry.expired is not None or activity.receipt.decided is not None:
         return
-    entry.expired = True
+    now = entry.host.clock.now()
+    entry.expired = entry.host.at(now + entry.limits.grace, lambda: _stick(entry, activity))
     entry.deadline = -math.inf
     outcome = judge(entry, activity, Fate.FAILED, entry.started, error=failure)
     entry.current = activity  # it still runs: nothing may be started beside it
     entry.task.cancel()
-    entry.host.at(entry.host.clock.now() + entry.limits.grace, lambda: _stick(entry, activity))
     settle_receipt(activity, outcome)
 
 
 def _stick(entry: Entry, activity: Activity[Any]) -> None:
-    if entry.current is not activity or not entry.expired or entry.closed:
+    if entry.current is not activity or entry.closed:
         return
     entry.stuck = True
     entry.note("stuck", {"activity": activity.id})
