@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
-from agentrt.errors import DeadlockError
+from ..errors import DeadlockError
+from ..frames import awaiting
 
 __all__ = ["StalledError", "VirtualLoop", "run"]
 
@@ -245,7 +246,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if _others_live():
             self._poll(self.patience)
         if not self._ready:
-            waiting = {task.get_name(): where(task.get_coro()) for task in asyncio.all_tasks(self)}
+            waiting = {task.get_name(): _line(task) for task in asyncio.all_tasks(self)}
             lines = "".join(f"\n  {name} waits at {line}" for name, line in sorted(waiting.items()))
             raise StalledError(f"at {self._now:g} s nothing is left to do, and the loop still waits{lines}", waiting)
 
@@ -271,15 +272,10 @@ async def _limited(coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
         return await coro
 
 
-def where(coro: Any) -> str:
-    """The innermost line a suspended coroutine waits in, as `file:line`."""
-    line = "its start"
-    while coro is not None:
-        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
-        if frame is not None:
-            line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None) or getattr(coro, "ag_await", None)
-    return line
+def _line(task: asyncio.Task[Any]) -> str:
+    """The innermost line a task waits in."""
+    frames = awaiting(task)
+    return f"{frames[-1].file}:{frames[-1].line}" if frames else "its end"
 
 
 def _of_a_transport(handle: asyncio.Handle) -> bool:
