@@ -85,6 +85,8 @@ def set_limit(entry: Entry, name: str, value: Any) -> None:
         limits = entry.limits.with_(name, value)
         if getattr(limits, name) == old:
             return
+        if name in ("rate", "deadline"):
+            raise ConfigurationError(f"{name} is given to create and stays {old!r}", runtime=entry.id)
         entry.limits = limits
         entry.timeout = limits.timeout
         mailbox = entry.mailbox

@@ -185,9 +185,12 @@ class RuntimeManager:
                         f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)"
                     )
                 return self.create(id, state, workflow, **limits)
+            Workflow.of(workflow)  # all is checked before anything changes
+            changed = {name: value for name, value in limits.items() if name != "group"}
+            checked = Limits.of(changed)
+            for name in changed:
+                control.set_limit(known.entry, name, getattr(checked, name))
             known.swap(workflow)
-            for name, value in limits.items():
-                setattr(known, name, value)
             return known
 
         return decorate
