@@ -1,0 +1,27 @@
+"""Test your workflows: hours pass in milliseconds, every order can be tried, and nothing is lost unseen.
+
+>>> async def poll(activity, state):
+...     await asyncio.sleep(3600)
+...     return state + 1
+>>> import asyncio
+>>> with virtual_manager(seed=1) as manager:
+...     manager.run(manager.create("poll", 0, poll).ask("now"))
+1
+
+With pytest the fixtures `manager` and `virtual_manager` are there as soon as agentrt is installed.
+"""
+
+from .managers import check_fates, run_until_idle, thread_manager, virtual_manager
+from .recorder import Recorder
+from .virtual import StalledError, VirtualLoop, run
+
+__all__ = [
+    "Recorder",
+    "StalledError",
+    "VirtualLoop",
+    "check_fates",
+    "run",
+    "run_until_idle",
+    "thread_manager",
+    "virtual_manager",
+]

@@ -73,6 +73,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.patience = patience
         self._now = 0.0
+        self._limit = math.inf
         self._shuffle = None if seed is None else random.Random(seed).shuffle
         self._own_sockets = len(self._selector.get_map())
         self._holds = 0
@@ -94,11 +95,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
         """Run until `future` is done; raise `StalledError` when nothing is left that could complete it."""
-        with self._when_idle(self._raise_stalled):
-            return super().run_until_complete(future)
+        task = asyncio.ensure_future(future, loop=self)
+        try:
+            with self._when_idle(self._raise_stalled):
+                return super().run_until_complete(task)
+        except StalledError:
+            if task is not future:
+                task.cancel()
+            raise
 
-    def run_until_idle(self) -> None:
+    def run_until_idle(self, timeout: float = math.inf) -> None:
         """Run, timers included, until nothing is left to do.
+
+        `TimeoutError` where something would be left after `timeout` virtual seconds: a loop that ticks never idles.
 
         >>> loop = VirtualLoop()
         >>> _ = loop.call_later(60, print, "a minute later")
@@ -106,8 +115,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         a minute later
         >>> loop.close()
         """
-        with self._when_idle(self.stop):
-            self.run_forever()
+        self._limit = self._now + timeout
+        try:
+            with self._when_idle(self.stop):
+                self.run_forever()
+        finally:
+            self._limit = math.inf
 
     def advance(self, seconds: float) -> None:
         """Run everything that happens in the next `seconds`, and stop the clock there.
@@ -191,11 +204,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if self._holds:
                 self._wait_for_threads(when)
             elif when < math.inf:
-                self._now = when
+                self._jump(when)
             elif len(self._selector.get_map()) > self._own_sockets:
                 self._poll(None)
             else:
                 self._on_idle()
+
+    def _jump(self, when: float) -> None:
+        if when > self._limit:
+            raise TimeoutError(f"at {self._limit:g} s there is still something to do: a timer at {when:g} s")
+        self._now = when
 
     def _poll(self, timeout: float | None) -> None:
         self._process_events(self._selector.select(timeout))  # type: ignore[attr-defined]
