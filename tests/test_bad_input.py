@@ -1,0 +1,268 @@
+"""Bad input gets a clear error that says what would do, and loses nothing."""
+
+import asyncio
+import math
+
+import pytest
+
+from agentrt import (
+    Activity,
+    ActivityValidationError,
+    ConfigurationError,
+    DeadlockError,
+    MailboxFullError,
+    ManagerClosedError,
+    ProcessingError,
+    RuntimeExistsError,
+    RuntimeManager,
+    RuntimeNotFoundError,
+    RuntimeTerminatedError,
+)
+from tests.support import add, virtual
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+async def works(manager):
+    """Whatever went before, the manager and a runtime of it are as good as new."""
+    runtime = manager.get("fine") or manager.create("fine", 0, add)
+    before = runtime.state
+    assert await runtime.ask(1) == before + 1
+    assert manager.fates().adds_up
+
+
+@virtual
+async def test_an_unknown_id(manager):
+    with pytest.raises(RuntimeNotFoundError, match="no runtime has the id 'x'; there are: none yet"):
+        manager["x"]
+    manager.create("JFK", 0, add)
+    for call in (manager.send, manager.ask):
+        with pytest.raises(RuntimeNotFoundError, match="there are: JFK") as caught:
+            await call("LGA", 1)
+        assert caught.value.runtime == "LGA"
+    await works(manager)
+
+
+@pytest.mark.parametrize("id", [None, 3, ("a",), b"a"])
+@virtual
+async def test_an_id_that_is_no_string_is_not_found_either(manager, id):
+    with pytest.raises(RuntimeNotFoundError):
+        manager[id]
+    assert id not in manager
+    assert manager.get(id) is None
+
+
+@virtual
+async def test_a_taken_id(manager):
+    runtime = manager.create("a", 0, add)
+    await runtime.ask(1)
+    with pytest.raises(RuntimeExistsError, match=r"'a' exists; take it with manager\['a'\]") as caught:
+        manager.create("a", 100, add)
+    assert caught.value.runtime == "a"
+    assert (manager["a"] is runtime, runtime.state) == (True, 1)
+    await works(manager)
+
+
+@pytest.mark.parametrize("id", ["", None, 3, b"a", ["a"], ("a", "b")])
+@virtual
+async def test_an_empty_or_non_string_id(manager, id):
+    with pytest.raises(ConfigurationError, match="it must be a string that is not empty"):
+        manager.create(id, 0, add)
+    assert len(manager) == 0
+    await works(manager)
+
+
+@virtual
+async def test_a_wrong_payload_type(manager):
+    def typed(activity: Activity[int], state: int) -> int:
+        return state + activity.payload
+
+    runtime = manager.create("a", 0, typed)
+    for wrong in ("1", 1.5, None, [1], Activity(payload="1")):
+        with pytest.raises(ActivityValidationError, match="does not take this payload: expected int, got") as caught:
+            runtime.send_nowait(wrong)
+        assert caught.value.problems.keys() == {""}
+        with pytest.raises(ActivityValidationError):
+            await runtime.ask(wrong)
+    assert runtime.fates().accepted == 0
+    assert await runtime.ask(1) == 1
+
+
+@pytest.mark.parametrize("workflow", [None, 3, "add", object(), {}])
+@virtual
+async def test_a_workflow_that_is_not_callable(manager, workflow):
+    with pytest.raises(ConfigurationError, match="can't be called; give a function"):
+        manager.create("a", 0, workflow)
+    assert "a" not in manager
+    await works(manager)
+
+
+@pytest.mark.parametrize("workflow", [lambda: 0, lambda a: 0, lambda a, b, c, d: 0], ids=["none", "one", "four"])
+@virtual
+async def test_a_workflow_with_the_wrong_number_of_parameters(manager, workflow):
+    with pytest.raises(ConfigurationError, match=r"\(activity, state\), or three, \(activity, state, ctx\)"):
+        manager.create("a", 0, workflow)
+    assert "a" not in manager
+
+
+@virtual
+async def test_a_state_of_the_wrong_type_returned(manager):
+    def typed(activity, state: int) -> int:
+        return activity.payload
+
+    runtime = manager.create("a", 1, typed)
+    with pytest.raises(ProcessingError, match="returned a wrong state: expected int, got str 'x'") as caught:
+        await runtime.ask("x")
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert runtime.state == 1
+    assert await runtime.ask(2) == 2
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"standard_capacity": -1},
+        {"priority_capacity": 0},
+        {"standard_capacity": 2.5},
+        {"timeout": -1},
+        {"timeout": 0},
+        {"timeout": math.nan},
+        {"timeout": "soon"},
+        {"retries": -1},
+        {"fairness": 0},
+        {"overflow": "explode"},
+        {"backoff": -1},
+        {"supervision": "explode"},
+        {"capacity": 5},
+    ],
+    ids=str,
+)
+@virtual
+async def test_negative_capacities_or_timeouts_and_their_like(manager, limits):
+    with pytest.raises(ConfigurationError) as caught:
+        manager.create("a", 0, add, **limits)
+    (name,) = limits
+    assert name in str(caught.value) or name == "supervision"
+    assert "a" not in manager
+    await works(manager)
+
+
+@pytest.mark.parametrize("options", [{"timeout": -1}, {"delay": -1}, {"delay": "1"}, {"key": 5}], ids=str)
+@virtual
+async def test_options_of_a_send_that_can_not_be(manager, options):
+    runtime = manager.create("a", 0, add)
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        await runtime.send(1, **options)
+    with pytest.raises(ConfigurationError):
+        runtime.send_nowait(1, **options)
+    assert runtime.fates().accepted == 0
+
+
+@pytest.mark.parametrize("timeout", [-1, 0, "soon", math.nan])
+@virtual
+async def test_a_timeout_inside_of_an_activity_of_ones_own(manager, timeout):
+    runtime = manager.create("a", 0, add)
+    with pytest.raises(ConfigurationError, match="timeout"):
+        runtime.send_nowait(Activity(payload=1, timeout=timeout))
+    assert runtime.fates().accepted == 0
+
+
+@virtual
+async def test_an_unknown_option_of_a_send_is_not_swallowed(manager):
+    runtime = manager.create("a", 0, add, standard_capacity=1)
+    with pytest.raises(TypeError):
+        runtime.send_nowait(1, urgent=True)
+    with pytest.raises(TypeError):
+        await runtime.send(1, urgent=True)
+    runtime.pause()
+    runtime.send_nowait(1)
+    with pytest.raises(TypeError):
+        await runtime.send(1, urgent=True, wait=1)
+
+
+@virtual
+async def test_a_full_lane(manager):
+    runtime = manager.create("a", 0, add, standard_capacity=2)
+    runtime.pause()
+    receipts = [runtime.send_nowait(1) for _ in range(2)]
+    with pytest.raises(MailboxFullError, match=r"the standard lane of 'a' is full \(2\); wait with `await") as caught:
+        runtime.send_nowait(1)
+    assert caught.value.runtime == "a"
+    runtime.resume()
+    assert [(await receipt).state for receipt in receipts] == [1, 2]
+    assert runtime.fates().accepted == 2
+
+
+@virtual
+async def test_sends_after_terminate(manager):
+    runtime = manager.create("a", 0, add)
+    await runtime.terminate()
+    for call in (runtime.send_nowait, lambda n: manager.send_nowait("a", n)):
+        with pytest.raises(RuntimeTerminatedError, match="'a' was terminated"):
+            call(1)
+    for call in (runtime.send, runtime.ask):
+        with pytest.raises(RuntimeTerminatedError):
+            await call(1)
+    await works(manager)
+
+
+def test_sends_after_close():
+    manager = RuntimeManager(loop="thread")
+    runtime = manager.create("a", 0, add)
+    manager.close()
+    with pytest.raises(ManagerClosedError, match="make a new one"):
+        runtime.send_nowait(1)
+    with pytest.raises(ManagerClosedError):
+        asyncio.run(runtime.ask(1))
+    with pytest.raises(ManagerClosedError):
+        manager.create("b", 0, add)
+    assert manager.fates().accepted == 0
+
+
+def test_a_result_waited_for_on_the_loops_own_thread():
+    async def main():
+        async with RuntimeManager(loop="current") as manager:
+            receipt = manager.create("a", 0, add).send_nowait(1)
+            with pytest.raises(DeadlockError, match="write `await receipt` instead"):
+                receipt.result()
+            with pytest.raises(DeadlockError, match="write `await"):
+                manager.run(asyncio.sleep(0))
+            assert (await receipt).state == 1
+
+    asyncio.run(main())
+
+
+@virtual
+async def test_a_state_or_name_that_holds_a_script_is_only_a_string(manager):
+    runtime = manager.create(HOSTILE, HOSTILE, lambda activity, state: state + activity.payload)
+    assert await runtime.ask(HOSTILE) == HOSTILE * 2
+    assert manager[HOSTILE] is runtime
+    assert runtime.snapshot().id == HOSTILE
+    await runtime.terminate()
+
+
+@pytest.mark.parametrize("options", [{"loop": "nowhere"}, {"journal": "agents.db"}], ids=str)
+def test_a_manager_that_can_not_be(options):
+    with pytest.raises(ConfigurationError):
+        RuntimeManager(**options)
+
+
+@virtual
+async def test_a_state_that_can_not_be_compared_copied_or_shown_breaks_nothing(manager):
+    class Odd:
+        def __eq__(self, other):
+            raise RuntimeError("compare")
+
+        def __repr__(self):
+            raise RuntimeError("show")
+
+        def __deepcopy__(self, memo):
+            raise RuntimeError("copy")
+
+        __hash__ = None
+
+    runtime = manager.create("a", 0, lambda activity, state: Odd())
+    outcome = await runtime.send_nowait(1)
+    assert isinstance(outcome.state, Odd)
+    assert (await runtime.send_nowait(2)).ok
+    await works(manager)

@@ -1,0 +1,30 @@
+"""Every example in the core's docstrings runs, and says what it says."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import agentrt
+
+# What has a folder, a front end or other packages of its own has its own tests of its examples.
+MODULES = ["agentrt", *(f"agentrt.{m.name}" for m in pkgutil.iter_modules(agentrt.__path__) if not m.ispkg)]
+MODULES.remove("agentrt.__main__")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_its_examples_run(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder()
+    examples = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
+    assert len(examples) >= 20
+
+
+def test_every_public_name_has_a_docstring():
+    bare = [name for name in agentrt.__all__ if not (getattr(agentrt, name).__doc__ or "").strip()]
+    assert bare == []
