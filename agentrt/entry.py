@@ -471,7 +471,6 @@ class RuntimeEntry(Generic[S, P]):
         host.ring.append(Event(host.number(), self.id, host.clock.now(), kind, who, detail))
         host.ring.trim()
         host.notify()
-        host.notify()
 
     # ---- waiting for it
 
