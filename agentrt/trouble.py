@@ -202,6 +202,8 @@ def fail(entry: Entry) -> None:
     entry.note("failed", entry.error)
     with entry.host.lock:
         refuse_senders(entry)
+    if entry.draining:  # it will not come to the end of what waits; soon, not now: a fate is being given
+        entry.host.loop.call_soon(entry.host.leave, entry)
 
 
 def refuse_senders(entry: Entry) -> None:

@@ -311,3 +311,27 @@ async def test_a_timeout_is_a_failure_for_the_supervisor(manager):
         with pytest.raises(ActivityTimeoutError):
             await runtime.ask(1)
     assert runtime.status is Status.FAILED
+
+
+@pytest.mark.parametrize("how", ["fail", "stick"])
+@virtual
+async def test_a_runtime_that_is_stopped_while_it_drains_ends_all_the_same(manager, how):
+    async def workflow(activity, state):
+        if how == "fail":
+            raise ValueError
+        while not gate.open.is_set():
+            try:
+                await gate.open.wait()
+            except asyncio.CancelledError:
+                continue
+
+    gate = Gate()
+    runtime = manager.create("a", 0, workflow, timeout=1, supervision=Supervision("stop", intensity=1))
+    first, second = runtime.send_nowait(1), runtime.send_nowait(2)
+    await asyncio.wait_for(runtime.terminate(drain=True), 60)
+    assert first.outcome.fate is (Fate.FAILED if how == "fail" else Fate.TIMED_OUT)
+    assert second.outcome.fate is Fate.DEAD
+    assert runtime.fates().decided == 2
+    gate.open.set()
+    await turns()
+    assert runtime.fates().decided == 2
