@@ -95,7 +95,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
         """Run until `future` is done; raise `StalledError` when nothing is left that could complete it."""
-        task = asyncio.ensure_future(future, loop=self)
+        task: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
         try:
             with self._when_idle(self._raise_stalled):
                 return super().run_until_complete(task)
@@ -191,7 +191,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """One turn of the loop, which asyncio's own carries out once time has moved and the order is chosen."""
         self._find_work()
         self._take_due_timers()
-        if self._shuffle is not None:
+        if self._shuffle is not None and len(self._ready) > 1:
             self._ready.extend(self._shuffled())
         super()._run_once()  # type: ignore[misc]
 
