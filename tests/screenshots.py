@@ -1,7 +1,7 @@
 """Pictures of every view, to look at: `python -m tests.screenshots [scene ...]` writes them to `.screenshots/views/`.
 
-A scene is a manager in some condition: empty, calm, busy, failing, ended, many. Each is shown light and dark, 1440, 1024
-and 400 pixels wide, as the fleet and as one runtime.
+A scene is a manager in some condition: empty, calm, busy, failing, ended, many. Each is shown light and dark, 1440,
+1024 and 400 pixels wide, as the fleet and as one runtime.
 """
 
 import asyncio
@@ -98,7 +98,10 @@ def scene(name: str) -> Iterator[tuple[object, str | None]]:
     clock = load_day().clock() if name == "busy" else None
     with agentrt.RuntimeManager(name=name.capitalize(), loop="thread", clock=clock) as manager:
         shown = SCENES[name](manager)
-        server = serve(manager, note=load_day().note if name == "busy" else "")
+        server = serve(
+            manager,
+            note='1,000 made-up flights: the real ones come with pip install "agentrt[demo]"' if name == "busy" else "",
+        )
         try:
             yield server, shown
         finally:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bokeh.models import CustomJSTickFormatter, Range1d
+from bokeh.models import CustomJSTickFormatter, DatetimeTicker, Range1d
 from bokeh.plotting import figure
 
 from .theme import style
 
-__all__ = ["TimeAxis"]
+__all__ = ["Scale", "TimeAxis"]
 
 SECONDS = 60  # real seconds in view
 LEAST = 1e-3
@@ -65,5 +65,19 @@ class TimeAxis:
             **options,
         )
         plot.xaxis.formatter = CustomJSTickFormatter(code=TICKS)
-        plot.xaxis.ticker.desired_num_ticks = 4
+        plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)
         return style(plot)
+
+
+class Scale:
+    """The other axis, from 0. It grows at once and shrinks only by much, so that the picture does not jump."""
+
+    def __init__(self, top: float) -> None:
+        self.top = top
+        self.range = Range1d(start=0, end=top)
+
+    def fit(self, most: float, room: float = 1.25) -> None:
+        """See that `most` is on it."""
+        if most > self.top or most < self.top * 0.4:
+            self.top = most * room
+            self.range.end = self.top

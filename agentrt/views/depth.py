@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
+from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models.annotations import Span
 
 from ..activity import Lane
 from ..snapshot import Snapshot
-from .axes import TimeAxis
+from .axes import Scale, TimeAxis
 from .feed import News
 from .theme import LANES
 
@@ -18,6 +19,7 @@ __all__ = ["Depth", "depth_history"]
 
 KEEP = 1200  # points: two minutes at ten a second
 BEGIN = 300
+SEEN = 600
 
 Point = tuple[float, int, int]
 
@@ -52,8 +54,8 @@ class Depth:
     def __init__(self, axis: TimeAxis, height: int = 190) -> None:
         self.axis = axis
         self.source = ColumnDataSource({"at": [], "priority": [], "standard": []})
-        self.y = Range1d(0, 10)
-        self.plot = axis.figure(height, y_range=self.y, y_axis_label="activities waiting")
+        self.scale = Scale(10)
+        self.plot = axis.figure(height, y_range=self.scale.range, y_axis_label="activities waiting")
         self.plot.yaxis.ticker.min_interval = 1
         self.capacities = {lane: self._lane(lane) for lane in ("standard", "priority")}
         self.plot.add_tools(HoverTool(tooltips=WORDS, mode="vline", renderers=self.plot.renderers[-1:]))
@@ -61,7 +63,9 @@ class Depth:
 
     def _lane(self, lane: str) -> Span:
         look = LANES[lane]
-        self.plot.varea_step("at", 0, lane, source=self.source, fill_color=look.tone, fill_alpha=0.22, step_mode="after")
+        self.plot.varea_step(
+            "at", 0, lane, source=self.source, fill_color=look.tone, fill_alpha=0.22, step_mode="after"
+        )
         self.plot.step("at", lane, source=self.source, color=look.tone, line_width=2, mode="after")
         capacity = Span(location=0, dimension="width", line_color=look.tone, line_dash="dashed", line_width=1.5)
         self.plot.add_layout(capacity)
@@ -87,13 +91,11 @@ class Depth:
         return point[1:] != last or any(point[1:])
 
     def _scale(self, snapshot: Snapshot) -> None:
-        # Grows at once and never shrinks below half, so that the picture does not jump.
-        most = max([4, *self.source.data["priority"][-600:], *self.source.data["standard"][-600:]])
-        if most > self.y.end or most < self.y.end * 0.4:
-            self.y.end = round(most * 1.25) + 1
+        self.scale.fit(max([4, *self.source.data["priority"][-SEEN:], *self.source.data["standard"][-SEEN:]]))
         for lane, capacity in zip(LANES, snapshot.capacity, strict=True):
             if self.capacities[lane].location != capacity:
                 self.capacities[lane].location = capacity
 
 
-WORDS = """<div style="font: 12px system-ui">@priority waiting in the priority lane,<br>@standard in the standard lane</div>"""
+WORDS = """<div style="font: 12px system-ui">@priority waiting in the priority lane,<br>
+@standard in the standard lane</div>"""

@@ -1,7 +1,7 @@
 """How one session is fed: one line to the manager's hub, one batch of changes a flush, nothing when nothing changed.
 
-A view is anything with `update(news) -> bool`. It draws what is new and says whether it will look different soon without
-news (a bar that grows while an activity runs, a rate that fades): then it is asked again a quarter of a second later.
+A view is anything with `update(news) -> bool`. It draws what is new and says whether it will look different soon
+without news (a bar that grows while an activity runs, a rate that fades): then it is asked again in a quarter second.
 Views change only inside a flush, which runs where the session's models may be touched.
 """
 
@@ -16,11 +16,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import panel as pn
+from panel.io.notebook import block_comm
 
 __all__ = ["Feed", "News", "View", "feed_notebook", "feed_page"]
 
 log = logging.getLogger(__name__)
 
+PAUSE = 0.1
 AGAIN = 0.25  # seconds until a view that moves by itself is asked again
 Call = Callable[[], Any]
 
@@ -28,7 +30,9 @@ Call = Callable[[], Any]
 class News:
     """What a flush brings: the time, the records since the last one, and which runtimes they are about."""
 
-    def __init__(self, at: float, records: list[Any], changed: set[str], *, missed: int = 0, first: bool = False) -> None:
+    def __init__(
+        self, at: float, records: list[Any], changed: set[str], *, missed: int = 0, first: bool = False
+    ) -> None:
         self.at = at
         self.records = records
         self.changed = changed
@@ -52,12 +56,14 @@ class News:
 class View(Protocol):
     """What a feed feeds."""
 
-    def update(self, news: News) -> bool | None: ...
+    def update(self, news: News) -> bool | None:
+        """Draw what is new; whether it will look different soon without news."""
 
 
 class Feed:
     """The line of one session. `schedule(call)` and `later(seconds, call)` run a call where models may be changed;
-    `schedule` is safe from any thread. `batch()` is open while a flush changes models and sends them together."""
+    `schedule` is safe from any thread. `batch()` is open while a flush changes models and sends them together. Once
+    `alive()` is false it stops by itself."""
 
     def __init__(
         self,
@@ -65,11 +71,13 @@ class Feed:
         schedule: Callable[[Call], Any],
         later: Callable[[float, Call], Any],
         batch: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self.manager = manager
         self.schedule = schedule
         self.later = later
         self.batch = batch
+        self.alive = alive
         self.views: list[View] = []
         self.moving: set[int] = set()
         self._drawn: dict[int, int] = {}  # up to which record a new view was drawn when it was followed
@@ -111,12 +119,14 @@ class Feed:
 
     def flush(self, frame: Any) -> None:
         """Bring every view up to date. The hub calls it, through `schedule`."""
+        if self.running and not self.alive():
+            self.stop()
         if self.running:
             self._feed(News(frame.at, frame.records, frame.changed, missed=frame.missed), self.views)
 
     def _again(self) -> None:
         self._armed = False
-        if self._detach is not None:
+        if self.running:
             news = News(self.manager.clock.now(), [], set())
             self._feed(news, [view for view in self.views if id(view) in self.moving])
 
@@ -154,19 +164,23 @@ def feed_page(manager: Any, doc: Any) -> Feed:
     return feed.start()
 
 
-def feed_notebook(manager: Any, shown: Any) -> Feed:
-    """The feed of `shown` in a notebook, on the kernel's own loop."""
-    loop = asyncio.get_event_loop_policy().get_event_loop()
-    feed = Feed(
+def feed_notebook(manager: Any, shown: Any, loop: asyncio.AbstractEventLoop) -> Feed:
+    """The feed of `shown` in a notebook, on the kernel's own loop; not started. Ends when the output is gone.
+
+    Jupyter drops messages over about 1,000 a second, so a cell takes its frames a little later and gets them in one.
+    """
+    return Feed(
         manager,
-        schedule=loop.call_soon_threadsafe,
+        schedule=lambda call: loop.call_soon_threadsafe(loop.call_later, PAUSE, call),
         later=loop.call_later,
         batch=lambda: _pushed(shown),
+        alive=lambda: bool(shown._models),
     )
-    return feed.start()
 
 
 @contextmanager
 def _pushed(shown: Any) -> Iterator[None]:
-    yield
+    # Without the block each property is a message of three parts, and Jupyter drops some above a thousand a second.
+    with block_comm():
+        yield
     pn.io.push_notebook(shown)

@@ -1,4 +1,4 @@
-"""Is anything wrong? What is, in one sentence; and the totals of all runtimes. The cost of an update is per changed runtime."""
+"""Is anything wrong? What is, in one sentence; and the totals. An update costs per changed runtime."""
 
 from __future__ import annotations
 
@@ -101,6 +101,9 @@ class Health:
 
     def sentence(self, now: float) -> str:
         """What is wrong, in words, with a button for each runtime it names. Safe for HTML."""
+        ended = len(self.manager.terminated)
+        if ended and not len(self.manager):
+            return f"No runtime is live; {ended:,} {'has' if ended == 1 else 'have'} ended."
         return tell(list(self.troubles.values()), len(self.manager), now)
 
 
@@ -110,7 +113,7 @@ def tell(troubles: list[Trouble], total: int, now: float) -> str:
         return "No runtime yet."
     parts = [_group(status, [each for each in troubles if each.status is status], total, now) for status in WORST]
     full = [each for each in troubles if each.lanes]
-    parts += [f"{_names([each])}’s {' and its '.join(each.lanes)}" for each in full[:3]]
+    parts += [f"{_names([each])}&rsquo;s {' and its '.join(each.lanes)}" for each in full[:3]]
     parts += [f"{len(full) - 3:,} more have a full lane"] if len(full) > 3 else []
     said = [part for part in parts if part]
     return _capital(", ".join(said) + ".") if said else _fine(total)
@@ -131,7 +134,10 @@ def _group(status: Status, found: list[Trouble], total: int, now: float) -> str:
 
 
 def _names(found: list[Trouble]) -> str:
-    buttons = [f'<button class="link" data-do="open" data-with="{safe_id(each.id)}">{safe_text(each.id, 40)}</button>' for each in found[:4]]
+    buttons = [
+        f'<button class="link" data-do="open" data-with="{safe_id(each.id)}">{safe_text(each.id, 40)}</button>'
+        for each in found[:4]
+    ]
     return listing([*buttons, *["…"] * (len(found) - len(buttons))], most=4) if len(found) > 1 else buttons[0]
 
 
@@ -142,4 +148,3 @@ def safe_id(id: str) -> str:
 
 def _capital(text: str) -> str:
     return text if text.startswith("<") else text[:1].upper() + text[1:]
-

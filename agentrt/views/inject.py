@@ -123,7 +123,7 @@ class Inject(pn.viewable.Viewer):
         self.progress.param.update(visible=bursting, value=burst.sent if burst else 0, max=burst.total if burst else 1)
         self.burst_button.disabled = bursting
         self.stop_button.visible = bursting
-        self.said.show(injection.words())
+        self.said.draw(injection.words())
 
 
 CALM = {"& .MuiToggleButton-root": {"textTransform": "none", "whiteSpace": "nowrap", "padding": "5px 12px"}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..metrics import LaneMetrics
+from ..metrics import LaneMetrics, Percentiles
 from ..snapshot import Snapshot
 from .live import Live
 from .text import duration, percent
@@ -22,7 +22,8 @@ CSS = """
 def fill(depth: int, capacity: int, tone: str, words: str) -> str:
     """A bar as full as a lane. One activity is always to be seen."""
     width = 0.0 if not depth or not capacity else min(100.0, max(2.0, 100 * depth / capacity))
-    return f'<span class="bar" style="--tone:{tone}" role="img" aria-label="{words}"><b style="width:{width:.1f}%"></b></span>'
+    bar = f'<b style="width:{width:.1f}%"></b>'
+    return f'<span class="bar" style="--tone:{tone}" role="img" aria-label="{words}">{bar}</span>'
 
 
 def lanes_html(snapshot: Snapshot) -> str:
@@ -44,12 +45,13 @@ def _lane(look: Look, depth: int, capacity: int, metrics: LaneMetrics | None) ->
 
 def _times(metrics: LaneMetrics) -> str:
     rows = (("wait", metrics.wait), ("service", metrics.service))
-    cells = "".join(
-        f"<dt>{name}</dt><dd>{duration(of.p50 if of.count else None)}</dd><dd>{duration(of.p95 if of.count else None)}</dd>"
-        for name, of in rows
-    )
-    head = '<dt></dt><dd class="muted" title="half took less">p50</dd><dd class="muted" title="95 of 100 took less">p95</dd>'
-    return f"<dl>{head}{cells}</dl>"
+    cells = "".join(f"<dt>{name}</dt>{_time(of.p50, of)}{_time(of.p95, of)}" for name, of in rows)
+    heads = '<dd class="muted" title="half took less">p50</dd><dd class="muted" title="95 of 100 took less">p95</dd>'
+    return f"<dl><dt></dt>{heads}{cells}</dl>"
+
+
+def _time(seconds: float, of: Percentiles) -> str:
+    return f"<dd>{duration(seconds if of.count else None)}</dd>"
 
 
 class Lanes:
@@ -60,4 +62,4 @@ class Lanes:
 
     def draw(self, snapshot: Snapshot) -> None:
         """Show the lanes of this snapshot."""
-        self.panel.show(lanes_html(snapshot))
+        self.panel.draw(lanes_html(snapshot))

@@ -1,4 +1,4 @@
-"""The shapes every view is laid out with: a section with a heading, and things in a line that breaks where they don't fit."""
+"""The shapes every view is laid out with: a section with a heading, and a line that breaks where it is too long."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ WIDE: dict[str, Any] = {
 BOX = (
     CSS
     + """
-:host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; padding: var(--s3) var(--s4); }
+:host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px;
+  padding: var(--s3) var(--s4); }
 """
 )
 
 
 def section(title: str, *objects: Any, note: str = "", grow: int = 1, least: int = 380) -> pn.Column:
-    """A box with a heading. Beside others it takes `grow` parts of the width, and below `least` pixels a line of its own."""
+    """A box with a heading. Beside others: `grow` parts of the width, and a line of its own below `least` pixels."""
     hint = f' <span class="muted" style="font-weight:400;font-size:var(--t0)">{escape(note)}</span>' if note else ""
     head = [Live(f"<h3>{escape(title)}{hint}</h3>", margin=(0, 0, 6, 0))] if title else []
     box = pn.Column(*head, *objects, stylesheets=[BOX], **WIDE)

@@ -51,15 +51,27 @@ function morph(parent, wanted) {
   while (parent.childNodes.length > at) parent.lastChild.remove()
 }
 
+// Each piece replaces the element of its key, which is in the page already.
+function patch(box, pieces) {
+  const keyed = new Map([...box.querySelectorAll("[data-key]")].map((node) => [key(node), node]))
+  for (const [name, html] of Object.entries(pieces)) {
+    const have = keyed.get(name)
+    const want = parse(html).firstElementChild
+    if (have && want) adopt(have, want)
+  }
+}
+
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "live"
   const draw = () => morph(box, parse(model.html))
   model.on("html", draw)
+  model.on("msg:custom", (message) => patch(box, message.pieces))
   draw()
-  box.addEventListener("click", (event) => {
+  const act = (event) => {
     const target = event.target.closest("[data-do]")
     if (target) model.send_msg({do: target.dataset.do, with: target.dataset.with ?? ""})
-  })
+  }
+  box.addEventListener("click", act)
   return box
 }

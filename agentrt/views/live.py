@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,29 @@ class Live(JSComponent):
 
     _esm = Path(__file__).with_name("live.js").read_text(encoding="utf-8")
 
-    def __init__(self, html: str = "", *, on: dict[str, Callable[[str], Any]] | None = None, css: str = "", **params: Any):
+    def __init__(
+        self, html: str = "", *, on: dict[str, Callable[[str], Any]] | None = None, css: str = "", **params: Any
+    ):
         self.actions = on or {}
+        self._patches = 0
+        self._turn = count(1)
         params.setdefault("sizing_mode", "stretch_width")
         params.setdefault("margin", 0)
         super().__init__(html=html, stylesheets=[CSS + css], **params)
 
-    def show(self, html: str) -> None:
+    def draw(self, html: str) -> None:
         """Show this from now on; nothing is sent if it is the same."""
-        if html != self.html:
+        if self._patches:
+            # What the page shows is no longer `html`: send it even if it is what was sent before.
+            self._patches = 0
+            self.html = f"{html}<!-- {next(self._turn)} -->"
+        elif html != self.html:
             self.html = html
+
+    def patch(self, pieces: dict[str, str]) -> None:
+        """Replace the elements of these keys (`data-key`), and send nothing else."""
+        self._patches += 1
+        self._send_msg({"pieces": pieces})
 
     def _handle_msg(self, message: Any) -> None:
         action = self.actions.get(str(message.get("do"))) if isinstance(message, dict) else None

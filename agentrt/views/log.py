@@ -10,14 +10,15 @@ from ..events import Outcome
 from .feed import News
 from .live import Live
 from .text import brief, duration, plain, safe_text
-from .theme import FATES, LANES, look_of
+from .theme import FATES, LANES, look_of, toned
 
 __all__ = ["Log", "line", "words_of"]
 
 KEEP = 80
 CSS = """
 .log { font-size: var(--t0); }
-.log > div { display: grid; grid-template-columns: 92px 116px 1fr; gap: var(--s2); padding: 3px 0; border-bottom: 1px solid var(--rt-line);
+.log > div { display: grid; grid-template-columns: 92px 116px 1fr; gap: var(--s2); padding: 3px 0;
+  border-bottom: 1px solid var(--rt-line);
   align-items: baseline; }
 .log > div > * { min-width: 0; overflow-wrap: anywhere; }
 """
@@ -61,9 +62,10 @@ def line(record: Any, clock: Any) -> str:
     """A record as one row."""
     word = plain(record.kind, 24).replace("_", " ")
     look = look_of(record.kind) if record.kind in FATES or record.kind in KINDS else look_of("idle")._replace(glyph="·")
-    label = f'<span class="tone" style="--tone:{look.tone}"><span aria-hidden="true">{look.glyph}</span> {safe_text(word)}</span>'
-    time = f'{clock.wall(record.at):%H:%M:%S.%f}'[:-5]
-    return f'<div data-key="{record.sequence}"><span class="muted">{time}</span>{label}<span>{words_of(record)}</span></div>'
+    label = toned(look, safe_text(word))
+    time = f"{clock.wall(record.at):%H:%M:%S.%f}"[:-5]
+    cells = f'<span class="muted">{time}</span>{label}<span>{words_of(record)}</span>'
+    return f'<div data-key="{record.sequence}">{cells}</div>'
 
 
 class Log:
@@ -73,7 +75,11 @@ class Log:
         self.clock = clock
         self.rows: deque[str] = deque(maxlen=KEEP)
         self.missed = 0
-        self.panel = Live('<p class="muted">Nothing happened yet.</p>', css=CSS, styles={"max-height": f"{height}px", "overflow-y": "auto"})
+        self.panel = Live(
+            '<p class="muted">Nothing happened yet.</p>',
+            css=CSS,
+            styles={"max-height": f"{height}px", "overflow-y": "auto"},
+        )
 
     def draw(self, news: News, records: list[Any]) -> None:
         """Put what is new on top."""
@@ -85,7 +91,7 @@ class Log:
 
     def _show(self) -> None:
         left_out = f'<p class="muted">{self.missed:,} events passed too quickly to be kept.</p>' if self.missed else ""
-        self.panel.show(f'<div class="log">{"".join(self.rows)}</div>{left_out}')
+        self.panel.draw(f'<div class="log">{"".join(self.rows)}</div>{left_out}')
 
 
 def _last(records: Iterable[Any]) -> Iterable[Any]:

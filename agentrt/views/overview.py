@@ -19,10 +19,12 @@ __all__ = ["Overview", "fates_bar"]
 CSS = """
 .say { font-size: var(--t3); line-height: 1.35; font-weight: 500; margin-bottom: var(--s3); overflow-wrap: anywhere; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(170px, 100%), 1fr)); gap: var(--s3); }
-.tile { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; padding: var(--s2) var(--s3); min-width: 0; }
+.tile { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px;
+  padding: var(--s2) var(--s3); min-width: 0; }
 .tile .big { font-size: var(--t4); font-weight: 600; line-height: 1.3; white-space: nowrap; }
 .tile.wide { grid-column: span 2; } @media (max-width: 520px) { .tile.wide { grid-column: span 1; } }
-.fates { display: flex; height: 12px; border-radius: 6px; overflow: hidden; background: var(--rt-fill); margin: 9px 0 6px; }
+.fates { display: flex; height: 12px; border-radius: 6px; overflow: hidden; background: var(--rt-fill);
+  margin: 9px 0 6px; }
 .fates b { display: block; height: 100%; background: var(--tone); min-width: 2px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: var(--t0); }
 """
@@ -39,7 +41,9 @@ def fates_bar(fates: Fates) -> str:
         f"{n:,} {FATES[name].word}</span>"
         for name, n in shown
     )
-    return f'<div class="fates" aria-hidden="true">{bars}</div><div class="legend">{words or "nothing accepted yet"}</div>'
+    return (
+        f'<div class="fates" aria-hidden="true">{bars}</div><div class="legend">{words or "nothing accepted yet"}</div>'
+    )
 
 
 class Overview:
@@ -65,7 +69,7 @@ class Overview:
             self.failures.append((news.at, failed))
         if news.first or time.monotonic() - self.summed_at >= EVERY:
             self._sum(news.at)
-        self.panel.show(self._html(news.at))
+        self.panel.draw(self._html(news.at))
         return bool(self.rate) or bool(self.health.moving)
 
     def _sum(self, now: float) -> None:
@@ -88,10 +92,15 @@ class Overview:
     def _html(self, now: float) -> str:
         recent = sum(n for at, n in self.failures if now - at <= RECENT)
         priority, standard = self.health.waiting
+        ended = self.fates.done + self.fates.failed + self.fates.timed_out
         look = STATUSES["error"] if self.health.troubles else FATES["done"]
-        mark = f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span>' if len(self.manager) else ""
+        mark = (
+            f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span>'
+            if len(self.manager)
+            else ""
+        )
         return f"""<p class="say" role="status">{mark} {self.health.sentence(now)}</p><div class="tiles">
-          {_tile("processed", rate(self.rate), f"{self.fates.done + self.fates.failed + self.fates.timed_out:,} so far")}
+          {_tile("processed", rate(self.rate), f"{ended:,} so far")}
           {_tile("waiting", f"{_lane('priority', priority)} {_lane('standard', standard)}", "priority and standard")}
           {_tile("failed", f"{recent:,}", "in the last 5 minutes")}
           {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates), wide=True)}</div>
@@ -99,7 +108,11 @@ class Overview:
 
     def _watching(self) -> str:
         share = self.cost[2]
-        return f'<p class="muted" style="font-size:12px;margin-top:8px">watching costs {percent(share, 1)} of a core</p>' if share else ""
+        return (
+            f'<p class="muted" style="font-size:12px;margin-top:8px">watching costs {percent(share, 1)} of a core</p>'
+            if share
+            else ""
+        )
 
 
 def _lane(lane: str, depth: int) -> str:
@@ -109,4 +122,5 @@ def _lane(lane: str, depth: int) -> str:
 
 def _tile(title: str, big: str, small: str, wide: bool = False) -> str:
     figure = f'<div class="big">{big}</div>' if big else ""
-    return f'<div class="tile{" wide" if wide else ""}"><div class="muted">{title}</div>{figure}<div class="muted">{small}</div></div>'
+    kind = "tile wide" if wide else "tile"
+    return f'<div class="{kind}"><div class="muted">{title}</div>{figure}<div class="muted">{small}</div></div>'

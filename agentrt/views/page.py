@@ -9,23 +9,27 @@ from urllib.parse import parse_qs, urlencode
 
 import panel as pn
 import panel_material_ui as pmui
+from panel_material_ui.template.base import Page
 
 from ..snapshot import Snapshot
 from .feed import Feed, feed_page
 from .fleet import Fleet
+from .icons import icon
 from .layout import WIDE, line, section
 from .live import Live
 from .overview import Overview
 from .role import Commands, Role
 from .runtime import RuntimeView
+from .steer import Soon, at_once
 from .text import count, listing, safe_text
 
 __all__ = ["Dashboard", "Past", "dashboard"]
 
 log = logging.getLogger(__name__)
 
-SPEEDS = {"stopped": 0.0, "1×": 1.0, "10×": 10.0, "60×": 60.0, "300×": 300.0, "3,000×": 3000.0}
-BANNER = """<div class="row" style="padding:8px 14px;border-radius:10px;border:1px solid color-mix(in srgb,#E69F00 55%,transparent);
+SPEEDS = {"stopped": 0.0, "1x": 1.0, "10x": 10.0, "60x": 60.0, "300x": 300.0, "3,000x": 3000.0}
+BANNER = """<div class="row" style="flex-wrap:nowrap;padding:8px 14px;border-radius:10px;
+border:1px solid color-mix(in srgb,#E69F00 55%,transparent);
 background:color-mix(in srgb,#E69F00 12%,transparent)"><span aria-hidden="true">⚑</span><span>{}</span></div>"""
 FONT = {"fontFamily": 'system-ui, "Segoe UI", Roboto, sans-serif'}
 THEME = {
@@ -35,7 +39,7 @@ THEME = {
 
 
 class Past:
-    """A terminated runtime of which only the last snapshot is left: what a view asks of a runtime, and nothing to steer."""
+    """A terminated runtime of which only the last snapshot is left: all that a view asks of a runtime."""
 
     def __init__(self, manager: Any, id: str) -> None:
         self.manager = manager
@@ -53,18 +57,28 @@ class Past:
 
 
 class Dashboard:
-    """The content of one page. `show()` is the fleet, `show(id)` one runtime; both keep the address of the page in step."""
+    """The content of one page. `show()` is the fleet, `show(id)` one runtime; the address follows."""
 
-    def __init__(self, manager: Any, feed: Feed, commands: Commands, *, note: str = "", location: Any = None) -> None:
+    def __init__(
+        self,
+        manager: Any,
+        feed: Feed,
+        commands: Commands,
+        *,
+        note: str = "",
+        location: Any = None,
+        soon: Soon = at_once,
+    ) -> None:
         self.manager = manager
         self.feed = feed
         self.commands = commands
         self.location = location
+        self.soon = soon
         self.note = note
         self.selected: str | None = None
         self._ends: list[Callable[[], Any]] = []
         self.overview = Overview(manager, self.show)
-        self.fleet = Fleet(manager, self.show)
+        self.fleet = Fleet(manager, self.show, soon=soon)
         self.said = Live()
         self.speed = self._speed()
         self.tools = self._tools()
@@ -81,9 +95,15 @@ class Dashboard:
 
     def _speed(self) -> Any:
         now = self.manager.clock.speed
-        speeds = SPEEDS if now in SPEEDS.values() else {**SPEEDS, f"{now:g}×": now}
+        speeds = SPEEDS if now in SPEEDS.values() else {**SPEEDS, f"{now:g}x": now}
         select = pmui.Select(
-            label="speed", options=speeds, value=now, width=110, size="small", margin=0, disabled=not self.commands.may_steer
+            label="speed",
+            options=speeds,
+            value=now,
+            width=110,
+            size="small",
+            margin=0,
+            disabled=not self.commands.may_steer,
         )
         select.param.watch(self._speed_chosen, "value")
         return select
@@ -93,16 +113,29 @@ class Dashboard:
             self.speed.value = event.old
 
     def _tools(self) -> Any:
-        options = {"size": "small", "variant": "outlined", "color": "primary", "margin": 0, "disabled": not self.commands.may_steer}
-        pause = pmui.Button(label="Pause all", icon="pause", **options)
-        resume = pmui.Button(label="Resume all", icon="play_arrow", **options)
-        pause.on_click(lambda event: self.commands.pause_all())
-        resume.on_click(lambda event: self.commands.resume_all())
+        options = {
+            "size": "small",
+            "variant": "outlined",
+            "color": "primary",
+            "margin": 0,
+            "disabled": not self.commands.may_steer,
+        }
+        pause = pmui.Button(label="Pause all", icon=icon("pause"), **options)
+        resume = pmui.Button(label="Resume all", icon=icon("play"), **options)
+        pause.on_click(lambda event: self._all(self.commands.pause_all))
+        resume.on_click(lambda event: self._all(self.commands.resume_all))
         self.said.styles = {"flex": "1 1 200px", "min-width": "0"}
         return line(pause, resume, self.speed, self.said)
 
+    def _all(self, command: Callable[[], bool]) -> None:
+        command()
+
     def show(self, id: str | None = None) -> None:
-        """Show one runtime, or the fleet without an id."""
+        """Show one runtime, or the fleet without an id. From any thread: it is drawn through `soon`."""
+        self.soon(lambda: self.draw(id))
+
+    def draw(self, id: str | None = None) -> None:
+        """The same, at once: where models may be changed."""
         for end in self._ends:
             end()
         self._ends = []
@@ -118,24 +151,28 @@ class Dashboard:
     def _show_fleet(self) -> None:
         self.commands.tell = self._say
         self._ends = [self.feed.follow(self.overview), self.feed.follow(self.fleet), self.feed.follow(self)]
-        self.holder.objects = [self.overview.panel, self.tools, section("Runtimes", self.fleet, note="click one to open it")]
+        self.holder.objects = [
+            self.overview.panel,
+            self.tools,
+            section("Runtimes", self.fleet, note="click one to open it"),
+        ]
 
     def _show_runtime(self, id: str) -> None:
         runtime = self.manager.get(id) or Past(self.manager, id)
         inject = None if isinstance(runtime, Past) else self._inject(runtime)
-        view = RuntimeView(runtime, self.commands, inject)
+        view = RuntimeView(runtime, self.commands, inject, soon=self.soon)
         self._ends = [self.feed.follow(view)]
-        if hasattr(inject, "update"):
+        if inject is not None:
             self._ends.append(self.feed.follow(inject))
         self.holder.objects = [self._back(), view]
 
     def _inject(self, runtime: Any) -> Any:
         from .inject import Inject
 
-        return Inject(runtime, self.commands)
+        return Inject(runtime, self.commands, soon=None if self.soon is at_once else self.soon)
 
     def _back(self) -> Any:
-        button = pmui.Button(label="All runtimes", icon="arrow_back", size="small", variant="text", margin=0)
+        button = pmui.Button(label="All runtimes", icon=icon("back"), size="small", variant="text", margin=0)
         button.on_click(lambda event: self.show())
         return button
 
@@ -145,14 +182,15 @@ class Dashboard:
 
     def _say(self, text: str, wrong: bool) -> None:
         mark = "✕ " if wrong else ""
-        self.said.show(f'<span role="status">{mark}{safe_text(text, 300)}</span>' if text else "")
+        html = f'<span role="status">{mark}{safe_text(text, 300)}</span>' if text else ""
+        self.soon(lambda: self.said.draw(html))
 
     def update(self, news: Any) -> bool:
         """Let the speed knob follow the clock."""
         speed = self.manager.clock.speed
         if self.speed.value != speed:
             if speed not in self.speed.options.values():
-                self.speed.options = {**self.speed.options, f"{speed:g}×": speed}
+                self.speed.options = {**self.speed.options, f"{speed:g}x": speed}
             self.speed.value = speed
         return False
 
@@ -178,15 +216,25 @@ def selection(search: str) -> str | None:
 
 
 def dashboard(
-    manager: Any, *, role: Role = Role.OPERATOR, title: str = "", note: str = "", who: str = "", select: str | None = None
+    manager: Any,
+    *,
+    role: Role = Role.OPERATOR,
+    title: str = "",
+    note: str = "",
+    who: str = "",
+    select: str | None = None,
 ) -> Any:
-    """The page for the session that is being made now. Returns the `pmui.Page`."""
-    pn.config.reuse_sessions = False
+    """The page for the session that is being made now. Returns it."""
     title = title or manager.name
     commands = Commands(manager, role=role, who=who or f"{role.value} (page)")
     location = pn.state.location
     board = Dashboard(manager, feed_page(manager, pn.state.curdoc), commands, note=note, location=location)
     board.show(select if select is not None else selection(location.search if location else ""))
-    return pmui.Page(
-        title=title, main=[board.panel], theme_config=THEME, busy_indicator=None, meta_description=f"{count(len(manager), 'runtime')} live"
+    return Page(
+        title=title,
+        main=[board.panel],
+        theme_config=THEME,
+        sx={".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"}},
+        busy_indicator=None,
+        meta_description=f"{count(len(manager), 'runtime')} live",
     )

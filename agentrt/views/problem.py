@@ -13,9 +13,11 @@ from .theme import STATUSES
 __all__ = ["Problem", "problem_html", "traceback_of"]
 
 CSS = """
-.problem { border-left: 4px solid var(--tone); padding: var(--s2) var(--s3); background: color-mix(in srgb, var(--tone) 7%, transparent);
+.problem { border-left: 4px solid var(--tone); padding: var(--s2) var(--s3);
+  background: color-mix(in srgb, var(--tone) 7%, transparent);
   border-radius: 0 6px 6px 0; overflow-wrap: anywhere; }
-.problem pre { max-height: 260px; overflow: auto; margin-top: var(--s2); padding: var(--s2); background: var(--rt-fill); }
+.problem pre { max-height: 260px; overflow: auto; margin-top: var(--s2); padding: var(--s2);
+  background: var(--rt-fill); }
 .problem summary { cursor: pointer; }
 """
 NONE = '<p class="muted">No error so far.</p>'
@@ -48,7 +50,7 @@ class Problem:
     def draw(self, snapshot: Snapshot) -> None:
         """Show the last error."""
         if snapshot.error is None:
-            self.panel.show(NONE)
+            self.panel.draw(NONE)
             return
         ago = None if snapshot.error_at is None else max(0.0, snapshot.at - snapshot.error_at)
-        self.panel.show(problem_html(snapshot.error, ago))
+        self.panel.draw(problem_html(snapshot.error, ago))

@@ -1,4 +1,4 @@
-"""Who may do what in a view, and every command a view can give. A disabled button protects nothing: the check is here."""
+"""Who may do what in a view, and every command a view gives. A disabled button protects nothing: the check is here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ class Commands:
     """
 
     def __init__(
-        self, manager: Any, *, role: Role = Role.OPERATOR, who: str = "notebook", tell: Callable[[str, bool], Any] | None = None
+        self,
+        manager: Any,
+        *,
+        role: Role = Role.OPERATOR,
+        who: str = "notebook",
+        tell: Callable[[str, bool], Any] | None = None,
     ) -> None:
         self.manager = manager
         self.role = role

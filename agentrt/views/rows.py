@@ -45,7 +45,9 @@ class Rates:
 def row(shot: Snapshot, rate: float) -> Row:
     """What the table shows of one runtime. Texts are plain: whoever draws them must escape."""
     fates, look = shot.fates, look_of(shot.status.value)
-    lanes = [lane for lane in (shot.metrics.priority, shot.metrics.standard) if lane.service.count] if shot.metrics else []
+    lanes = (
+        [lane for lane in (shot.metrics.priority, shot.metrics.standard) if lane.service.count] if shot.metrics else []
+    )
     slowest: LaneMetrics | None = max(lanes, key=lambda lane: lane.service.p95, default=None)
     error = shot.error and (shot.error.__cause__ or shot.error)
     return {
@@ -54,8 +56,8 @@ def row(shot: Snapshot, rate: float) -> Row:
         "priority": shot.depth[0],
         "standard": shot.depth[1],
         "rate": round(rate, 2),
-        "wait_priority": _p95(shot.metrics and shot.metrics.priority),
-        "wait_standard": _p95(shot.metrics and shot.metrics.standard),
+        "wait_priority": _p95(shot.metrics.priority if shot.metrics else None),
+        "wait_standard": _p95(shot.metrics.standard if shot.metrics else None),
         "service50": slowest.service.p50 if slowest else None,
         "service95": slowest.service.p95 if slowest else None,
         "processed": fates.done + fates.failed + fates.timed_out,

@@ -1,4 +1,4 @@
-"""One runtime: how it is, what waits, what it did and does, its state, its last error, its log, and the ways to take part."""
+"""One runtime: how it is, what waits, what it did and does, its state, its last error, its log; and taking part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .log import Log
 from .problem import Problem
 from .role import Commands
 from .state import State
-from .steer import Steer
+from .steer import Soon, Steer, at_once
 from .text import count, duration, safe_text
 from .theme import chip, look_of
 from .throughput import Throughput
@@ -49,13 +49,19 @@ def sentence(snapshot: Snapshot) -> str:
     return "Nothing to do." if not waiting else f"{count(waiting, 'activity')} waiting."
 
 
+def over(runtime: Any) -> bool:
+    """Whether there is nothing left to steer."""
+    return bool(runtime.snapshot(metrics=False).status is Status.TERMINATED)
+
+
 def headline(snapshot: Snapshot, extra: str = "") -> str:
     """Its id, status and counts."""
     fates = snapshot.fates
     ended = fates.done + fates.failed + fates.timed_out
     parts = [f"<strong>{ended:,}</strong> processed", f"<strong>{fates.failed + fates.timed_out:,}</strong> failed"]
     parts += [f"<strong>{fates.dropped:,}</strong> dropped"] if fates.dropped else []
-    return f"""<header class="row spread"><div class="row"><h2>{safe_text(snapshot.id, 80)}</h2>{chip(look_of(snapshot.status.value))}
+    status = chip(look_of(snapshot.status.value))
+    return f"""<header class="row spread"><div class="row"><h2>{safe_text(snapshot.id, 80)}</h2>{status}
       <span class="muted">{sentence(snapshot)}</span></div>
       <div class="row"><span class="muted">{", ".join(parts)}</span>{extra}</div></header>"""
 
@@ -63,15 +69,17 @@ def headline(snapshot: Snapshot, extra: str = "") -> str:
 class RuntimeView(pn.viewable.Viewer):
     """The page of one runtime. `update(news)` draws what is new; whether anything does so is up to a `Feed`."""
 
-    def __init__(self, runtime: Any, commands: Commands | None = None, inject: Any = None, **params: Any) -> None:
-        super().__init__(**params)
+    def __init__(
+        self, runtime: Any, commands: Commands | None = None, inject: Any = None, *, soon: Soon = at_once
+    ) -> None:
+        super().__init__()
         self.runtime = runtime
         self.commands = commands or Commands(runtime.manager)
         axis = self.axis = TimeAxis(runtime.manager.clock)
         self.head = Live()
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
         self.state, self.problem, self.log = State(height=330), Problem(), Log(runtime.manager.clock)
-        self.steer = Steer(runtime, self.commands)
+        self.steer = Steer(runtime, self.commands, knobs=not over(runtime), soon=soon)
         self.commands.tell = self.steer.say
         self.panel = self._lay_out(inject)
 
@@ -98,7 +106,7 @@ class RuntimeView(pn.viewable.Viewer):
         snapshot = self.runtime.snapshot()
         records = news.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
-        self.head.show(headline(snapshot))
+        self.head.draw(headline(snapshot))
         self.lanes.draw(snapshot)
         self.depth.draw(snapshot, news, records)
         self.timeline.draw(snapshot, news, records, self.runtime.mailbox_items)

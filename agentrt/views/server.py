@@ -1,7 +1,7 @@
 """The dashboard served from this process, on a thread of its own: it goes on while a cell runs.
 
 Two links: the operator's and the viewer's. A link's token is exchanged for a signed cookie that scripts can't read and
-other sites can't send. Who asks under a foreign host name (a DNS rebinding) is refused, on the page and on the WebSocket.
+other sites can't send. Who asks under a foreign host name (DNS rebinding) is refused, on the page and on the WebSocket.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Door(AuthProvider):
         """The role of a request: its token's, else its cookie's. None for a wrong or missing one."""
         given = request.arguments.get("token")
         if given:
-            return next((role for role, token in self.tokens.items() if hmac.compare_digest(given[0], token.encode())), None)
+            return next(
+                (role for role, token in self.tokens.items() if hmac.compare_digest(given[0], token.encode())), None
+            )
         morsel = request.cookies.get(self.cookie)
         signed = getattr(morsel, "value", morsel)
         found = decode_signed_value(self._secret, self.cookie, signed) if signed else None
@@ -168,8 +170,8 @@ class Server:
         return server
 
     def _page(self) -> Any:
-        context = pn.state.curdoc.session_context
-        role = self.door.role_of(context.request) or Role.VIEWER
+        document: Any = pn.state.curdoc
+        role = self.door.role_of(document.session_context.request) or Role.VIEWER
         return dashboard(self.manager, role=role, title=self.title, note=self.note)
 
     def _close(self) -> None:
@@ -191,12 +193,14 @@ def serve(
     hosts: Iterable[str] = (),
     auth: bool = True,
 ) -> Server:
-    """Serve the dashboard of a manager. Port 0 is any free one; if `port` is taken, one of the next twenty, and it says so.
+    """Serve the dashboard of a manager. Port 0 is any free one; if `port` is taken, one of the next 20, and it says so.
 
-    Bound elsewhere than to this machine it needs `hosts`, the names it is asked for under. `note` is a line on the page.
+    Bound elsewhere than to this machine it needs `hosts`, the names it is asked for under. `note` is shown on the page.
     """
     if not auth:
-        raise ConfigurationError("the dashboard is never served without a token; hand on server.view_url to let others look")
+        raise ConfigurationError(
+            "the dashboard is never served without a token; hand on server.view_url to let others look"
+        )
     names = _names(address, hosts)
     return Server(manager, address, _free(port, address), names, title or manager.name, note)
 

@@ -49,7 +49,8 @@ class _Tree:
         kind = f'<span class="muted">{safe_text(type(value).__name__)}, {size:,}</span>'
         opened = " open" if depth < OPEN else ""
         key = safe_text(path, 400)
-        return f'<details data-key="{key}"{opened}><summary>{_name(name)}{kind}</summary><div>{inside}{more}</div></details>'
+        head = f"<summary>{_name(name)}{kind}</summary>"
+        return f'<details data-key="{key}"{opened}>{head}<div>{inside}{more}</div></details>'
 
 
 def _key(key: Any) -> str:
@@ -79,6 +80,9 @@ class State:
         """Show this state."""
         if state is self._state:
             return
-        html, self._seen = tree(state, self._seen)
+        html, seen = tree(state, self._seen)
         self._state = state
-        self.panel.show(html)
+        if seen == self._seen:
+            return  # a copy of what is shown: its marks stay
+        self._seen = seen
+        self.panel.draw(html)

@@ -10,7 +10,8 @@ import panel_material_ui as pmui
 
 from ..limits import Overflow
 from ..snapshot import Snapshot, Status
-from .layout import line
+from .icons import icon
+from .layout import WIDE, line
 from .live import Live
 from .role import Commands
 from .text import plain, safe_text
@@ -18,8 +19,14 @@ from .theme import STATUSES
 
 __all__ = ["Knob", "Steer", "number_or_none"]
 
+Soon = Callable[[Callable[[], Any]], Any]
 SMALL = {"size": "small", "margin": (4, 0)}
 CSS = ".said { min-height: 20px; } .said .tone { font-weight: 500; }"
+
+
+def at_once(call: Callable[[], Any]) -> Any:
+    """Where a callback may draw by itself: on a served page it runs in its session."""
+    return call()
 
 
 def number_or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -31,7 +38,7 @@ def number_or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         word = text.strip().lower().removesuffix("s").strip()
-        if word in ("", "none", "non", "–", "-"):
+        if word in ("", "none", "non", "-"):
             return None
         try:
             return kind(word)
@@ -83,29 +90,38 @@ class Knob:
 
 
 class Steer:
-    """The row of buttons and the row of knobs. `draw` lets them follow the runtime."""
+    """The row of buttons and the row of knobs. `draw` lets them follow the runtime.
 
-    def __init__(self, runtime: Any, commands: Commands, *, knobs: bool = True) -> None:
+    A command is carried out where its button was pressed, on any thread; what is drawn of it goes through `soon(call)`.
+    """
+
+    def __init__(self, runtime: Any, commands: Commands, *, knobs: bool = True, soon: Soon = at_once) -> None:
         self.runtime = runtime
         self.commands = commands
+        self.soon = soon
         self.said = Live('<div class="said"></div>', css=CSS)
         off = not commands.may_steer
         self.pause = self._button("Pause", "pause", lambda: self._toggle(), disabled=off)
-        self.step = self._button("Step", "skip_next", lambda: commands.step(runtime), disabled=off)
-        self.recover = self._button("Recover", "restart_alt", lambda: commands.recover(runtime), visible=False)
+        self.step = self._button("Step", "step", lambda: commands.step(runtime), disabled=off)
+        self.recover = self._button("Recover", "recover", lambda: commands.recover(runtime), visible=False)
         self.end = self._button("Terminate", "stop", self._ask, color="error", disabled=off)
         self.sure = self._button(
-            f"Terminate {plain(runtime.id, 40)}", "stop", self._terminate, color="error", variant="contained", visible=False
+            f"Terminate {plain(runtime.id, 40)}",
+            "stop",
+            self._terminate,
+            color="error",
+            variant="contained",
+            visible=False,
         )
         self.keep = self._button("Keep it", "undo", self._calm, visible=False)
         buttons = line(self.pause, self.step, self.recover, self.end, self.sure, self.keep)
         self.knobs = self._knobs() if knobs else []
         self.overflow = self._overflow() if knobs else None
-        self.panel = pn.Column(buttons, *self._knob_row(off), self.said, sizing_mode="stretch_width", margin=0)
+        self.panel = pn.Column(buttons, *self._knob_row(off), self.said, **WIDE)
 
-    def _button(self, label: str, icon: str, act: Callable[[], Any], **options: Any) -> Any:
+    def _button(self, label: str, drawing: str, act: Callable[[], Any], **options: Any) -> Any:
         options = {"variant": "outlined", "color": "primary", **SMALL, **options}
-        button = pmui.Button(label=label, icon=icon, **options)
+        button = pmui.Button(label=label, icon=icon(drawing), **options)
         button.on_click(lambda event: act())
         return button
 
@@ -128,7 +144,7 @@ class Steer:
 
     def _overflow_chosen(self, event: Any) -> None:
         if event.new != str(self.runtime.overflow) and not self.commands.set(self.runtime, "overflow", event.new):
-            self.overflow.value = str(self.runtime.overflow)
+            event.obj.value = str(self.runtime.overflow)
 
     def _knob_row(self, off: bool) -> list[Any]:
         if self.overflow is None:
@@ -154,21 +170,27 @@ class Steer:
         self.commands.terminate(self.runtime)
 
     def _asking(self, asking: bool) -> None:
-        self.end.visible = not asking
-        self.sure.visible = self.keep.visible = asking
+        def show() -> None:
+            self.end.visible = not asking
+            self.sure.visible = self.keep.visible = asking
+
+        self.soon(show)
 
     def say(self, text: str, wrong: bool) -> None:
         """One line under the controls."""
         look = STATUSES["error"]
         mark = f'<span class="tone" style="--tone:{look.tone}">{look.glyph} {safe_text(text, 300)}</span>'
-        self.said.show(f'<div class="said" role="status">{mark if wrong else safe_text(text, 300)}</div>')
+        html = f'<div class="said" role="status">{mark if wrong else safe_text(text, 300)}</div>'
+        self.soon(lambda: self.said.draw(html))
 
     def draw(self, snapshot: Snapshot) -> None:
         """Let the controls follow."""
         over = snapshot.status is Status.TERMINATED
         paused = bool(self.runtime.paused)
         off = over or not self.commands.may_steer
-        set_if(self.pause, label="Resume" if paused else "Pause", icon="play_arrow" if paused else "pause", disabled=off)
+        set_if(
+            self.pause, label="Resume" if paused else "Pause", icon=icon("play" if paused else "pause"), disabled=off
+        )
         set_if(self.step, disabled=off or not any(snapshot.depth))
         set_if(self.end, disabled=off)
         set_if(self.recover, visible=snapshot.status is Status.FAILED, disabled=off)

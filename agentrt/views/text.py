@@ -1,4 +1,4 @@
-"""Words and numbers for people. Every string that comes from a state, a payload, an id, a name or an error passes here."""
+"""Words and numbers for people. Every string of a state, a payload, an id, a name or an error passes here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["brief", "count", "duration", "listing", "parts_of", "percent", "plain", "rate", "safe_block", "safe_text", "si"]
+__all__ = [
+    "brief",
+    "count",
+    "duration",
+    "listing",
+    "parts_of",
+    "percent",
+    "plain",
+    "rate",
+    "safe_block",
+    "safe_text",
+    "si",
+]
 
 DEEPEST, WIDEST = 3, 8
 NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡"}
@@ -178,7 +190,7 @@ def duration(seconds: float | None) -> str:
     ('420 µs', '2.3 s', '75 s', '41 min', '3 h 12 min')
     """
     if seconds is None or not math.isfinite(seconds):
-        return "–"
+        return "—"
     if seconds < 99.5:
         return _small(max(0.0, seconds))
     if seconds < 3570:

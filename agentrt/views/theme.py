@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, NamedTuple
 
-__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "chip", "look_of", "style"]
+__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "chip", "look_of", "style", "toned"]
 
 
 class Look(NamedTuple):
@@ -52,7 +52,14 @@ def look_of(status: Any) -> Look:
 
 def chip(look: Look, text: str = "") -> str:
     """A status as a small label: tone, glyph and word (or another text, which must be safe)."""
-    return f'<span class="chip" style="--tone:{look.tone}"><i aria-hidden="true">{look.glyph}</i>{text or escape(look.word)}</span>'
+    mark = f'<i aria-hidden="true">{look.glyph}</i>'
+    return f'<span class="chip" style="--tone:{look.tone}">{mark}{text or escape(look.word)}</span>'
+
+
+def toned(look: Look, text: str) -> str:
+    """A glyph and a text (which must be safe) in a tone."""
+    mark = f'<span aria-hidden="true">{look.glyph}</span>'
+    return f'<span class="tone" style="--tone:{look.tone}">{mark} {text}</span>'
 
 
 CSS = """
@@ -88,10 +95,13 @@ code, pre { font: var(--t0)/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consola
   box-shadow: inset 0 0 0 1px var(--rt-line); }
 .bar b { display: block; height: 100%; background: var(--tone); min-width: 0; }
 .tone { color: color-mix(in srgb, var(--tone) 55%, var(--rt-text)); font-weight: 600; }
-button.link { all: unset; cursor: pointer; color: color-mix(in srgb, #0072B2 60%, var(--rt-text)); text-decoration: underline; }
-button.link:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; border-radius: 3px; }
+button.link { all: unset; cursor: pointer; color: color-mix(in srgb, #0072B2 60%, var(--rt-text));
+  text-decoration: underline; }
+button.link:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid #0072B2; outline-offset: 2px;
+  border-radius: 3px; }
 .empty { padding: var(--s4); border: 1px dashed var(--rt-line); border-radius: 8px; color: var(--rt-muted); }
-.empty pre { margin-top: var(--s2); color: var(--rt-text); background: var(--rt-fill); padding: var(--s3); border-radius: 6px;
+.empty pre { margin-top: var(--s2); color: var(--rt-text); background: var(--rt-fill); padding: var(--s3);
+  border-radius: 6px;
   overflow-x: auto; user-select: all; }
 .fresh { animation: fresh .6s ease-out; }
 @keyframes fresh { from { opacity: 0; } }

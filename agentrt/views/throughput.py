@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Any
 
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, HoverTool
 
 from ..events import Outcome
 from ..snapshot import Snapshot
-from .axes import TimeAxis
+from .axes import Scale, TimeAxis
 from .feed import News
 from .theme import FATES, LANES
 
@@ -18,7 +18,8 @@ __all__ = ["Throughput"]
 
 BARS = 60
 PARTS = {"standard": LANES["standard"].tone, "priority": LANES["priority"].tone, "failed": FATES["failed"].tone}
-WORDS = """<div style="font: 12px system-ui">@standard{0.[0]} standard, @priority{0.[0]} priority,<br>@failed{0.[0]} failed</div>"""
+WORDS = """<div style="font: 12px system-ui">@standard{0.[0]} standard, @priority{0.[0]} priority,<br>
+@failed{0.[0]} failed</div>"""
 FAST = 10  # from this speed of the clock on a minute is the natural unit
 
 
@@ -30,10 +31,10 @@ class Throughput:
         self.width = axis.span / BARS
         self.counts: dict[int, Counter[str]] = {}
         self.source = ColumnDataSource({name: [] for name in ("at", "width", *PARTS)})
-        self.y = Range1d(0, 5)
+        self.scale = Scale(5)
         self.unit = 60 if axis.span >= 60 * FAST else 1
         label = f"ended per {'minute' if self.unit == 60 else 'second'}"
-        self.plot = axis.figure(height, y_range=self.y, y_axis_label=label)
+        self.plot = axis.figure(height, y_range=self.scale.range, y_axis_label=label)
         stack = self.plot.vbar_stack(
             list(PARTS), x="at", width="width", color=list(PARTS.values()), source=self.source, line_color=None
         )
@@ -64,8 +65,4 @@ class Throughput:
         columns = {part: [self.counts[slot][part] / self.width * self.unit for slot in slots] for part in PARTS}
         at = [self.axis.ms((slot + 0.5) * self.width) for slot in slots]
         self.source.data = {"at": at, "width": [self.width * 900] * len(slots), **columns}
-        most = max(map(sum, zip(*columns.values(), strict=True)), default=1.0)
-        if most > self.y.end or most < self.y.end * 0.4:
-            self.y.end = most * 1.25
-
-
+        self.scale.fit(max(map(sum, zip(*columns.values(), strict=True)), default=1.0))

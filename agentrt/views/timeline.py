@@ -27,7 +27,7 @@ Bars = dict[str, list[Any]]
 
 
 def bars(outcomes: Iterable[Outcome], axis: Any, least: float) -> Bars:
-    """The columns to draw. What is shorter than `least` seconds together, one after the other in one lane, is one bar."""
+    """The columns to draw. What takes less than `least` seconds together, in one lane, is one bar."""
     columns: Bars = {name: [] for name in COLUMNS}
     for group in _groups(outcomes, least):
         for name, value in zip(COLUMNS, _bar(group, axis), strict=True):
@@ -103,7 +103,7 @@ class Timeline:
         self.ended = ColumnDataSource({name: [] for name in COLUMNS})
         self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
         self.waiting = Waiting()
-        self.plot = axis.figure(height, y_range=Range1d(0, 2))
+        self.plot = axis.figure(height, y_range=Range1d(start=0, end=2))
         self.plot.yaxis.ticker = [0.5, 1.5]
         self.plot.yaxis.major_label_overrides = {0.5: "standard", 1.5: "priority"}
         self.plot.ygrid.grid_line_color = None
@@ -119,16 +119,23 @@ class Timeline:
         work = self.plot.hbar(left="started", right="finished", height=2 * WORK, source=self.ended, **look)
         self.plot.hbar(left="started", right="finished", height=2 * WORK, source=self.now, fill_alpha="alpha", **look)
         marks = self.plot.scatter(
-            "finished", "y", source=self.ended, marker="shape", size=9, line_color="mark", fill_color="mark", line_width=2
+            "finished",
+            "y",
+            source=self.ended,
+            marker="shape",
+            size=9,
+            line_color="mark",
+            fill_color="mark",
+            line_width=2,
         )
         self.plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, marks, waits[1]]))
 
     def draw(self, snapshot: Snapshot, news: News, records: list[Any], items: Any) -> None:
-        """Add what ended, and bring what runs and waits up to date. `items()` gives the mailbox where it must be read."""
+        """Add what ended, and bring what runs and waits up to date. `items()` gives the mailbox where it is needed."""
         if news.first or news.missed:
             self.waiting = Waiting(items())
         self.waiting.take(records if not news.first else ())
-        new = bars((each for each in records if isinstance(each, Outcome)), self.axis, self.axis.span / 400)
+        new: Any = bars((each for each in records if isinstance(each, Outcome)), self.axis, self.axis.span / 400)
         if new["y"]:
             self.ended.stream(new, KEEP)
         self._draw_now(snapshot)
@@ -149,10 +156,22 @@ class Timeline:
         # One row shows both: pale as long as something waits, and on it what works, solid and growing.
         created = min(each for each in (oldest, current.created if current else None) if each is not None)
         y, ms = ROW[lane], self.axis.ms
-        return (ms(created), ms(started), ms(now), y, LANES[lane].tone, "", "", _now_words(lane, current, oldest, snapshot), 0.85 if current else 0.0)
+        return (
+            ms(created),
+            ms(started),
+            ms(now),
+            y,
+            LANES[lane].tone,
+            "",
+            "",
+            _now_words(lane, current, oldest, snapshot),
+            0.85 if current else 0.0,
+        )
 
 
 def _now_words(lane: Lane, current: Any, oldest: float | None, snapshot: Snapshot) -> str:
-    works = f"activity {current.id} runs for {duration(snapshot.at - (snapshot.started or snapshot.at))}" if current else ""
+    works = (
+        f"activity {current.id} runs for {duration(snapshot.at - (snapshot.started or snapshot.at))}" if current else ""
+    )
     waits = f"the oldest of the {lane} lane waits for {duration(snapshot.at - oldest)}" if oldest is not None else ""
     return ", ".join(filter(None, (works, waits)))

@@ -1,0 +1,18 @@
+"""The demo under `panel serve dashboard/app.py`: one day for all who look. `agentrt demo` serves it with a token."""
+
+import panel as pn
+
+from agentrt import RuntimeManager
+from agentrt.demo import load_day, towers
+from agentrt.views.page import dashboard
+
+
+def demo() -> tuple[RuntimeManager, str]:
+    day = load_day()
+    manager = RuntimeManager(name="Three towers", loop="thread", clock=day.clock())
+    towers(manager, day).start()
+    return manager, day.note if day.made_up else ""
+
+
+manager, note = pn.state.as_cached("three towers", demo)
+dashboard(manager, note=note).servable()
