@@ -1,0 +1,81 @@
+"""A second bookkeeper: it reads nothing but the ring, and what it adds up must be what the manager says."""
+
+from collections import Counter
+
+from agentrt import Activity, Event, Fate, Fates, Outcome
+
+
+class Book:
+    """One runtime from its creation on: what it accepted, what became of it, the state that follows from that."""
+
+    def __init__(self):
+        self.accepted = {}
+        self.outcomes = {}
+        self.state = 0
+        self.keyed = {}
+
+    @property
+    def open(self):
+        return self.accepted.keys() - self.outcomes.keys()
+
+    @property
+    def fates(self):
+        counts = Counter(outcome.fate for outcome in self.outcomes.values())
+        return Fates(len(self.accepted), *(counts[fate] for fate in Fate), len(self.open))
+
+    def accept(self, activity):
+        assert activity.id not in self.accepted, f"{activity} was accepted twice"
+        self.accepted[activity.id] = activity
+        if activity.key is not None:
+            self.keyed[activity.key] = activity
+
+    def decide(self, outcome):
+        """One fate each, in time, with the state that was committed: one more when done, else what it was."""
+        activity = self.accepted.get(outcome.id)
+        assert activity is not None, f"a fate for what was never accepted: {outcome}"
+        assert outcome.id not in self.outcomes, f"two fates: {self.outcomes[outcome.id]} and {outcome}"
+        self.outcomes[outcome.id] = outcome
+        began = outcome.created if outcome.started is None else outcome.started
+        assert activity.created == outcome.created <= began <= outcome.finished, outcome
+        assert (outcome.error is None) == outcome.ok, outcome
+        self.state += outcome.ok
+        assert outcome.state == self.state, f"the state should be {self.state}: {outcome}"
+
+
+class Ledger:
+    """The books of all runtimes, by a fold over the ring; `books` holds those of the living and the dead in order."""
+
+    def __init__(self, ring):
+        self.ring = ring
+        self.cursor = self.sequence = 0
+        self.books = []
+        self.current = {}
+
+    def read(self):
+        records, self.cursor, missed = self.ring.since(self.cursor)
+        assert missed == 0
+        for record in records:
+            assert record.sequence > self.sequence, f"out of order after {self.sequence}: {record}"
+            self.sequence = record.sequence
+            self._enter(record)
+
+    def _enter(self, record):
+        if isinstance(record, Event):
+            self._event(record)
+        elif isinstance(record, Outcome):
+            self.current[record.runtime].decide(record)
+        else:
+            assert isinstance(record, Activity)
+            self.current[record.runtime].accept(record)
+
+    def _event(self, event):
+        if event.kind == "created":
+            self.current[event.runtime] = Book()
+            self.books.append(self.current[event.runtime])
+        elif event.kind == "restarted":
+            self.current[event.runtime].state = 0
+
+    def decided(self, fate):
+        """The ids of all activities with this fate, in the order in which they got it."""
+        found = [outcome for book in self.books for outcome in book.outcomes.values() if outcome.fate is fate]
+        return [outcome.id for outcome in sorted(found, key=lambda outcome: outcome.sequence)]
