@@ -1,0 +1,50 @@
+"""`agentrt demo` as a person starts it: one command, and the day is on the page."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.harness.wait import wait_until
+
+LINK = re.compile(r"https?://\S+")
+
+
+@pytest.fixture
+def demo() -> Iterator[tuple[str, psutil.Process]]:
+    """The link that the command prints, and its process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agentrt", "demo", "--no-browser", "--speed", "2000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if found := LINK.search(line):
+            break
+    else:
+        pytest.fail("no link was printed: " + "".join(said))
+    yield found.group(), psutil.Process(process.pid)
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.mark.browser
+def test_the_page_is_up_within_ten_seconds_and_the_towers_move(demo, page):
+    link, process = demo
+    page.goto(link)
+    for tower in ("EWR", "JFK", "LGA"):
+        page.get_by_text(tower, exact=True).first.wait_for(timeout=15_000)
+    # Ten seconds of work, not of waiting: what a busy machine adds is not ours.
+    spent = process.cpu_times()
+    assert spent.user + spent.system < 10
+    done = page.get_by_text(re.compile(r"^[\d,]+ so far$"))
+    before = done.inner_text()
+    wait_until(lambda: done.inner_text() != before, 15, "the count of flights goes on")
