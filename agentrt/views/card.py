@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.io import notebook
 
 from ..runtime import Runtime
 from ..snapshot import Snapshot
@@ -186,3 +188,14 @@ def _load() -> None:
     """Load the parts of the views into this notebook once, from this machine: nothing is fetched."""
     if not pn.extension._loaded:
         pn.extension(inline=True)
+    notebook.send = _send_whole
+
+
+_send, _sending = notebook.send, threading.Lock()
+
+
+def _send_whole(comm: Any, msg: Any) -> None:
+    # A message goes out in three parts. Callbacks of widgets run on another thread than the feed: with no lock their
+    # parts mix, and the page can't read them.
+    with _sending:
+        _send(comm, msg)
