@@ -46,6 +46,7 @@ PROFILE = settings(
 IDS = ("a", "b", "c")
 KEY_WINDOW = 5.0
 COMMANDS = ("pause", "resume", "resume", "step", "step", "recover", "recover", "terminate")
+BY_HAND = ("drop", "promote", "demote", "first")
 
 flags = st.booleans()
 which = st.sampled_from(IDS)
@@ -262,24 +263,28 @@ class ManagerMachine(RuleBasedStateMachine):
     def change_speed(self, value, later):
         self.act(later, setattr, self.manager, "speed", value)
 
-    @rule(
-        id=which, command=st.sampled_from(("drop", "promote", "demote", "first")), index=st.integers(0, 5), later=flags
-    )
+    @rule(id=which, command=st.sampled_from(BY_HAND), index=st.integers(0, 5), later=flags)
     def by_hand(self, id, command, index, later):
         def on(agent):
             items = agent.runtime.mailbox_items()
-            if not items:
-                return
-            activity = items[index % len(items)]
-            try:
-                getattr(agent.runtime, command)(activity.id)
-            except AgentError as error:
-                full = isinstance(error, MailboxFullError)
-                assert full or activity.not_before is not None, error
-            else:
-                agent.moved.add(activity.id)
+            if items:
+                self.move(agent, command, items[index % len(items)])
 
         self.steer(later, id, on)
+
+    def move(self, agent, command, activity):
+        """What is not due yet can't be moved, nor into a full lane; anything can be dropped."""
+        try:
+            getattr(agent.runtime, command)(activity.id)
+        except MailboxFullError:
+            to = Lane.PRIORITY if command == "promote" else Lane.STANDARD
+            assert command in ("promote", "demote")
+            assert agent.runtime.entry.mailbox.room(to) <= 0
+        except AgentError:
+            assert command != "drop"
+            assert activity.not_before is not None
+        else:
+            agent.moved.add(activity.id)
 
     @rule(id=which, index=st.integers(0, 5), payload=payloads)
     def edit(self, id, index, payload):
