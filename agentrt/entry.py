@@ -383,7 +383,8 @@ class RuntimeEntry(Generic[S, P]):
             self.host.watchdog.rouse()
         # In a context of its own: neither what a sender has set nor what the last activity left reaches the next.
         name = f"agentrt {self.id}"
-        self.task = self.host.loop.create_task(self._process(), name=name, context=Variables())
+        # Not through the loop's task factory: that is for the tasks of workflows, see `background.py`.
+        self.task = asyncio.Task(self._process(), loop=self.host.loop, name=name, context=Variables())
 
     def adders(self) -> tuple[Any, Any, Any, Any]:
         """Where waits and services go, priority before standard; good until the next fold."""

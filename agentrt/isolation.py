@@ -60,9 +60,17 @@ def isolated(workflow: Workflow, limits: Limits, workers: Workers) -> Workflow:
     return msgspec.structs.replace(workflow, call=partial(_in_thread, workflow.call, workers), is_async=True)
 
 
+def _called(call: Callable[..., Any], *args: Any) -> Any:
+    try:
+        return call(*args)
+    except StopIteration as error:
+        # A future refuses it, and who waits would wait for ever: turned into what a coroutine makes of it.
+        raise RuntimeError("a workflow raised StopIteration") from error
+
+
 async def _in_thread(call: Callable[..., Any], workers: Workers, *args: Any) -> Any:
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(workers.threads(), partial(copy_context().run, call, *args))
+    work = loop.run_in_executor(workers.threads(), partial(copy_context().run, _called, call, *args))
     cancelled: asyncio.CancelledError | None = None
     # A thread can't be interrupted: being cancelled is remembered, and nothing goes on before the thread is done.
     while not work.done():

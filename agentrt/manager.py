@@ -21,6 +21,7 @@ import msgspec
 
 from . import control
 from .activity import Activity
+from .background import watch
 from .clock import Clock, Timer, Timers
 from .deadlock import CURRENT
 from .entry import RuntimeEntry
@@ -128,6 +129,11 @@ class RuntimeManager:
         self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
         self._server: Any = None
+        watch(self.loop)
+        if in_ipython():
+            from .notebook import hear_stop
+
+            hear_stop()
         if self._own is not None:
             atexit.register(self.close)
 

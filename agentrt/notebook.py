@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["block", "show"]
+from .loop import running_loop
+
+__all__ = ["block", "hear_stop", "show"]
 
 T = TypeVar("T")
 
@@ -20,6 +25,19 @@ def block(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
 
     nest_asyncio.apply(loop)
     return loop.run_until_complete(work)
+
+
+def hear_stop() -> None:
+    """Let the stop button end a cell that awaits.
+
+    ipykernel leaves word of the signal in its loop, but does not wake it, and the cell goes on until something else
+    does (its issue 881). A loop that handles some signal is woken by every signal.
+    """
+    loop = running_loop()
+    if loop is None or threading.current_thread() is not threading.main_thread():
+        return
+    with suppress(NotImplementedError, AttributeError):  # Windows, and loops that have no signals
+        loop.add_signal_handler(signal.SIGURG, int)
 
 
 def show(item: Any, include: Any = None, exclude: Any = None) -> Any:

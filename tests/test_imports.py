@@ -25,7 +25,7 @@ LAYERS = """
     host
     receipt mailbox workflow deadlock
     context supervision loop hub subscription
-    watchdog
+    watchdog background
     limits snapshot
     trouble process
     isolation
