@@ -13,6 +13,7 @@ class Book:
         self.outcomes = {}
         self.state = 0
         self.keyed = {}
+        self.retries = Counter()
 
     @property
     def open(self):
@@ -29,6 +30,10 @@ class Book:
         if activity.key is not None:
             self.keyed[activity.key] = activity
 
+    def retry(self, activity, retry, error):
+        self.retries[activity] += 1
+        assert self.retries[activity] == retry, f"activity {activity} was tried {self.retries[activity]} times"
+
     def decide(self, outcome):
         """One fate each, in time, with the state that was committed: one more when done, else what it was."""
         activity = self.accepted.get(outcome.id)
@@ -38,6 +43,7 @@ class Book:
         began = outcome.created if outcome.started is None else outcome.started
         assert activity.created == outcome.created <= began <= outcome.finished, outcome
         assert (outcome.error is None) == outcome.ok, outcome
+        assert not outcome.ok or outcome.attempts == self.retries[outcome.id] + 1, outcome
         self.state += outcome.ok
         assert outcome.state == self.state, f"the state should be {self.state}: {outcome}"
 
@@ -74,6 +80,8 @@ class Ledger:
             self.books.append(self.current[event.runtime])
         elif event.kind == "restarted":
             self.current[event.runtime].state = 0
+        elif event.kind == "retry":
+            self.current[event.runtime].retry(**event.detail)
 
     def decided(self, fate):
         """The ids of all activities with this fate, in the order in which they got it."""

@@ -38,7 +38,7 @@ from tests.stateful.ledger import Ledger
 
 THOROUGH = "AGENTRT_EXAMPLES" in os.environ
 PROFILE = settings(
-    max_examples=int(os.environ.get("AGENTRT_EXAMPLES", "120")),
+    max_examples=int(os.environ.get("AGENTRT_EXAMPLES", "100")),
     stateful_step_count=40,
     deadline=None,
     phases=[phase for phase in Phase if THOROUGH or phase not in (Phase.shrink, Phase.explain)],
@@ -178,11 +178,13 @@ class ManagerMachine(RuleBasedStateMachine):
             self.refused(agent, error, Lane.PRIORITY if options["priority"] else Lane.STANDARD)
             assert not known, "the receipt of its key was due"
             return
-        assert not known or receipt.id == earlier.id, "another receipt within the window of the key"
-        if not known:
-            self.ledger.read()
-            assert receipt.id in agent.book.accepted
-            self.receipts.append(receipt)
+        if known:
+            assert receipt.id == earlier.id, "another receipt within the window of the key"
+            return
+        assert receipt.id not in agent.book.accepted, "an old receipt"
+        self.ledger.read()
+        assert receipt.id in agent.book.accepted
+        self.receipts.append(receipt)
 
     def refused(self, agent, error, lane):
         """A send is refused for one of three reasons, and for that one."""

@@ -1,0 +1,311 @@
+"""The mutants: each breaks one promise of the core in one place, and names the tests that must fail then."""
+
+from typing import NamedTuple
+
+SEMANTICS = "tests/test_semantics.py"
+DOOR = "tests/test_door.py"
+TROUBLE = "tests/test_trouble.py"
+CONTROL = "tests/test_control.py"
+MANAGER = "tests/test_manager.py"
+MACHINE = "tests/stateful/test_manager_machine.py"
+
+
+class Mutant(NamedTuple):
+    """`old` stands exactly once in `file` and becomes `new`; pytest is called with `tests`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    # --- order, starvation, full lane
+    Mutant(
+        "priority is taken as long as there is any",
+        "mailbox.py",
+        "if self.priority and (self.streak < self.fairness or not self.standard):\n            self.streak += 1",
+        "if self.priority:\n            self.streak += 1",
+        (SEMANTICS, "-k", "starvation"),
+    ),
+    Mutant(
+        "priority is served last",
+        "mailbox.py",
+        "if self.priority and (self.streak < self.fairness or not self.standard):\n            self.streak += 1",
+        "if self.priority and not self.standard:\n            self.streak += 1",
+        (SEMANTICS, "-k", "order"),
+    ),
+    Mutant(
+        "the newest of a lane is taken first",
+        "mailbox.py",
+        "return self.standard.popleft()",
+        "return self.standard.pop()",
+        (SEMANTICS, "-k", "order"),
+    ),
+    Mutant(
+        "a lane holds one too many",
+        "entry.py",
+        "full = len(items) + mailbox.delayed_standard >= mailbox.standard_capacity",
+        "full = len(items) + mailbox.delayed_standard > mailbox.standard_capacity",
+        (MACHINE,),
+    ),
+    Mutant(
+        "what is delayed has no place in the bound",
+        "mailbox.py",
+        "            self.delayed_standard += n",
+        "            pass",
+        (DOOR, "-k", "place_in_the_bound"),
+    ),
+    Mutant(
+        "drop_oldest drops the newest",
+        "door.py",
+        "_drop(entry, items.popleft())",
+        "_drop(entry, items.pop())",
+        (SEMANTICS, "-k", "drops_the_oldest"),
+    ),
+    Mutant(
+        "who waits for room is not let in",
+        "entry.py",
+        "                    self._admit()",
+        "                    pass",
+        (SEMANTICS, "-k", "full_lane"),
+    ),
+    Mutant(
+        "who stops waiting stays in line",
+        "door.py",
+        "                senders[lane].remove(sender)",
+        "                pass",
+        (DOOR, "-k", "stops_waiting"),
+    ),
+    # --- the door: delays and keys
+    Mutant(
+        "a delay is ignored",
+        "door.py",
+        "    if due is None or due <= now:",
+        "    if True:",
+        (DOOR, "-k", "delayed_activity_comes_when"),
+    ),
+    Mutant(
+        "a key is not looked up",
+        "door.py",
+        "    return found[1] if found is not None and found[0] > entry.host.clock.now() else None",
+        "    return None",
+        (DOOR, "-k", "second_send_with_a_key"),
+    ),
+    Mutant(
+        "a key is remembered beyond its window",
+        "door.py",
+        "    return found[1] if found is not None and found[0] > entry.host.clock.now() else None",
+        "    return found[1] if found is not None else None",
+        (DOOR, "-k", "key_is_forgotten"),
+    ),
+    # --- wake-ups
+    Mutant(
+        "a parked runtime is not woken",
+        "control.py",
+        "        entry.parked = False\n        entry.host.wake(entry)",
+        "        entry.parked = False",
+        (CONTROL, "-k", "pause"),
+    ),
+    Mutant(
+        "a runtime that went to rest is not woken",
+        "entry.py",
+        "            self.scheduled = False\n            self._leave()",
+        "            self._leave()",
+        (SEMANTICS, "-k", "workflow_raises"),
+    ),
+    Mutant(
+        "other threads wake the loop only once",
+        "manager.py",
+        "woken, self._woken, self._waking = self._woken, [], False",
+        "woken, self._woken, self._waking = self._woken, [], True",
+        (MACHINE,),
+    ),
+    Mutant(
+        "a step is never used up",
+        "entry.py",
+        "        self.steps -= 1\n",
+        "",
+        (CONTROL, "-k", "step"),
+    ),
+    # --- the run: its fate, its count, its context
+    Mutant(
+        "acknowledged before it is run",
+        "entry.py",
+        "                self.current = activity\n                limit =",
+        "                self.current = activity\n"
+        "                activity.receipt.decide(\n"
+        "                    Outcome(\n"
+        "                        0, activity.id, self.id, activity.lane, DONE, started, started, started, self.state\n"
+        "                    )\n"
+        "                )\n"
+        "                limit =",
+        (SEMANTICS, "-k", "workflow_raises"),
+    ),
+    Mutant(
+        "an activity is counted twice",
+        "entry.py",
+        "                    self.done += 1\n",
+        "                    self.done += 2\n",
+        (SEMANTICS, "-k", "workflow_raises"),
+    ),
+    Mutant(
+        "the receipt of a failure stays open",
+        "trouble.py",
+        "    failed_with(entry, failure)\n    settle_receipt(activity, outcome)\n\n\ndef _failure",
+        "    failed_with(entry, failure)\n\n\ndef _failure",
+        (SEMANTICS, "-k", "workflow_raises"),
+    ),
+    Mutant(
+        "a BaseException has no fate",
+        "entry.py",
+        "                except BaseException as error:\n                    await trouble",
+        "                except Exception as error:\n                    await trouble",
+        (SEMANTICS, "-k", "base_exception and not Exit and not Keyboard"),
+    ),
+    Mutant(
+        "what an activity leaves in its context reaches the next",
+        "entry.py",
+        "if self.closed or copy_context() != base:",
+        "if self.closed:",
+        (SEMANTICS, "-k", "context_never_leaks"),
+    ),
+    Mutant(
+        "what a sender has in its context reaches the workflow",
+        "entry.py",
+        "context=Variables())",
+        "context=copy_context())",
+        (SEMANTICS, "-k", "context_of_the_sender"),
+    ),
+    # --- timeouts and retries
+    Mutant(
+        "a late result counts",
+        "entry.py",
+        "                    if finished > self.deadline:\n                        raise Late\n",
+        "",
+        (SEMANTICS, "-k", "timeout_fences"),
+    ),
+    Mutant(
+        "a fate may be decided twice",
+        "trouble.py",
+        "    if activity.receipt.decided is not None:\n        _unstick(entry)\n        return None\n",
+        "",
+        (SEMANTICS, "-k", "stuck"),
+    ),
+    Mutant(
+        "nobody looks for what is late",
+        "manager.py",
+        "            expire(entry, now)",
+        "            pass",
+        (SEMANTICS, "-k", "timeout_cancels"),
+    ),
+    Mutant(
+        "a deadline is not disarmed for the next activity",
+        "entry.py",
+        "                if limit is None:\n                    self.deadline = math.inf\n                else:",
+        "                if limit is not None:",
+        (MACHINE,),
+    ),
+    Mutant(
+        "a deadline goes on during the wait for a retry",
+        "trouble.py",
+        '    entry.deadline = math.inf\n    entry.note("retry"',
+        '    entry.note("retry"',
+        (MACHINE,),
+    ),
+    Mutant(
+        "the task stays cancelled after a timeout",
+        "trouble.py",
+        "        task.uncancel()\n",
+        "",
+        (TROUBLE, "-k", "no_longer_cancelled"),
+    ),
+    Mutant(
+        "retries never end",
+        "trouble.py",
+        "        if attempts > entry.limits.retries:",
+        "        if attempts > 1000:",
+        (SEMANTICS, "-k", "retries_come_to_an_end"),
+    ),
+    # --- supervision
+    Mutant(
+        "failures are never too long ago",
+        "supervision.py",
+        "recent = sum(1 for at in failures if now - at <= supervision.period)",
+        "recent = len(failures)",
+        (SEMANTICS, "-k", "restart_limit"),
+    ),
+    Mutant(
+        "a restart keeps the state",
+        "trouble.py",
+        "    entry.state = entry.initial\n",
+        "",
+        (SEMANTICS, "-k", "restart_limit"),
+    ),
+    # --- the end
+    Mutant(
+        "receipts are forgotten on terminate",
+        "control.py",
+        "            resolve(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))\n",
+        "",
+        (SEMANTICS, "-k", "terminate"),
+    ),
+    Mutant(
+        "dead letters are forgotten",
+        "control.py",
+        '            host.bury(activity, "its runtime was terminated")\n',
+        "",
+        (SEMANTICS, "-k", "terminate_resolves"),
+    ),
+    Mutant(
+        "what is delayed is forgotten on terminate",
+        "control.py",
+        "waiting = [*entry.mailbox, *(entry.delayed or {}).values()]",
+        "waiting = [*entry.mailbox]",
+        (SEMANTICS, "-k", "terminate_resolves"),
+    ),
+    Mutant(
+        "a drain never ends",
+        "entry.py",
+        "        self.end_slice()\n        if self.draining:\n            self.host.leave(self)\n        return True\n",
+        "        self.end_slice()\n        return True\n",
+        (SEMANTICS, "-k", "drain"),
+    ),
+    Mutant(
+        "a terminated runtime takes its counts with it",
+        "manager.py",
+        "            self._retired = self._retired + fates(entry)\n",
+        "",
+        (MANAGER, "-k", "outlive"),
+    ),
+    # --- time, the record, grants, asks
+    Mutant(
+        "a change of speed leaves the timers as they were",
+        "manager.py",
+        "        self.post(self._timers.arm)\n",
+        "",
+        ("tests/test_clock.py", "-k", "speed_knob"),
+    ),
+    Mutant(
+        "the ring hides what it has let go",
+        "events.py",
+        "missed = max(0, self.base - cursor)",
+        "missed = 0",
+        ("tests/test_events.py", "-k", "let_go"),
+    ),
+    Mutant(
+        "what was derived from a revoked grant stays",
+        "access.py",
+        "return self._revoked or (self._above is not None and self._above.revoked)",
+        "return self._revoked",
+        ("tests/test_access.py", "-k", "revocation"),
+    ),
+    Mutant(
+        "circles of asks are not looked for",
+        "deadlock.py",
+        "            if path is None:",
+        "            if True:",
+        (SEMANTICS, "-k", "ask_to_self"),
+    ),
+)
