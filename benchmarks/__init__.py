@@ -1,0 +1,1 @@
+"""agentrt side by side with the peers that are installed: `python -m benchmarks --help`."""

@@ -1,0 +1,83 @@
+"""`python -m benchmarks`: agentrt beside the peers that are installed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import msgspec
+
+from . import plot, report, rounds
+from .measure import Measure
+from .measures import MEASURES
+from .peer import Peer
+from .peers import PEERS
+from .sizes import FULL, QUICK, Size
+
+
+def options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Runs agentrt and the installed peers side by side and holds agentrt against its targets.",
+        epilog=f"Measures: {'; '.join(MEASURES)}. Peers: {', '.join(PEERS)}.",
+    )
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help="names or patterns ('urgent*'); all if left out")
+    parser.add_argument("--peers", nargs="+", metavar="PEER", help="only these beside agentrt")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured")
+    parser.add_argument("--quick", action="store_true", help="less of everything: under a minute, and less sure")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write how cost grows as a PNG (needs matplotlib)")
+    parser.add_argument("--profile", metavar="MEASURE", help="show where the time of one activity of agentrt goes")
+    return parser.parse_args(arguments)
+
+
+def picked(patterns: Sequence[str]) -> list[Measure]:
+    """The measures that are asked for; exits with what there is if one is unknown."""
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in MEASURES):
+            raise SystemExit(f"no measure is called {pattern!r}; there are: {'; '.join(MEASURES)}")
+    return [m for name, m in MEASURES.items() if not patterns or any(fnmatch(name, p) for p in patterns)]
+
+
+def competitors(names: Sequence[str] | None) -> list[Peer]:
+    """agentrt and whom it is compared with."""
+    unknown = sorted(set(names or ()) - set(PEERS))
+    if unknown:
+        raise SystemExit(f"no peer is called {unknown[0]!r}; there are: {', '.join(PEERS)}")
+    return [peer for name, peer in PEERS.items() if names is None or name in (*names, "agentrt")]
+
+
+def size_of(chosen: argparse.Namespace) -> Size:
+    size = QUICK if chosen.quick else FULL
+    return size if chosen.rounds is None else msgspec.structs.replace(size, rounds=max(1, chosen.rounds))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = options(arguments)
+    logging.disable(logging.INFO)
+    if chosen.profile:
+        from .profiling import show
+
+        print(show(picked([chosen.profile])[0], size_of(chosen)))
+        return
+    compare(picked(chosen.measures), competitors(chosen.peers), size_of(chosen), chosen.json, chosen.plot)
+
+
+def compare(measures: list[Measure], wanted: list[Peer], size: Size, to: Path | None, picture: Path | None) -> None:
+    """Run, print, write."""
+    missing = [peer for peer in wanted if peer.missing()]
+    peers = [peer for peer in wanted if peer not in missing]
+    facts = report.about(peers, missing, size)
+    results, facts["failed"] = rounds.run(measures, peers, size)
+    print(report.text(measures, results, facts))
+    if to is not None:
+        report.write_json(to, results, facts)
+    if picture is not None:
+        print(plot.draw(picture, results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What a measure is, and how a sample of it is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .peer import Peer
+from .sizes import Size
+from .stopwatch import Figures, Stopwatch
+from .work import KINDS, STRUCT, Kind
+
+Sample = Callable[[Peer, Kind, Size], Figures]
+
+
+class Measure(NamedTuple):
+    """`method` is what an adapter must have to take part; `main` the figure that is printed and compared."""
+
+    name: str
+    text: str
+    method: str
+    sample: Sample
+    main: str = "us"
+    kinds: tuple[Kind, ...] = KINDS
+    most_rounds: int = 100
+
+
+ONE_KIND = (STRUCT,)
+
+
+def run(sample: Any) -> Any:
+    """One sample on a loop of its own, what others have left swept up before."""
+    gc.collect()
+    return asyncio.run(sample)
+
+
+def throughput(method: str) -> Sample:
+    """Samples `peer.method(kind, n, watch)`: CPU microseconds an activity."""
+
+    def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
+        watch, n = Stopwatch(), peer.some(size.activities)
+        run(getattr(peer, method)(kind, n, watch))
+        return watch.each(n)
+
+    return sample

@@ -1,0 +1,9 @@
+"""One family of measures a file."""
+
+from __future__ import annotations
+
+from ..measure import Measure
+from . import ask, heartbeat, idle, scale, startup, throughput, urgent, watched
+
+FAMILIES = (throughput, ask, urgent, heartbeat, watched, idle, startup, scale)
+MEASURES: dict[str, Measure] = {measure.name: measure for family in FAMILIES for measure in family.MEASURES}

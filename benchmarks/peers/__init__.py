@@ -1,0 +1,20 @@
+"""One adapter a file. Importing them imports no peer: that happens when one is measured."""
+
+from __future__ import annotations
+
+from ..peer import Peer
+from .agentrt import Agentrt
+from .autogen import Autogen
+from .burr import Burr
+from .deques import Deques
+from .langgraph import Langgraph
+from .priority_queue import PriorityQueue
+from .pykka import Pykka
+from .thespian import Thespian
+from .xoscar import Xoscar
+
+OURS = Agentrt()
+PEERS: dict[str, Peer] = {
+    peer.name: peer
+    for peer in (OURS, PriorityQueue(), Deques(), Pykka(), Autogen(), Xoscar(), Thespian(), Burr(), Langgraph())
+}

@@ -1,0 +1,134 @@
+"""agentrt as a user gets it: default limits, default loop, everything on; lanes are larger only to hold a backlog."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from agentrt import RuntimeManager
+from agentrt.limits import Limits
+
+from ..peer import Backlog, Peer
+from ..sizes import BURST
+from ..stopwatch import Stopwatch
+from ..work import STRUCT, Kind, add, add_inner, check, pause_and_add, pause_and_add_inner
+
+# By kind: agentrt makes its own message, a struct; one of another kind it carries as the payload, and makes both.
+WORKFLOWS = {"struct": add, "dataclass": add_inner}
+SUSPENDING = {"struct": pause_and_add, "dataclass": pause_and_add_inner}
+
+
+def one(i: int, payload: int) -> int:
+    return payload
+
+
+def maker(kind: Kind) -> Any:
+    """What makes the payload that is sent."""
+    return one if kind is STRUCT else kind.make
+
+
+@asynccontextmanager
+async def runtimes(workflow: Any, n: int = 1, **limits: Any) -> AsyncIterator[list[Any]]:
+    async with RuntimeManager() as manager:
+        yield [manager.create(f"agent {i}", 0, workflow, **limits) for i in range(n)]
+
+
+class Agentrt(Peer):
+    name = "agentrt"
+    needs = "agentrt"
+    watched = scales = True
+
+    async def one_way(self, kind: Kind, n: int, watch: Stopwatch, workflows: Any = WORKFLOWS, **limits: Any) -> None:
+        async with runtimes(workflows[kind.name], **limits) as (runtime,):
+            await self.send_in_bursts(runtime, kind, n, watch)
+            check(runtime.state, n)
+
+    @staticmethod
+    async def send_in_bursts(runtime: Any, kind: Kind, n: int, watch: Stopwatch) -> None:
+        send, make = runtime.send_nowait, maker(kind)
+        if kind is STRUCT:  # its message is made inside: there is nothing to make here
+            with watch:
+                for start in range(0, n, BURST):
+                    for _ in range(start, min(start + BURST, n) - 1):
+                        send(1)
+                    await send(1)
+            return
+        with watch:
+            for start in range(0, n, BURST):
+                end = min(start + BURST, n) - 1
+                for i in range(start, end):
+                    send(make(i, 1))
+                await send(make(end, 1))
+
+    step = one_way
+
+    async def suspends(self, kind: Kind, n: int, watch: Stopwatch) -> None:
+        await self.one_way(kind, n, watch, SUSPENDING, timeout=30.0)
+
+    async def burst(self, kind: Kind, n: int, watch: Stopwatch) -> None:
+        async with runtimes(WORKFLOWS[kind.name]) as (runtime,):
+            send, make = runtime.send_nowait, maker(kind)
+            with watch:
+                for start in range(0, n, BURST):
+                    receipts = [send(make(i, 1)) for i in range(start, min(start + BURST, n))]
+                    for receipt in receipts:
+                        await receipt
+            check(runtime.state, n)
+
+    async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
+        async with runtimes(WORKFLOWS[kind.name]) as (runtime,):
+            send, make = runtime.send_nowait, maker(kind)
+            with watch:
+                for i in range(n):
+                    await send(make(i, 1))
+            check(runtime.state, n)
+
+    async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
+        async with runtimes(WORKFLOWS[kind.name], agents) as fleet:
+            sends, make = [runtime.send_nowait for runtime in fleet], maker(kind)
+            with watch:
+                for i in range(each - 1):
+                    for send in sends:
+                        send(make(i, 1))
+                for receipt in [send(make(0, 1)) for send in sends]:
+                    await receipt
+            check(sum(runtime.state for runtime in fleet), agents * each)
+
+    async def asker(self, kind: Kind) -> tuple[Any, Any]:
+        manager = RuntimeManager()
+        runtime = manager.create("agent", 0, WORKFLOWS[kind.name])
+        make = maker(kind)
+        return (lambda: runtime.ask(make(0, 1))), manager.aclose
+
+    async def backlog(self, kind: Kind, agents: int, each: int) -> Backlog:
+        manager = RuntimeManager()
+        workflow, make = WORKFLOWS[kind.name], maker(kind)
+        fleet = [manager.create(f"agent {i}", 0, workflow, standard_capacity=each) for i in range(agents)]
+        last = [[runtime.send_nowait(make(i, 1)) for i in range(each)][-1] for runtime in fleet]
+
+        async def done() -> None:
+            for receipt in last:
+                await receipt
+            await manager.aclose()
+
+        return Backlog(
+            lambda: sum(sum(runtime.depth) for runtime in fleet),
+            lambda n: fleet[n % agents].ask(make(0, 1), priority=True),
+            done,
+        )
+
+    async def create(self, n: int, watch: Stopwatch) -> Any:
+        manager = RuntimeManager()
+        limits = Limits()
+        with watch:
+            entries = [manager.create_entry(f"agent {i}", 0, add, limits) for i in range(n)]
+            await asyncio.sleep(0)
+        return manager, entries
+
+    async def create_with_handle(self, n: int, watch: Stopwatch) -> Any:
+        manager = RuntimeManager()
+        with watch:
+            handles = [manager.create(f"agent {i}", 0, add) for i in range(n)]
+        return manager, handles

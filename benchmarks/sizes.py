@@ -1,0 +1,57 @@
+"""How much of everything a run does."""
+
+from __future__ import annotations
+
+import msgspec
+
+BURST = 1000  # sent in one go before the driver waits: the default capacity of a lane
+
+
+class Size(msgspec.Struct, frozen=True):
+    """`activities` is for the fastest; a peer does its `share` of it."""
+
+    rounds: int = 5
+    activities: int = 20_000
+    asks: int = 2_000
+    fleet: tuple[int, int] = (100, 1_000)
+    backlog: int = 10_000
+    busy: int = 100
+    fills: int = 5
+    beats: int = 100_000
+    watched: int = 100_000
+    idle: int = 10_000
+    starts: int = 1
+    heavy: int = 100  # rounds of what takes long, at most
+    runtimes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000)
+    queued: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+
+
+FULL = Size()
+QUICK = Size(
+    rounds=2,
+    activities=6_000,
+    asks=600,
+    fleet=(100, 100),
+    fills=1,
+    beats=40_000,
+    watched=40_000,
+    idle=2_000,
+    heavy=1,
+    runtimes=(1, 100, 1_000),
+    queued=(1, 1_000, 100_000),
+)
+SMOKE = Size(
+    rounds=1,
+    activities=40,
+    asks=5,
+    fleet=(2, 10),
+    backlog=100,
+    busy=2,
+    fills=1,
+    beats=200,
+    watched=200,
+    idle=20,
+    starts=1,
+    runtimes=(1, 10),
+    queued=(1, 100),
+)

@@ -1,0 +1,37 @@
+"""Spent time: CPU seconds of the whole process and seconds on the wall."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+Figures = dict[str, float]
+
+
+class Stopwatch:
+    """`with watch:` around what counts; what is outside of it is preparation."""
+
+    def __init__(self) -> None:
+        self.cpu = self.wall = 0.0
+
+    def __enter__(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.wall += time.perf_counter() - self._wall
+        self.cpu += time.process_time() - self._cpu
+
+    def each(self, n: int) -> Figures:
+        """Microseconds an activity."""
+        return {"us": self.cpu / n * 1e6, "wall us": self.wall / n * 1e6}
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """The nearest rank: a value that was measured, not one in between."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * q))]
+
+
+def distribution(seconds: Sequence[float], *quantiles: float) -> Figures:
+    """{"p50 us": ..., "p99 us": ...}"""
+    return {f"p{100 * q:g} us": percentile(seconds, q) * 1e6 for q in quantiles}

@@ -1,0 +1,133 @@
+"""The target table: what agentrt is held to, and whether it holds in this run."""
+
+from __future__ import annotations
+
+import statistics
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from .stopwatch import Figures
+
+Key = tuple[str, str, str]  # measure, kind, peer
+Results = dict[Key, list[Figures]]
+
+
+class Rule(StrEnum):
+    FASTER = "x as fast"  # the peer's time by ours: at least
+    TIME = "x the time"  # our time by the peer's: at most
+    MOST = ""  # our figure itself: at most
+
+
+class Target(NamedTuple):
+    """One line: our figure, what it is compared with, and the bound. No bound: shown, and held to nothing."""
+
+    text: str
+    measure: str
+    rule: Rule
+    bound: float | None
+    peer: str = ""
+    kind: str = "struct"
+    figure: str = "us"
+    peer_kind: str = ""
+    peer_measure: str = ""
+    unit: str = ""
+
+
+class Verdict(NamedTuple):
+    """`low` and `high` are the extremes of the rounds; `value` and `holds` are None where it was not measured."""
+
+    target: Target
+    value: float | None
+    low: float
+    high: float
+    holds: bool | None
+
+
+FASTER, TIME, MOST = Rule
+BARE = "PriorityQueue"
+
+
+def both(target: Target) -> list[Target]:
+    """The same for structs and for dataclasses."""
+    return [target, target._replace(kind="dataclass", text=f"{target.text}, dataclasses")]
+
+
+TARGETS: list[Target] = [
+    Target("one-way / PriorityQueue", "one-way", FASTER, 1.3, BARE),
+    Target(
+        "one-way / PriorityQueue with the dataclass one would write",
+        "one-way",
+        FASTER,
+        2.0,
+        BARE,
+        peer_kind="dataclass",
+    ),
+    Target("one-way / PriorityQueue, dataclasses in both", "one-way", FASTER, None, BARE, "dataclass"),
+    *both(Target("one-way / pykka", "one-way", FASTER, 6.0, "pykka")),
+    *both(Target("each completion awaited / PriorityQueue", "completion", FASTER, 3.5, BARE)),
+    *both(Target("each completion awaited / pykka", "completion", FASTER, 9.0, "pykka")),
+    *both(Target("each completion awaited / autogen-core", "completion", FASTER, 70.0, "autogen-core")),
+    *both(Target("bursts, each completion awaited / PriorityQueue", "burst", FASTER, None, BARE)),
+    *both(Target("100 agents / PriorityQueue", "fleet", FASTER, 1.3, BARE)),
+    *both(Target("100 agents / pykka", "fleet", FASTER, 3.0, "pykka")),
+    *both(Target("ask an idle agent / PriorityQueue", "ask", TIME, 0.5, BARE, figure="p50 us")),
+    *both(Target("ask an idle agent / pykka", "ask", TIME, round(1 / 15, 3), "pykka", figure="p50 us")),
+    *both(Target("urgent behind 10,000: p50", "urgent", MOST, 100.0, figure="p50 us", unit="us")),
+    Target("urgent behind 10,000: p99", "urgent", MOST, None, figure="p99 us", unit="us"),
+    Target("urgent behind 10,000: p50 / PriorityQueue", "urgent", FASTER, 100.0, BARE, figure="p50 us"),
+    Target("urgent behind 10,000: p50 / pykka", "urgent", FASTER, 100.0, "pykka", figure="p50 us"),
+    Target("urgent, 100 busy: p50", "urgent, 100 busy", MOST, 100.0, figure="p50 us", unit="us"),
+    Target("urgent, 100 busy: p99", "urgent, 100 busy", MOST, None, figure="p99 us", unit="us"),
+    Target("urgent, 100 busy: p50 / PriorityQueue", "urgent, 100 busy", FASTER, 100.0, BARE, figure="p50 us"),
+    *both(Target("suspends once, timeout armed / two deques without", "suspends", FASTER, 0.7, "two deques")),
+    Target("create a runtime / PriorityQueue + task", "create", TIME, 0.4, BARE),
+    Target("an idle runtime holds", "create", MOST, 2.0, figure="KB", unit="KB"),
+    Target("10,000 idle: wake-ups a second", "create", MOST, 0.0, figure="wake-ups/s", unit="/s"),
+    Target("event ring read at 10 Hz: loss", "watched", MOST, 20.0, figure="ring loss %", unit="%"),
+    Target("param watcher: loss", "watched", MOST, 20.0, figure="param loss %", unit="%"),
+    Target("subscription: loss", "watched", MOST, None, figure="stream loss %", unit="%"),
+    Target("nobody attached: loss (the noise of this row)", "watched", MOST, None, figure="nobody loss %", unit="%"),
+    *both(Target("one step / burr", "step", FASTER, 25.0, "burr")),
+    *both(Target("one step / langgraph", "step", FASTER, 400.0, "langgraph")),
+    Target("one step, its completion awaited / burr", "completion", FASTER, None, "burr", peer_measure="step"),
+    Target("heartbeat p99.9, one agent", "heartbeat", MOST, 10_000.0, figure="p99.9 us", unit="us"),
+    Target("heartbeat p99.9, 100 agents", "heartbeat, 100 busy", MOST, 10_000.0, figure="p99.9 us", unit="us"),
+]
+
+NOT_HERE = [
+    ("one-way / Effect 4 on Node, / BEAM with equal accounting", "other languages: not run by this command"),
+    ("stretch: compiled with mypyc", "there is no compiled build yet"),
+    ("a live view in a real browser", "not measured here yet"),
+    ("durable mailbox / sqlite, / DBOS", "there is no durable mailbox yet"),
+]
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Each target, held against the rounds of this run."""
+    return [verdict(target, results) for target in TARGETS]
+
+
+def verdict(target: Target, results: Results) -> Verdict:
+    """The median of the rounds decides."""
+    values = ratios(target, results)
+    if not values:
+        return Verdict(target, None, 0.0, 0.0, None)
+    middle = statistics.median(values)
+    return Verdict(target, middle, min(values), max(values), holds(target, middle))
+
+
+def holds(target: Target, value: float) -> bool | None:
+    if target.bound is None:
+        return None
+    return value >= target.bound if target.rule is FASTER else value <= target.bound
+
+
+def ratios(target: Target, results: Results) -> list[float]:
+    """One a round: what was measured side by side is compared, not two medians."""
+    ours = results.get((target.measure, target.kind, "agentrt"), [])
+    if target.rule is MOST:
+        return [sample[target.figure] for sample in ours]
+    key = (target.peer_measure or target.measure, target.peer_kind or target.kind, target.peer)
+    pairs: Any = zip(ours, results.get(key, []), strict=False)
+    times = [(a[target.figure], b[target.figure]) for a, b in pairs]
+    return [b / a for a, b in times] if target.rule is FASTER else [a / b for a, b in times]

@@ -1,0 +1,130 @@
+"""A tiny run of every measure: that the figures are there, not what they are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import plot, profiling, report, rounds, targets
+from benchmarks.measures import MEASURES
+from benchmarks.peer import Peer
+from benchmarks.peers import OURS, PEERS
+from benchmarks.sizes import SMOKE
+from benchmarks.work import DATACLASS, STRUCT, check
+
+INSTALLED = [peer for peer in PEERS.values() if not peer.missing()]
+BARE = [PEERS["agentrt"], PEERS["PriorityQueue"], PEERS["two deques"]]
+IN_THIS_PROCESS = [name for name in MEASURES if not name.startswith(("create", "import", "first", "scale"))]
+
+
+@pytest.mark.parametrize("name", IN_THIS_PROCESS)
+def test_a_measure_has_a_figure_for_everyone_who_takes_part(name: str) -> None:
+    measure = MEASURES[name]
+    results, failed = rounds.run([measure], INSTALLED, SMOKE)
+    able = [peer for peer in INSTALLED if peer.takes_part(measure.method)]
+    assert failed == []
+    assert set(results) == {(name, kind.name, peer.name) for kind in measure.kinds for peer in able}
+    assert all(measure.main in figures for samples in results.values() for figures in samples)
+    assert len(report.table(measure, results)) == 1 + len(results)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(MEASURES) - set(IN_THIS_PROCESS)))
+def test_a_measure_in_a_process_of_its_own(name: str) -> None:
+    results, failed = rounds.run([MEASURES[name]], BARE, SMOKE)
+    assert failed == []
+    assert (name, "struct", "agentrt") in results
+    assert all(figures for samples in results.values() for figures in samples)
+
+
+def test_every_target_points_at_what_is_measured() -> None:
+    for target in targets.TARGETS:
+        assert target.kind in [kind.name for kind in MEASURES[target.measure].kinds], target
+        assert not target.peer or PEERS[target.peer].takes_part(MEASURES[target.peer_measure or target.measure].method)
+        assert OURS.takes_part(MEASURES[target.measure].method)
+
+
+def found(ours: float, theirs: float) -> targets.Results:
+    return {("one-way", "struct", "agentrt"): [{"us": ours}], ("one-way", "struct", "PriorityQueue"): [{"us": theirs}]}
+
+
+@pytest.mark.parametrize(("theirs", "holds"), [(1.4, True), (1.2, False)])
+def test_a_target_holds_from_its_bound_on(theirs: float, holds: bool) -> None:
+    first = targets.verdict(targets.TARGETS[0], found(1.0, theirs))
+    assert (first.value, first.holds) == (theirs, holds)
+
+
+def test_what_was_not_measured_is_said() -> None:
+    verdict = targets.verdict(targets.TARGETS[0], {})
+    assert verdict.holds is None
+    assert "not measured" in report.target_line(verdict)
+
+
+def test_the_command_prints_and_writes(monkeypatch: Any, tmp_path: Path, capsys: Any) -> None:
+    monkeypatch.setattr(command, "FULL", SMOKE)
+    command.main(["one-way", "--peers", "PriorityQueue", "--json", str(tmp_path / "found.json")])
+    printed = capsys.readouterr().out
+    assert "one-way / PriorityQueue" in printed
+    assert "durable" in printed
+    written = json.loads((tmp_path / "found.json").read_text())
+    assert [result["peer"] for result in written["results"]] == ["agentrt", "PriorityQueue"] * 2
+    assert written["targets"][0]["holds"] in (True, False)
+
+
+def test_a_peer_that_is_not_installed_is_named(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(command, "FULL", SMOKE)
+    monkeypatch.setattr(PEERS["pykka"], "needs", "no_such_module")
+    command.main(["ask", "--peers", "pykka"])
+    assert "not installed: pykka" in capsys.readouterr().out
+
+
+def test_a_peer_that_fails_is_named_and_the_others_go_on() -> None:
+    class Broken(Peer):
+        name = "broken"
+
+        async def one_way(self, *args: Any) -> None:
+            raise OSError("no")
+
+    results, failed = rounds.run([MEASURES["one-way"]], [OURS, Broken()], SMOKE)
+    assert failed == ["one-way, struct, broken: OSError: no", "one-way, dataclass, broken: OSError: no"]
+    assert {peer for _, _, peer in results} == {"agentrt"}
+
+
+@pytest.mark.parametrize(("option", "word"), [(["nothing"], "no measure"), (["--peers", "nobody"], "no peer")])
+def test_an_unknown_name_is_refused(option: list[str], word: str) -> None:
+    with pytest.raises(SystemExit, match=word):
+        command.main(option)
+
+
+def test_the_profile_names_the_steps(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(command, "FULL", SMOKE)
+    monkeypatch.setattr(profiling, "TIMES", 1000)
+    command.main(["--profile", "one-way"])
+    printed = capsys.readouterr().out
+    assert "send_nowait" in printed
+    assert "receipt" in printed
+
+
+def test_the_plot_needs_a_scale(tmp_path: Path) -> None:
+    assert "pick a scale measure" in plot.draw(tmp_path / "x.png", found(1, 1))
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    figures = {"1 us": 1.0, "10 us": 2.0, "1 create us": 3.0, "10 create us": 3.0}
+    path = tmp_path / "x.png"
+    assert "written" in plot.draw(path, {("scale, agents", "struct", "agentrt"): [figures]})
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", [STRUCT, DATACLASS], ids=lambda kind: kind.name)
+def test_messages_are_immutable(kind: Any) -> None:
+    with pytest.raises(AttributeError):
+        kind.make(1, 1).payload = 2
+
+
+def test_work_that_was_not_done_has_no_figure() -> None:
+    with pytest.raises(AssertionError, match="3 activities were sent"):
+        check(2, 3)
