@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import panel as pn
 from panel.io.notebook import block_comm
+from panel.io.state import set_curdoc
 
 __all__ = ["Feed", "News", "View", "feed_notebook", "feed_page"]
 
@@ -150,18 +151,59 @@ class Feed:
 
 
 def feed_page(manager: Any, doc: Any) -> Feed:
-    """The feed of a served session; ends with it. Call it while the session's page is made."""
-    loop = asyncio.get_running_loop()
-    feed = Feed(
-        manager,
-        # Through the loop: a tick that another thread adds while the document is on hold may get lost, and the view
-        # would wait for it for ever.
-        schedule=lambda call: loop.call_soon_threadsafe(doc.add_next_tick_callback, call),
-        later=lambda seconds, call: doc.add_timeout_callback(call, int(seconds * 1000)),
-        batch=lambda: pn.io.hold(doc),
-    )
+    """The feed of a served session; ends with it. Call it on the server's loop, while the session's page is made.
+
+    It starts when the page has loaded: what changes between the making of a page and that would not reach it.
+    """
+    session = _Session(doc, asyncio.get_running_loop())
+    feed = Feed(manager, session.schedule, session.later, batch=lambda: pn.io.hold(doc))
     doc.on_session_destroyed(lambda context: feed.stop())
-    return feed.start()
+
+    def begin() -> None:
+        feed.start()
+
+    pn.state.onload(begin)
+    return feed
+
+
+class _Session:
+    """Runs calls on a served session's loop, with its document locked.
+
+    Not by `doc.add_next_tick_callback`: a tick that is added while the document is on hold gets lost now and then, and
+    who waits for it waits for ever.
+    """
+
+    def __init__(self, doc: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self.doc = doc
+        self.loop = loop
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def schedule(self, call: Call) -> None:
+        """Soon; from any thread."""
+        self.loop.call_soon_threadsafe(self._start, call)
+
+    def later(self, seconds: float, call: Call) -> None:
+        """In so many seconds; on the loop."""
+        self.loop.call_later(seconds, self._start, call)
+
+    def _start(self, call: Call) -> None:
+        task = self.loop.create_task(self._run(call))
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a page could not be brought up to date", exc_info=error)
+
+    async def _run(self, call: Call) -> None:
+        context = self.doc.session_context
+        if context is not None and context.session is not None:
+            await context.session.with_document_locked(self._inside, call)
+
+    def _inside(self, call: Call) -> None:
+        with set_curdoc(self.doc):
+            call()
 
 
 def feed_notebook(manager: Any, shown: Any, loop: asyncio.AbstractEventLoop) -> Feed:

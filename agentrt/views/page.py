@@ -204,6 +204,8 @@ class Dashboard:
         id = selection(event.new)
         if id != self.selected:
             self.show(id)
+        elif "token=" in event.new:  # it did its work; an address is copied, shown and kept
+            self._address(id)
 
 
 def selection(search: str) -> str | None:
@@ -223,12 +225,14 @@ def dashboard(
     note: str = "",
     who: str = "",
     select: str | None = None,
+    feed: Feed | None = None,
 ) -> Any:
     """The page for the session that is being made now. Returns it."""
     title = title or manager.name
     commands = Commands(manager, role=role, who=who or f"{role.value} (page)")
     location = pn.state.location
-    board = Dashboard(manager, feed_page(manager, pn.state.curdoc), commands, note=note, location=location)
+    feed = feed or feed_page(manager, pn.state.curdoc)
+    board = Dashboard(manager, feed, commands, note=note, location=location)
     board.show(select if select is not None else selection(location.search if location else ""))
     return Page(
         title=title,

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 import panel as pn
 from bokeh.server.auth_provider import AuthProvider
@@ -24,6 +25,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RedirectHandler, create_signed_value, decode_signed_value
 
 from ..errors import ConfigurationError
+from .feed import Feed, feed_page
 from .page import dashboard
 from .role import Role
 
@@ -95,6 +97,7 @@ class Server:
         self.door = Door(port, hosts)
         self._loop = IOLoop(make_current=False)
         self._ready = threading.Event()
+        self._feeds: WeakSet[Feed] = WeakSet()
         self._problem: BaseException | None = None
         self._server: Any = None
         self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{port}", daemon=True)
@@ -172,9 +175,13 @@ class Server:
     def _page(self) -> Any:
         document: Any = pn.state.curdoc
         role = self.door.role_of(document.session_context.request) or Role.VIEWER
-        return dashboard(self.manager, role=role, title=self.title, note=self.note)
+        feed = feed_page(self.manager, document)
+        self._feeds.add(feed)
+        return dashboard(self.manager, role=role, title=self.title, note=self.note, feed=feed)
 
     def _close(self) -> None:
+        for feed in tuple(self._feeds):
+            feed.stop()
         try:
             self._server.stop()
             self._server.unlisten()
