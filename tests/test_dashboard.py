@@ -180,7 +180,7 @@ def test_hostile_strings_are_only_text_in_every_pane(manager, server, page):
     for string in [everything, *HOSTILE]:
         runtime = manager.create(string, (string,), odd)
         runtime.send_nowait((string, *HOSTILE), key=string).result(5)
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(Exception, match=r"."):
             runtime.send_nowait(string, priority=True).result(5)
     page.goto(server.url)
     page.locator("tbody tr").nth(len(HOSTILE)).wait_for(timeout=20_000)
@@ -209,7 +209,7 @@ def test_an_unknown_runtime_says_which_there_are(manager, server, page):
 def test_nothing_is_wider_than_the_page(manager, server, new_page, width):
     for name in ("till", "a runtime with a rather long name that goes on and on"):
         runtime = manager.create(name, "x" * 300, till)
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(Exception, match=r"."):
             runtime.send_nowait("y" * 300).result(5)
     page = new_page(viewport={"width": width, "height": 900})
     for link in (server.url, server.url + "&runtime=till"):

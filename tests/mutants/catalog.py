@@ -299,7 +299,7 @@ MUTANTS = (
         "access.py",
         "return self._revoked or (self._above is not None and self._above.revoked)",
         "return self._revoked",
-        ("tests/test_access.py", "-k", "revocation"),
+        ("tests/test_access.py", "-k", "outlive_the_revocation"),
     ),
     Mutant(
         "circles of asks are not looked for",

@@ -31,7 +31,7 @@ def test_without_a_kernel_there_is_a_picture_and_a_text(manager):
 
 def test_a_picture_is_sound_whatever_it_is_about(manager):
     runtime = manager.create(HOSTILE, (HOSTILE,), fail)
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(Exception, match=r"."):
         manager.run(runtime.ask(HOSTILE))
     drawing = ElementTree.fromstring(picture(runtime.snapshot()))
     assert {node.tag.split("}")[1] for node in drawing.iter()} <= {"svg", "rect", "circle", "text"}
