@@ -27,7 +27,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help="names or patterns ('urgent*'); all if left out")
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="only these beside agentrt")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured")
-    parser.add_argument("--quick", action="store_true", help="less of everything: under a minute, and less sure")
+    parser.add_argument("--quick", action="store_true", help="less of everything in about a minute, and less sure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write how cost grows as a PNG (needs matplotlib)")
     parser.add_argument("--profile", metavar="MEASURE", help="show where the time of one activity of agentrt goes")
@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         print(show(picked([chosen.profile])[0], size_of(chosen)))
         return
-    compare(picked(chosen.measures), competitors(chosen.peers), size_of(chosen), chosen.json, chosen.plot)
+    size = size_of(chosen)
+    measures = [m for m in picked(chosen.measures) if chosen.measures or m.name not in size.leave_out]
+    compare(measures, competitors(chosen.peers), size, chosen.json, chosen.plot)
 
 
 def compare(measures: list[Measure], wanted: list[Peer], size: Size, to: Path | None, picture: Path | None) -> None:
@@ -72,6 +74,7 @@ def compare(measures: list[Measure], wanted: list[Peer], size: Size, to: Path | 
     peers = [peer for peer in wanted if peer not in missing]
     facts = report.about(peers, missing, size)
     results, facts["failed"] = rounds.run(measures, peers, size)
+    facts["rounds done"] = max(map(len, results.values()), default=0)
     print(report.text(measures, results, facts))
     if to is not None:
         report.write_json(to, results, facts)

@@ -102,6 +102,7 @@ def about(peers: Sequence[Peer], missing: Sequence[Peer], size: Size) -> dict[st
         "cpus": os.cpu_count(),
         "load": [round(load, 2) for load in os.getloadavg()],
         "rounds": size.rounds,
+        "rounds done": 0,
         "peers": {peer.name: peer.version() for peer in peers},
         "not installed": [peer.name for peer in missing],
         "failed": [],
@@ -113,7 +114,7 @@ def text(measures: Sequence[Measure], results: Results, facts: dict[str, Any]) -
     peers = ", ".join(f"{name} {version}".strip() for name, version in facts["peers"].items())
     head = [
         f"Python {facts['python']}, {facts['platform']}, {facts['cpus']} CPUs, load {facts['load'][0]}, "
-        f"{facts['rounds']} rounds; medians, ± half the range; trust ratios",
+        f"{facts['rounds done']} of {facts['rounds']} rounds; medians, ± half the range; trust ratios",
         peers,
         *(f"not installed: {name}" for name in facts["not installed"]),
         *(f"failed: {what}" for what in facts["failed"]),

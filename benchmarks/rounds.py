@@ -11,48 +11,81 @@ from collections.abc import Iterator, Sequence
 from .measure import Measure
 from .peer import Peer
 from .sizes import Size
+from .stopwatch import Figures
 from .targets import Key, Results
 from .work import Kind
 
 Cell = tuple[Measure, Kind, Peer]
+HEAVY = 2  # a measure of that many rounds at most takes long
 
 
-def cells(measures: Sequence[Measure], peers: Sequence[Peer], turn: int, heavy: int) -> Iterator[Cell]:
-    """Those who take part, neighbours in time; each round another one begins."""
-    for measure in measures:
-        if turn < measure.most_rounds and (turn < heavy or measure.most_rounds > 5):
-            for kind in measure.kinds:
-                able = [peer for peer in peers if peer.takes_part(measure.method)]
+class Rounds:
+    """One run: what was found, what failed, and how long each cell of the table takes."""
+
+    def __init__(self, measures: Sequence[Measure], peers: Sequence[Peer], size: Size) -> None:
+        self.measures = measures
+        self.peers = peers
+        self.size = size
+        self.results: defaultdict[Key, list[Figures]] = defaultdict(list)
+        self.failed: dict[Key, str] = {}
+        self.took: dict[Key, float] = {}
+        self.started = time.perf_counter()
+
+    def cells(self, turn: int) -> Iterator[Cell]:
+        """Those who take part, neighbours in time; each round another one begins."""
+        for measure in self.measures:
+            most = min(measure.most_rounds, self.size.heavy) if measure.most_rounds <= HEAVY else measure.most_rounds
+            if turn < most:
+                able = [peer for peer in self.peers if peer.takes_part(measure.method)]
                 first = turn % max(1, len(able))
-                yield from ((measure, kind, peer) for peer in (*able[first:], *able[:first]))
+                ordered = (*able[first:], *able[:first])
+                yield from ((measure, kind, peer) for kind in measure.kinds for peer in ordered)
+
+    def fits(self, turn: int) -> bool:
+        """Whether there is time for one more round; the first is always whole."""
+        needed = sum(self.took.get(key_of(cell), 0.0) for cell in self.cells(turn))
+        return turn == 0 or time.perf_counter() - self.started + needed <= self.size.seconds
+
+    def sample(self, cell: Cell) -> None:
+        measure, kind, peer = cell
+        key, started = key_of(cell), time.perf_counter()
+        try:
+            self.results[key].append(measure.sample(peer, kind, self.size))
+        except Exception as error:  # a peer is anybody's code, and takes no part any more; ours must not fail
+            if peer.name == "agentrt":
+                raise
+            self.failed[key] = f"{', '.join(key)}: {type(error).__name__}: {error}"
+            self.results.pop(key, None)
+        self.took[key] = time.perf_counter() - started
+
+    def tell(self, text: str, end: str = "") -> None:
+        if sys.stderr.isatty() or end:
+            spent = time.perf_counter() - self.started
+            print(f"\r\x1b[K{spent:4.0f} s  {text}", end=end, file=sys.stderr, flush=True)
+
+    def turn(self, turn: int) -> None:
+        for cell in self.cells(turn):
+            if key_of(cell) not in self.failed:
+                self.tell(f"round {turn + 1} of {self.size.rounds}: {', '.join(key_of(cell))}")
+                self.sample(cell)
+            if not turn:  # what imports have made is not swept again and again in everybody's time
+                gc.freeze()
+
+
+def key_of(cell: Cell) -> Key:
+    measure, kind, peer = cell
+    return measure.name, kind.name, peer.name
 
 
 def run(measures: Sequence[Measure], peers: Sequence[Peer], size: Size) -> tuple[Results, list[str]]:
-    """All rounds; and what went wrong with a peer, which takes no part in that measure any more."""
-    results: defaultdict[Key, list[dict[str, float]]] = defaultdict(list)
-    failed: dict[Key, str] = {}
-    started = time.perf_counter()
-    for turn in range(size.rounds):
-        for measure, kind, peer in cells(measures, peers, turn, size.heavy):
-            key = measure.name, kind.name, peer.name
-            if key in failed:
-                continue
-            tell(f"round {turn + 1} of {size.rounds}: {', '.join(key)}", started)
-            try:
-                results[key].append(measure.sample(peer, kind, size))
-            except Exception as error:  # a peer is anybody's code; ours must not fail
-                if peer.name == "agentrt":
-                    raise
-                failed[key] = f"{', '.join(key)}: {type(error).__name__}: {error}"
-                results.pop(key, None)
-            # What imports have made is not swept again and again in everybody's time.
-            if not turn:
-                gc.freeze()
-    gc.unfreeze()
-    tell("done", started, "\n")
-    return dict(results), list(failed.values())
-
-
-def tell(text: str, started: float, end: str = "") -> None:
-    if sys.stderr.isatty() or end:
-        print(f"\r\x1b[K{time.perf_counter() - started:4.0f} s  {text}", end=end, file=sys.stderr, flush=True)
+    """As many rounds as there is time for; and what went wrong with a peer."""
+    rounds = Rounds(measures, peers, size)
+    turn = 0
+    try:
+        while turn < size.rounds and rounds.fits(turn):
+            rounds.turn(turn)
+            turn += 1
+    finally:
+        gc.unfreeze()
+    rounds.tell(f"done: {turn} of {size.rounds} rounds", "\n")
+    return dict(rounds.results), list(rounds.failed.values())

@@ -10,6 +10,7 @@ BURST = 1000  # sent in one go before the driver waits: the default capacity of 
 class Size(msgspec.Struct, frozen=True):
     """`activities` is for the fastest; a peer does its `share` of it."""
 
+    seconds: float = 300.0  # after which no other round begins
     rounds: int = 5
     activities: int = 20_000
     asks: int = 2_000
@@ -18,27 +19,30 @@ class Size(msgspec.Struct, frozen=True):
     busy: int = 100
     fills: int = 5
     beats: int = 100_000
-    watched: int = 100_000
+    watched: int = 60_000
     idle: int = 10_000
     starts: int = 1
-    heavy: int = 100  # rounds of what takes long, at most
+    heavy: int = 2  # rounds of what takes long, at most
+    leave_out: tuple[str, ...] = ()
     runtimes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000)
     queued: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 
 FULL = Size()
 QUICK = Size(
+    seconds=40.0,
     rounds=2,
-    activities=6_000,
-    asks=600,
+    activities=4_000,
+    asks=400,
     fleet=(100, 100),
     fills=1,
     beats=40_000,
-    watched=40_000,
+    watched=30_000,
     idle=2_000,
     heavy=1,
-    runtimes=(1, 100, 1_000),
-    queued=(1, 1_000, 100_000),
+    leave_out=("import", "first page"),
+    runtimes=(1, 1_000),
+    queued=(1, 100_000),
 )
 SMOKE = Size(
     rounds=1,

@@ -117,7 +117,8 @@ def shoot(browser: Browser, server, shown: str | None, name: str) -> None:
                     continue
                 page.goto(server.link("operator", runtime) + f"&theme={theme if theme == 'dark' else 'default'}")
                 page.locator(".say, header h2, .empty").first.wait_for()
-                page.wait_for_timeout(2500)
+                page.wait_for_function("() => !window.Bokeh?.documents.some((doc) => !doc.is_idle)")
+                page.wait_for_timeout(1500)
                 assert page.title() != "owned"
                 page.screenshot(path=FOLDER / f"{name}-{kind}-{theme}-{width}.png", animations="disabled")
             page.close()

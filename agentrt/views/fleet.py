@@ -45,7 +45,7 @@ class Fleet(pn.viewable.Viewer):
         self.table = Live(css=CSS, on={"open": open or (lambda id: None), "sort": self.sort})
         self.search = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
         self.search.param.watch(self._searched, "value_input")
-        self.count = Live(styles={"min-width": "170px", "flex": "1"})
+        self.count = Live(styles={"flex": "1 0 190px"})
         self.back = self._turner("previous page", "left", -1)
         self.on = self._turner("next page", "right", 1)
         tools = line(self.search, self.count, self.back, self.on, margin=(0, 0, 8, 0))

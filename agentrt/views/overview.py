@@ -82,12 +82,10 @@ class Overview:
 
     def _weigh(self) -> None:
         """What watching costs, as a share of one core, over ten seconds."""
-        since, cost, share = self.cost
+        since, cost, _ = self.cost
         now, total = time.monotonic(), self.manager.hub.cost
         if now - since >= 10:
             self.cost = (now, total, max(0.0, total - cost) / (now - since))
-        elif not share and now > since:
-            self.cost = (since, cost, 0.0)
 
     def _html(self, now: float) -> str:
         recent = sum(n for at, n in self.failures if now - at <= RECENT)
@@ -108,11 +106,8 @@ class Overview:
 
     def _watching(self) -> str:
         share = self.cost[2]
-        return (
-            f'<p class="muted" style="font-size:12px;margin-top:8px">watching costs {percent(share, 1)} of a core</p>'
-            if share
-            else ""
-        )
+        words = f"{percent(share, 1)} of a core" if share >= 0.005 else "next to nothing"
+        return f'<p class="muted" style="font-size:12px;margin-top:8px">watching costs {words}</p>'
 
 
 def _lane(lane: str, depth: int) -> str:

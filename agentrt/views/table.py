@@ -63,15 +63,17 @@ tbody tr:hover { background: color-mix(in srgb, #0072B2 8%, transparent); }
 td button { all: unset; cursor: pointer; font-weight: 600; }
 .meter { display: flex; align-items: center; gap: 8px; }
 .meter .bar { flex: 1; min-width: 0; } .meter span:last-child { min-width: 2.4em; text-align: right; }
-.c-status { width: 122px; } .c-id { width: 14%; } .c-rate { width: 82px; } .c-error { width: 22%; }
+.c-status { width: 134px; } .c-id { width: 12%; } .c-rate { width: 82px; } .c-error { width: 15%; }
+.c-priority, .c-standard { width: 11%; }
 .c-wait_priority, .c-wait_standard, .c-service50, .c-service95, .c-processed { width: 96px; } .c-failed { width: 70px; }
 @container (max-width: 1180px) { .c-service50, .c-wait_priority { display: none; } }
-@container (max-width: 980px) { .c-service95, .c-rate { display: none; } .c-id { width: auto; } }
+@container (max-width: 980px) { .c-service95, .c-rate { display: none; }
+  .c-id, .c-priority, .c-standard { width: auto; } }
 @container (max-width: 760px) { .c-wait_standard, .c-processed { display: none; } .c-error { width: 26%; } }
 @container (max-width: 560px) { .c-error { display: none; } .c-failed { display: none; } td, th { padding-left: 5px;
   padding-right: 5px; } }
 @container (max-width: 420px) { .meter .bar { display: none; } .c-priority, .c-standard { width: 78px; }
-  .c-status { width: 116px; } }
+  .c-status { width: 124px; } }
 """
 
 

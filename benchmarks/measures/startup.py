@@ -52,7 +52,7 @@ def first(what: str) -> Sample:
 
 
 MEASURES = [
-    Measure("import", "CPU of a new process that imports it", "missing", imports, "ms", ONE_KIND, 3),
+    Measure("import", "CPU of a new process that imports it", "missing", imports, "ms", ONE_KIND, 2),
     Measure("first answer", "import, a manager, an agent, one ask", "watched", first("answer"), "ms", ONE_KIND, 3),
     Measure("first view", "the same and the view of the agent, built", "watched", first("view"), "ms", ONE_KIND, 1),
     Measure(

@@ -159,9 +159,9 @@ class ManagerMachine(RuleBasedStateMachine):
             for id in IDS:
                 self.send(id, payload, {"priority": n % 3 == 0}, later)
 
-    @rule(id=which, payloads=bunches, options=options)
-    def send_from_a_thread(self, id, payloads, options):
-        self.in_a_thread(lambda: [self.send(id, payload, options, False) for payload in payloads])
+    @rule(payloads=bunches, options=options)
+    def send_from_a_thread(self, payloads, options):
+        self.in_a_thread(lambda: [self.send(id, payload, options, False) for id in IDS for payload in payloads])
 
     def in_a_thread(self, call):
         thread = threading.Thread(target=call)
