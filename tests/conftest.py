@@ -40,6 +40,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Managers that tests serve stay off the list of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AGENTRT_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The real browser. Where there is none the test fails, and says how to get one."""

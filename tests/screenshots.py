@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 
 import agentrt
 from agentrt.demo import load_day, towers
+from agentrt.views.address import Address
 from agentrt.views.server import serve
 from tests.harness.browser import chromium
 
@@ -115,7 +116,8 @@ def shoot(browser: Browser, server, shown: str | None, name: str) -> None:
             for kind, runtime in (("fleet", None), ("runtime", shown)):
                 if kind == "runtime" and runtime is None:
                     continue
-                page.goto(server.link("operator", runtime) + f"&theme={theme if theme == 'dark' else 'default'}")
+                address = Address("runtime", runtime) if runtime else Address()
+                page.goto(server.link("operator", str(address)) + f"&theme={theme if theme == 'dark' else 'default'}")
                 page.locator(".say, header h2, .empty").first.wait_for()
                 page.wait_for_function("() => !window.Bokeh?.documents.some((doc) => !doc.is_idle)")
                 page.wait_for_timeout(1500)

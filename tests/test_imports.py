@@ -35,12 +35,13 @@ LAYERS = """
     groups
     runtime
     manager
-    debugger
+    debugger letters
     timeline
     journal
     access
     notebook
     __init__
+    served
     testing
     demo
     views

@@ -14,6 +14,7 @@ from panel.io import notebook
 
 from ..runtime import Runtime
 from ..snapshot import Snapshot
+from .address import Address
 from .axes import TimeAxis
 from .feed import Feed, News, feed_notebook
 from .inject import Inject
@@ -181,7 +182,8 @@ def _link(manager: Any, id: str) -> str:
     server = manager._server
     if server is None or not server.running:
         return ""
-    return f'<a href="{escape(server.link("operator", id))}" target="_blank" title="{safe_text(id, 60)}">page</a>'
+    link = server.link("operator", str(Address("runtime", id)))
+    return f'<a href="{escape(link)}" target="_blank" title="{safe_text(id, 60)}">page</a>'
 
 
 def _load() -> None:

@@ -35,14 +35,14 @@ runtime.send_nowait(1)</pre></div>"""
 
 
 class Fleet(pn.viewable.Viewer):
-    """The table of all runtimes. A click on a row calls `open(id)`. An update costs per changed visible row."""
+    """The table of all runtimes. A click on a row calls `go("runtime/JFK")`. An update costs per row that changed."""
 
-    def __init__(self, manager: Any, open: Callable[[str], Any] | None = None, *, soon: Soon = at_once) -> None:
+    def __init__(self, manager: Any, *, go: Callable[[str], Any] | None = None, soon: Soon = at_once) -> None:
         super().__init__()
         self.soon = soon
         self.rows = Rows(manager)
         self.shown: dict[str, Row] = {}
-        self.table = Live(css=CSS, on={"open": open or (lambda id: None), "sort": self.sort})
+        self.table = Live(css=CSS, on={"go": go or (lambda address: None), "sort": self.sort})
         self.search = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
         self.search.param.watch(self._searched, "value_input")
         self.count = Live(styles={"flex": "1 0 190px"})

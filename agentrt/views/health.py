@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import Any, NamedTuple
 
 from ..snapshot import Snapshot, Status
+from .address import Address
 from .text import count, duration, listing, percent, safe_text
 from .theme import LANES
 
@@ -135,15 +135,10 @@ def _group(status: Status, found: list[Trouble], total: int, now: float) -> str:
 
 def _names(found: list[Trouble]) -> str:
     buttons = [
-        f'<button class="link" data-do="open" data-with="{safe_id(each.id)}">{safe_text(each.id, 40)}</button>'
+        f'<button class="link" data-do="go" data-with="{Address("runtime", each.id)}">{safe_text(each.id, 40)}</button>'
         for each in found[:4]
     ]
     return listing([*buttons, *["…"] * (len(found) - len(buttons))], most=4) if len(found) > 1 else buttons[0]
-
-
-def safe_id(id: str) -> str:
-    """An id as the value of an attribute: whole, so that it names the same runtime when it comes back."""
-    return escape(id, quote=True)
 
 
 def _capital(text: str) -> str:

@@ -70,7 +70,12 @@ export function render({model}) {
   draw()
   const act = (event) => {
     const target = event.target.closest("[data-do]")
-    if (target) model.send_msg({do: target.dataset.do, with: target.dataset.with ?? ""})
+    if (!target) return
+    if (target.tagName === "A") {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return // in a tab of its own
+      event.preventDefault()
+    }
+    model.send_msg({do: target.dataset.do, with: target.dataset.with ?? ""})
   }
   box.addEventListener("click", act)
   return box

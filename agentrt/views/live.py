@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Live(JSComponent):
     """A piece of HTML. Setting `html` changes only what differs: focus, selection and open details stay.
 
-    Texts in it must have passed `safe_text`. A `<button data-do="open" data-with="JFK">` calls `on["open"]("JFK")`.
+    Texts in it must have passed `safe_text`. A `<button data-do="go" data-with="flow">` calls `on["go"]("flow")`.
     """
 
     html = param.String(default="")

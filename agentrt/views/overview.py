@@ -11,7 +11,7 @@ from ..metrics import Fates
 from .feed import News
 from .health import Health
 from .live import Live
-from .text import percent, rate
+from .text import rate
 from .theme import FATES, LANES, STATUSES
 
 __all__ = ["Overview", "fates_bar"]
@@ -49,7 +49,7 @@ def fates_bar(fates: Fates) -> str:
 class Overview:
     """The pane. A tile a figure; the sentence names runtimes, and clicking one opens it."""
 
-    def __init__(self, manager: Any, open: Callable[[str], Any]) -> None:
+    def __init__(self, manager: Any, go: Callable[[str], Any]) -> None:
         self.manager = manager
         self.health = Health(manager)
         self.fates = Fates()
@@ -57,8 +57,7 @@ class Overview:
         self.failures: deque[tuple[float, int]] = deque(maxlen=600)
         self.summed_at = 0.0
         self.rate = 0.0
-        self.cost = (time.monotonic(), 0.0, 0.0)
-        self.panel = Live(css=CSS, on={"open": open})
+        self.panel = Live(css=CSS, on={"go": go})
 
     def update(self, news: News) -> bool:
         """Look at what changed, and draw."""
@@ -78,14 +77,6 @@ class Overview:
         self.processed.append((now, fates.done + fates.failed + fates.timed_out))
         (before, done), (at, total) = self.processed[0], self.processed[-1]
         self.rate = (total - done) / (at - before) if at > before else 0.0
-        self._weigh()
-
-    def _weigh(self) -> None:
-        """What watching costs, as a share of one core, over ten seconds."""
-        since, cost, _ = self.cost
-        now, total = time.monotonic(), self.manager.hub.cost
-        if now - since >= 10:
-            self.cost = (now, total, max(0.0, total - cost) / (now - since))
 
     def _html(self, now: float) -> str:
         recent = sum(n for at, n in self.failures if now - at <= RECENT)
@@ -101,13 +92,7 @@ class Overview:
           {_tile("processed", rate(self.rate), f"{ended:,} so far")}
           {_tile("waiting", f"{_lane('priority', priority)} {_lane('standard', standard)}", "priority and standard")}
           {_tile("failed", f"{recent:,}", "in the last 5 minutes")}
-          {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates), wide=True)}</div>
-          {self._watching()}"""
-
-    def _watching(self) -> str:
-        share = self.cost[2]
-        words = f"{percent(share, 1)} of a core" if share >= 0.005 else "next to nothing"
-        return f'<p class="muted" style="font-size:12px;margin-top:8px">watching costs {words}</p>'
+          {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates), wide=True)}</div>"""
 
 
 def _lane(lane: str, depth: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -70,7 +71,13 @@ class RuntimeView(pn.viewable.Viewer):
     """The page of one runtime. `update(news)` draws what is new; whether anything does so is up to a `Feed`."""
 
     def __init__(
-        self, runtime: Any, commands: Commands | None = None, inject: Any = None, *, soon: Soon = at_once
+        self,
+        runtime: Any,
+        commands: Commands | None = None,
+        inject: Any = None,
+        *,
+        go: Callable[[str], Any] | None = None,
+        soon: Soon = at_once,
     ) -> None:
         super().__init__()
         self.runtime = runtime
@@ -80,7 +87,8 @@ class RuntimeView(pn.viewable.Viewer):
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
         self.state, self.problem, self.log = State(height=330), Problem(), Log(runtime.manager.clock)
         self.steer = Steer(runtime, self.commands, knobs=not over(runtime), soon=soon)
-        self.commands.tell = self.steer.say
+        if commands is None:
+            self.commands.tell = self.steer.say
         self.panel = self._lay_out(inject)
 
     def _lay_out(self, inject: Any) -> Any:

@@ -1,109 +1,72 @@
 """The dashboard served from this process, on a thread of its own: it goes on while a cell runs.
 
-Two links: the operator's and the viewer's. A link's token is exchanged for a signed cookie that scripts can't read and
-other sites can't send. Who asks under a foreign host name (DNS rebinding) is refused, on the page and on the WebSocket.
+Two links, the operator's and the viewer's; `door` says who may come in. A page that is left open comes back when the
+program is started anew: its port and keys are kept, see `agentrt.served`.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import logging
+import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from html import escape
 from typing import Any
-from urllib.parse import quote
 from weakref import WeakSet
 
 import panel as pn
-from bokeh.server.auth_provider import AuthProvider
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
-from tornado.web import HTTPError, RedirectHandler, create_signed_value, decode_signed_value
 
+from .. import served
 from ..errors import ConfigurationError
+from ..served import Keys, Served
+from .address import NAMING, PAGES
+from .door import Answer, Door
 from .feed import Feed, feed_page
 from .page import dashboard
 from .role import Role
+from .summary import Summary
 
-__all__ = ["Door", "Server", "serve"]
+__all__ = ["Server", "serve"]
 
 log = logging.getLogger(__name__)
 
+ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in PAGES))
 TRIES = 20
 PATIENCE = 20.0
-
-
-class Door(AuthProvider):
-    """Who may come in, and as what. `role_of(request)` is the one place that decides it."""
-
-    def __init__(self, port: int, hosts: Iterable[str]) -> None:
-        super().__init__()
-        self.tokens = {role: secrets.token_urlsafe(24) for role in Role}
-        self.hosts = {f"{host}:{port}" for host in hosts}
-        # Cookies know no ports: two servers on one host would take each other's.
-        self.cookie = f"agentrt-{port}"
-        self._secret = secrets.token_bytes(32)
-
-    @property
-    def get_user(self) -> Any:
-        """Bokeh asks this on every page and every WebSocket."""
-        return self._enter
-
-    @property
-    def login_url(self) -> str:
-        """There is no login page: the link is the key."""
-        return "/"
-
-    def _enter(self, handler: Any) -> str:
-        if handler.request.host.lower() not in self.hosts:
-            raise HTTPError(403, reason="this host name is not served here")
-        role = self.role_of(handler.request)
-        if role is None:
-            raise HTTPError(401, reason="open the link with the token that was printed when the server started")
-        if "token" in handler.request.arguments:
-            handler.set_cookie(self.cookie, self.stamp(role), httponly=True, samesite="Strict", path="/")
-        return role.value
-
-    def stamp(self, role: Role) -> str:
-        """The signed cookie of a role."""
-        return create_signed_value(self._secret, self.cookie, role.value).decode()
-
-    def role_of(self, request: Any) -> Role | None:
-        """The role of a request: its token's, else its cookie's. None for a wrong or missing one."""
-        given = request.arguments.get("token")
-        if given:
-            return next(
-                (role for role, token in self.tokens.items() if hmac.compare_digest(given[0], token.encode())), None
-            )
-        morsel = request.cookies.get(self.cookie)
-        signed = getattr(morsel, "value", morsel)
-        found = decode_signed_value(self._secret, self.cookie, signed) if signed else None
-        return Role(found.decode()) if found else None
 
 
 class Server:
     """A running dashboard. `url` is the operator's link, `view_url` one to look only; `stop()` ends it."""
 
-    def __init__(self, manager: Any, address: str, port: int, hosts: Iterable[str], title: str, note: str) -> None:
+    def __init__(
+        self, manager: Any, address: str, keys: Keys, hosts: Iterable[str], *, title: str, note: str, loud: bool
+    ) -> None:
         self.manager = manager
         self.address = address
-        self.port = port
+        self.port = keys.port
         self.title = title
         self.note = note
-        self.door = Door(port, hosts)
+        self.loud = loud
+        self.door = Door(keys, hosts)
+        self.instance = secrets.token_hex(8)
+        self.summary = Summary(manager)
         self._loop = IOLoop(make_current=False)
         self._ready = threading.Event()
         self._feeds: WeakSet[Feed] = WeakSet()
         self._problem: BaseException | None = None
         self._server: Any = None
-        self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{port}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{self.port}", daemon=True)
         self._thread.start()
         if not self._ready.wait(PATIENCE) or self._problem is not None:
-            raise ConfigurationError(f"the page could not be served on port {port}: {self._problem or 'no answer'}")
+            problem = self._problem or "no answer"
+            raise ConfigurationError(f"the page could not be served on port {self.port}: {problem}")
+        self._entered = served.enter(Served(os.getpid(), manager.name, self.port, self.url, self.view_url, time.time()))
 
     @property
     def url(self) -> str:
@@ -115,11 +78,10 @@ class Server:
         """The viewer's link: see."""
         return self.link(Role.VIEWER)
 
-    def link(self, role: Role, runtime: str | None = None) -> str:
-        """The link of a role, to the fleet or to one runtime."""
+    def link(self, role: Role, address: str = "") -> str:
+        """The link of a role, to the first page or to an address such as `runtime/JFK`."""
         host = "localhost" if self.address == "0.0.0.0" else self.address
-        to = f"&runtime={quote(runtime)}" if runtime is not None else ""
-        return f"http://{host}:{self.port}/?token={self.door.tokens[role]}{to}"
+        return f"http://{host}:{self.port}/{address}?token={self.door.tokens[role]}"
 
     @property
     def running(self) -> bool:
@@ -131,6 +93,7 @@ class Server:
         if self.running:
             self._loop.add_callback(self._loop.stop)
             self._thread.join(PATIENCE)
+        served.leave(self._entered)
 
     def __repr__(self) -> str:
         return f"<Server of {self.manager.name!r}: {self.url if self.running else 'stopped'}>"
@@ -160,24 +123,42 @@ class Server:
 
     def _start(self) -> Any:
         server = get_server(
-            {"/": self._page},
+            dict.fromkeys(ROUTES, self._page),
             port=self.port,
             address=self.address,
             websocket_origin=sorted(self.door.hosts),
             loop=self._loop,
-            title=self.title,
+            title=dict.fromkeys(ROUTES, self.title),
             auth_provider=self.door,
-            extra_patterns=[(r"/runtime/(.+)", RedirectHandler, {"url": "/?runtime={0}", "permanent": False})],
+            extra_patterns=[
+                ("/health", Answer, {"door": self.door, "answer": self._health, "open_to_all": True}),
+                ("/summary", Answer, {"door": self.door, "answer": self._summary}),
+            ],
         )
         server.start()
         return server
+
+    def _health(self, role: Role | None) -> dict[str, Any]:
+        return {"instance": self.instance}
+
+    def _summary(self, role: Role | None) -> dict[str, Any]:
+        return {"name": self.title, "pid": os.getpid(), **self.summary.read()}
 
     def _page(self) -> Any:
         document: Any = pn.state.curdoc
         role = self.door.role_of(document.session_context.request) or Role.VIEWER
         feed = feed_page(self.manager, document)
         self._feeds.add(feed)
-        return dashboard(self.manager, role=role, title=self.title, note=self.note, feed=feed)
+        return dashboard(
+            self.manager,
+            role=role,
+            title=self.title,
+            note=self.note,
+            loud=self.loud,
+            feed=feed,
+            health="/health",
+            paths=True,
+        )
 
     def _close(self) -> None:
         for feed in tuple(self._feeds):
@@ -199,17 +180,32 @@ def serve(
     note: str = "",
     hosts: Iterable[str] = (),
     auth: bool = True,
+    loud: bool = False,
 ) -> Server:
-    """Serve the dashboard of a manager. Port 0 is any free one; if `port` is taken, one of the next 20, and it says so.
+    """Serve the dashboard of a manager, with the port and the links it had when it was served last, if they are free.
 
-    Bound elsewhere than to this machine it needs `hosts`, the names it is asked for under. `note` is shown on the page.
+    Port 0 is any free one; if `port` is taken, one of the next 20, and it says so. Bound elsewhere than to this machine
+    it needs `hosts`, the names it is asked for under. `note` is shown on the page, `loud` so that nobody misses it.
     """
     if not auth:
         raise ConfigurationError(
             "the dashboard is never served without a token; hand on server.view_url to let others look"
         )
     names = _names(address, hosts)
-    return Server(manager, address, _free(port, address), names, title or manager.name, note)
+    keys = _keys(manager.name, port, address)
+    return Server(manager, address, keys, names, title=title or manager.name, note=note, loud=loud)
+
+
+def _keys(name: str, port: int, address: str) -> Keys:
+    """Those of the last time where they still do; else new ones, kept for the next time."""
+    path, last = served.keys_of(name)
+    if last is not None and port in (0, last.port):
+        if _bindable(last.port, address) is not None:
+            return last
+        return Keys.new(_free(port, address))  # its page is still served: it keeps what it has
+    keys = Keys.new(_free(port, address))
+    served.keep(path, keys)
+    return keys
 
 
 def _names(address: str, hosts: Iterable[str]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from .address import Address
 from .rows import COLUMNS, Row
 from .text import duration, rate, safe_text
 from .theme import LANES
@@ -101,7 +102,7 @@ def row_html(id: str, row: Row) -> str:
     cells = "".join(
         f'<td class="c-{name}{" n" if name in NUMBERS else ""}">{_cell(name, row)}</td>' for name in COLUMNS
     )
-    return f'<tr data-key="{key}" data-do="open" data-with="{key}">{cells}</tr>'
+    return f'<tr data-key="{key}" data-do="go" data-with="{Address("runtime", id)}">{cells}</tr>'
 
 
 def _cell(name: str, row: Row) -> str:

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from agentrt import RuntimeManager
+from agentrt.views.address import Address
 from agentrt.views.feed import News
 from agentrt.views.fleet import Fleet
 from agentrt.views.health import Health
@@ -102,12 +103,14 @@ def test_a_hostile_id_and_error_are_only_text(manager):
     with pytest.raises(Exception, match="script"):
         manager.run(manager[HOSTILE].ask(HOSTILE))
     opened = []
-    fleet = Fleet(manager, opened.append)
+    fleet = Fleet(manager, go=opened.append)
     fleet.update(first(manager))
     assert "<script" not in fleet.table.html
     assert "<img" not in fleet.table.html
-    fleet.table._handle_msg({"do": "open", "with": HOSTILE})
-    assert opened == [HOSTILE]
+    address = str(Address("runtime", HOSTILE))
+    assert f'data-do="go" data-with="{address}"' in fleet.table.html
+    fleet.table._handle_msg({"do": "go", "with": address})
+    assert opened == [address]
     fleet.table._handle_msg({"do": "__class__", "with": "x"})
     fleet.table._handle_msg("nonsense")
 
@@ -148,7 +151,7 @@ def test_the_sentence_says_what_is_wrong_and_names_it(manager):
     for _ in range(10):
         manager["LGA"].send_nowait(1)
     health.look_at({"LGA"})
-    assert health.sentence(0).startswith('<button class="link" data-do="open" data-with="LGA">LGA</button>')
+    assert health.sentence(0).startswith('<button class="link" data-do="go" data-with="runtime/LGA">LGA</button>')
     assert "standard lane is 100 % full" in health.sentence(0)
     assert health.waiting == [0, 10]
     manager.run(manager["LGA"].terminate())

@@ -7,7 +7,7 @@ from agentrt.views.axes import Scale, TimeAxis
 from agentrt.views.depth import depth_history
 from agentrt.views.feed import Feed, News
 from agentrt.views.log import line, words_of
-from agentrt.views.page import Past
+from agentrt.views.past import Past
 from agentrt.views.problem import problem_html
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime import RuntimeView

@@ -1,16 +1,18 @@
 import asyncio
 import http.client
+import json
 import socket
-import urllib.parse
 
 import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from agentrt import RuntimeManager
+from agentrt import RuntimeManager, served
 from agentrt.errors import ConfigurationError
+from agentrt.served import Keys
+from agentrt.views.door import Door
 from agentrt.views.role import Role
-from agentrt.views.server import Door, serve
+from agentrt.views.server import serve
 from tests.support import add
 
 
@@ -122,21 +124,61 @@ def test_a_role_is_what_its_token_or_signature_says():
             self.cookies = cookies or {}
             self.arguments = {name: [value.encode()] for name, value in arguments.items()}
 
-    door = Door(1, ["localhost"])
+    door = Door(Keys.new(1), ["localhost"])
     for role in Role:
         assert door.role_of(Request(token=door.tokens[role])) is role
         assert door.role_of(Request({door.cookie: door.stamp(role)})) is role
-    assert door.role_of(Request({door.cookie: Door(1, []).stamp(Role.OPERATOR)})) is None
+    assert door.role_of(Request({door.cookie: Door(Keys.new(1), []).stamp(Role.OPERATOR)})) is None
     assert door.role_of(Request({door.cookie: "operator"})) is None
     assert door.role_of(Request()) is None
 
 
-def test_a_deep_link_leads_to_its_runtime(server):
-    cookie = cookie_of(get(server, token(server, Role.OPERATOR)))
-    response = get(server, "/runtime/a%20b", cookie=cookie)
-    assert response.status in (301, 302)
-    query = urllib.parse.urlsplit(response.getheader("Location")).query
-    assert urllib.parse.parse_qs(query)["runtime"] == ["a b"]
+@pytest.mark.parametrize("path", ["/runtime/a", "/runtime/a%20b%2Fc", "/activity/1", "/flow", "/timeline", "/letters"])
+def test_every_page_has_a_path_of_its_own_and_the_same_door(server, path):
+    assert get(server, path).status == 401
+    assert get(server, path, host="evil.example").status == 403
+    entered = get(server, f"{path}?token={server.door.tokens[Role.VIEWER]}")
+    assert entered.status == 200
+    assert get(server, path, cookie=cookie_of(entered)).status == 200
+
+
+def test_its_health_is_open_to_all_and_tells_nothing(server):
+    response = get(server, "/health")
+    assert json.loads(response.body) == {"instance": server.instance}
+    assert get(server, "/health", host="evil.example").status == 403
+
+
+def test_its_summary_needs_a_role(server, manager):
+    manager.run(manager["a"].ask(1))
+    assert get(server, "/summary").status == 401
+    told = json.loads(get(server, f"/summary?token={server.door.tokens[Role.VIEWER]}").body)
+    assert told["sentence"] == "The runtime is fine."
+    assert (told["runtimes"], told["wrong"], told["waiting"]) == (1, 0, [0, 0])
+    assert told["fates"]["done"] == told["fates"]["accepted"] == 1
+
+
+def test_a_program_that_is_started_anew_has_its_links_again(manager):
+    first = serve(manager)
+    first.stop()
+    second = serve(manager)
+    try:
+        assert (second.url, second.view_url) == (first.url, first.view_url)
+        assert second.instance != first.instance
+        beside = serve(manager)  # while the page is served, another one of that name gets keys of its own
+        assert beside.port != second.port
+        assert beside.door.tokens != second.door.tokens
+        beside.stop()
+    finally:
+        second.stop()
+    third = serve(manager)
+    third.stop()
+    assert third.url == first.url
+
+
+def test_it_is_on_the_list_as_long_as_it_runs(manager, server):
+    assert server.url in [each.url for each in served.live()]
+    server.stop()
+    assert server.url not in [each.url for each in served.live()]
 
 
 def test_a_taken_port_gives_the_next_one_and_says_so(manager, capsys):

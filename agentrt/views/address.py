@@ -1,0 +1,54 @@
+"""The addresses of the dashboard's pages: `""` is the first page, `runtime/JFK` a runtime, `activity/12`, `flow`.
+
+An address is what `go` takes, what a link in a view carries and what the browser's address bar shows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import parse_qs, quote, unquote
+
+__all__ = ["PAGES", "Address", "address_of"]
+
+NAMING = ("runtime", "activity")  # what they are of is part of the address
+PAGES = (*NAMING, "flow", "timeline", "letters")
+
+
+class Address(NamedTuple):
+    """Which page, and of what: `Address("runtime", "JFK")`. The first page has the empty name."""
+
+    page: str = ""
+    of: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.page}/{quote(self.of, safe='')}" if self.page in NAMING else self.page
+
+    @classmethod
+    def read(cls, text: str) -> Address:
+        """The address that a text names; what is no address is a page that is not there.
+
+        >>> Address.read("runtime/a%2Fb"), Address.read("/flow/"), Address.read("")
+        (Address(page='runtime', of='a/b'), Address(page='flow', of=''), Address(page='', of=''))
+        """
+        page, _, of = text.strip("/").partition("/")
+        return cls(page, unquote(of))
+
+    @property
+    def known(self) -> bool:
+        """Whether there is such a page; what it is of may still not be there."""
+        return not self.page or (self.page in PAGES and bool(self.of) == (self.page in NAMING))
+
+
+def address_of(path: str, search: str = "") -> Address:
+    """The address of a page that was asked for: its query where that says so (`?at=flow`), else its path.
+
+    >>> address_of("/runtime/JFK"), address_of("/app", "?at=runtime%2FJFK&theme=dark")
+    (Address(page='runtime', of='JFK'), Address(page='runtime', of='JFK'))
+    """
+    asked = parse_qs(search.lstrip("?"))
+    if "runtime" in asked:
+        return Address("runtime", asked["runtime"][0])
+    if "at" in asked:
+        return Address.read(asked["at"][0])
+    read = Address.read(path)
+    return read if read.page in PAGES else Address()

@@ -1,0 +1,150 @@
+// What belongs to the window and not to a pane: the address, the keyboard, and whether the manager still answers.
+const KEYS = [
+  ["/", "search a runtime"],
+  ["space", "pause or resume: the runtime that is shown, on other pages all"],
+  [".", "let one activity through (on a runtime's page)"],
+  ["o", "the first page"],
+  ["?", "this help"],
+  ["Esc", "close it"],
+]
+const ASK = 1500 // milliseconds between two questions whether the manager is back
+
+const typing = (event) => {
+  const node = event.composedPath()[0]
+  return node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName)
+}
+const pressing = (event) => /^(BUTTON|A|SUMMARY)$/.test(event.composedPath()[0].tagName)
+
+function* everything(root) {
+  for (const node of root.querySelectorAll("*")) {
+    yield node
+    if (node.shadowRoot) yield* everything(node.shadowRoot)
+  }
+}
+
+function searchField() {
+  for (const node of everything(document)) {
+    if (node.tagName === "INPUT" && node.placeholder === "search runtimes" && node.offsetParent) return node
+  }
+}
+
+// ---- the address
+
+const FORGET = ["token", "runtime", "at"]
+
+function url({base, paths, address}) {
+  const rest = new URLSearchParams(location.search)
+  FORGET.forEach((name) => rest.delete(name))
+  if (!paths && address) rest.set("at", address)
+  const search = rest.toString()
+  return (paths ? base + address : base) + (search ? `?${search}` : "")
+}
+
+function read({base, paths}) {
+  return paths ? location.pathname.slice(base.length) : new URLSearchParams(location.search).get("at") ?? ""
+}
+
+// ---- the help and the notice
+
+function box(className, role, label) {
+  const node = document.createElement("div")
+  node.className = className
+  node.hidden = true
+  node.setAttribute("role", role)
+  if (label) node.setAttribute("aria-label", label)
+  return node
+}
+
+function help() {
+  const node = box("help", "dialog", "keyboard")
+  const list = document.createElement("dl")
+  for (const [key, words] of KEYS) {
+    const name = document.createElement("dt"), means = document.createElement("dd"), cap = document.createElement("kbd")
+    cap.textContent = key
+    name.append(cap)
+    means.textContent = words
+    list.append(name, means)
+  }
+  const title = document.createElement("h3"), close = document.createElement("button")
+  title.textContent = "Keyboard"
+  close.textContent = "Close"
+  close.addEventListener("click", () => { node.hidden = true })
+  node.append(title, list, close)
+  return node
+}
+
+// ---- the manager
+
+async function instance(health) {
+  try {
+    const answer = await fetch(health, {cache: "no-store"})
+    return answer.ok ? (await answer.json()).instance : null
+  } catch {
+    return null
+  }
+}
+
+export function render({model, view}) {
+  const root = document.createElement("div")
+  const lost = box("lost", "alert")
+  const keys = help()
+  root.append(lost, keys)
+
+  const show = () => {
+    const wanted = url(model)
+    if (wanted !== location.pathname + location.search) {
+      const secret = new URLSearchParams(location.search).has("token") // it did its work; an address is copied and kept
+      history[secret ? "replaceState" : "pushState"]({}, "", wanted)
+    }
+    document.title = model.name_of_page
+  }
+  const back = () => model.send_msg({do: "go", with: read(model)})
+  const told = (message) => { if (message.focus) setTimeout(() => searchField()?.focus(), 50) }
+
+  const pressed = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return
+    if (event.key === "Escape") keys.hidden = true
+    else if (event.key === "?") {
+      keys.hidden = !keys.hidden
+      if (!keys.hidden) keys.querySelector("button").focus()
+    } else if (event.key === "/") {
+      const field = searchField()
+      if (field) field.focus()
+      else model.send_msg({do: "key", with: "/"})
+    } else if (event.key === " " && pressing(event)) return
+    else if ([" ", ".", "o"].includes(event.key)) model.send_msg({do: "key", with: event.key})
+    else return
+    event.preventDefault()
+  }
+
+  let asking = null
+  const ask = async () => {
+    const answer = await instance(model.health)
+    if (answer) location.reload()
+    else asking = setTimeout(ask, ASK)
+  }
+  const gone = () => {
+    if (asking !== null || !model.health) return
+    lost.textContent = "Connection lost; waiting for the manager. This page comes back by itself."
+    lost.hidden = false
+    asking = setTimeout(ask, ASK)
+  }
+
+  let leaving = false
+  const left = () => { leaving = true }
+  view.model.document?.on_event("connection_lost", () => { if (!leaving) gone() })
+  document.addEventListener("keydown", pressed)
+  window.addEventListener("popstate", back)
+  window.addEventListener("beforeunload", left)
+  model.on("address", show)
+  model.on("name_of_page", show)
+  model.on("msg:custom", told)
+  model.on("remove", () => {
+    document.removeEventListener("keydown", pressed)
+    window.removeEventListener("popstate", back)
+    window.removeEventListener("beforeunload", left)
+    clearTimeout(asking)
+  })
+  show()
+  return root
+}
