@@ -147,6 +147,7 @@ class Grant:
     snapshot = _method("snapshot", Right.OBSERVE)
     mailbox_items = _method("mailbox_items", Right.OBSERVE)
     where = _method("where", Right.OBSERVE)
+    whereabouts = _method("whereabouts", Right.OBSERVE)
 
     def subscribe(self) -> Subscription:
         """`Runtime.subscribe`, with the right to observe; it ends with `AccessDeniedError` when that is revoked."""
@@ -162,6 +163,7 @@ class Grant:
     promote = _method("promote", Right.CONTROL)
     demote = _method("demote", Right.CONTROL)
     first = _method("first", Right.CONTROL)
+    put_back = _method("put_back", Right.CONTROL)
     edit = _method("edit", Right.CONTROL)
     swap = _method("swap", Right.CONTROL)
 

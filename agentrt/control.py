@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["ACTOR", "drop", "edit", "move", "pause", "recover", "resume", "set_limit", "step", "swap", "terminate"]
+__all__ = [
+    "ACTOR", "Place", "drop", "edit", "move", "pause", "put_back", "recover", "resume", "set_limit", "step", "swap",
+    "terminate",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -170,60 +173,100 @@ def items(entry: Entry) -> list[Activity[Any]]:
     return [*entry.mailbox, *tuple((entry.delayed or {}).values())]
 
 
-def drop(entry: Entry, id: int) -> None:
+class Place(msgspec.Struct, frozen=True):
+    """Where an activity waits: in which lane, after and before which activities (None: it is the first, the last)."""
+
+    lane: Lane
+    after: int | None
+    before: int | None
+
+
+def drop(entry: Entry, id: int) -> Activity[Any]:
     """Take a waiting activity out, due or not; its receipt resolves with `MailboxFullError` (dropped)."""
 
-    def act() -> None:
-        activity = _undelayed(entry, id) or _pull(entry, id)
+    def act() -> Activity[Any]:
+        activity = _undelayed(entry, id) or _pull(entry, id)[0]
         error = MailboxFullError(f"activity {id} was dropped by hand", runtime=entry.id, activity=id)
         resolve(entry, activity, Fate.DROPPED, None, error=error)
         _record(entry, "dropped_by_hand", {"activity": id})
         admit(entry)
+        return activity
 
-    _on_loop(entry, act)
-
-
-def move(entry: Entry, id: int, *, lane: Lane | None = None, first: bool = False) -> None:
-    """Put a waiting activity into another lane (promote, demote), or to the front of its own."""
-
-    def act() -> None:
-        activity = _pull(entry, id, into=lane)
-        to = activity.lane if lane is None else lane
-        moved = msgspec.structs.replace(activity, lane=to)
-        queue = entry.mailbox.lane(to)
-        (queue.appendleft if first else queue.append)(moved)
-        if to is not activity.lane:
-            entry.accepted_priority += 1 if to is Lane.PRIORITY else -1
-        _record(entry, "moved", {"activity": id, "lane": to.value, "first": first})
-        admit(entry)
-
-    _on_loop(entry, act)
+    return _on_loop(entry, act)
 
 
-def edit(entry: Entry, id: int, payload: Any) -> None:
-    """Give a waiting activity another payload, checked as at the door; it keeps its place."""
+def move(entry: Entry, id: int, *, lane: Lane | None = None, first: bool = False) -> Place:
+    """Put a waiting activity into another lane (promote, demote), or to the front of its own. Returns where it was."""
+
+    def act() -> Place:
+        activity, was = _pull(entry, id, into=lane)
+        _push(entry, activity, lane or was.lane, 0 if first else None)
+        _record(entry, "moved", {"activity": id, "lane": (lane or was.lane).value, "first": first})
+        return was
+
+    return _on_loop(entry, act)
+
+
+def put_back(entry: Entry, id: int, place: Place) -> Place:
+    """Put a waiting activity to a place that `move` has told. Returns where it was.
+
+    Of its neighbours there some may be gone: it is put before the one, or after the other, or else at the front.
+    """
+
+    def act() -> Place:
+        activity, was = _pull(entry, id, into=place.lane)
+        _push(entry, activity, place.lane, _index(entry, place))
+        _record(entry, "moved", {"activity": id, "lane": place.lane.value, "back": True})
+        return was
+
+    return _on_loop(entry, act)
+
+
+def _push(entry: Entry, activity: Activity[Any], to: Lane, index: int | None) -> None:
+    queue = entry.mailbox.lane(to)
+    moved = msgspec.structs.replace(activity, lane=to)
+    queue.insert(len(queue) if index is None else index, moved)
+    if to is not activity.lane:
+        entry.accepted_priority += 1 if to is Lane.PRIORITY else -1
+    admit(entry)
+
+
+def _index(entry: Entry, place: Place) -> int | None:
+    """Where that place is now; None for the end of the lane."""
+    ids = [activity.id for activity in entry.mailbox.lane(place.lane)]
+    if place.before in ids:
+        return ids.index(place.before)
+    if place.after in ids:
+        return ids.index(place.after) + 1
+    return 0 if place.before is not None else None
+
+
+def edit(entry: Entry, id: int, payload: Any) -> Any:
+    """Give a waiting activity another payload, checked as at the door; it keeps its place. Returns the one it had."""
     entry.check_payload(payload)
 
-    def act() -> None:
+    def act() -> Any:
         for queue in (entry.mailbox.priority, entry.mailbox.standard):
             for i, activity in enumerate(queue):
                 if activity.id == id:
                     queue[i] = msgspec.structs.replace(activity, payload=payload)
                     _record(entry, "edited", {"activity": id, "from": activity.payload})
-                    return
+                    return activity.payload
         raise _not_waiting(entry, id)
 
-    _on_loop(entry, act)
+    return _on_loop(entry, act)
 
 
-def _pull(entry: Entry, id: int, into: Lane | None = None) -> Activity[Any]:
-    for queue in (entry.mailbox.priority, entry.mailbox.standard):
+def _pull(entry: Entry, id: int, into: Lane | None = None) -> tuple[Activity[Any], Place]:
+    for lane in Lane:
+        queue = entry.mailbox.priority if lane is Lane.PRIORITY else entry.mailbox.standard
         for i, activity in enumerate(queue):
             if activity.id == id:
-                if into is not None and into is not activity.lane and PrioritizedMailbox.room(entry.mailbox, into) <= 0:
+                if into is not None and into is not lane and PrioritizedMailbox.room(entry.mailbox, into) <= 0:
                     raise MailboxFullError(f"the {into.value} lane of {entry.id!r} is full", runtime=entry.id)
                 del queue[i]
-                return activity
+                after = queue[i - 1].id if i else None
+                return activity, Place(lane, after, queue[i].id if i < len(queue) else None)
     raise _not_waiting(entry, id)
 
 

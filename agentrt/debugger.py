@@ -4,33 +4,78 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from .activity import Activity, Lane
 from .control import ACTOR
 from .errors import ConfigurationError
 from .frames import StackFrame, awaiting, running
+from .isolation import thread_of
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Breakpoint", "Breakpoints", "breakpoints", "where"]
+__all__ = ["Breakpoint", "Breakpoints", "How", "Whereabouts", "breakpoints", "where", "whereabouts"]
 
 # A lane's name, "error", or a function that is given the activity.
 Breakpoint = str | Callable[[Activity[Any]], object]
 
 
-def where(entry: Entry) -> list[StackFrame]:
-    """The frames of the current activity, outermost first; empty when nothing runs. Any thread."""
-    task, workflow = entry.task, entry.running
-    if entry.current is None or task is None:
-        return []
+class How(StrEnum):
+    """In what way a runtime is at work."""
+
+    IDLE = "idle"  # nothing runs
+    AWAITING = "awaiting"  # its workflow is suspended, the loop is free for others
+    RUNNING = "running"  # its workflow has the loop's thread at this moment
+    THREAD = "thread"  # its workflow runs in a worker thread (`blocking=True`)
+    PROCESS = "process"  # its workflow runs in another process, which can't be looked into
+
+
+class Whereabouts(msgspec.Struct, frozen=True):
+    """Where a runtime is at one time. `waits_for`: the runtimes it can't go on without (a reply, or room to send)."""
+
+    runtime: str
+    at: float
+    how: How
+    activity: Activity[Any] | None = None
+    frames: tuple[StackFrame, ...] = ()
+    waits_for: tuple[str, ...] = ()
+
+
+def whereabouts(entry: Entry) -> Whereabouts:
+    """Where a runtime is now. Any thread."""
     host = entry.host
+    activity, how, frames = _standing(entry)
+    with host.lock:
+        waits_for = tuple(other.id for other in entry.waits_for or ()) if activity is not None else ()
+    return Whereabouts(entry.id, host.clock.now(), how, activity, tuple(frames), waits_for)
+
+
+def where(entry: Entry) -> list[StackFrame]:
+    """The frames of the current activity, outermost first; empty when nothing runs. Any thread.
+
+    Of a workflow in a worker thread they are that thread's; of one in another process there are none.
+    """
+    return _standing(entry)[2]
+
+
+def _standing(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]]:
+    activity, task, workflow, host = entry.current, entry.task, entry.running, entry.host
+    if activity is None or task is None:
+        return None, How.IDLE, []
+    if entry.limits.isolation == "process":
+        return activity, How.PROCESS, []
+    if entry.limits.blocking and entry.is_async:
+        thread = thread_of(activity)
+        return activity, How.THREAD, [] if thread is None else running(thread)
     if not host.loop.is_closed() and asyncio.current_task(host.loop) is task:
-        return running(host.thread)
-    return awaiting(workflow) if entry.is_async else []
+        return activity, How.RUNNING, running(host.thread)
+    return activity, How.AWAITING, awaiting(workflow) if entry.is_async else []
 
 
 def breakpoints(entry: Entry) -> Breakpoints:

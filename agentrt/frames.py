@@ -20,17 +20,25 @@ LOCALS = 20
 TEXT = 60
 SUSPENDABLE = (CoroutineType, GeneratorType, AsyncGeneratorType)
 # What runs a workflow, outermost first: frames up to the last of these are not the workflow's.
-RUNNERS = {("asyncio", "_run_once"), ("asyncio", "_run"), ("agentrt", "_loop"), ("agentrt", "_again")}
+RUNNERS = {
+    *(("asyncio", name) for name in ("_run_once", "_run")),
+    *(("agentrt", name) for name in ("_loop", "_again", "_called")),
+}
 
 
 class StackFrame(msgspec.Struct, frozen=True):
-    """One level of where code stands: file, line, function, the line's text, and its variables, shortened."""
+    """One level of where code stands: file, line, function, the line's text, and its variables, shortened.
+
+    `first` is the line its function begins at, `types` the type of each of `locals` by name.
+    """
 
     file: str
     line: int
     function: str
     source: str
     locals: dict[str, str] = {}
+    types: dict[str, str] = {}
+    first: int = 1
 
 
 def awaiting(thing: Any) -> list[StackFrame]:
@@ -84,8 +92,10 @@ def _inner(thing: Any) -> Any:
 def _record(frame: FrameType) -> StackFrame:
     code, line = frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno
     source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
-    names = list(frame.f_locals.items())[:LOCALS] if code.co_name != "<module>" else []
-    return StackFrame(code.co_filename, line, code.co_qualname, source, {name: brief(value) for name, value in names})
+    found = list(frame.f_locals.items())[:LOCALS] if code.co_name != "<module>" else []
+    values = {name: brief(value) for name, value in found}
+    types = {name: type(value).__name__ for name, value in found}
+    return StackFrame(code.co_filename, line, code.co_qualname, source, values, types, code.co_firstlineno)
 
 
 def brief(value: Any, deep: int = 2) -> str:

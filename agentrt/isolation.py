@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import msgspec
 
+from .activity import Activity
 from .errors import ConfigurationError
 from .limits import Limits
 from .process import Processes, in_process
 from .workflow import Workflow
 
-__all__ = ["Workers", "isolated"]
+__all__ = ["Workers", "isolated", "thread_of"]
 
 THREADS = 64
 
@@ -66,6 +69,17 @@ def _called(call: Callable[..., Any], *args: Any) -> Any:
     except StopIteration as error:
         # A future refuses it, and who waits would wait for ever: turned into what a coroutine makes of it.
         raise RuntimeError("a workflow raised StopIteration") from error
+
+
+def thread_of(activity: Activity[Any]) -> int | None:
+    """The worker thread that runs a workflow on this activity; None if none does (yet)."""
+    for thread, innermost in sys._current_frames().items():
+        frame: FrameType | None = innermost
+        while frame is not None and frame.f_code is not _called.__code__:
+            frame = frame.f_back
+        if frame is not None and frame.f_locals["args"][0] is activity:
+            return thread
+    return None
 
 
 async def _in_thread(call: Callable[..., Any], workers: Workers, *args: Any) -> Any:

@@ -31,7 +31,8 @@ from .workflow import Workflow
 
 if TYPE_CHECKING:
     from .access import Grant
-    from .debugger import Breakpoints
+    from .control import Place
+    from .debugger import Breakpoints, Whereabouts
     from .frames import StackFrame
     from .manager import RuntimeManager
 
@@ -275,6 +276,12 @@ class Runtime(param.Parameterized, Generic[S, P]):
 
         return where(self.entry)
 
+    def whereabouts(self) -> Whereabouts:
+        """The same with how it is at work, on which activity, and which runtimes it waits for."""
+        from .debugger import whereabouts
+
+        return whereabouts(self.entry)
+
     # ---- to steer
 
     def pause(self) -> None:
@@ -306,25 +313,42 @@ class Runtime(param.Parameterized, Generic[S, P]):
         """
         return control.terminate(self.entry, drain)
 
-    def drop(self, id: int) -> None:
-        """Take a waiting activity out."""
-        control.drop(self.entry, id)
+    def drop(self, id: int) -> Activity[Any]:
+        """Take a waiting activity out, and return it. Its receipt resolves with `MailboxFullError`."""
+        return control.drop(self.entry, id)
 
-    def promote(self, id: int) -> None:
-        """Move a waiting activity to the priority lane."""
-        control.move(self.entry, id, lane=Lane.PRIORITY)
+    def promote(self, id: int) -> Place:
+        """Move a waiting activity to the end of the priority lane. Returns where it was, for `put_back`."""
+        return control.move(self.entry, id, lane=Lane.PRIORITY)
 
-    def demote(self, id: int) -> None:
-        """Move a waiting activity to the standard lane."""
-        control.move(self.entry, id, lane=Lane.STANDARD)
+    def demote(self, id: int) -> Place:
+        """Move a waiting activity to the end of the standard lane. Returns where it was, for `put_back`."""
+        return control.move(self.entry, id, lane=Lane.STANDARD)
 
-    def first(self, id: int) -> None:
-        """Move a waiting activity to the front of its lane."""
-        control.move(self.entry, id, first=True)
+    def first(self, id: int) -> Place:
+        """Move a waiting activity to the front of its lane. Returns where it was, for `put_back`."""
+        return control.move(self.entry, id, first=True)
 
-    def edit(self, id: int, payload: Any) -> None:
-        """Give a waiting activity another payload."""
-        control.edit(self.entry, id, payload)
+    def put_back(self, id: int, place: Place) -> Place:
+        """Undo a move: put a waiting activity where it was, beside the neighbours that still wait.
+
+        >>> import agentrt
+        >>> with agentrt.RuntimeManager() as manager:
+        ...     runtime = manager.create("sum", 0, lambda activity, state: state + activity.payload)
+        ...     runtime.pause()
+        ...     ids = [runtime.send_nowait(n).id for n in (1, 2, 3)]
+        ...     place = runtime.promote(ids[1])
+        ...     [activity.payload for activity in runtime.mailbox_items()]
+        ...     was = runtime.put_back(ids[1], place)
+        ...     [activity.payload for activity in runtime.mailbox_items()]
+        [2, 1, 3]
+        [1, 2, 3]
+        """
+        return control.put_back(self.entry, id, place)
+
+    def edit(self, id: int, payload: Any) -> Any:
+        """Give a waiting activity another payload, checked as at the door; returns the one it had."""
+        return control.edit(self.entry, id, payload)
 
     def grant(self, rights: Iterable[str] | str) -> Grant:
         """A handle that does only this: {"send"}, {"observe"}, {"control"} or several of them. It can be revoked."""

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agentrt
-from agentrt import AccessDeniedError, ConfigurationError, Grant, Right, RuntimeNotFoundError
+from agentrt import AccessDeniedError, ConfigurationError, Grant, Lane, Right, RuntimeNotFoundError
 from agentrt.access import rights_of
+from agentrt.control import Place
 from agentrt.frozen import is_frozen
 
 GUIDE = Path(__file__).parents[1] / "docs" / "grants.md"
@@ -42,6 +43,7 @@ USES = {
         "snapshot": (),
         "mailbox_items": (),
         "where": (),
+        "whereabouts": (),
         "subscribe": (),
     },
     Right.CONTROL: {
@@ -53,6 +55,7 @@ USES = {
         "promote": (1,),
         "demote": (1,),
         "first": (1,),
+        "put_back": (1, Place(Lane.STANDARD, None, None)),
         "edit": (1, 2),
         "swap": (lambda activity, state: state,),
         "terminate": (),

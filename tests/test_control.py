@@ -10,6 +10,7 @@ from agentrt import (
     AgentError,
     ConfigurationError,
     Fate,
+    Lane,
     MailboxFullError,
     RuntimeManager,
     RuntimeTerminatedError,
@@ -294,6 +295,67 @@ async def test_what_does_not_wait_can_not_be_handled(manager):
             act(receipt.id)
     with pytest.raises(AgentError):
         runtime.edit(receipt.id, 2)
+
+
+def order(runtime):
+    return "".join(activity.payload for activity in runtime.mailbox_items())
+
+
+@virtual
+async def test_a_move_is_undone_exactly(manager):
+    runtime, receipts = paused(manager, *"abcd")
+    ids = [receipt.id for receipt in receipts]
+    for act in (runtime.first, runtime.promote):
+        for id in ids:
+            place = act(id)
+            again = runtime.put_back(id, place)
+            assert order(runtime) == "abcd", (act, id)
+            assert runtime.put_back(id, again).lane is Lane.STANDARD, "what was undone is done again"
+            runtime.put_back(id, place)
+    runtime.promote(ids[1])
+    place = runtime.demote(ids[1])
+    assert (order(runtime), place.lane) == ("acdb", Lane.PRIORITY)
+    assert runtime.metrics.priority.accepted == 0
+    runtime.resume()
+
+
+@virtual
+async def test_what_is_put_back_finds_its_place_when_neighbours_are_gone(manager):
+    runtime, receipts = paused(manager, *"abcde")
+    a, b, c, d, e = (receipt.id for receipt in receipts)
+    place = runtime.promote(c)
+    runtime.drop(d)
+    runtime.put_back(c, place)
+    assert order(runtime) == "abce", "after the one before it"
+    place = runtime.promote(c)
+    runtime.drop(b)
+    runtime.drop(e)
+    runtime.put_back(c, place)
+    assert order(runtime) == "ca", "at the front: as far as it can tell, all before it were taken"
+    place = runtime.promote(a)
+    runtime.drop(c)
+    runtime.put_back(a, place)
+    assert order(runtime) == "a"
+    runtime.resume()
+
+
+@virtual
+async def test_putting_back_keeps_the_bound(manager):
+    runtime, receipts = paused(manager, "a", standard_capacity=1)
+    place = runtime.promote(receipts[0].id)
+    runtime.send_nowait("b")
+    with pytest.raises(MailboxFullError):
+        runtime.put_back(receipts[0].id, place)
+    assert order(runtime) == "ab"
+    runtime.resume()
+
+
+@virtual
+async def test_a_drop_and_an_edit_tell_what_there_was(manager):
+    runtime, receipts = paused(manager, "a", "b")
+    assert runtime.edit(receipts[0].id, "A") == "a"
+    assert runtime.drop(receipts[1].id).payload == "b"
+    runtime.resume()
 
 
 def test_hands_from_another_thread_while_the_runtime_runs():

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 import agentrt
+from agentrt.debugger import How, Whereabouts
 from agentrt.frames import awaiting, brief, running
 from agentrt.testing.virtual import run
+from tests.harness.wait import wait_until
 
 
 def virtual(main):
@@ -123,6 +125,81 @@ def test_where_looks_through_tasks_gathers_generators_and_awaitables(through):
         assert ("deepest" in found) is (through is not through_context)
         event.set()
         await receipt
+
+    virtual(main)
+
+
+def test_a_frame_tells_types_and_where_its_function_begins():
+    async def main(manager):
+        runtime = manager.create("x", 0, outer)
+        runtime.send_nowait(10)
+        await busy(runtime)
+        frame = runtime.where()[0]
+        assert frame.first == outer.__code__.co_firstlineno
+        assert (frame.types["state"], frame.types["ctx"]) == ("int", "Context")
+
+    virtual(main)
+
+
+def test_whereabouts_tell_what_it_waits_for():
+    async def asks(activity, state, ctx):
+        return await ctx.ask(activity.payload, 100)
+
+    async def main(manager):
+        first, second, third = (
+            manager.create(id, 0, flow) for id, flow in zip("abc", (asks, asks, outer), strict=True)
+        )
+        assert first.whereabouts() == Whereabouts("a", manager.clock.now(), How.IDLE)
+        second.send_nowait("c")
+        first.send_nowait("b")
+        await busy(third)
+        found = [runtime.whereabouts() for runtime in (first, second, third)]
+        assert [each.how for each in found] == [How.AWAITING] * 3
+        assert [each.waits_for for each in found] == [("b",), ("c",), ()]
+        assert found[0].activity.payload == "b"
+        assert names(found[0].frames)[0] == "asks"
+
+    virtual(main)
+
+
+def test_whereabouts_of_a_worker_thread_are_its_own():
+    entered, leave = threading.Event(), threading.Event()
+
+    def blocks(activity, state):
+        secret = activity.payload  # noqa: F841 - it is seen among the locals
+        entered.set()
+        leave.wait(10)
+        return state
+
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtimes = [manager.create(id, 0, blocks, blocking=True) for id in "ab"]
+        receipts = [runtime.send_nowait(runtime.id) for runtime in runtimes]
+        try:
+            for runtime in runtimes:
+                assert entered.wait(10)
+                wait_until(lambda r=runtime: names(r.where())[:1] == ["blocks"])
+                found = runtime.whereabouts()
+                assert found.how is How.THREAD
+                assert found.frames[0].locals["activity"].startswith(f"Activity(id={found.activity.id}")
+                assert names(found.frames)[1] == "wait"
+        finally:
+            leave.set()
+        for receipt in receipts:
+            receipt.result(10)
+        assert runtimes[0].whereabouts().how is How.IDLE
+
+
+def test_whereabouts_of_who_has_the_loop():
+    seen = []
+
+    async def looks(activity, state):
+        seen.append(activity.payload.whereabouts())
+        return state
+
+    async def main(manager):
+        runtime = manager.create("x", 0, looks)
+        await runtime.ask(runtime)
+        assert (seen[0].how, names(seen[0].frames)[0]) == (How.RUNNING, "looks")
 
     virtual(main)
 

@@ -1,0 +1,168 @@
+"""letters.py: what becomes of dead letters, and that the counts add up."""
+
+import threading
+
+import pytest
+
+from agentrt import AgentError, Fate, MailboxFullError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
+from agentrt.control import ACTOR
+from agentrt.letters import Ledger, Letters, send_again
+from tests.support import collect, virtual
+
+
+async def buried(manager, *payloads, id="doomed", **options):
+    """A runtime that was terminated before it did these."""
+    runtime = manager.create(id, (), collect)
+    runtime.pause()
+    receipts = [runtime.send_nowait(payload, **options) for payload in payloads]
+    await runtime.terminate()
+    return [receipt.id for receipt in receipts]
+
+
+def events(manager, kind):
+    return [record for record in manager.ring.since(0)[0] if record.kind == kind]
+
+
+@virtual
+async def test_a_letter_sent_again_is_a_new_activity_of_the_same_story(manager):
+    (dead,) = await buried(manager, "tea", priority=True, timeout=7)
+    other = manager.create("other", (), collect)
+    other.pause()
+    receipt = Letters(manager).resend(dead, to="other")
+    (again,) = other.mailbox_items()
+    assert (again.id, again.parent, again.correlation) == (receipt.id, dead, dead)
+    assert (again.payload, again.lane, again.timeout, again.runtime) == ("tea", "priority", 7, "other")
+    other.resume()
+    assert (await receipt).state == ("tea",)
+    assert manager.fates().dead == 1, "the first one stays dead"
+    assert manager.fates().done == 1
+
+
+@virtual
+async def test_to_the_same_runtime_once_it_is_there_again(manager):
+    (dead,) = await buried(manager, "tea")
+    letters = Letters(manager)
+    with pytest.raises(RuntimeTerminatedError):
+        letters.resend(dead)
+    with pytest.raises(RuntimeNotFoundError):
+        letters.resend(dead, to="nobody")
+    assert len(letters) == 1, "it stays"
+    manager.create("doomed", (), collect)
+    assert (await letters.resend(dead)).state == ("tea",)
+    with pytest.raises(AgentError, match="not among the dead letters"):
+        letters.resend(dead)
+
+
+@virtual
+async def test_the_ledger_adds_up_with_the_fates(manager):
+    first, second, third = await buried(manager, 1, 2, 3)
+    letters = Letters(manager)
+    assert letters.ledger() == Ledger(dead=3, here=3)
+    manager.create("other", (), collect)
+    await letters.resend(second, to="other")
+    assert letters.discard(first).activity.payload == 1
+    assert [letter.activity.id for letter in letters.all()] == [third]
+    ledger = Letters(manager).ledger()
+    assert ledger == Ledger(dead=3, here=1, resent=1, discarded=1)
+    assert ledger.let_go == 0
+    manager.dead_letters.clear()
+    assert letters.ledger().let_go == 1
+
+
+@virtual
+async def test_a_refused_letter_stays(manager):
+    (dead,) = await buried(manager, 1)
+    full = manager.create("full", (), collect, standard_capacity=1)
+    full.pause()
+    full.send_nowait(0)
+    letters = Letters(manager)
+    with pytest.raises(MailboxFullError):
+        letters.resend(dead, to="full")
+    assert letters.ledger() == Ledger(dead=1, here=1)
+    full.resume()
+
+
+@virtual
+async def test_it_is_on_the_record_with_who_did_it(manager):
+    first, second = await buried(manager, 1, 2)
+    manager.create("other", (), collect)
+    ACTOR.set("operator (page)")
+    letters = Letters(manager)
+    receipt = letters.resend(first, to="other")
+    letters.discard(second)
+    ACTOR.set(None)
+    await receipt
+    (resent,), (gone,) = events(manager, "resent"), events(manager, "letter_discarded")
+    assert (resent.runtime, resent.who, resent.detail) == (
+        "other",
+        "operator (page)",
+        {"activity": first, "as": receipt.id, "from": "doomed"},
+    )
+    assert (gone.runtime, gone.who, gone.detail) == ("doomed", "operator (page)", {"activity": second})
+
+
+@virtual
+async def test_a_workflow_that_sends_one_again_is_not_its_parent(manager):
+    (dead,) = await buried(manager, 1)
+
+    async def postman(activity, state):
+        return Letters(manager).resend(dead, to="other").id
+
+    manager.create("other", (), collect)
+    await manager.create("postman", 0, postman).ask(None)
+    assert events(manager, "accepted")[-1].parent == dead
+
+
+@virtual
+async def test_what_was_dropped_is_sent_again_the_same_way(manager):
+    runtime = manager.create("a", (), collect)
+    runtime.pause()
+    receipt = runtime.send_nowait("x")
+    again = send_again(manager, runtime.drop(receipt.id))
+    runtime.resume()
+    assert (await again).state == ("x",)
+    assert receipt.outcome.fate is Fate.DROPPED
+
+
+class Odd:
+    """Can't be compared."""
+
+    def __eq__(self, other):
+        raise RuntimeError("no")
+
+    __hash__ = None
+
+
+@virtual
+async def test_payloads_are_never_compared(manager):
+    dead = await buried(manager, Odd(), Odd())
+    letters = Letters(manager)
+    for id in reversed(dead):
+        letters.discard(id)
+    assert letters.ledger().discarded == 2
+
+
+def test_many_hands_send_each_letter_once():
+    with RuntimeManager(loop="thread") as manager:
+        dead = manager.run(buried(manager, *range(200)))
+        manager.create("other", (), collect)
+        sent, lock = [], threading.Lock()
+
+        def hand():
+            for id in dead:
+                try:
+                    receipt = Letters(manager).resend(id, to="other")
+                except AgentError:
+                    continue
+                with lock:
+                    sent.append(receipt)
+
+        hands = [threading.Thread(target=hand) for _ in range(4)]
+        for each in hands:
+            each.start()
+        for each in hands:
+            each.join()
+        for receipt in sent:
+            receipt.result(10)
+        assert sorted(manager["other"].state) == list(range(200))
+        assert Letters(manager).ledger() == Ledger(dead=200, here=0, resent=200)
