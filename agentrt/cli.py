@@ -9,6 +9,7 @@ import math
 import signal
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -23,6 +24,7 @@ from .errors import AgentError, ConfigurationError
 if TYPE_CHECKING:
     from .demo import Towers
     from .manager import RuntimeManager
+    from .views.server import Server
 
 __all__ = ["main"]
 
@@ -53,11 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--date", default="2013-07-22", help="a day of 2013, as 2013-02-08 (default: %(default)s)")
     demo.add_argument("--speed", type=_speed, default=60.0, help="seconds of that day for a real one (default: 60)")
     demo.set_defaults(run=_demo)
-    serve = commands.add_parser("serve", parents=[page], help="the dashboard of your own agents")
-    serve.add_argument("app", help="a Python file or module that makes a RuntimeManager")
+    serve = commands.add_parser("serve", parents=[page], help="the dashboard of your own agents, or of all at once")
+    what = serve.add_mutually_exclusive_group(required=True)
+    what.add_argument("app", nargs="?", help="a Python file or module that makes a RuntimeManager")
+    what.add_argument("--all", action="store_true", help="all managers served on this machine, side by side")
     serve.set_defaults(run=_serve)
-    listing = commands.add_parser("list", help="the runtimes your own file or module makes, and how they are")
-    listing.add_argument("app", help="a Python file or module that makes a RuntimeManager")
+    listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
+    listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
     listing.set_defaults(run=_list)
     return parser
 
@@ -95,7 +99,7 @@ def _demo(options: argparse.Namespace) -> int:
     day = load_day(options.date)
     with RuntimeManager(name="Three towers", loop="thread", clock=day.clock()) as manager:
         handle = towers(manager, day, speed=options.speed)
-        _show(manager, options, day.note, note=f"{day.note}. {ABOUT}")
+        _show(manager, options, day.note, note=f"{day.note}. {ABOUT}", loud=day.made_up)
         handle.start()
         manager.submit(handle.finished()).add_done_callback(partial(_report, handle))
         _stay()
@@ -111,21 +115,57 @@ def _report(handle: Towers, over: Future[None]) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if options.all:
+        return _serve_all(options)
     with _app(options.app) as manager:
         _show(manager, options, f"{len(manager)} runtimes of {options.app}")
         _stay()
 
 
+def _serve_all(options: argparse.Namespace) -> int:
+    from .views.server import start
+    from .views.several import Several
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = start(Several(), port=options.port)
+    try:
+        _tell(server, options, "Ctrl-C here ends the page; the managers go on.")
+        _stay()
+    finally:
+        server.stop()
+
+
 def _list(options: argparse.Namespace) -> int:
+    if options.app is None:
+        return _list_served()
     with _app(options.app) as manager:
         rows = [("runtime", "status", "priority", "standard", "processed", "failed")]
         rows += [
             (runtime.id, str(runtime.status), *map(str, (*runtime.depth, runtime.processed, runtime.failed)))
             for runtime in manager.runtimes()
         ]
-        for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, _widths(rows), strict=True)).rstrip())
+        _table(rows)
     return 0
+
+
+def _list_served() -> int:
+    from . import served
+
+    found = served.live()
+    if not found:
+        print("No manager is served on this machine now. In the program that has one: manager.serve()")
+        return 0
+    rows = [("manager", "process", "since", "link", "to look only")]
+    for each in found:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.started))
+        rows.append((each.name, str(each.pid), since, each.url, each.view_url))
+    _table(rows)
+    return 0
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, _widths(rows), strict=True)).rstrip())
 
 
 def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
@@ -172,13 +212,18 @@ def _execute(path: Path) -> ModuleType:
 # ---- the page
 
 
-def _show(manager: RuntimeManager, options: argparse.Namespace, what: str, note: str = "") -> None:
+def _show(manager: RuntimeManager, options: argparse.Namespace, what: str, note: str = "", loud: bool = False) -> None:
     """Serve the manager, and say where. `note` is a line on the page."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to end is as good as Ctrl-C
     print(f"{what}\nStarting the page ...", flush=True)
-    server = manager.serve(port=options.port, note=note)
+    server = manager.serve(port=options.port, note=note, loud=loud)
+    _tell(server, options, "Ctrl-C here ends the page and all its agents.")
+
+
+def _tell(server: Server, options: argparse.Namespace, end: str) -> None:
+    """Say where it is and what ends it, and open it."""
     print(f"\n    {server.url}\n\nThis link opens it (to look only: {server.view_url}).")
-    print("Ctrl-C here ends the page and all its agents.", flush=True)
+    print(end, flush=True)
     if not options.no_browser:
         webbrowser.open(server.url)
 

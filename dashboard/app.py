@@ -15,4 +15,4 @@ def demo() -> tuple[RuntimeManager, str]:
 
 
 manager, note = pn.state.as_cached("three towers", demo)
-dashboard(manager, note=note).servable()
+dashboard(manager, note=note, loud=True).servable()

@@ -129,7 +129,8 @@ def test_a_wrong_date_is_one_clear_line(date: str) -> None:
         (["demo", "--port", "65536"], "'65536' is not a port"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "the following arguments are required: command"),
-        (["serve"], "the following arguments are required: app"),
+        (["serve"], "one of the arguments app --all is required"),
+        (["serve", "app.py", "--all"], "not allowed with argument"),
     ],
 )
 def test_wrong_arguments_say_what_would_do(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,3 +263,40 @@ def test_the_browser_opens_unless_told_not_to(
     assert opened == []
     assert main(["serve", str(app)]) == 0
     assert opened == LINK.findall(capsys.readouterr().out)[1:]
+
+
+# ---- several managers
+
+
+def test_list_without_an_app_lists_who_is_served(app: Path) -> None:
+    with running("serve", str(app), "--no-browser") as process:
+        _, link = read_until(process.stdout, LINK)
+        done = finished("list")
+        assert done.returncode == 0
+        row = next(row for row in done.stdout.splitlines() if str(process.pid) in row)
+        assert row.startswith("mine")
+        assert link in row
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    assert link not in finished("list").stdout
+
+
+def test_list_says_so_when_nobody_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTRT_RUNTIME_DIR", str(tmp_path))
+    assert "No manager is served on this machine now." in finished("list").stdout
+
+
+def test_who_is_killed_is_no_longer_listed(app: Path) -> None:
+    with running("serve", str(app), "--no-browser") as process:
+        _, link = read_until(process.stdout, LINK)
+        process.kill()
+        process.wait(20)
+    assert link not in finished("list").stdout
+
+
+def test_serve_all_serves_until_it_is_told_to_end() -> None:
+    with running("serve", "--all", "--no-browser") as process:
+        _, link = read_until(process.stdout, LINK)
+        assert "All managers" in get(link)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0

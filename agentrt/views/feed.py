@@ -19,7 +19,7 @@ import panel as pn
 from panel.io.notebook import block_comm
 from panel.io.state import set_curdoc
 
-__all__ = ["Feed", "News", "View", "feed_notebook", "feed_page"]
+__all__ = ["Feed", "News", "Session", "View", "feed_notebook", "feed_page"]
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def feed_page(manager: Any, doc: Any) -> Feed:
 
     It starts when the page has loaded: what changes between the making of a page and that would not reach it.
     """
-    session = _Session(doc, asyncio.get_running_loop())
+    session = Session(doc, asyncio.get_running_loop())
     feed = Feed(manager, session.schedule, session.later, batch=lambda: pn.io.hold(doc))
     doc.on_session_destroyed(lambda context: feed.stop())
 
@@ -166,7 +166,7 @@ def feed_page(manager: Any, doc: Any) -> Feed:
     return feed
 
 
-class _Session:
+class Session:
     """Runs calls on a served session's loop, with its document locked.
 
     Not by `doc.add_next_tick_callback`: a tick that is added while the document is on hold gets lost now and then, and

@@ -30,6 +30,7 @@ THEME = {
     "light": {"palette": {"primary": {"main": "#0B5C8C"}}, "typography": FONT},
     "dark": {"palette": {"primary": {"main": "#7CC0EE"}}, "typography": FONT},
 }
+BAR = {".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"}}
 
 
 class Dashboard:
@@ -150,7 +151,7 @@ def dashboard(
         main=[board.panel],
         template=_env.from_string(ROOTED) if paths else None,
         theme_config=THEME,
-        sx={".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"}},
+        sx=BAR,
         busy_indicator=None,
         meta_description=f"{count(len(manager), 'runtime')} live",
     )

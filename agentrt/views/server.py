@@ -15,8 +15,8 @@ import threading
 import time
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import panel as pn
 from panel.io.server import get_server
@@ -26,13 +26,11 @@ from .. import served
 from ..errors import ConfigurationError
 from ..served import Keys, Served
 from .address import NAMING, PAGES
+from .content import Content, ManagerPage
 from .door import Answer, Door
-from .feed import Feed, feed_page
-from .page import dashboard
 from .role import Role
-from .summary import Summary
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "serve", "start"]
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +42,14 @@ PATIENCE = 20.0
 class Server:
     """A running dashboard. `url` is the operator's link, `view_url` one to look only; `stop()` ends it."""
 
-    def __init__(
-        self, manager: Any, address: str, keys: Keys, hosts: Iterable[str], *, title: str, note: str, loud: bool
-    ) -> None:
-        self.manager = manager
+    def __init__(self, content: Content, address: str, keys: Keys, hosts: Iterable[str]) -> None:
+        self.content = content
         self.address = address
         self.port = keys.port
-        self.title = title
-        self.note = note
-        self.loud = loud
         self.door = Door(keys, hosts)
         self.instance = secrets.token_hex(8)
-        self.summary = Summary(manager)
         self._loop = IOLoop(make_current=False)
         self._ready = threading.Event()
-        self._feeds: WeakSet[Feed] = WeakSet()
         self._problem: BaseException | None = None
         self._server: Any = None
         self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{self.port}", daemon=True)
@@ -66,7 +57,11 @@ class Server:
         if not self._ready.wait(PATIENCE) or self._problem is not None:
             problem = self._problem or "no answer"
             raise ConfigurationError(f"the page could not be served on port {self.port}: {problem}")
-        self._entered = served.enter(Served(os.getpid(), manager.name, self.port, self.url, self.view_url, time.time()))
+        self._entered = self._enter() if content.listed else None
+
+    def _enter(self) -> Path:
+        mine = Served(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
+        return served.enter(mine)
 
     @property
     def url(self) -> str:
@@ -93,10 +88,11 @@ class Server:
         if self.running:
             self._loop.add_callback(self._loop.stop)
             self._thread.join(PATIENCE)
-        served.leave(self._entered)
+        if self._entered is not None:
+            served.leave(self._entered)
 
     def __repr__(self) -> str:
-        return f"<Server of {self.manager.name!r}: {self.url if self.running else 'stopped'}>"
+        return f"<Server of {self.content.name!r}: {self.url if self.running else 'stopped'}>"
 
     def _repr_html_(self) -> str:
         if not self.running:
@@ -128,7 +124,7 @@ class Server:
             address=self.address,
             websocket_origin=sorted(self.door.hosts),
             loop=self._loop,
-            title=dict.fromkeys(ROUTES, self.title),
+            title=dict.fromkeys(ROUTES, self.content.title),
             auth_provider=self.door,
             extra_patterns=[
                 ("/health", Answer, {"door": self.door, "answer": self._health, "open_to_all": True}),
@@ -142,27 +138,14 @@ class Server:
         return {"instance": self.instance}
 
     def _summary(self, role: Role | None) -> dict[str, Any]:
-        return {"name": self.title, "pid": os.getpid(), **self.summary.read()}
+        return self.content.summary()
 
     def _page(self) -> Any:
         document: Any = pn.state.curdoc
-        role = self.door.role_of(document.session_context.request) or Role.VIEWER
-        feed = feed_page(self.manager, document)
-        self._feeds.add(feed)
-        return dashboard(
-            self.manager,
-            role=role,
-            title=self.title,
-            note=self.note,
-            loud=self.loud,
-            feed=feed,
-            health="/health",
-            paths=True,
-        )
+        return self.content.page(self.door.role_of(document.session_context.request) or Role.VIEWER)
 
     def _close(self) -> None:
-        for feed in tuple(self._feeds):
-            feed.stop()
+        self.content.close()
         try:
             self._server.stop()
             self._server.unlisten()
@@ -191,9 +174,13 @@ def serve(
         raise ConfigurationError(
             "the dashboard is never served without a token; hand on server.view_url to let others look"
         )
+    return start(ManagerPage(manager, title, note, loud), port, address, hosts)
+
+
+def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: Iterable[str] = ()) -> Server:
+    """Serve any content, see `serve`."""
     names = _names(address, hosts)
-    keys = _keys(manager.name, port, address)
-    return Server(manager, address, keys, names, title=title or manager.name, note=note, loud=loud)
+    return Server(content, address, _keys(content.name, port, address), names)
 
 
 def _keys(name: str, port: int, address: str) -> Keys:
