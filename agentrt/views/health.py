@@ -13,6 +13,7 @@ from .theme import LANES
 __all__ = ["Health", "Trouble", "diagnose", "tell"]
 
 FULL = 0.9
+QUIET = (Status.PAUSED, Status.FAILED)
 WORST = (Status.FAILED, Status.STUCK, Status.ERROR)
 SAYS = {Status.FAILED: "stopped by its supervisor", Status.STUCK: "stuck", Status.ERROR: "failing"}
 SAY = {Status.FAILED: "stopped by their supervisors", Status.STUCK: "stuck", Status.ERROR: "failing"}
@@ -53,13 +54,13 @@ class Health:
         self.manager = manager
         self.troubles: dict[str, Trouble] = {}
         self.depths: dict[str, tuple[int, int]] = {}
-        self.statuses: dict[str, Status] = {}
+        self.moving: set[str] = set()  # whose status changes without a record: what is about to run, and what runs
         self.waiting = [0, 0]
 
     def look_at(self, ids: Iterable[str] | None = None) -> None:
         """Look at these runtimes again; at all of them without `ids`."""
         if ids is None:
-            self.troubles, self.depths, self.statuses, self.waiting = {}, {}, {}, [0, 0]
+            self.troubles, self.depths, self.moving, self.waiting = {}, {}, set(), [0, 0]
             shots = self.manager.snapshots()
         else:
             shots = [self.manager.snapshot(id, metrics=False) for id in ids if id in self.manager]
@@ -72,11 +73,12 @@ class Health:
             self._deep(id, (0, 0))
             self.depths.pop(id, None)
             self.troubles.pop(id, None)
-            self.statuses.pop(id, None)
+            self.moving.discard(id)
 
     def _note(self, shot: Snapshot) -> None:
         self._deep(shot.id, shot.depth)
-        self.statuses[shot.id] = shot.status
+        works = shot.status is Status.PROCESSING or (any(shot.depth) and shot.status not in QUIET)
+        (self.moving.add if works else self.moving.discard)(shot.id)
         trouble = diagnose(shot)
         if trouble is None:
             self.troubles.pop(shot.id, None)
@@ -88,16 +90,6 @@ class Health:
         self.depths[id] = depth
         for lane in (0, 1):
             self.waiting[lane] += depth[lane] - before[lane]
-
-    @property
-    def moving(self) -> list[str]:
-        """Whose status changes without a record: what is about to run, and what runs."""
-        quiet = (Status.PAUSED, Status.FAILED)
-        return [
-            id
-            for id, status in self.statuses.items()
-            if status is Status.PROCESSING or (any(self.depths[id]) and status not in quiet)
-        ]
 
     def sentence(self, now: float) -> str:
         """What is wrong, in words, with a button for each runtime it names. Safe for HTML."""
