@@ -118,7 +118,12 @@ class Breakpoints:
         return iter(self._points)
 
     def __repr__(self) -> str:
-        return f"<Breakpoints of {self._entry.id!r}: {', '.join(map(_name, self._points)) or 'none'}>"
+        return f"<Breakpoints of {self._entry.id!r}: {', '.join(self.names) or 'none'}>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each is called, in order: the word, or the name of the function."""
+        return tuple(map(_name, self._points))
 
     def add(self, at: Breakpoint) -> None:
         """Stop there from now on."""

@@ -1,0 +1,249 @@
+"""Where a runtime is right now: the line its workflow is at, the chain of awaits, the variables, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+from ..debugger import How, Whereabouts
+from ..events import Event, Outcome
+from ..frames import StackFrame
+from ..snapshot import Snapshot, Status
+from .address import Address
+from .feed import News
+from .layout import WIDE
+from .live import Live
+from .role import Commands
+from .source import CSS as SOURCE_CSS
+from .source import is_own, listing_html, locals_html, place_of, title_of
+from .standing import awaited, idle_html, loop_advice, sentence, stuck_advice
+from .steer import Soon, at_once
+from .text import duration, safe_text
+from .theme import STATUSES, chip, look_of
+
+__all__ = ["Where"]
+
+HOPS = 6
+STOPS = {"priority": "a priority activity", "standard": "a standard activity", "error": "whatever follows a failure"}
+CSS = (
+    SOURCE_CSS
+    + """
+.where { display: flex; flex-wrap: wrap; gap: var(--s3); }
+.where > * { min-width: 0; }
+.where > .code { flex: 3 1 420px; }
+.where > .of { flex: 2 1 260px; max-width: 100%; }
+h4 { margin: 0 0 var(--s1); font-size: var(--t1); font-weight: 600; }
+.chain { list-style: none; margin: var(--s3) 0 0; padding: 0; }
+.chain li { border-left: 3px solid var(--rt-line); padding: 1px 0 1px var(--s3); margin-left: 5px; }
+.chain li.at { border-left-color: var(--tone); }
+.chain button { all: unset; cursor: pointer; display: flex; flex-wrap: wrap; gap: 0 var(--s3); width: 100%;
+  padding: 3px var(--s2); border-radius: 6px; box-sizing: border-box; align-items: baseline; }
+.chain button:hover { background: var(--rt-fill); }
+.chain button[aria-pressed=true] { background: color-mix(in srgb, var(--tone) 13%, transparent); }
+.chain button:focus-visible, .stops button:focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
+.chain code { overflow-wrap: anywhere; min-width: 0; }
+.chain details { padding: 2px var(--s2); }
+.chain summary { cursor: pointer; }
+.note { border-left: 4px solid var(--tone); padding: var(--s2) var(--s3); margin: var(--s2) 0;
+  border-radius: 0 6px 6px 0; background: color-mix(in srgb, var(--tone) 8%, transparent); overflow-wrap: anywhere; }
+.note pre { overflow-x: auto; margin-top: var(--s1); }
+.stops button { all: unset; cursor: pointer; border: 1px solid var(--rt-line); border-radius: 999px; padding: 2px 11px;
+  font-size: var(--t0); }
+.stops button[aria-pressed=true] { border-color: #B03A2E; font-weight: 600;
+  background: color-mix(in srgb, #B03A2E 14%, transparent); }
+.stops button[disabled] { cursor: default; color: var(--rt-muted); }
+"""
+)
+
+
+class Where(pn.viewable.Viewer):
+    """Where one runtime is right now. `update(news)` looks again; between two looks nothing of the workflow is touched.
+
+    A line of the chain shows that function and its variables. `go(address)` opens the page of another runtime.
+    """
+
+    def __init__(
+        self,
+        runtime: Any,
+        commands: Commands | None = None,
+        *,
+        go: Callable[[str], Any] | None = None,
+        soon: Soon = at_once,
+    ) -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.manager = runtime.manager
+        self.commands = commands or Commands(runtime.manager)
+        self.soon = soon
+        self.last: Outcome | None = None
+        self.stuck_at: float | None = None
+        self.blocked: Event | None = None
+        self.stopped: Event | None = None
+        self._chosen: tuple[int, int] | None = None
+        self._here: tuple[Any, float] = (None, 0.0)
+        self._found: Whereabouts | None = None
+        on = {"go": go or (lambda address: None), "frame": self.choose, "stop": self.toggle}
+        self.head = Live(css=CSS, on=on)
+        self.body = Live(css=CSS, on=on)
+        self.stops = Live(css=CSS, on=on)
+        self.panel = pn.Column(self.head, self.body, self.stops, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}})
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    # ---- what a person does
+
+    def choose(self, place: str) -> None:
+        """Show another frame of the chain, by its place in it."""
+        found = self._found
+        if found is not None and found.activity is not None and place.isdecimal():
+            self._chosen = (found.activity.id, int(place))
+            self.soon(self._draw)
+
+    def toggle(self, at: str) -> None:
+        """Set or clear a breakpoint: a word of `STOPS`, or the place of one that is a function (only to clear)."""
+        points = self.runtime.breakpoints
+        if at in STOPS:
+            change = points.remove if at in tuple(points) else points.add
+            self.commands.do(f"change breakpoints of {self.runtime.id}", lambda: change(at))
+        elif at.isdecimal() and int(at) < len(points):
+            point = tuple(points)[int(at)]
+            self.commands.do(f"change breakpoints of {self.runtime.id}", lambda: points.remove(point))
+        self.soon(self._draw)
+
+    # ---- drawing
+
+    def update(self, news: News) -> bool:
+        """Look again. True while something runs, or is about to."""
+        for record in news.records:
+            self._remember(record)
+        shot = self._draw()
+        soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
+        return shot.current is not None or soon
+
+    def _remember(self, record: Any) -> None:
+        if record.kind == "blocked":
+            self.blocked = record
+        if record.runtime != self.runtime.id:
+            return
+        if isinstance(record, Outcome):
+            self.last = record
+        elif record.kind == "stuck":
+            self.stuck_at = record.at
+        elif record.kind in ("breakpoint", "paused", "resumed"):
+            self.stopped = record if record.kind == "breakpoint" else None
+
+    def _draw(self) -> Snapshot:
+        shot: Snapshot = self.runtime.snapshot(metrics=False)
+        found = self._found = None if shot.current is None else self.runtime.whereabouts()
+        if found is None or found.activity is None:
+            words, notes = idle_html(shot, self.last, self.stopped), loop_advice(shot, self.blocked, self._keeper())
+            self.body.draw("")
+        else:
+            words = sentence(shot, found, self._at_line(found))
+            notes = stuck_advice(shot, found, self.stuck_at) + loop_advice(shot, self.blocked, self._keeper())
+            self.body.draw(self._body(found, STATUSES[shot.status.value].tone))
+        self.head.draw(f"<div>{chip(look_of(shot.status))} {words}{notes}</div>")
+        self.stops.draw("" if shot.status is Status.TERMINATED else self._stops())
+        return shot
+
+    def _at_line(self, found: Whereabouts) -> float:
+        """For how long it has been seen where it is."""
+        assert found.activity is not None
+        key = (found.activity.id, [(frame.file, frame.line) for frame in found.frames if is_own(frame)])
+        if key != self._here[0]:
+            self._here = (key, found.at)
+        return found.at - self._here[1]
+
+    def _keeper(self) -> str | None:
+        """The runtime that keeps the loop at this moment, if one was told to do so by the watchdog."""
+        event = self.blocked
+        other = self.manager.get(event.runtime) if event is not None and event.runtime else None
+        if event is None or other is None:
+            return None
+        there = other.whereabouts()
+        same = there.activity is not None and there.activity.id == event.detail["activity"]
+        return event.runtime if same and there.how is How.RUNNING else None
+
+    def _body(self, found: Whereabouts, tone: str) -> str:
+        if not found.frames:
+            return self._others(found.waits_for, tone)
+        at = self._focus(found)
+        frame = found.frames[at]
+        of = f"<div class='of'><h4>Variables of {title_of(frame)}</h4>{locals_html(frame)}</div>"
+        code = f'<div class="where">{listing_html(frame, tone)}{of}</div>'
+        chain = _chain(found.frames, at)
+        return f'{code}<ol class="chain" style="--tone:{tone}">{chain}</ol>{self._others(found.waits_for, tone)}'
+
+    def _focus(self, found: Whereabouts) -> int:
+        """The frame that is shown: what was chosen, else the innermost that is a person's code."""
+        assert found.activity is not None
+        if self._chosen is not None and self._chosen[0] == found.activity.id and self._chosen[1] < len(found.frames):
+            return self._chosen[1]
+        return max((i for i, frame in enumerate(found.frames) if is_own(frame)), default=0)
+
+    def _others(self, ids: tuple[str, ...], tone: str) -> str:
+        """The runtimes it waits for, and those they wait for."""
+        items: list[str] = []
+        seen = {self.runtime.id}
+        while ids and len(items) < HOPS:
+            found = {id: self.manager.get(id) for id in ids if id not in seen}
+            seen |= set(found)
+            items += [_hop(other, tone) for other in found.values() if other is not None]
+            ids = tuple(id for other in found.values() if other is not None for id in other.whereabouts().waits_for)
+        return f'<h4 style="margin-top:12px">It waits for</h4><ol class="chain">{"".join(items)}</ol>' if items else ""
+
+    def _stops(self) -> str:
+        points = self.runtime.breakpoints
+        off = "" if self.commands.may_steer else " disabled"
+        held = tuple(points)
+        words = [(word, what, word in held) for word, what in STOPS.items()]
+        words += [(str(i), f"{name} says so", True) for i, name in enumerate(points.names) if name not in STOPS]
+        buttons = "".join(
+            f'<button data-do="stop" data-with="{at}" aria-pressed="{str(on).lower()}"{off}>'
+            f"{'● ' if on else '○ '}{safe_text(what, 60)}</button>"
+            for at, what, on in words
+        )
+        return f"""<div class="row stops" role="group" aria-label="breakpoints"><span>Stop before</span>{buttons}
+          <span class="muted">It stops between activities, paused; step or resume goes on.</span></div>"""
+
+
+def _chain(frames: tuple[StackFrame, ...], at: int) -> str:
+    """Every function it is in, outermost first; what is not a person's code at the end is folded up."""
+    last = max((i for i, frame in enumerate(frames) if is_own(frame)), default=0)
+    items = [_link(frame, i, i == at) for i, frame in enumerate(frames)]
+    inside = frames[last + 1 :]
+    folded = ""
+    if inside:
+        rest = "".join(items[last + 1 :])
+        opened = " open" if at > last else ""
+        words = f"inside, not your code: {title_of(inside[-1])}{awaited(inside)}"
+        folded = (
+            f'<li><details{opened}><summary class="muted">{words}</summary><ol class="chain">{rest}</ol></details></li>'
+        )
+    return "".join(items[: last + 1]) + folded
+
+
+def _link(frame: StackFrame, place: int, chosen: bool) -> str:
+    muted = "" if is_own(frame) else " muted"
+    return f"""<li class="{"at" if chosen else ""}{muted}"><button data-do="frame" data-with="{place}"
+      aria-pressed="{str(chosen).lower()}"><strong>{title_of(frame)}</strong><code>{safe_text(frame.source, 120)}</code>
+      <span class="muted">{place_of(frame)}</span></button></li>"""
+
+
+def _hop(other: Any, tone: str) -> str:
+    """Another runtime on the way, in one line."""
+    shot, found = other.snapshot(metrics=False), other.whereabouts()
+    look = look_of(shot.status)
+    name = safe_text(other.id, 60)
+    link = f'<button data-do="go" data-with="{safe_text(str(Address("runtime", other.id)), 400)}">'
+    own = [frame for frame in found.frames if is_own(frame)] or list(found.frames[:1])
+    there = (
+        f"<code>{safe_text(own[-1].source, 100)}</code><span class='muted'>{place_of(own[-1])}</span>" if own else ""
+    )
+    since = f"for {duration(shot.at - shot.started)}" if shot.started is not None else ""
+    held = "it takes nothing before it is resumed" if shot.status is Status.PAUSED else ""
+    return f"""<li class="at" style="--tone:{look.tone}">{link}<strong>{name}</strong>{chip(look)}
+      <span class="muted">{since or held}</span>{there}</button></li>"""
