@@ -28,7 +28,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 async def till(activity, total: int, ctx) -> int:
-    await ctx.sleep(0.3)
+    await ctx.sleep(0.8)
     if activity.payload.amount < 0:
         raise ValueError(f"can't take {activity.payload.amount}")
     return total + activity.payload.amount
@@ -73,8 +73,9 @@ def test_a_person_injects_pauses_steps_resumes_and_terminates(manager, server, p
     assert page.url.endswith(f"/runtime/till?theme={theme}")
     assert "token" not in page.url
 
+    page.get_by_role("tab", name="Inject").click()
     page.get_by_label(re.compile("amount")).fill("7")
-    page.get_by_role("button", name=re.compile("priority")).first.click()
+    button(page, "▲ priority").click()
     button(page, "Send").click()
     status(page, "processing")
     page.locator(".tree").get_by_text("7", exact=True).wait_for(timeout=10_000)

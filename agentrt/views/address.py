@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
-__all__ = ["PAGES", "Address", "address_of"]
+__all__ = ["NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of"]
 
-NAMING = ("runtime", "activity")  # what they are of is part of the address
+TABS = {"mailbox": "Mailbox", "inject": "Inject", "events": "Events"}
+OF_RUNTIME = ("runtime", *TABS)  # the same page, with one of its tabs in front
+NAMING = (*OF_RUNTIME, "activity")  # what they are of is part of the address
 PAGES = (*NAMING, "flow", "timeline", "letters")
 
 

@@ -19,6 +19,14 @@ from .role import Role
 __all__ = ["Answer", "Door"]
 
 
+# A page is in nobody's frame, where a click could be led astray, and its link with the token goes to nobody.
+GUARDS = {
+    "Content-Security-Policy": "frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
 class Door(AuthProvider):
     """Who may come in, and as what. `role_of(request)` is the one place that decides it."""
 
@@ -51,6 +59,9 @@ class Door(AuthProvider):
         role = self.role_of(handler.request)
         if role is None:
             raise HTTPError(401, reason="open the link with the token that was printed when the server started")
+        if "Upgrade" not in handler.request.headers:
+            for name, value in GUARDS.items():
+                handler.set_header(name, value)
         if "token" in handler.request.arguments:
             handler.set_cookie(self.cookie, self.stamp(role), httponly=True, samesite="Strict", path="/")
         return role.value

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import panel as pn
+
 from ..events import Outcome
+from .address import Address
 from .feed import News
 from .live import Live
 from .text import brief, duration, plain, safe_text
 from .theme import FATES, LANES, look_of, toned
 
-__all__ = ["Log", "line", "words_of"]
+__all__ = ["Events", "Log", "line", "words_of"]
 
 KEEP = 80
 CSS = """
@@ -64,20 +67,28 @@ def line(record: Any, clock: Any) -> str:
     look = look_of(record.kind) if record.kind in FATES or record.kind in KINDS else look_of("idle")._replace(glyph="·")
     label = toned(look, safe_text(word))
     time = f"{clock.wall(record.at):%H:%M:%S.%f}"[:-5]
-    cells = f'<span class="muted">{time}</span>{label}<span>{words_of(record)}</span>'
+    cells = f'<span class="muted">{time}</span>{label}<span>{words_of(record)}{_link(record)}</span>'
     return f'<div data-key="{record.sequence}">{cells}</div>'
+
+
+def _link(record: Any) -> str:
+    if record.kind != "accepted" and not isinstance(record, Outcome):
+        return ""
+    address = Address("activity", str(record.id))
+    return f' <button class="link" data-do="go" data-with="{address}">look</button>'
 
 
 class Log:
     """The pane. Keeps the last rows; says how many events it did not see."""
 
-    def __init__(self, clock: Any, height: int = 320) -> None:
+    def __init__(self, clock: Any, height: int = 320, *, go: Callable[[str], Any] | None = None) -> None:
         self.clock = clock
         self.rows: deque[str] = deque(maxlen=KEEP)
         self.missed = 0
         self.panel = Live(
             '<p class="muted">Nothing happened yet.</p>',
             css=CSS,
+            on={"go": go or (lambda address: None)},
             styles={"max-height": f"{height}px", "overflow-y": "auto"},
         )
 
@@ -92,6 +103,23 @@ class Log:
     def _show(self) -> None:
         left_out = f'<p class="muted">{self.missed:,} events passed too quickly to be kept.</p>' if self.missed else ""
         self.panel.draw(f'<div class="log">{"".join(self.rows)}</div>{left_out}')
+
+
+class Events(pn.viewable.Viewer):
+    """The log of one runtime as a view of its own."""
+
+    def __init__(self, runtime: Any, *, go: Callable[[str], Any] | None = None, height: int = 480) -> None:
+        super().__init__()
+        self.id = runtime.id
+        self.log = Log(runtime.manager.clock, height, go=go)
+
+    def __panel__(self) -> Any:
+        return self.log.panel
+
+    def update(self, news: News) -> bool:
+        """Put what is new on top."""
+        self.log.draw(news, news.of.get(self.id, []))
+        return False
 
 
 def _last(records: Iterable[Any]) -> Iterable[Any]:

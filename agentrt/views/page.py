@@ -10,7 +10,7 @@ import panel as pn
 from panel_material_ui.base import _env
 from panel_material_ui.template.base import Page
 
-from .address import Address, address_of
+from .address import OF_RUNTIME, Address, address_of
 from .bar import Bar, banner, column
 from .feed import Feed, feed_page
 from .pages import build
@@ -79,11 +79,16 @@ class Dashboard:
             end()
         self.at = Address.read(address)
         made = build(self, self.at)
-        self.bar.show(self.at.page)
-        if self.window is not None:
-            self.window.param.update(address=str(self.at), name_of_page=self._named())
-        self._ends = [self.feed.follow(view) for view in (self.bar, *made.views)]
+        self.mark(self.at)
+        self._ends = [*made.ends, *(self.feed.follow(view) for view in (self.bar, *made.views))]
         self.holder.objects = made.objects
+
+    def mark(self, at: Address) -> None:
+        """Say that this is what is shown."""
+        self.at = at
+        self.bar.show(at.page)
+        if self.window is not None:
+            self.window.param.update(address=str(at), name_of_page=self._named())
 
     def _named(self) -> str:
         what = plain(self.at.of or self.at.page, 60)
@@ -105,12 +110,12 @@ class Dashboard:
     @property
     def runtime(self) -> Any:
         """The runtime whose page is shown; None on other pages, and if it has ended."""
-        return self.manager.get(self.at.of) if self.at.page == "runtime" else None
+        return self.manager.get(self.at.of) if self.at.page in OF_RUNTIME else None
 
     def _pause(self) -> None:
         if self.runtime is not None:
             (self.commands.resume if self.runtime.paused else self.commands.pause)(self.runtime)
-        elif self.at.page != "runtime":
+        elif self.at.page not in OF_RUNTIME:
             paused = all(each.paused for each in self.manager.runtimes())
             (self.commands.resume_all if paused else self.commands.pause_all)()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from ..snapshot import Snapshot
+from .address import Address
 from .live import Live
 from .text import duration, safe_block, safe_text
 from .theme import STATUSES
@@ -32,7 +34,7 @@ def traceback_of(error: BaseException) -> str:
 def problem_html(error: Any, ago: float | None) -> str:
     """One error. `ago`: seconds since it happened."""
     cause = error.__cause__ or error
-    activity = f"activity {error.activity}" if getattr(error, "activity", None) is not None else ""
+    activity = _link(error.activity) if getattr(error, "activity", None) is not None else ""
     when = f"{duration(ago)} ago" if ago is not None else ""
     about = ", ".join(filter(None, (activity, when)))
     return f"""<div class="problem" style="--tone:{STATUSES["error"].tone}">
@@ -41,11 +43,16 @@ def problem_html(error: Any, ago: float | None) -> str:
       <details><summary>traceback</summary><pre>{safe_block(traceback_of(error))}</pre></details></div>"""
 
 
-class Problem:
-    """The pane."""
+def _link(id: int) -> str:
+    address = Address("activity", str(id))
+    return f'<button class="link" data-do="go" data-with="{address}">activity {id}</button>'
 
-    def __init__(self) -> None:
-        self.panel = Live(NONE, css=CSS)
+
+class Problem:
+    """The pane. `go(address)` opens the activity that failed."""
+
+    def __init__(self, go: Callable[[str], Any] | None = None) -> None:
+        self.panel = Live(NONE, css=CSS, on={"go": go or (lambda address: None)})
 
     def draw(self, snapshot: Snapshot) -> None:
         """Show the last error."""

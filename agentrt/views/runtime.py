@@ -14,7 +14,6 @@ from .feed import News
 from .lanes import Lanes
 from .layout import WIDE, beside, section
 from .live import Live
-from .log import Log
 from .problem import Problem
 from .role import Commands
 from .state import State
@@ -23,6 +22,7 @@ from .text import count, duration, safe_text
 from .theme import chip, look_of
 from .throughput import Throughput
 from .timeline import Timeline
+from .where import Where
 
 __all__ = ["RuntimeView", "headline", "lively", "sentence"]
 
@@ -68,13 +68,16 @@ def headline(snapshot: Snapshot, extra: str = "") -> str:
 
 
 class RuntimeView(pn.viewable.Viewer):
-    """The page of one runtime. `update(news)` draws what is new; whether anything does so is up to a `Feed`."""
+    """The page of one runtime. `update(news)` draws what is new; whether anything does so is up to a `Feed`.
+
+    `more` is what else there is to see, below all that always is.
+    """
 
     def __init__(
         self,
         runtime: Any,
         commands: Commands | None = None,
-        inject: Any = None,
+        more: Any = None,
         *,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
@@ -85,24 +88,26 @@ class RuntimeView(pn.viewable.Viewer):
         axis = self.axis = TimeAxis(runtime.manager.clock)
         self.head = Live()
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
-        self.state, self.problem, self.log = State(height=330), Problem(), Log(runtime.manager.clock)
-        self.steer = Steer(runtime, self.commands, knobs=not over(runtime), soon=soon)
+        self.state, self.problem = State(height=330), Problem(go)
+        self.where = None if over(runtime) else Where(runtime, self.commands, go=go, soon=soon)
+        self.steer = Steer(runtime, self.commands, knobs=self.where is not None, soon=soon)
         if commands is None:
             self.commands.tell = self.steer.say
-        self.panel = self._lay_out(inject)
+        self.panel = self._lay_out(more)
 
-    def _lay_out(self, inject: Any) -> Any:
-        take_part = [section("Inject an activity", inject, grow=2)] if inject is not None else []
+    def _lay_out(self, more: Any) -> Any:
+        where = [section("Where it is", self.where, grow=3)] if self.where is not None else []
+        rest = [section("", more, grow=3)] if more is not None else []
         return pn.Column(
             section("", self.head, pn.Spacer(height=8), self.steer.panel),
-            beside(
-                section("Lanes", self.lanes.panel, grow=2),
-                section("Waiting", self.depth.panel, note="dashed: capacity", grow=3),
-            ),
+            beside(*where, section("State", self.state.panel, grow=2)),
             section("What it did", self.timeline.panel, note="pale: waiting, solid: working, marks: how it ended"),
-            beside(section("Throughput", self.throughput.panel), section("State", self.state.panel)),
-            beside(*take_part, section("Last error", self.problem.panel, grow=3)),
-            section("Events", self.log.panel, note="newest first"),
+            beside(
+                section("Lanes", self.lanes.panel, grow=4),
+                section("Waiting", self.depth.panel, note="dashed: capacity", grow=5),
+                section("Throughput", self.throughput.panel, grow=5),
+            ),
+            beside(*rest, section("Last error", self.problem.panel, grow=2)),
             **{**WIDE, "styles": {**WIDE["styles"], "gap": "12px"}},
         )
 
@@ -121,6 +126,6 @@ class RuntimeView(pn.viewable.Viewer):
         self.throughput.draw(snapshot, news, records)
         self.state.draw(snapshot.state)
         self.problem.draw(snapshot)
-        self.log.draw(news, records)
         self.steer.draw(snapshot)
-        return lively(snapshot)
+        moves = self.where.update(news) if self.where is not None else False
+        return lively(snapshot) or moves

@@ -21,6 +21,7 @@ from typing import Any
 import panel as pn
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
+from tornado.web import ErrorHandler
 
 from .. import served
 from ..errors import ConfigurationError
@@ -131,6 +132,8 @@ class Server:
                 ("/summary", Answer, {"door": self.door, "answer": self._summary}),
             ],
         )
+        # Bokeh hands its pages to scripts of any origin there; a page of another port of this host has our cookie.
+        server._tornado.add_handlers(".*", [(r"/(?:.*/)?autoload\.js", ErrorHandler, {"status_code": 404})])
         server.start()
         return server
 

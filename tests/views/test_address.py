@@ -1,6 +1,6 @@
 import pytest
 
-from agentrt.views.address import PAGES, Address, address_of
+from agentrt.views.address import NAMING, PAGES, Address, address_of
 
 ODD = ["JFK", "a b/c", "a&b=c?d#e", "<script>", "'\"", "%2F", "日本", "\u202e", "\n"]
 
@@ -25,6 +25,6 @@ def test_what_is_no_page_is_told_apart(text):
 
 @pytest.mark.parametrize("page", ["", *PAGES])
 def test_every_page_is_known(page):
-    at = Address(page, "x" if page in ("runtime", "activity") else "")
+    at = Address(page, "x" if page in NAMING else "")
     assert at.known
     assert Address.read(str(at)) == at

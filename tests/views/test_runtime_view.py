@@ -6,7 +6,7 @@ from agentrt import Fate, Lane, Outcome, RuntimeManager, Status
 from agentrt.views.axes import Scale, TimeAxis
 from agentrt.views.depth import depth_history
 from agentrt.views.feed import Feed, News
-from agentrt.views.log import line, words_of
+from agentrt.views.log import Events, line, words_of
 from agentrt.views.past import Past
 from agentrt.views.problem import problem_html
 from agentrt.views.role import Commands, Role
@@ -127,7 +127,7 @@ async def test_it_shows_a_runtime_through_its_life(manager):
     await gate.entered.wait()
     assert view.update(news(manager)) is True, "it moves by itself while an activity runs"
     assert "of the priority lane runs for" in view.head.html
-    assert "<script" not in view.head.html + view.state.panel.html + view.log.panel.html + view.lanes.panel.html
+    assert "<script" not in view.head.html + view.state.panel.html + view.where.head.html + view.lanes.panel.html
     assert len(view.timeline.now.data["y"]) == 2, "one bar works, one waits"
     gate.open.set()
     await receipt
@@ -169,7 +169,7 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     sources = (view.depth.source, view.timeline.ended, view.timeline.now, view.throughput.source)
     for source in sources:
         source.on_change("data", lambda attr, old, new: events.append(new))
-    for part in (view.head, view.lanes.panel, view.state.panel, view.problem.panel, view.log.panel):
+    for part in (view.head, view.lanes.panel, view.state.panel, view.problem.panel, view.where.body):
         part.param.watch(events.append, "html")
     view.update(News(manager.clock.now(), [], set()))
     assert events == []
@@ -178,7 +178,7 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
 @virtual
 async def test_the_log_keeps_the_last_and_says_what_it_missed(manager):
     runtime = manager.create("a", 0, add)
-    view = RuntimeView(runtime)
+    view = Events(runtime)
     view.update(news(manager, first=True))
     for n in range(200):
         await runtime.ask(n)
