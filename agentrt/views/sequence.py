@@ -172,5 +172,6 @@ def _tip(x: float, y: float, way: int) -> str:
 
 
 def _label(text: str, source: int, target: int, y: float) -> str:
-    middle = (source + target) / 2 if source != target else source + LANE / 2
-    return f'<text x="{middle:.0f}" y="{y - 5:.0f}" text-anchor="middle">{text}</text>'
+    back = target < source
+    place = f'x="{source + (-14 if back else 14)}" text-anchor="{"end" if back else "start"}"'
+    return f'<text {place} y="{y - 5:.0f}">{text}</text>'

@@ -1,0 +1,181 @@
+"""What stands in the flow graph and where: runtimes, or groups of them where there are too many; nothing jumps."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from .traffic import OUTSIDE, Pair
+
+__all__ = ["MOST", "Node", "Nodes", "Places", "pattern"]
+
+MOST = 24  # nodes in the picture
+TALL, WIDE = 7, 6  # rows that are filled before the next column is; the last column
+NUMBER = re.compile(r"\d+")
+HEAD = re.compile(r"\W*[^\W\d_]+")
+
+
+class Node(NamedTuple):
+    """What stands in the graph: `outside`, a runtime, or a group of runtimes with a name in common."""
+
+    kind: str
+    name: str = ""
+
+
+OUT = Node("outside")
+
+
+def pattern(id: str) -> str:
+    """An id without its numbers.
+
+    >>> pattern("agent-00042"), pattern("row 3, seat 12")
+    ('agent-#', 'row #, seat #')
+    """
+    return NUMBER.sub("#", id)
+
+
+def _head(id: str) -> str:
+    found = HEAD.match(id)
+    return f"{found.group()}…" if found else "others"
+
+
+class Nodes:
+    """Which node each runtime is shown as. By name while there are few; then by the pattern of their ids, by the word
+    these begin with, by workflow: the first that makes few enough. It goes coarser by itself, never finer."""
+
+    def __init__(self, workflow: Callable[[str], str], most: int = MOST) -> None:
+        self.most = most
+        self.keys: tuple[Callable[[str], str], ...] = (lambda id: id, pattern, _head, workflow, lambda id: "others")
+        self.level = 0
+        self.names: dict[str, str] = {}  # of each runtime: what the node is called that it belongs to
+        self.ids: dict[str, list[str]] = {}
+        self.opened: str | None = None
+        self.alone: set[str] = set()  # members of the opened group that stand for themselves
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def add(self, ids: Iterable[str]) -> bool:
+        """Take these in too. Whether some of those known before are shown otherwise now."""
+        regrouped = [self._name(id) for id in ids if id not in self.names]
+        level = self.level
+        while len(self.ids) > self.most and self.level < len(self.keys) - 1:
+            self.level += 1
+            known, self.names, self.ids = list(self.names), {}, {}
+            for id in known:
+                self._name(id)
+        return any(regrouped) or level != self.level
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Take these out, as if they had never been."""
+        for id in ids:
+            name = self.names.pop(id)
+            self.ids[name].remove(id)
+            if not self.ids[name]:
+                del self.ids[name]
+
+    def _name(self, id: str) -> bool:
+        """Take one in; whether that makes a group of what was one runtime."""
+        name = self.names[id] = self.keys[self.level](id)
+        members = self.ids.setdefault(name, [])
+        members.append(id)
+        return len(members) == 2
+
+    def of(self, id: str | None) -> Node:
+        """The node that stands for a runtime, or for outside."""
+        if id is OUTSIDE:
+            return OUT
+        name = self.names[id]
+        if id in self.alone or len(self.ids[name]) == 1:
+            return Node("runtime", id)
+        return Node("rest" if name == self.opened else "group", name)
+
+    def members(self, node: Node) -> list[str]:
+        """Which runtimes a node stands for."""
+        if node.kind == "runtime":
+            return [node.name]
+        return [id for id in self.ids.get(node.name, ()) if id not in self.alone]
+
+    def open(self, name: str, members: Iterable[str]) -> None:
+        """Show these members of a group as themselves; the rest of it stays one node."""
+        self.opened, self.alone = name, set(members)
+
+    def close(self) -> None:
+        """Show the opened group as one again."""
+        self.opened, self.alone = None, set()
+
+
+class Places:
+    """Where nodes stand: right of who sends to them, beside each other else. A place once taken is kept."""
+
+    def __init__(self, pairs: Iterable[tuple[Node, Node]] = ()) -> None:
+        self.of: dict[Node, tuple[int, int]] = {}
+        self.filled: Counter[int] = Counter()
+        pairs = list(pairs)
+        columns = layers(pairs)
+        for node in sorted(columns, key=columns.__getitem__):
+            rows = [self.of[source][1] for source, target in pairs if target == node and source in self.of]
+            self._put(node, columns[node], near=sum(rows) / len(rows) if rows else 0.0)
+
+    def add(self, pairs: Iterable[tuple[Node, Node]]) -> None:
+        """Find places for who is new in these."""
+        for source, target in pairs:
+            self._put(source, 0)
+            self._put(target, self.of[source][0] + 1)
+
+    def _put(self, node: Node, column: int, near: float = 0.0) -> None:
+        if node in self.of:
+            return
+        column = min(column, WIDE)
+        while self.filled[column] >= TALL and column < WIDE:
+            column += 1
+        taken = {row for x, row in self.of.values() if x == column}
+        free = [row for row in range(len(taken) + 1) if row not in taken]
+        self.of[node] = (column, min(free, key=lambda row: abs(row - near)))
+        self.filled[column] += 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many columns and rows are filled."""
+        return 1 + max((x for x, _ in self.of.values()), default=0), 1 + max(
+            (y for _, y in self.of.values()), default=0
+        )
+
+
+def layers(pairs: list[tuple[Node, Node]]) -> dict[Node, int]:
+    """A column for each node: one more than the last of those that send to it. What closes a circle is not counted."""
+    to: dict[Node, list[Node]] = {}
+    for source, target in pairs:
+        to.setdefault(source, []).append(target)
+        to.setdefault(target, [])
+    order: list[Node] = []
+    forward: list[tuple[Node, Node]] = []
+    entered: dict[Node, bool] = {}  # True once it is left again
+
+    def visit(node: Node) -> None:
+        entered[node] = False
+        for target in to[node]:
+            if target not in entered:
+                visit(target)
+            if entered[target]:
+                forward.append((node, target))
+        entered[node] = True
+        order.append(node)
+
+    told = {target for source, target in pairs if source != target}
+    for node in sorted(to, key=lambda node: node in told):
+        if node not in entered:
+            visit(node)
+    columns = dict.fromkeys(reversed(order), 0)
+    for node in columns:
+        for source, target in forward:
+            if source == node:
+                columns[target] = max(columns[target], columns[node] + 1)
+    return columns
+
+
+def between(pairs: Iterable[Pair], nodes: Nodes) -> list[tuple[Node, Node]]:
+    """The pairs of nodes that these pairs of runtimes are between, each once."""
+    return list(dict.fromkeys((nodes.of(source), nodes.of(target)) for source, target in pairs))

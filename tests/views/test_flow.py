@@ -1,0 +1,398 @@
+import asyncio
+import time
+
+import pytest
+
+from agentrt import RuntimeManager
+from agentrt.views.crowd import Crowd
+from agentrt.views.feed import News
+from agentrt.views.flow import EVERY, Flow
+from agentrt.views.nodes import MOST, Node, Nodes, Places, layers, pattern
+from agentrt.views.traffic import CELLS, Traffic
+from tests.harness.wait import wait_until
+from tests.support import Gate, add, fail, virtual
+
+HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
+
+
+@pytest.fixture(autouse=True)
+def at_every_update(monkeypatch):
+    """A view that is looked at by no person need not wait until numbers can be read."""
+    monkeypatch.setattr("agentrt.views.flow.EVERY", 0.0)
+
+
+def news(manager, cursor: int = 0) -> News:
+    records, _, missed = manager.ring.since(cursor)
+    return News(manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=not cursor)
+
+
+async def relay(activity, state, ctx):
+    """Passes on what it is given, as far as it is told."""
+    await ctx.sleep(1)
+    for to in activity.payload:
+        await ctx.send(to, activity.payload[to])
+    return state + 1
+
+
+def drawn(flow: Flow) -> dict[str, dict]:
+    return {node["label"].split("\n")[0]: node for node in flow.graph.nodes}
+
+
+def words(flow: Flow) -> str:
+    return " | ".join(edge["ariaLabel"] for edge in flow.graph.edges)
+
+
+def number(name: str) -> Node:
+    return Node("runtime", name)
+
+
+# ---- what flows
+
+
+@virtual
+async def test_rates_and_failures_are_over_a_window_that_slides(manager):
+    runtime = manager.create("bad", 0, fail)
+    traffic = Traffic()
+    for n in range(30):
+        runtime.send_nowait(n)
+        await asyncio.sleep(1)
+    assert traffic.take(manager.ring.since(0)[0], 60) == [(None, "bad")]
+    ((pair, flowing),) = traffic.flowing(30, 60)
+    assert (pair, flowing.sent, flowing.failed, flowing.lost) == ((None, "bad"), 30, 30, 0)
+    assert flowing.rate == 1, "over the half minute that it has lasted"
+    ((_, later),) = traffic.flowing(75, 60)
+    assert 10 <= later.sent <= 16, "cells of two seconds leave it one by one"
+    assert list(traffic.flowing(200, 60)) == []
+
+
+@virtual
+async def test_whose_failure_it_is_is_who_sent_it(manager):
+    manager.create("a", 0, relay)
+    manager.create("bad", 0, fail)
+    manager["a"].send_nowait({"bad": 1})
+    await asyncio.sleep(5)
+    traffic = Traffic()
+    traffic.take(manager.ring.since(0)[0], 60)
+    flowing = dict(traffic.flowing(5, 60))
+    assert flowing["a", "bad"].failed == 1
+    assert flowing[None, "a"].failed == 0
+    assert not traffic.open
+
+
+@virtual
+async def test_what_is_dropped_is_lost_and_not_failed(manager):
+    runtime = manager.create("full", 0, add, standard_capacity=1, overflow="drop_oldest")
+    runtime.pause()
+    for _ in range(3):
+        runtime.send_nowait(1)
+    traffic = Traffic()
+    traffic.take(manager.ring.since(0)[0], 60)
+    ((_, flowing),) = traffic.flowing(0, 60)
+    assert (flowing.failed, flowing.lost) == (0, 2)
+    runtime.resume()
+    await asyncio.sleep(1)
+
+
+@virtual
+async def test_counting_is_bounded(manager, monkeypatch):
+    monkeypatch.setattr("agentrt.views.traffic.PAIRS", 5)
+    monkeypatch.setattr("agentrt.views.traffic.OPEN", 7)
+    traffic = Traffic()
+    for n in range(20):
+        manager.create(f"r{n}", 0, add).pause()
+        manager[f"r{n}"].send_nowait(1)
+    traffic.take(manager.ring.since(0)[0], 60)
+    assert (len(traffic.pairs), traffic.forgotten, len(traffic.open)) == (5, 15, 7)
+    assert list(traffic.pairs)[-1] == (None, "r19"), "the quiet ones go first"
+    counter = traffic.pairs[None, "r19"]
+    for at in range(1000):
+        counter.add(at, 0.5, 0)
+    assert len(counter.cells) <= 2 * CELLS
+    for name in list(manager):
+        manager[name].resume()
+    await asyncio.sleep(1)
+
+
+# ---- who stands for whom
+
+
+def workflow(id: str) -> str:
+    return "work"
+
+
+def test_few_stand_for_themselves_and_many_are_grouped():
+    nodes = Nodes(workflow)
+    assert nodes.add(["a1", "a2"]) is False
+    assert nodes.of("a1") == Node("runtime", "a1")
+    assert nodes.add(f"agent-{n}" for n in range(1000)) is True
+    assert nodes.of("agent-7") == Node("group", "agent-#")
+    assert nodes.of(None).kind == "outside"
+    assert len(nodes.members(Node("group", "agent-#"))) == 1000
+    assert nodes.add(["lonely"]) is False
+    assert nodes.of("lonely") == Node("runtime", "lonely"), "one is no group"
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [f"{word}-{n}" for word in ("a", "b") for n in range(500)],
+        [f"{chr(97 + n % 26)}{chr(97 + n // 26)}{n % 7}" for n in range(500)],
+        [f"{n}{chr(945 + n)}" for n in range(100)],
+        [chr(0x4E00 + n) for n in range(500)],
+        [HOSTILE + str(n) for n in range(100)],
+    ],
+)
+def test_whatever_the_ids_the_picture_stays_small(ids):
+    nodes = Nodes(lambda id: id[:1])
+    nodes.add(ids)
+    shown = {nodes.of(id) for id in ids}
+    assert len(shown) <= MOST
+    assert sum(len(nodes.members(node)) for node in shown) == len(ids)
+
+
+def test_a_group_that_is_opened_shows_some_and_the_rest():
+    nodes = Nodes(workflow)
+    nodes.add(f"agent-{n}" for n in range(100))
+    nodes.open("agent-#", ["agent-3", "agent-4"])
+    assert nodes.of("agent-3") == Node("runtime", "agent-3")
+    assert nodes.of("agent-5") == Node("rest", "agent-#")
+    assert len(nodes.members(nodes.of("agent-5"))) == 98
+    nodes.close()
+    assert nodes.of("agent-3") == Node("group", "agent-#")
+
+
+def test_what_has_been_forgotten_may_come_again():
+    nodes = Nodes(workflow)
+    nodes.add(["a", "b"])
+    nodes.forget(["a"])
+    assert nodes.add(["a"]) is False
+    assert sorted(nodes.names) == ["a", "b"]
+
+
+def test_a_pattern_is_an_id_without_its_numbers():
+    assert pattern("a1-22") == pattern("a9-1") == "a#-#"
+
+
+# ---- where they stand
+
+
+def test_who_is_sent_to_stands_right_of_who_sends():
+    a, b, c, d = map(number, "abcd")
+    columns = layers([(a, b), (b, c), (a, c), (c, b), (c, d), (d, d)])
+    assert columns == {a: 0, b: 1, c: 2, d: 3}
+    assert set(layers([(a, b), (b, a)]).values()) == {0, 1}, "a circle is opened somewhere"
+
+
+def test_a_place_once_taken_is_kept():
+    names = [number(str(n)) for n in range(60)]
+    places = Places([(names[0], names[1])])
+    before = dict(places.of)
+    places.add([(names[0], other) for other in names[2:]])
+    assert {node: places.of[node] for node in before} == before
+    assert len(set(places.of.values())) == 60, "no two at one place"
+
+
+# ---- how they are
+
+
+@virtual
+async def test_a_crowd_counts_what_changed(manager):
+    gate = Gate()
+    for n in range(40):
+        manager.create(f"w-{n}", 0, gate)
+    crowd = Crowd(manager)
+    crowd.nodes.add(manager)
+    crowd.look(manager)
+    group = Node("group", "w-#")
+    assert crowd.of(group).statuses == {"idle": 40}
+    manager["w-1"].send_nowait(1)
+    manager["w-1"].send_nowait(1)
+    await gate.entered.wait()
+    crowd.look(["w-1"])
+    assert crowd.of(group).by_worst == [("processing", 1), ("idle", 39)]
+    assert crowd.of(group).depth == [0, 1]
+    gate.open.set()
+    await asyncio.sleep(1)
+    crowd.look([])
+    assert crowd.of(group).by_worst == [("idle", 40)], "what runs is looked at without being asked for"
+    await manager.terminate("w-2")
+    crowd.forget()
+    crowd.sort()
+    assert crowd.of(group).statuses == {"idle": 39}
+
+
+# ---- the view
+
+
+def test_an_empty_graph_teaches_the_next_step():
+    with RuntimeManager(loop="thread") as manager:
+        flow = Flow(manager)
+        assert flow.update(news(manager)) is False
+        assert "Nobody has sent anything yet" in flow.say.html
+        assert flow.graph is None
+
+
+@virtual
+async def test_it_says_who_sends_to_whom(manager):
+    manager.create("a", 0, relay)
+    manager.create("b", 0, fail)
+    flow = Flow(manager)
+    for _ in range(60):
+        manager["a"].send_nowait({"b": 1})
+        await asyncio.sleep(1)
+    assert flow.update(news(manager)) is True
+    assert "outside → a: 1/s" in words(flow)
+    assert "a → b: 0.98/s" in words(flow), "59 in a minute"
+    assert "failed in the last minute" in words(flow)
+    assert "failed in the last minute" in flow.list.html
+    assert "between 2 runtimes" in flow.say.html
+    shown = drawn(flow)
+    assert "error" in shown["b"]["label"]
+    assert shown["outside"]["position"]["x"] < shown["a"]["position"]["x"] < shown["b"]["position"]["x"]
+
+
+@virtual
+async def test_the_window_is_a_minute_of_a_person_at_any_speed(manager):
+    manager.speed = 60
+    flow = Flow(manager)
+    assert flow.window == 3600
+    manager.create("a", 0, fail).send_nowait(1)
+    await asyncio.sleep(1)
+    flow.update(news(manager))
+    assert "1 failed in the last 1 h" in words(flow)
+    manager.speed = 0
+    assert flow.window == 60
+
+
+@virtual
+async def test_nodes_never_jump_and_nothing_is_sent_when_nothing_changed(manager):
+    for name in "abcde":
+        manager.create(name, 0, relay)
+    flow = Flow(manager)
+    manager["a"].send_nowait({"b": {}})
+    await asyncio.sleep(5)
+    flow.update(news(manager))
+    graph, before = flow.graph, {name: node["position"] for name, node in drawn(flow).items()}
+    cursor = manager.ring.cursor
+    manager["a"].send_nowait({"c": {"b": {}}})
+    await asyncio.sleep(5)
+    flow.update(news(manager, cursor))
+    assert {name: node["position"] for name, node in drawn(flow).items() if name in before} == before
+    events: list = []
+    for owner, names in ((flow.graph, ["nodes", "edges"]), (flow.say, ["html"]), (flow.list, ["html"])):
+        owner.param.watch(events.append, names)
+    await asyncio.sleep(100)
+    flow.update(News(manager.clock.now(), [], set()))
+    assert events, "what flowed has left the window"
+    events.clear()
+    assert flow.update(News(manager.clock.now(), [], set())) is False
+    assert events == []
+    assert graph is not None
+
+
+@virtual
+async def test_what_one_sends_itself_stands_in_its_node(manager):
+    manager.create("a", 0, relay)
+    manager["a"].send_nowait({"a": {}})
+    await asyncio.sleep(5)
+    flow = Flow(manager)
+    flow.update(news(manager))
+    assert "↻" in drawn(flow)["a"]["label"]
+    assert [edge["ariaLabel"].split(":")[0] for edge in flow.graph.edges] == ["outside → a"]
+
+
+@virtual
+async def test_a_click_opens_a_runtime_or_a_group(manager):
+    went: list[str] = []
+    for n in range(100):
+        manager.create(f"agent-{n}", 0, add).send_nowait(1)
+    manager.create("a/b", 0, add).send_nowait(1)
+    await asyncio.sleep(1)
+    flow = Flow(manager, go=went.append)
+    flow.update(news(manager))
+    assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
+    one, many = drawn(flow)["a/b"]["id"], drawn(flow)["agent-# 100"]["id"]
+    flow._clicked({"nodes": [one]})
+    flow._clicked({"nodes": [one]})
+    assert went == ["runtime/a%2Fb"], "the page says it twice"
+    flow._clicked({"nodes": ["nonsense"]})
+    flow._clicked({"nodes": None})
+    flow._clicked({"nodes": [many]})
+    assert "agent-# +88" in drawn(flow)
+    assert len(drawn(flow)) == 12 + 3
+    assert "close agent-#" in flow.say.html
+    flow.say._handle_msg({"do": "close", "with": ""})
+    assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
+    flow.say._handle_msg({"do": "tidy", "with": ""})
+    assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
+    assert went == ["runtime/a%2Fb"]
+
+
+@virtual
+async def test_edges_are_bounded_and_the_rest_is_counted(manager):
+    names = [f"{chr(97 + n)}x" for n in range(20)]
+    for name in names:
+        manager.create(name, 0, relay)
+    for name in names:
+        manager[name].send_nowait({other: {} for other in names})
+    await asyncio.sleep(30)
+    flow = Flow(manager)
+    flow.update(news(manager))
+    assert len(flow.graph.edges) <= 30
+    assert "connections with less are not drawn" in flow.say.html
+    assert sum(bool(edge["label"]) for edge in flow.graph.edges) <= 12
+
+
+@virtual
+async def test_hostile_names_are_only_text(manager):
+    for name in (HOSTILE, HOSTILE + "2"):
+        manager.create(name, 0, relay)
+    manager[HOSTILE].send_nowait({HOSTILE + "2": {}})
+    await asyncio.sleep(5)
+    flow = Flow(manager)
+    flow.update(news(manager))
+    html = flow.say.html + flow.list.html
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "<img" not in html
+    assert all(node["id"].startswith("n") and node["id"][1:].isdigit() for node in flow.graph.nodes)
+
+
+@virtual
+async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
+    monkeypatch.setattr("agentrt.views.flow.KNOWN", 50)
+    flow, cursor = Flow(manager), 0
+    for n in range(120):
+        runtime = manager.create(f"job-{n}", 0, add)
+        await runtime.ask(1)
+        await runtime.terminate()
+        flow.update(news(manager, cursor))
+        cursor = manager.ring.cursor
+    assert len(flow.nodes) <= 51
+    assert len(flow.traffic.pairs) <= 51
+    assert len(flow.crowd.known) <= 51
+
+
+def test_ten_thousand_runtimes_cost_little(monkeypatch):
+    monkeypatch.setattr("agentrt.views.flow.EVERY", EVERY)
+    with RuntimeManager(loop="thread") as manager:
+        from agentrt.limits import Limits
+
+        for n in range(10_000):
+            manager.create_entry(f"agent-{n}", 0, add, Limits())
+            manager.send_nowait(f"agent-{n}", 1)
+        wait_until(lambda: manager.fates().pending == 0, 30)
+        flow = Flow(manager)
+        first = news(manager)
+        started = time.thread_time()
+        flow.update(first)
+        assert time.thread_time() - started < 1.5
+        cursor = manager.ring.cursor
+        for n in range(0, 10_000, 10):
+            manager.send_nowait(f"agent-{n}", 1)
+        wait_until(lambda: manager.fates().pending == 0, 30)
+        more = news(manager, cursor)
+        flow.looked_at = 0
+        started = time.thread_time()
+        flow.update(more)
+        assert time.thread_time() - started < 0.15
