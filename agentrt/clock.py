@@ -37,6 +37,7 @@ class Clock:
         self._pace = (start, start, 1.0)
         # Another function after each change of speed: call `clock.now()`, keep no `clock.now` across an await.
         self.now: Callable[[], float] = source
+        self.frozen, self.pace = False, 1.0
         if speed != 1.0:
             self._set(speed, start, start)
 
@@ -53,12 +54,10 @@ class Clock:
         if not isinstance(speed, int | float) or isinstance(speed, bool) or math.isnan(speed) or speed < 0:
             raise ConfigurationError(f"speed is {speed!r}; give 0 (stopped), a factor such as 60, or math.inf")
         self._pace = (now, real, float(speed))
+        # Clock seconds in a real one as far as slices are concerned: on a clock that stands still they never end.
+        self.frozen = speed == 0 or math.isinf(speed)
+        self.pace = math.inf if self.frozen else float(speed)
         self.now = self._still if self.frozen else self._scaled
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the clock stands still between timers (speed 0 or inf)."""
-        return self.speed == 0 or math.isinf(self.speed)
 
     def _still(self) -> float:
         return self._pace[0]

@@ -112,7 +112,7 @@ class Ring:
     (['a'], 1, 0)
     """
 
-    STEP = 512
+    STEP = 1_000
 
     def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
         self.limit = limit
@@ -142,7 +142,7 @@ class Ring:
             return records, max(cursor, self.base) + len(records), missed
 
     def trim(self) -> None:
-        """Keep the bounds. Cheap when called too often: it looks only once in 512 records."""
+        """Keep the bounds. Cheap when called too often: it looks only once in 1,000 records."""
         if len(self.records) < self.mark:
             return
         self._fitting = min(self.limit, self._affordable())

@@ -37,6 +37,8 @@ class Host(Protocol):
     """The manager, as its entries see it. `lock` guards every door; the rest belongs to the loop's thread."""
 
     lock: Any
+    acquire: Any  # of the lock, where `with` is too dear
+    release: Any
     loop: asyncio.AbstractEventLoop
     thread: int
     clock: Clock
@@ -44,11 +46,16 @@ class Host(Protocol):
     seed: int
     chance: random.Random
     busy: set[Any]
+    resting: dict[Any, None]
+    lent: int
     listeners: dict[Any, Callable[[], None]]
     sweep_at: float
     watchdog: Any
     closed: bool
     number: Callable[[], int]
+
+    def may_lend(self) -> bool:
+        """Whether who waits may lend its turn once more."""
 
     def wake(self, entry: Any) -> None:
         """See that `entry` processes. Any thread; the lock is held."""

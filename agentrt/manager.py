@@ -47,6 +47,7 @@ from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
 from .trouble import expire
+from .turn import LENDINGS
 from .watchdog import Watchdog
 from .workflow import Workflow
 
@@ -102,6 +103,7 @@ class RuntimeManager:
         self.name = name
         self.closed = False
         self.lock = threading.RLock()
+        self.acquire, self.release = self.lock.acquire, self.lock.release
         self._closing = threading.Lock()
         self._endings: list[Latch[bool]] = []
         self._own = LoopThread(name) if chosen is None else None
@@ -116,6 +118,9 @@ class RuntimeManager:
         self.groups = Groups(self)
         self.watchdog = Watchdog(self)
         self.busy: set[Entry] = set()
+        self.resting: dict[Entry, None] = {}
+        self.lent = 0
+        self._whim: Callable[[], bool] | None = getattr(self.loop, "whim", None)  # of a loop that tries every order
         self.sweep_at = math.inf
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
         self.terminated: dict[str, Snapshot] = {}
@@ -385,6 +390,13 @@ class RuntimeManager:
         if not self._waking:
             self._waking = True
             self.loop.call_soon_threadsafe(self._start_woken)
+
+    def may_lend(self) -> bool:
+        """Whether who waits may lend its turn once more, or has to give way to the event loop."""
+        if self.lent < LENDINGS:
+            return self._whim is None or self._whim()
+        self.lent = 0
+        return False
 
     def _start_woken(self) -> None:
         with self.lock:

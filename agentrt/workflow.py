@@ -7,7 +7,9 @@ import inspect
 import typing
 import warnings
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -44,17 +46,30 @@ class Workflow(msgspec.Struct, frozen=True):
             raise ConfigurationError(
                 f"workflow is {function!r:.60}, which can't be called; give a function (activity, state) -> new state"
             )
-        names = _positional(function)
-        hints = _hints(function)
-        state = hints.get(names[1], hints.get("return"))
-        return cls(
-            call=function,
-            name=getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", ""),
-            is_async=_is_async(function),
-            takes_context=len(names) == 3,
-            accepts=_payload_type(hints.get(names[0]), names[0]),
-            state=None if state is Any else state,
-        )
+        if not isinstance(function, FunctionType):
+            return cls(function, *_facts(function))
+        facts = _READ.get(function)
+        if facts is None:
+            facts = _READ[function] = _facts(function)
+        return cls(function, *facts)
+
+
+# What is known of functions already: reading a signature costs more than all else of a runtime that is made.
+_READ: WeakKeyDictionary[FunctionType, tuple[Any, ...]] = WeakKeyDictionary()
+
+
+def _facts(function: Any) -> tuple[Any, ...]:
+    """The fields of a `Workflow` after the first."""
+    names = _positional(function)
+    hints = _hints(function)
+    state = hints.get(names[1], hints.get("return"))
+    return (
+        getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", ""),
+        _is_async(function),
+        len(names) == 3,
+        _payload_type(hints.get(names[0]), names[0]),
+        None if state is Any else state,
+    )
 
 
 def _positional(function: Callable[..., Any]) -> list[str]:
@@ -93,7 +108,7 @@ def _hints(function: Any) -> dict[str, Any]:
     except Exception as error:  # annotations are anybody's code, and may name what is not imported
         warnings.warn(
             f"the annotations of {target!r} can't be read ({error}); its payloads and states are not checked",
-            stacklevel=4,
+            stacklevel=5,
         )
         return {}
 

@@ -10,6 +10,7 @@ import pytest
 
 from agentrt import ProcessingError, RuntimeManager, Status
 from agentrt.entry import SLICE
+from agentrt.turn import RESTING
 from tests.support import Gate, add, collect, turns, virtual
 
 TIMEOUT = 10
@@ -53,14 +54,16 @@ async def test_an_urgent_activity_overtakes_a_long_queue_within_a_slice(manager)
 
 
 @virtual
-async def test_an_idle_runtime_has_no_task(manager):
-    runtime = manager.create("a", 0, add)
-    assert runtime.entry.task is None
-    await runtime.ask(1)
+async def test_idle_runtimes_have_no_task_but_the_last_few(manager):
+    fleet = [manager.create(f"a{n}", 0, add) for n in range(RESTING + 50)]
+    assert all(runtime.entry.task is None for runtime in fleet)
+    for receipt in [runtime.send_nowait(1) for runtime in fleet]:
+        await receipt
     await turns()
-    assert runtime.entry.task is None
-    assert runtime.entry not in manager.busy
-    assert len(asyncio.all_tasks()) == 1
+    assert [runtime.entry.task is not None for runtime in fleet] == [False] * 50 + [True] * RESTING
+    assert not manager.busy
+    assert len(asyncio.all_tasks()) == RESTING + 1
+    assert [await runtime.ask(1) for runtime in fleet] == [2] * len(fleet)
 
 
 @virtual

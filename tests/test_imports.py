@@ -23,7 +23,9 @@ LAYERS = """
     activity convert clock metrics
     events fields
     host
-    receipt mailbox workflow deadlock
+    turn
+    deadlock
+    receipt mailbox workflow
     context supervision loop hub subscription
     watchdog background
     limits snapshot

@@ -20,6 +20,7 @@ from ..frames import awaiting
 __all__ = ["StalledError", "VirtualLoop", "run"]
 
 T = TypeVar("T")
+LONGEST = 86_400.0  # real seconds of one sleep: the system refuses much longer ones
 Ts = TypeVarTuple("Ts")
 
 
@@ -74,7 +75,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.patience = patience
         self._now = 0.0
         self._limit = math.inf
-        self._shuffle = None if seed is None else random.Random(seed).shuffle
+        chance = random.Random(seed)
+        self._shuffle = None if seed is None else chance.shuffle
+        # Whether a runtime may take the turn of who waits for it: with a seed now and then, to try both ways.
+        self.whim: Callable[[], bool] | None = None if seed is None else lambda: chance.random() < 0.5
         self._own_sockets = len(self._selector.get_map())
         self._holds = 0
         self._held_since = 0.0
@@ -253,7 +257,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _pass_really(self, when: float) -> None:
         start = time.monotonic()
-        self._poll(None if when == math.inf else when - self._now)
+        self._poll(None if when == math.inf else min(when - self._now, LONGEST))
         self._now = min(when, self._now + time.monotonic() - start)
 
     def _wait_for_a_call(self) -> None:

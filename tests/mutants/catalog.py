@@ -112,9 +112,9 @@ MUTANTS = (
     Mutant(
         "a runtime that went to rest is not woken",
         "entry.py",
-        "            self.scheduled = False\n            self._leave()",
-        "            self._leave()",
-        (SEMANTICS, "-k", "workflow_raises"),
+        "            self.scheduled = False\n        finally:",
+        "            pass\n        finally:",
+        ("tests/test_turn.py", "-k", "not_next"),
     ),
     Mutant(
         "other threads wake the loop only once",
@@ -175,8 +175,8 @@ MUTANTS = (
     Mutant(
         "what a sender has in its context reaches the workflow",
         "entry.py",
-        "context=Variables())",
-        "context=copy_context())",
+        "        self.variables = Variables()\n",
+        "        self.variables = copy_context()\n",
         (SEMANTICS, "-k", "context_of_the_sender"),
     ),
     # --- timeouts and retries
@@ -269,8 +269,8 @@ MUTANTS = (
     Mutant(
         "a drain never ends",
         "entry.py",
-        "        self.end_slice()\n        if self.draining:\n            self.host.leave(self)\n        return True\n",
-        "        self.end_slice()\n        return True\n",
+        "                        if self.draining or self.closed:\n                            self.host.leave(self)\n",
+        "                        if self.draining or self.closed:\n",
         (SEMANTICS, "-k", "drain"),
     ),
     Mutant(
@@ -301,6 +301,34 @@ MUTANTS = (
         "return self._revoked or (self._above is not None and self._above.revoked)",
         "return self._revoked",
         ("tests/test_access.py", "-k", "outlive_the_revocation"),
+    ),
+    Mutant(
+        "who waits lends its turn for ever",
+        "turn.py",
+        "            host.lent += 1\n",
+        "",
+        ("tests/test_turn.py",),
+    ),
+    Mutant(
+        "what a handed-over activity waits for is forgotten when it is cancelled",
+        "turn.py",
+        "                _give_up(asked)\n",
+        "",
+        ("tests/test_turn.py",),
+    ),
+    Mutant(
+        "a lent turn runs in the context of the lender",
+        "turn.py",
+        "entry.variables.run(process.send, None)",
+        "process.send(None)",
+        ("tests/test_turn.py",),
+    ),
+    Mutant(
+        "a lent turn runs as the task of the lender",
+        "turn.py",
+        "    process, task = entry.process, entry.task\n",
+        "    process, task = entry.process, lender\n",
+        ("tests/test_turn.py",),
     ),
     Mutant(
         "circles of asks are not looked for",
