@@ -9,6 +9,8 @@ from agentrt.views.feed import News
 from agentrt.views.flow import EVERY, Flow
 from agentrt.views.nodes import MOST, Node, Nodes, Places, layers, pattern
 from agentrt.views.traffic import CELLS, Traffic
+from tests.harness.screenshot import shoot
+from tests.harness.shown import loaded, serious, shown
 from tests.harness.wait import wait_until
 from tests.support import Gate, add, fail, virtual
 
@@ -396,3 +398,114 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
         started = time.thread_time()
         flow.update(more)
         assert time.thread_time() - started < 0.15
+
+
+# ---- as a person sees it
+
+
+def shop(manager) -> None:
+    """One that passes on to another, which fails; and a crowd."""
+    manager.create("front", 0, relay)
+    manager.create("till", 0, fail)
+    manager["front"].send_nowait({"till": 1})
+    for n in range(40):
+        manager.create(f"agent-{n}", 0, add).send_nowait(1)
+    wait_until(lambda: manager.fates().pending == 0, 20)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["default", "dark"])
+def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
+    went: list[str] = []
+    page = new_page(viewport={"width": 1440, "height": 900})
+    with RuntimeManager(loop="thread") as manager:
+        shop(manager)
+        with shown(manager, lambda: Flow(manager, go=went.append)) as url:
+            page.goto(f"{url}/?theme={theme}")
+            page.get_by_text("front → till").first.wait_for(timeout=20_000)
+            loaded(page)
+            node = page.locator(".react-flow__node")
+            assert node.count() == 4, "outside, two runtimes and a group"
+            assert "✕ error" in node.filter(has_text="till").inner_text()
+            assert serious(page) == []
+            edge = page.locator(".react-flow__edge", has_text="1 failed").first
+            edge.locator(".react-flow__edge-textwrapper").hover()
+            page.locator(".rf-value-popup", has_text="front → till").wait_for()
+            before = node.filter(has_text="till").bounding_box()
+            manager["front"].send_nowait({"agent-3": 1, "till": 1})
+            page.get_by_text("front → agent-#").first.wait_for()
+            assert node.filter(has_text="till").bounding_box() == before, "nothing jumps"
+            shoot(page, f"views/flow-{theme}")
+            node.filter(has_text="agent-#").click()
+            node.filter(has_text="agent-3").first.wait_for()
+            page.get_by_role("button", name="close agent-#").click()
+            page.get_by_role("button", name="close agent-#").wait_for(state="detached")
+            node.filter(has_text="till").focus()
+            page.keyboard.press("Enter")
+            wait_until(lambda: went == ["runtime/till"], 10)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [400, 1024])
+def test_it_fits_a_narrow_page(new_page, width):
+    page = new_page(viewport={"width": width, "height": 900})
+    with RuntimeManager(loop="thread") as manager:
+        shop(manager)
+        with shown(manager, lambda: Flow(manager)) as url:
+            page.goto(url)
+            page.get_by_text("front → till").first.wait_for(timeout=20_000)
+            loaded(page)
+            for box in [each.bounding_box() for each in page.locator(".react-flow__node").all()]:
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= width
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            shoot(page, f"views/flow-{width}")
+
+
+@pytest.mark.browser
+def test_no_name_runs_as_a_script(page):
+    names = [HOSTILE.replace("boom()", "window.owned=1"), "</div><svg onload=window.owned=1>", "{{window.owned=1}}"]
+    with RuntimeManager(loop="thread") as manager:
+        for name in names:
+            manager.create(name, 0, relay)
+        manager[names[0]].send_nowait({names[1]: {names[2]: {}}})
+        wait_until(lambda: manager.fates().pending == 0 and manager.fates().done == 3, 20)
+        with shown(manager, lambda: Flow(manager)) as url:
+            page.goto(url)
+            page.locator(".react-flow__node").nth(3).wait_for(timeout=20_000)
+            loaded(page)
+            for edge in page.locator(".react-flow__edge-textwrapper").all():
+                edge.hover()
+                page.locator(".rf-value-popup").wait_for()
+            assert page.evaluate("window.owned") is None
+
+
+@pytest.mark.lab
+def test_it_is_live_in_a_cell_and_fetches_nothing(jupyterlab, page):
+    cell = """
+import agentrt
+from agentrt.views.cell import bundle, kernel_loop
+from agentrt.views.flow import Flow
+manager = agentrt.RuntimeManager()
+async def relay(activity, state, ctx):
+    await ctx.send("counter", 1)
+    return state + 1
+manager.create("relay", 0, relay)
+manager.create("counter", 0, lambda activity, state: state + activity.payload)
+manager["relay"].send_nowait(1)
+class Shown:
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        loop = kernel_loop()
+        def fill(holder, feed):
+            flow = Flow(manager, soon=loop.call_soon_threadsafe)
+            holder.append(flow)
+            feed.follow(flow)
+        return bundle(manager, loop, fill, "flow")
+Shown()"""
+    notebook = jupyterlab.open(page, [cell, "manager.create('late', 0, relay).send_nowait(1)"])
+    notebook.start(0)
+    notebook.wait_for_output(0, "relay → counter")
+    page.locator(".react-flow__node", has_text="counter").wait_for()
+    notebook.run(1)
+    notebook.wait_for_output(0, "late → counter")
+    page.locator(".react-flow__node", has_text="late").wait_for()
