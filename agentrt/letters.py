@@ -19,7 +19,7 @@ from .events import Event
 from .manager import DeadLetter, RuntimeManager
 from .receipt import Receipt
 
-__all__ = ["Ledger", "Letters", "send_again"]
+__all__ = ["DeadLetters", "Ledger", "send_again"]
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class _Tally:
         self.resent = self.discarded = 0
 
 
-class Letters:
+class DeadLetters:
     """The dead letters of one manager. Safe from any thread: each is sent again, or discarded, once.
 
     >>> import agentrt
@@ -54,7 +54,7 @@ class Letters:
     ...     lost = doomed.send_nowait(5)
     ...     ended = manager.run(doomed.terminate())
     ...     again = manager.create("again", 0, lambda activity, state: state + activity.payload)
-    ...     letters = Letters(manager)
+    ...     letters = DeadLetters(manager)
     ...     letters.resend(lost.id, to="again").result(5).state
     ...     letters.ledger().resent, len(letters)
     5
@@ -105,6 +105,19 @@ class Letters:
             self._tally.discarded += 1
             note(self.manager, letter.activity.runtime, "letter_discarded", {"activity": id})
         return letter
+
+    def put_back(self, *letters: DeadLetter) -> None:
+        """Undo discards: put letters back among the others. `AgentError` if that is more than are kept."""
+        with self.manager.lock:
+            kept = self.manager.dead_letters
+            if kept.maxlen is not None and len(kept) + len(letters) > kept.maxlen:
+                raise AgentError(f"no more than {kept.maxlen:,} dead letters are kept")
+            every = sorted((*kept, *letters), key=lambda letter: (letter.at, letter.activity.id))
+            kept.clear()
+            kept.extend(every)
+            self._tally.discarded -= len(letters)
+            for letter in letters:
+                note(self.manager, letter.activity.runtime, "letter_kept", {"activity": letter.activity.id})
 
     def _find(self, id: int) -> int:
         for place, letter in enumerate(self.manager.dead_letters):

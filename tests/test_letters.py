@@ -1,12 +1,13 @@
 """letters.py: what becomes of dead letters, and that the counts add up."""
 
 import threading
+from collections import deque
 
 import pytest
 
 from agentrt import AgentError, Fate, MailboxFullError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
 from agentrt.control import ACTOR
-from agentrt.letters import Ledger, Letters, send_again
+from agentrt.letters import DeadLetters, Ledger, send_again
 from tests.support import collect, virtual
 
 
@@ -28,7 +29,7 @@ async def test_a_letter_sent_again_is_a_new_activity_of_the_same_story(manager):
     (dead,) = await buried(manager, "tea", priority=True, timeout=7)
     other = manager.create("other", (), collect)
     other.pause()
-    receipt = Letters(manager).resend(dead, to="other")
+    receipt = DeadLetters(manager).resend(dead, to="other")
     (again,) = other.mailbox_items()
     assert (again.id, again.parent, again.correlation) == (receipt.id, dead, dead)
     assert (again.payload, again.lane, again.timeout, again.runtime) == ("tea", "priority", 7, "other")
@@ -41,7 +42,7 @@ async def test_a_letter_sent_again_is_a_new_activity_of_the_same_story(manager):
 @virtual
 async def test_to_the_same_runtime_once_it_is_there_again(manager):
     (dead,) = await buried(manager, "tea")
-    letters = Letters(manager)
+    letters = DeadLetters(manager)
     with pytest.raises(RuntimeTerminatedError):
         letters.resend(dead)
     with pytest.raises(RuntimeNotFoundError):
@@ -56,17 +57,32 @@ async def test_to_the_same_runtime_once_it_is_there_again(manager):
 @virtual
 async def test_the_ledger_adds_up_with_the_fates(manager):
     first, second, third = await buried(manager, 1, 2, 3)
-    letters = Letters(manager)
+    letters = DeadLetters(manager)
     assert letters.ledger() == Ledger(dead=3, here=3)
     manager.create("other", (), collect)
     await letters.resend(second, to="other")
     assert letters.discard(first).activity.payload == 1
     assert [letter.activity.id for letter in letters.all()] == [third]
-    ledger = Letters(manager).ledger()
+    ledger = DeadLetters(manager).ledger()
     assert ledger == Ledger(dead=3, here=1, resent=1, discarded=1)
     assert ledger.let_go == 0
     manager.dead_letters.clear()
     assert letters.ledger().let_go == 1
+
+
+@virtual
+async def test_a_discarded_letter_is_put_back_where_it_was(manager):
+    ids = await buried(manager, 1, 2, 3)
+    letters = DeadLetters(manager)
+    for id in ids:
+        letters.put_back(letters.discard(id))
+        assert [letter.activity.id for letter in letters.all()] == ids
+    assert letters.ledger() == Ledger(dead=3, here=3)
+    letter = letters.discard(ids[0])
+    manager.dead_letters = deque(manager.dead_letters, maxlen=2)
+    with pytest.raises(AgentError, match="no more than 2"):
+        letters.put_back(letter)
+    assert letters.ledger() == Ledger(dead=3, here=2, discarded=1)
 
 
 @virtual
@@ -75,7 +91,7 @@ async def test_a_refused_letter_stays(manager):
     full = manager.create("full", (), collect, standard_capacity=1)
     full.pause()
     full.send_nowait(0)
-    letters = Letters(manager)
+    letters = DeadLetters(manager)
     with pytest.raises(MailboxFullError):
         letters.resend(dead, to="full")
     assert letters.ledger() == Ledger(dead=1, here=1)
@@ -87,7 +103,7 @@ async def test_it_is_on_the_record_with_who_did_it(manager):
     first, second = await buried(manager, 1, 2)
     manager.create("other", (), collect)
     ACTOR.set("operator (page)")
-    letters = Letters(manager)
+    letters = DeadLetters(manager)
     receipt = letters.resend(first, to="other")
     letters.discard(second)
     ACTOR.set(None)
@@ -106,7 +122,7 @@ async def test_a_workflow_that_sends_one_again_is_not_its_parent(manager):
     (dead,) = await buried(manager, 1)
 
     async def postman(activity, state):
-        return Letters(manager).resend(dead, to="other").id
+        return DeadLetters(manager).resend(dead, to="other").id
 
     manager.create("other", (), collect)
     await manager.create("postman", 0, postman).ask(None)
@@ -136,7 +152,7 @@ class Odd:
 @virtual
 async def test_payloads_are_never_compared(manager):
     dead = await buried(manager, Odd(), Odd())
-    letters = Letters(manager)
+    letters = DeadLetters(manager)
     for id in reversed(dead):
         letters.discard(id)
     assert letters.ledger().discarded == 2
@@ -151,7 +167,7 @@ def test_many_hands_send_each_letter_once():
         def hand():
             for id in dead:
                 try:
-                    receipt = Letters(manager).resend(id, to="other")
+                    receipt = DeadLetters(manager).resend(id, to="other")
                 except AgentError:
                     continue
                 with lock:
@@ -165,4 +181,4 @@ def test_many_hands_send_each_letter_once():
         for receipt in sent:
             receipt.result(10)
         assert sorted(manager["other"].state) == list(range(200))
-        assert Letters(manager).ledger() == Ledger(dead=200, here=0, resent=200)
+        assert DeadLetters(manager).ledger() == Ledger(dead=200, here=0, resent=200)

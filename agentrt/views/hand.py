@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import AgentError
@@ -62,12 +62,17 @@ class Hand:
                 self._tell(str(error), True)
         self._show()
 
-    async def _on_loop(self, what: str, act: Callable[[], Undo | None]) -> None:
+    def act_here(self, what: str, act: Callable[[], Undo | None]) -> None:
+        """Do it on this thread: what needs no loop."""
         done: list[Undo | None] = []
+        if self.commands.do(what, lambda: done.append(act())):
+            self._until = self.now() + SECONDS
+            self.undo = done[0]
+        self._show()
+
+    async def _on_loop(self, what: str, act: Callable[[], Undo | None]) -> None:
         try:
-            if self.commands.do(what, lambda: done.append(act())):
-                self._until = self.now() + SECONDS
-                self.undo = done[0]
+            self.act_here(what, act)
         finally:
             self._waiting = False
             self._show()
@@ -127,12 +132,11 @@ def ask_html(question: str, yes: str, no: str, tone: str) -> str:
       <button class="act sure" data-do="yes">{yes}</button><button class="act" data-do="no">{no}</button></div></div>"""
 
 
-def buttons_html(acts: dict[str, str], id: int, asked: str, *, off: bool) -> str:
+def buttons_html(acts: Mapping[str, str], id: int, asked: str, off: Collection[str]) -> str:
     """The acts on one thing as a row of buttons: name and word. `asked` is the one that is asked about."""
-    disabled = " disabled" if off else ""
     buttons = "".join(
         f'<button class="act" data-do="ask" data-with="{name}:{id}" aria-pressed="{str(name == asked).lower()}"'
-        f' style="--tone:#0072B2"{disabled}>{word}</button>'
+        f' style="--tone:#0072B2"{" disabled" if name in off else ""}>{word}</button>'
         for name, word in acts.items()
     )
-    return f'<div class="row" role="group" aria-label="what to do with activity {id}">{buttons}</div>'
+    return f'<div class="row" role="group" aria-label="what to do">{buttons}</div>'

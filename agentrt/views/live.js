@@ -24,6 +24,7 @@ function adopt(have, want) {
     if (have.data !== want.data) have.data = want.data
     return
   }
+  if (have.nodeType !== Node.ELEMENT_NODE) return // a comment says nothing
   for (const {name} of [...have.attributes]) {
     if (!want.hasAttribute(name) && name !== "open") have.removeAttribute(name)
   }
@@ -38,6 +39,9 @@ const key = (node) => node.dataset?.key
 
 function morph(parent, wanted) {
   const keyed = new Map([...parent.children].filter(key).map((node) => [key(node), node]))
+  const kept = new Set([...wanted.children].map(key))
+  // Gone first: then what comes after it is where it belongs, and what is not moved keeps its focus.
+  for (const [name, node] of keyed) if (!kept.has(name)) node.remove()
   let at = 0
   for (const want of [...wanted.childNodes]) {
     let have = parent.childNodes[at]
@@ -64,7 +68,12 @@ function patch(box, pieces) {
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "live"
-  const draw = () => morph(box, parse(model.html))
+  const draw = () => {
+    const focused = box.getRootNode().activeElement
+    morph(box, parse(model.html))
+    const lost = focused && box.contains(focused) && box.getRootNode().activeElement !== focused
+    if (lost) focused.focus({preventScroll: true})
+  }
   model.on("html", draw)
   model.on("msg:custom", (message) => patch(box, message.pieces))
   draw()

@@ -263,7 +263,7 @@ class Microscope(pn.viewable.Viewer):
     def _acts(self, name: str, id: int) -> str:
         left_out = {LATER: WORDS.keys() - {"drop"}, "priority": {"promote"}, "standard": {"demote"}}[name]
         words = {act: word for act, word in WORDS.items() if act not in left_out}
-        buttons = buttons_html(words, id, self.asked, off=not self.hand.commands.may_steer)
+        buttons = buttons_html(words, id, self.asked, () if self.hand.commands.may_steer else words)
         if self.asked not in words:
             return buttons
         question, yes = QUESTIONS[self.asked]

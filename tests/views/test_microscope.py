@@ -539,6 +539,24 @@ def test_focus_and_what_is_typed_stay_while_it_changes(manager, show):
 
 
 @pytest.mark.browser
+def test_focus_stays_on_an_item_while_those_before_it_are_taken_and_it_is_moved(manager, show):
+    runtime, ids = paused(manager, *(f"order {n}" for n in range(8)))
+    page = show(runtime)
+    row = page.locator(f".items [data-key=b{ids[5]}]")
+    row.focus()
+    for left in (7, 6, 5):
+        runtime.step()
+        expect(page.locator(".items .line")).to_have_count(left)
+        expect(row).to_be_focused()
+    runtime.first(ids[5])
+    expect(page.locator(".items .line").nth(0)).to_contain_text("order 5")
+    expect(row).to_be_focused()
+    runtime.drop(ids[6])
+    expect(page.locator(".items .line")).to_have_count(4)
+    expect(row).to_be_focused()
+
+
+@pytest.mark.browser
 def test_by_keyboard_and_search(manager, show):
     runtime, _ = paused(manager, *(f"order {n}" for n in range(120)))
     page = show(runtime)
