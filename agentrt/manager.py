@@ -43,6 +43,7 @@ from .loop import LoopThread, as_coroutine, choose, in_ipython, running_loop, ti
 from .metrics import Fates
 from .receipt import Latch, Receipt, settle
 from .runtime import Runtime
+from .shows import ManagerShows
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
@@ -72,7 +73,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     at: float
 
 
-class RuntimeManager:
+class RuntimeManager(ManagerShows):
     """Many runtimes on one event loop. Everything here may be called from any thread.
 
     `loop`: "thread" is a background thread of its own, "current" the running loop, "auto" a thread in IPython or where

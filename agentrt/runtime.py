@@ -25,6 +25,7 @@ from .limits import Overflow
 from .loop import running_loop
 from .metrics import Fates, Metrics
 from .receipt import Latch, Receipt
+from .shows import RuntimeShows
 from .snapshot import Snapshot, fates, metrics, read_state, snapshot, status
 from .subscription import Subscription
 from .workflow import Workflow
@@ -137,7 +138,7 @@ class PausedKnob(_Knob, param.Boolean):  # type: ignore[misc, type-arg]
         self.read, self.write = (lambda entry: entry.paused), _set_paused
 
 
-class Runtime(param.Parameterized, Generic[S, P]):
+class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
     """One runtime: send to it, ask it, watch it, steer it. Made by `manager.create`; safe from any thread.
 
     >>> import agentrt

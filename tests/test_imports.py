@@ -34,7 +34,7 @@ LAYERS = """
     door
     resources
     entry control
-    groups
+    groups shows
     runtime
     manager
     debugger letters

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
+from functools import partial
 from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
-from panel.io import notebook
 
 from ..runtime import Runtime
 from ..snapshot import Snapshot
 from .address import Address
 from .axes import TimeAxis
-from .feed import Feed, News, feed_notebook
+from .cell import bundle, kernel_loop
+from .feed import Feed, News
 from .inject import Inject
 from .lanes import fill
 from .layout import WIDE
@@ -27,7 +27,6 @@ from .picture import manager_html, manager_text, runtime_html, runtime_text
 from .problem import Problem
 from .role import Commands
 from .runtime import headline, lively
-from .slim import slim
 from .state import State
 from .steer import Soon, Steer, at_once
 from .text import percent, safe_text
@@ -124,24 +123,13 @@ class Card(pn.viewable.Viewer):
 
 def repr_mimebundle(item: Any, include: Any = None, exclude: Any = None) -> Any:
     """The mime bundle of a runtime or a manager."""
-    kernel_loop = _kernel_loop()
-    if kernel_loop is not None:
+    loop = kernel_loop()
+    if loop is not None:
         try:
-            return _live(item, kernel_loop)
+            return _live(item, loop)
         except Exception:  # the picture is better than an error under every cell
             log.exception("the live view can't be shown; this is a picture")
     return _still(item), {}
-
-
-def _kernel_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop of the Jupyter kernel this runs in; None outside of one."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return None
-    kernel = getattr(get_ipython(), "kernel", None)
-    loop = getattr(kernel, "io_loop", None)
-    return getattr(loop, "asyncio_loop", None)
 
 
 def _still(item: Any) -> dict[str, str]:
@@ -153,16 +141,11 @@ def _still(item: Any) -> dict[str, str]:
 
 
 def _live(item: Any, loop: asyncio.AbstractEventLoop) -> Any:
-    _load()
     is_runtime = isinstance(item, Runtime)
     manager = item.manager if is_runtime else item
-    holder = pn.Column(**WIDE)
-    feed = feed_notebook(manager, holder, loop)
-    (_show_runtime if is_runtime else _show_manager)(item, holder, feed, loop.call_soon_threadsafe)
-    bundle = holder._repr_mimebundle_()
-    feed.start()
-    data, meta = bundle if isinstance(bundle, tuple) else (bundle, {})
-    return {**data, "text/html": slim(data["text/html"]), "text/plain": _still(item)["text/plain"]}, meta
+    show = _show_runtime if is_runtime else _show_manager
+    fill = partial(show, item, soon=loop.call_soon_threadsafe)
+    return bundle(manager, loop, fill, _still(item)["text/plain"])
 
 
 def _show_runtime(runtime: Any, holder: Any, feed: Feed, soon: Soon) -> None:
@@ -184,20 +167,3 @@ def _link(manager: Any, id: str) -> str:
         return ""
     link = server.link("operator", str(Address("runtime", id)))
     return f'<a href="{escape(link)}" target="_blank" title="{safe_text(id, 60)}">page</a>'
-
-
-def _load() -> None:
-    """Load the parts of the views into this notebook once, from this machine: nothing is fetched."""
-    if not pn.extension._loaded:
-        pn.extension(inline=True)
-    notebook.send = _send_whole
-
-
-_send, _sending = notebook.send, threading.Lock()
-
-
-def _send_whole(comm: Any, msg: Any) -> None:
-    # A message goes out in three parts. Callbacks of widgets run on another thread than the feed: with no lock their
-    # parts mix, and the page can't read them.
-    with _sending:
-        _send(comm, msg)

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .activity import ActivityView
 from .address import TABS, Address
-from .feed import View
+from .feed import Feed, View
 from .fleet import Fleet
+from .flow import Flow
 from .inject import Inject
 from .layout import section
 from .live import Live
 from .log import Events
+from .microscope import Microscope
 from .overview import Overview
 from .past import Past
+from .role import Commands
 from .runtime import RuntimeView
-from .steer import at_once
+from .steer import Soon, at_once
 from .tabs import Tabs
 from .text import listing, safe_text
 
-if TYPE_CHECKING:
-    from .page import Dashboard
+__all__ = ["Board", "Made", "build"]
 
-__all__ = ["Made", "build"]
+
+class Board(Protocol):
+    """What shows a page: it has it fed, carries out its commands, and leads on to others."""
+
+    manager: Any
+    feed: Feed
+    commands: Commands
+    soon: Soon
+
+    def go(self, address: str) -> None:
+        """Show another page."""
+
+    def mark(self, at: Address) -> None:
+        """Say what is shown, without drawing it again."""
 
 
 class Made(NamedTuple):
@@ -34,7 +49,7 @@ class Made(NamedTuple):
     ends: tuple[Callable[[], Any], ...] = ()
 
 
-def build(board: Dashboard, at: Address) -> Made:
+def build(board: Board, at: Address) -> Made:
     """The page of an address; for one that is not there, what there is."""
     if not at.known:
         return _nothing(f"There is no page {safe_text(str(at), 80)}.")
@@ -45,13 +60,19 @@ def _nothing(words: str) -> Made:
     return Made([Live(f'<div class="empty">{words}</div>')], [])
 
 
-def _first(board: Dashboard, at: Address) -> Made:
+def _first(board: Board, at: Address) -> Made:
     overview = Overview(board.manager, board.go)
     fleet = Fleet(board.manager, go=board.go, soon=board.soon)
-    return Made([overview.panel, section("Runtimes", fleet, note="click one to open it")], [overview, fleet])
+    flow = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
+    parts = [
+        overview.panel,
+        section("Who sends to whom", flow),
+        section("Runtimes", fleet, note="click one to open it"),
+    ]
+    return Made(parts, [overview, flow, fleet])
 
 
-def _runtime(board: Dashboard, at: Address) -> Made:
+def _runtime(board: Board, at: Address) -> Made:
     manager, id = board.manager, at.of
     if id not in manager and id not in manager.terminated:
         known = listing([safe_text(each, 40) for each in manager], most=6) or "none yet"
@@ -62,9 +83,10 @@ def _runtime(board: Dashboard, at: Address) -> Made:
     return Made([view], [view], (tabs.end,))
 
 
-def _tabs(board: Dashboard, runtime: Any, page: str) -> Tabs:
+def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
     """What there is to see of a runtime beside what always is. One that has ended takes no activity any more."""
     makers: dict[str, Callable[[], Any]] = {
+        "mailbox": lambda: Microscope(runtime, board.commands, go=board.go, soon=board.soon),
         "inject": lambda: Inject(runtime, board.commands, soon=None if board.soon is at_once else board.soon),
         "events": lambda: Events(runtime, go=board.go),
     }
@@ -78,11 +100,16 @@ def _tabs(board: Dashboard, runtime: Any, page: str) -> Tabs:
     return Tabs(shown, board.feed.follow, first=TABS.get(page, ""), chosen=chosen, soon=board.soon)
 
 
-def _activity(board: Dashboard, at: Address) -> Made:
+def _activity(board: Board, at: Address) -> Made:
     if not at.of.isdecimal():
         return _nothing(f"{safe_text(at.of, 80)} is no activity: they are numbered.")
     view = ActivityView(board.manager, int(at.of), board.commands, go=board.go, soon=board.soon)
     return Made([view], [view])
 
 
-PAGE = {"": _first, "activity": _activity}
+def _flow(board: Board, at: Address) -> Made:
+    view = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
+    return Made([section("Who sends to whom", view)], [view])
+
+
+PAGE = {"": _first, "activity": _activity, "flow": _flow}

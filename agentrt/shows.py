@@ -1,0 +1,53 @@
+"""The views of a runtime and of a manager, each alone in a cell. Nothing is loaded before one is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["ManagerShows", "RuntimeShows"]
+
+
+def _alone(of: Any, name: str) -> Any:
+    from .views.alone import Alone
+
+    return Alone(of, name)
+
+
+class RuntimeShows:
+    """What a runtime can show of itself. Each is live in a cell, and can be put into a layout of Panel or saved."""
+
+    def where_now(self) -> Any:
+        """The line its workflow is at, the chain of awaits, the variables; live. `where()` is the same as data."""
+        return _alone(self, "where")
+
+    def mailbox(self) -> Any:
+        """What waits, item by item, to look at and to move."""
+        return _alone(self, "mailbox")
+
+    def inject(self) -> Any:
+        """A form made from the type of its payload, to send it activities."""
+        return _alone(self, "inject")
+
+    def events(self) -> Any:
+        """What happened to it, newest first."""
+        return _alone(self, "events")
+
+
+class ManagerShows:
+    """What a manager can show of its runtimes. Each is live in a cell, and can be put into a layout or saved."""
+
+    def fleet(self) -> Any:
+        """All runtimes in one table."""
+        return _alone(self, "fleet")
+
+    def overview(self) -> Any:
+        """Whether anything is wrong, in a sentence, and what became of all activities."""
+        return _alone(self, "overview")
+
+    def flow(self) -> Any:
+        """Who sends to whom, how much and how it goes."""
+        return _alone(self, "flow")
+
+    def activity(self, id: int) -> Any:
+        """One activity: what became of it, who caused it, what it changed."""
+        return _alone(self, f"activity/{id}")
