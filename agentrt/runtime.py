@@ -244,6 +244,11 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         return self.entry.mailbox.depth
 
     @property
+    def initial(self) -> S:
+        """The state it began with, and that a restart goes back to."""
+        return self.entry.initial
+
+    @property
     def metrics(self) -> Metrics:
         """Counts, and percentiles of waiting and working for both lanes."""
         return metrics(self.entry)

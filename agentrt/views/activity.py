@@ -42,6 +42,15 @@ CSS = """
 """
 
 
+WHY = {
+    "failed": "it failed",
+    "timed_out": "it timed out",
+    "dropped": "it was dropped",
+    "terminated": "its runtime was terminated",
+    "dead": "it never ran",
+}
+
+
 class ActivityView(pn.viewable.Viewer):
     """The page of one activity, `activity/123`. While it is pending its bar grows; after that it stands still."""
 
@@ -82,13 +91,14 @@ class ActivityView(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Draw what is new. True until it has its fate."""
-        concerned = self.family.take(news.records)
-        if self.told is not None and not concerned and not self._moves():
+        concerned = self.family.take(news.records) or self.told is None
+        if not concerned and not self._moves():
             return False
         self.told = told = story(self.manager, self.family.id, self.family)
         self.head.draw(_head(told))
         self.who.draw(sequence.sequence_svg(told) + _relatives(told))
-        self._draw_once(told)
+        if concerned:
+            self._draw_once(told)
         return self._moves()
 
     def _moves(self) -> bool:
@@ -99,6 +109,7 @@ class ActivityView(pn.viewable.Viewer):
         return any(each.finished is None for each in (told.message, *told.ancestors, *told.descendants))
 
     def _draw_once(self, told: Story) -> None:
+        """What does not change while time passes."""
         known = told.message is not None
         outcome = told.outcome
         failed = outcome is not None and outcome.error is not None
@@ -158,12 +169,18 @@ def _facts(told: Story) -> str:
     if told.outcome is not None and told.outcome.attempts > 1:
         facts.append(("attempts", f"{told.outcome.attempts}"))
     facts.append(("caused by", _cause(told)))
-    if told.correlation is not None and told.correlation != told.id:
-        facts.append(("chain began with", _link("activity", str(told.correlation), f"activity {told.correlation}")))
+    if told.correlation is not None:
+        facts.append(("correlation", _chain(told.correlation, told)))
     if told.activity is not None and told.activity.key:
         facts.append(("key", safe_text(told.activity.key, 120)))
     rows = "".join(f"<dt>{safe_text(name)}</dt><dd>{words}</dd>" for name, words in facts)
     return f'<dl class="facts">{rows}</dl>'
+
+
+def _chain(first: int, told: Story) -> str:
+    if first == told.id:
+        return f"{first}: it began its chain"
+    return f"{first}: {_link('activity', str(first), f'activity {first}')} began its chain"
 
 
 def _rule_words(rule: Any, told: Story) -> str:
@@ -188,7 +205,7 @@ def _cause(told: Story) -> str:
 def _relatives(told: Story) -> str:
     """The same as the diagram, as a list that a keyboard gets through."""
     parts = [
-        (f"{len(told.ancestors)} before it", told.ancestors),
+        ("What led to it", told.ancestors),
         (f"It caused {count(len(told.descendants) + told.left_out, 'activity')}", told.descendants),
     ]
     lists = "".join(f"<p><strong>{head}</strong></p>{_list(each, told)}" for head, each in parts if each)
@@ -220,12 +237,9 @@ def _change(told: Story) -> str:
     if outcome is None:
         return '<p class="muted">It has changed nothing yet: a state is committed when an activity is done.</p>'
     if not outcome.ok:
-        return _only(f"Unchanged: it was {FATES[outcome.kind].word}.", outcome.state)
+        return _only(f"Unchanged: {WHY[outcome.kind]}.", outcome.state)
     if told.before is UNKNOWN:
-        began = "after a restart" if told.restarted else "at the beginning, or of a record that is gone"
-        return (
-            f'<p class="muted">The state before it is not on the record ({began}). After it:</p>{tree(told.after)[0]}'
-        )
+        return _only("The state before it is no longer on the record. After it:", told.after)
     if told.before is told.after and not is_frozen(told.after):
         return _only("The same object before and after: what was changed in place is not known. It is now:", told.after)
     return diff.diff_html(told.before, told.after)

@@ -21,12 +21,14 @@ LEFT, LANE, TOP, BAR, LEAST, MOST, SHORT = 78, 210, 34, 12, 18.0, 64.0, 24
 OUTSIDE = ""
 CSS = """
 .sequence { overflow-x: auto; }
-.sequence svg { display: block; font: 12px system-ui, "Segoe UI", Roboto, sans-serif; }
+.sequence svg { display: block; max-width: max(100%, 520px); height: auto;
+  font: 12px system-ui, "Segoe UI", Roboto, sans-serif; }
 .sequence text { fill: var(--rt-text); } .sequence .time { fill: var(--rt-muted); text-anchor: end; }
 .sequence .life { stroke: var(--rt-line); stroke-dasharray: 3 4; }
 .sequence .head { fill: var(--rt-fill); stroke: var(--rt-line); }
 .sequence .name { font-weight: 600; text-anchor: middle; }
 .sequence .arrow { stroke: var(--rt-muted); fill: none; stroke-width: 1.3; }
+.sequence .near { stroke: transparent; stroke-width: 16; }
 .sequence .tip { fill: var(--rt-muted); }
 .sequence .reply { stroke-dasharray: 5 4; }
 .sequence .own .arrow { stroke: var(--rt-text); stroke-width: 2; } .sequence .own .tip { fill: var(--rt-text); }
@@ -138,7 +140,7 @@ def _message_svg(message: Message, told: Story, lanes: dict[str, int], rows: Row
 
 def _said(message: Message) -> str:
     """Which activity, and the beginning of what it says."""
-    payload = "" if message.payload is UNKNOWN else f" {safe_text(brief(message.payload, 60), SHORT)}"
+    payload = "" if message.payload is UNKNOWN else f": {safe_text(brief(message.payload, 60), SHORT)}"
     return f"{LANES[message.lane].glyph} {message.id}{payload}"
 
 
@@ -164,7 +166,8 @@ def _arrow(source: int, target: int, y: float, kind: str = "arrow") -> str:
         return f'<path class="{kind}" d="{path}"></path>{_tip(source + BAR // 2, low, -1)}'
     way = 1 if target > source else -1
     end = target - way * (BAR // 2)
-    return f'<path class="{kind}" d="M{source} {y:.1f} H{end - way * 5}"></path>{_tip(end, y, way)}'
+    path = f"M{source} {y:.1f} H{end - way * 5}"
+    return f'<path class="near" d="{path}"></path><path class="{kind}" d="{path}"></path>{_tip(end, y, way)}'
 
 
 def _tip(x: float, y: float, way: int) -> str:

@@ -57,7 +57,6 @@ class Story(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     before: Any = UNKNOWN
     after: Any = UNKNOWN
-    restarted: bool = False
     ancestors: tuple[Message, ...] = ()
     descendants: tuple[Message, ...] = ()
     left_out: int = 0
@@ -117,6 +116,9 @@ class World(Protocol):
     def timeout(self, runtime: str) -> float | None:
         """The deadline it gives to each activity."""
 
+    def initial(self, runtime: str) -> Any:
+        """The state it began with; UNSET if that is not known."""
+
 
 class Present:
     """The runtimes of a manager now."""
@@ -142,6 +144,10 @@ class Present:
         """The deadline it gives to each activity."""
         return getattr(self.manager.get(runtime), "timeout", None)
 
+    def initial(self, runtime: str) -> Any:
+        """The state it began with; of one that has ended it is not kept."""
+        return getattr(self.manager.get(runtime), "initial", UNKNOWN)
+
 
 class Family:
     """The records about one activity and its relatives, taken in the order of the ring. Bounded."""
@@ -156,7 +162,7 @@ class Family:
         self.notes: list[Event] = []
         self.around: list[Event] = []
         self.before: Any = UNKNOWN
-        self.restarted = False
+        self.fresh = False  # whether it met the initial state
         self.newest = 0
 
     def take(self, records: Iterable[Any]) -> bool:
@@ -190,7 +196,7 @@ class Family:
 
     def _take_outcome(self, outcome: Outcome) -> bool:
         if outcome.runtime == self.runtime and self.id not in self.outcomes and outcome.id != self.id:
-            self.before, self.restarted = outcome.state, False
+            self.before, self.fresh = outcome.state, False
         if outcome.id == self.id or outcome.id in self.members:
             self.outcomes[outcome.id] = outcome
             return True
@@ -203,7 +209,7 @@ class Family:
         if event.runtime != self.runtime or event.kind not in OF_RUNTIME:
             return False
         if event.kind in ("restarted", "created") and self.id not in self.outcomes:
-            self.before, self.restarted = UNKNOWN, event.kind == "restarted"
+            self.before, self.fresh = UNKNOWN, True
         self.around = [*self.around, event][-MOST * 4 :]
         return True
 
@@ -223,9 +229,8 @@ class Family:
             message=self._message(self.id, shots, activity),
             activity=activity,
             outcome=outcome,
-            before=self.before,
+            before=world.initial(self.runtime) if self.fresh else self.before,
             after=UNKNOWN if outcome is None else outcome.state,
-            restarted=self.restarted,
             ancestors=tuple(self._message(id, shots) for id in ancestors),
             descendants=tuple(self._message(id, shots) for id in listed),
             left_out=len(below) - len(listed),

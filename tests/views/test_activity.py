@@ -1,8 +1,10 @@
 import asyncio
+import threading
+import warnings
 
 import pytest
 
-from agentrt import ActivityTimeoutError, Fate, MailboxFullError, ProcessingError
+from agentrt import ActivityTimeoutError, Fate, MailboxFullError, ProcessingError, RuntimeManager
 from agentrt.views.activity import ActivityView
 from agentrt.views.diff import changes, diff_html
 from agentrt.views.feed import News
@@ -10,6 +12,9 @@ from agentrt.views.rules import rules, verdict
 from agentrt.views.sequence import Rows, sequence_svg
 from agentrt.views.story import UNKNOWN, Family, story
 from agentrt.views.trace import places, trace_html
+from tests.harness.screenshot import shoot
+from tests.harness.shown import loaded, serious, shown
+from tests.harness.wait import wait_until
 from tests.support import Gate, add, fail, forever, turns, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
@@ -24,7 +29,7 @@ def words(told) -> str:
     return " | ".join(f"{rule.name}: {rule.words}" for rule in rules(told))
 
 
-def shown(view: ActivityView) -> str:
+def html_of(view: ActivityView) -> str:
     return "".join(part.html for part in (view.head, view.who, view.change, view.payload, view.reply, view.error))
 
 
@@ -50,7 +55,25 @@ async def test_a_story_knows_what_went_before_and_after(manager):
     told = story(manager, last.id)
     assert (told.before, told.after, told.message.fate) == (11, 111, "done")
     first = story(manager, manager.ring.since(0)[0][1].id)
-    assert (first.before, first.after) == (UNKNOWN, 1)
+    assert (first.before, first.after) == (0, 1), "the initial state"
+    await runtime.terminate()
+    assert story(manager, first.id).before is UNKNOWN
+
+
+@virtual
+async def test_after_a_restart_it_meets_the_initial_state(manager):
+    async def picky(activity, state):
+        if activity.payload < 0:
+            raise ValueError
+        return state + activity.payload
+
+    runtime = manager.create("picky", 100, picky, supervision="restart")
+    await runtime.ask(1)
+    for _ in range(5):
+        runtime.send_nowait(-1)
+    last = runtime.send_nowait(7)
+    await last
+    assert (story(manager, last.id).before, story(manager, last.id).after) == (100, 107)
 
 
 @virtual
@@ -390,7 +413,7 @@ async def test_hostile_strings_are_only_text(manager):
         if record.kind == "accepted":
             view = ActivityView(manager, record.id)
             view.update(news(manager))
-            html = shown(view) + view.inside.html
+            html = html_of(view) + view.inside.html
             assert "<script" not in html
             assert "<img" not in html
 
@@ -428,3 +451,121 @@ async def test_the_diagram_has_a_line_for_each_runtime_and_an_arrow_for_each_mes
     assert svg.count('class="life"') == 4
     assert svg.count('class="tip"') == 4
     assert svg.count('class="waits"') == 4
+
+
+# ---- as a person sees it
+
+
+async def order(activity, state, ctx):
+    await ctx.send("till", activity.payload)
+    return state + 1
+
+
+def charge(activity, state):
+    return state + 100 / activity.payload  # the line that divides
+
+
+def failed(manager) -> int:
+    """The number of an activity that fails, and that another one caused."""
+    manager.create("orders", 0, order)
+    manager.create("till", 1.0, charge)
+    for payload in (4, 0):
+        manager["orders"].send_nowait(payload).result(5)
+    wait_until(lambda: manager.fates().pending == 0, 10)
+    return next(r.id for r in manager.ring.since(0)[0] if r.kind == "failed")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["default", "dark"])
+def test_a_person_reads_why_it_failed_and_who_caused_it(new_page, theme):
+    went: list[str] = []
+    page = new_page(viewport={"width": 1440, "height": 1100})
+    with RuntimeManager(loop="thread") as manager:
+        id = failed(manager)
+        with shown(manager, lambda: ActivityView(manager, id, go=went.append)) as url:
+            page.goto(f"{url}/?theme={theme}")
+            page.locator("header .chip", has_text="failed").wait_for(timeout=20_000)
+            loaded(page)
+            page.get_by_text("its first error was its last: no retries are set").wait_for()
+            page.get_by_text("ZeroDivisionError: division by zero").wait_for()
+            page.locator(".hit", has_text="the line that divides").wait_for()
+            page.get_by_text("Unchanged: it failed.").wait_for()
+            assert page.locator("svg .life").count() == 3, "outside, orders, till"
+            shoot(page, f"views/activity-{theme}")
+            assert serious(page) == []
+            page.get_by_role("button", name="activity").first.click()
+            wait_until(lambda: went, 10)
+            assert went[0].startswith("activity/")
+            page.locator("svg g[data-do] text").first.click()
+            wait_until(lambda: len(went) == 2, 10)
+            assert went[1] == went[0]
+
+
+@pytest.mark.browser
+def test_it_is_seen_to_grow_and_to_end(page):
+    with RuntimeManager(loop="thread") as manager:
+        gate = threading.Event()
+
+        async def waits(activity, state, ctx):
+            while not gate.is_set():
+                await ctx.sleep(0.01)
+            return 1
+
+        receipt = manager.create("slow", 0, waits, timeout=600).send_nowait(1)
+        with shown(manager, lambda: ActivityView(manager, receipt.id)) as url:
+            page.goto(url)
+            page.locator("header .chip", has_text="processing").wait_for(timeout=20_000)
+            loaded(page)
+            said = page.locator(".say")
+            before = said.inner_text()
+            wait_until(lambda: said.inner_text() != before, 10)
+            assert "its deadline is in" in said.inner_text()
+            gate.set()
+            page.locator("header .chip", has_text="done").wait_for()
+
+
+@pytest.mark.browser
+def test_it_fits_a_narrow_page(new_page):
+    page = new_page(viewport={"width": 400, "height": 1600})
+    with RuntimeManager(loop="thread") as manager:
+        id = failed(manager)
+        with shown(manager, lambda: ActivityView(manager, id)) as url:
+            page.goto(url)
+            page.locator("header .chip", has_text="failed").wait_for(timeout=20_000)
+            loaded(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400
+            shoot(page, "views/activity-400")
+
+
+@pytest.mark.browser
+def test_no_string_runs_as_a_script(new_page):
+    bad = HOSTILE.replace("boom()", "window.owned=1")
+
+    async def nasty(activity, state, ctx):
+        with ctx.step(bad):
+            ctx.log(bad)
+            ctx.reply({bad: [bad]})
+            await ctx.send(bad + "2", bad)
+        return {bad: bad}
+
+    def raises(activity, state):
+        raise type(bad, (Exception,), {})(bad)
+
+    with RuntimeManager(loop="thread") as manager, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        manager.create(bad, {}, nasty)
+        manager.create(bad + "2", 0, raises)
+        manager[bad].send_nowait(bad).result(5)
+        last = manager[bad].send_nowait(bad, key=bad)
+        last.result(5)
+        wait_until(lambda: manager.fates().pending == 0, 10)
+        child = max(r.id for r in manager.ring.since(0)[0] if r.kind == "accepted")
+        for id in (last.id, child):
+            page = new_page()
+            with shown(manager, lambda id=id: ActivityView(manager, id)) as url:
+                page.goto(url)
+                page.locator("header .chip").wait_for(timeout=20_000)
+                loaded(page)
+                for group in page.locator("svg g").all():
+                    group.hover(force=True)
+                assert page.evaluate("window.owned") is None
