@@ -33,6 +33,7 @@ CSS = """
 .legend { display: flex; flex-wrap: wrap; gap: 2px var(--s4); margin: 6px 0 var(--s3); }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: 3px var(--s4); }
 .facts dt { color: var(--rt-muted); } .facts dd { overflow-wrap: anywhere; min-width: 0; }
+.family + p { margin-top: var(--s2); }
 .family { columns: 2 340px; list-style: none; font-size: var(--t0); margin-top: var(--s2); }
 .family li { break-inside: avoid; padding: 2px 0; overflow-wrap: anywhere; }
 .span { display: grid; grid-template-columns: minmax(90px, 30%) 1fr 84px; gap: var(--s2); align-items: center;
@@ -42,6 +43,7 @@ CSS = """
 """
 
 
+OWN = ("log", "metric", "effect", "background")  # what a workflow puts on the record about itself
 WHY = {
     "failed": "it failed",
     "timed_out": "it timed out",
@@ -119,7 +121,7 @@ class ActivityView(pn.viewable.Viewer):
             "change": known,
             "payload": known,
             "reply": outcome is not None and outcome.reply is not UNKNOWN,
-            "inside": bool(told.spans or told.notes),
+            "inside": bool(told.spans) or any(note.kind in OWN for note in told.notes),
         }
         for name, visible in shown.items():
             if self.boxes[name].visible is not visible:
@@ -166,8 +168,6 @@ def _course(told: Story) -> str:
 
 def _facts(told: Story) -> str:
     facts = [(rule.name, _rule_words(rule, told)) for rule in rules(told)]
-    if told.outcome is not None and told.outcome.attempts > 1:
-        facts.append(("attempts", f"{told.outcome.attempts}"))
     facts.append(("caused by", _cause(told)))
     if told.correlation is not None:
         facts.append(("correlation", _chain(told.correlation, told)))
@@ -251,7 +251,7 @@ def _only(words: str, state: Any) -> str:
 
 def _inside(told: Story) -> str:
     spans = "".join(_span(span, told) for span in sorted(told.spans, key=lambda span: span.detail["started"]))
-    rows = "".join(f"<li>{_note(note)}</li>" for note in told.notes[-40:])
+    rows = "".join(f"<li>{_note(note)}</li>" for note in told.notes[-40:] if note.kind in OWN)
     return spans + (f'<ul style="list-style:none">{rows}</ul>' if rows else "")
 
 

@@ -53,7 +53,8 @@ def _unknown(told: Story) -> str:
 
 def _so_far(told: Story) -> str:
     if told.running:
-        return f"It waited {duration(told.wait)} and has been processed for {duration(told.service)}{_deadline(told)}."
+        ran = f"It waited {duration(told.wait)} and has been processed for {duration(told.service)}"
+        return f"{ran}{_step(told)}{_deadline(told)}."
     due = told.activity.not_before if told.activity is not None else None
     if due is not None and due > told.at:
         return f"It is held back for another {duration(due - told.at)}."
@@ -61,6 +62,11 @@ def _so_far(told: Story) -> str:
     first = ", the first of its lane" if told.place == 0 else ""
     held = "; its runtime is paused" if told.snapshot is not None and told.snapshot.status == "paused" else ""
     return f"It has waited for {duration(told.wait)}{ahead}{first}{held}."
+
+
+def _step(told: Story) -> str:
+    spans = told.snapshot.spans if told.snapshot is not None else ()
+    return f", now in {plain(spans[-1], 60)}" if spans else ""
 
 
 def _deadline(told: Story) -> str:

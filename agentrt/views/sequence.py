@@ -17,7 +17,7 @@ from .theme import FATES, LANES, STATUSES, Look
 
 __all__ = ["CSS", "Rows", "sequence_svg", "words_of_message"]
 
-LEFT, LANE, TOP, BAR, LEAST, MOST, SHORT = 78, 210, 34, 12, 18.0, 64.0, 24
+LEFT, LANE, TOP, BAR, LEAST, MOST, SHORT = 78, 210, 34, 12, 18.0, 64.0, 20
 OUTSIDE = ""
 CSS = """
 .sequence { overflow-x: auto; }

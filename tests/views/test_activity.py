@@ -124,6 +124,14 @@ async def test_causes_and_effects_are_found(manager):
 
 
 @virtual
+async def test_it_says_which_step_it_is_in(manager):
+    receipt = manager.create("a", 0, relay).send_nowait({})
+    await asyncio.sleep(0.5)
+    assert "has been processed for 500 ms, now in pass on." in verdict(story(manager, receipt.id))
+    await receipt
+
+
+@virtual
 async def test_a_large_family_is_bounded_and_says_so(manager):
     async def scatter(activity, state, ctx):
         for n in range(100):
