@@ -21,6 +21,7 @@ __all__ = ["Frame", "Hub"]
 
 logger = logging.getLogger(__name__)
 
+SLOWEST = 0.5  # seconds between two frames at the most: whoever looks sees at least two a second
 LAST = 1.0  # seconds that closing waits for a frame that is being drawn
 
 Flush = Callable[["Frame"], object]
@@ -47,8 +48,6 @@ class _Client:
         self.cursor = cursor
         self.first = True
         self.pending = self.detached = False
-        self.cost = 0.0
-        self.missed = 0
 
     def offer(self, ring: Ring) -> None:
         """Have a frame drawn, unless one is on its way or there is nothing new."""
@@ -66,7 +65,7 @@ class _Client:
             return
         started = time.thread_time()
         records, self.cursor, missed = self.hub.ring.since(self.cursor)
-        self.missed += missed
+        self.hub.missed += missed
         frame = Frame(self.hub.clock.now(), records, missed, {r.runtime for r in records if r.runtime}, self.first)
         self.first = False
         try:
@@ -74,7 +73,8 @@ class _Client:
         except Exception:
             logger.exception("a view failed and was detached")
             self.hub.remove(self, None)
-        self.cost += time.thread_time() - started
+        self.hub.charge(time.thread_time() - started)
+        self.hub.frames += 1
         self.pending = False
 
 
@@ -84,6 +84,11 @@ def _directly(call: Callable[[], None]) -> None:
 
 class Hub:
     """Feeds whoever is attached with frames. `attach` and the function it returns may be called from any thread.
+
+    Watching has a budget: once drawing takes more than `budget` of a core (settable; 0.1 is a tenth), all together,
+    frames come less often, down to two a second; the runtimes go on as before. `cost` are the CPU seconds spent on
+    drawing so far, `frames` how often it was done, `missed` how many records were let go before a view could draw them,
+    `pause` the seconds between two frames now.
 
     >>> import agentrt, threading
     >>> seen = threading.Event()
@@ -96,7 +101,10 @@ class Hub:
     def __init__(self, ring: Ring, clock: Clock, interval: float = 0.1) -> None:
         self.ring = ring
         self.clock = clock
-        self.interval = interval
+        self.interval = self.pause = interval
+        self.budget = 0.1
+        self.cost = 0.0
+        self.missed = self.frames = 0
         self.clients: list[_Client] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -107,10 +115,10 @@ class Hub:
         """Whether somebody is attached."""
         return bool(self.clients)
 
-    @property
-    def cost(self) -> float:
-        """CPU seconds spent on drawing since the start, by those attached now."""
-        return sum(client.cost for client in self.clients)
+    def charge(self, seconds: float) -> None:
+        """Count CPU seconds that were spent on drawing. Any thread."""
+        with self._lock:
+            self.cost += seconds
 
     def attach(self, flush: Flush, schedule: Schedule | None = None) -> Callable[[], None]:
         """Have `flush(frame)` called when there is news, through `schedule(call)` if given (it must not block).
@@ -121,6 +129,7 @@ class Hub:
         with self._lock:
             self.clients.append(client)
             if self._thread is None:
+                self.pause = self.interval
                 self._stop = threading.Event()
                 self._thread = threading.Thread(target=self._run, args=(self._stop,), name="agentrt-hub", daemon=True)
                 self._thread.start()
@@ -139,9 +148,19 @@ class Hub:
                 self._thread = None
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
+        self._offer()
+        spent, since = self.cost, time.monotonic()
+        while not stop.wait(self.pause):
             self._offer()
-            stop.wait(self.interval)
+            cost, now = self.cost, time.monotonic()
+            self.pause = self.pace((cost - spent) / (now - since))
+            spent, since = cost, now
+
+    def pace(self, share: float) -> float:
+        """The next pause when drawing took this share of a core during the last."""
+        wanted = min(SLOWEST, max(self.interval, self.pause * share / self.budget))
+        # Half of the way at a time: one dear frame, such as the first, does not make those after it late.
+        return (self.pause + wanted) / 2
 
     def _offer(self) -> None:
         for client in tuple(self.clients):

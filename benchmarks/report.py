@@ -38,7 +38,7 @@ def spread(samples: list[dict[str, float]], figure: str) -> float:
 
 def table(measure: Measure, results: Results) -> list[str]:
     """One measure: a line for each kind and peer, in times of agentrt's."""
-    if measure.name.startswith("scale"):
+    if measure.name.startswith(("scale", "sessions")):
         return scale_table(measure, results)
     lines = [f"{measure.name}: {measure.text}"]
     for kind in measure.kinds:

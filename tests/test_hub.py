@@ -8,7 +8,7 @@ import pytest
 
 from agentrt import Clock, Event, RuntimeManager
 from agentrt.events import Ring
-from agentrt.hub import Hub
+from agentrt.hub import SLOWEST, Hub
 from tests.support import add
 
 TIMEOUT = 10
@@ -193,3 +193,44 @@ def test_a_new_client_sees_what_the_ring_still_holds(hub, ring):
     for n in range(10):
         ring.append(event(n))
     assert len(Frames(hub).next().records) == 10
+
+
+def test_watching_that_costs_more_than_its_budget_slows_the_views_down(ring):
+    hub = Hub(ring, Clock())
+    assert hub.pace(share=0.1) == pytest.approx(0.1)
+    hub.pause = hub.pace(share=0.4)
+    assert hub.pause == pytest.approx(0.25)
+    hub.budget = 1.0
+    assert hub.pace(share=0.4) < 0.25
+    for _ in range(20):
+        hub.pause = hub.pace(share=9.0)
+    assert hub.pause == pytest.approx(SLOWEST, rel=0.01)
+    for _ in range(20):
+        hub.pause = hub.pace(share=0.0)
+    assert hub.pause == pytest.approx(hub.interval, rel=0.01)
+
+
+def test_what_drawing_costs_is_counted_and_stays_counted(hub, ring):
+    drawn = threading.Event()
+
+    def dear(frame):
+        hub.charge(5.0)
+        drawn.set()
+
+    detach = hub.attach(dear)
+    assert drawn.wait(TIMEOUT)
+    detach()
+    assert hub.cost >= 5.0
+
+
+def test_frames_come_less_often_when_they_are_dear(hub, ring):
+    slow = threading.Event()
+
+    def dear(frame):
+        hub.charge(1.0)
+        ring.append(event(len(ring.records)))
+        if hub.pause > 2 * hub.interval:
+            slow.set()
+
+    hub.attach(dear)
+    assert slow.wait(TIMEOUT)

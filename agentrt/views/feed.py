@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -128,8 +129,10 @@ class Feed:
     def _again(self) -> None:
         self._armed = False
         if self.running:
+            started = time.thread_time()
             news = News(self.manager.clock.now(), [], set())
             self._feed(news, [view for view in self.views if id(view) in self.moving])
+            self.manager.hub.charge(time.thread_time() - started)
 
     def _feed(self, news: News, views: list[View]) -> None:
         with self.batch():
@@ -138,7 +141,7 @@ class Feed:
                 self._update(view, news if drawn is None else news.after(drawn))
         if self.moving and not self._armed:
             self._armed = True
-            self.later(AGAIN, self._again)
+            self.later(max(AGAIN, self.manager.hub.pause), self._again)
 
     def _update(self, view: View, news: News) -> None:
         try:

@@ -1,6 +1,6 @@
 """What being watched costs agentrt: a reader of the event ring at the views' frame rate, a `param` watcher, a stream.
 
-The ring itself is always on. A view in a real browser is another matter, and not measured here.
+The ring itself is always on. Views in a real browser are measured in `sessions.py`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ async def runtimes(workflow: Any, n: int = 1, **limits: Any) -> AsyncIterator[li
 class Agentrt(Peer):
     name = "agentrt"
     needs = "agentrt"
-    watched = scales = True
+    watched = scales = shown = True
 
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch, workflows: Any = WORKFLOWS, **limits: Any) -> None:
         async with runtimes(workflows[kind.name], **limits) as (runtime,):
