@@ -64,6 +64,11 @@ class Crowd:
         """How those of a node are."""
         return self.tallies.get(node) or Tally()
 
+    @property
+    def live(self) -> int:
+        """How many have not ended."""
+        return sum(tally.statuses.total() - tally.statuses["terminated"] for tally in self.tallies.values())
+
     def look(self, ids: Iterable[str]) -> None:
         """Look at these again, and at those that may have changed without a word."""
         for id in {*ids, *self.restless}:

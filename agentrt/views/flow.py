@@ -17,7 +17,7 @@ from .feed import News
 from .graph import edge_of, graph_of, node_of
 from .layout import WIDE
 from .live import Live
-from .nodes import Node, Places, between
+from .nodes import Node, Places
 from .role import Commands
 from .steer import Soon, at_once
 from .text import count, duration, plain, rate, safe_text
@@ -26,6 +26,7 @@ from .traffic import Flowing, Pair, Traffic
 
 __all__ = ["Flow"]
 
+Way = tuple[Node, Node]
 EDGES, LABELLED, LISTED, OPENED = 30, 12, 12, 12
 KNOWN = 30_000  # runtimes, before those that have ended are forgotten
 KINDS = {"outside": "still", "rest": "still", "group": "many"}
@@ -65,7 +66,6 @@ class Flow(pn.viewable.Viewer):
         self.crowd = Crowd(manager)
         self.nodes = self.crowd.nodes
         self.places = Places()
-        self.ways: dict[tuple[Node, Node], None] = {}
         self.stale: set[str] = set()
         self.numbers: dict[Node, str] = {}
         self.looked_at = 0.0
@@ -73,7 +73,7 @@ class Flow(pn.viewable.Viewer):
         self.graph: Any = None
         self.chosen: Any = None
         self.does = {"chosen": self._clicked, "over": self._hovered, "off": self._left}
-        self.flowing: dict[Pair, Flowing] = {}
+        self.flowing: dict[Way, Flowing] = {}
         self.say = Live(EMPTY, css=LIST, on={"close": self._close, "tidy": self._tidy})
         self.list = Live(css=LIST, on={"go": self.go})
         self.holder = pn.Column(**WIDE)
@@ -93,12 +93,11 @@ class Flow(pn.viewable.Viewer):
         self._meet(self.traffic.take(news.records, self.window))
         self.stale |= {id for id in news.changed if id in self.nodes.names}
         due = time.monotonic() - self.looked_at >= EVERY
-        if self.traffic.pairs and (due or news.first):
+        if self.places.of and (due or news.first):
             self.looked_at = time.monotonic()
             self.crowd.look(self.stale)
             self.stale = set()
-            self.flowing = dict(self.traffic.flowing(news.at, self.window))
-            self._draw()
+            self._draw(news.at)
         return bool(self.flowing or self.stale or self.crowd.restless)
 
     def _meet(self, pairs: list[Pair]) -> None:
@@ -107,12 +106,14 @@ class Flow(pn.viewable.Viewer):
         if self.nodes.add(ids) or not self.places.of:
             self._arrange()
         else:
-            ways = between(pairs, self.nodes)
-            self.ways.update(dict.fromkeys(ways))
-            self.places.add(ways)
+            self.traffic.on_ways(self._way, self.window)
+            self.places.add(map(self._way, pairs))
         self.stale |= ids.keys()
         if len(self.nodes) > KNOWN:
             self._forget()
+
+    def _way(self, pair: Pair) -> Way:
+        return self.nodes.of(pair[0]), self.nodes.of(pair[1])
 
     def _forget(self) -> None:
         """Let go of runtimes that have ended: there are too many to keep."""
@@ -122,8 +123,8 @@ class Flow(pn.viewable.Viewer):
         self._arrange()
 
     def _arrange(self) -> None:
-        self.ways = dict.fromkeys(between(self.traffic.pairs, self.nodes))
-        self.places = Places(self.ways)
+        self.traffic.regroup(self._way)
+        self.places = Places(self.traffic.ways.of)
         self.crowd.sort()
         self.extent = (0, 0)
 
@@ -150,7 +151,7 @@ class Flow(pn.viewable.Viewer):
 
     def _open(self, node: Node) -> None:
         busiest: Counter[str] = Counter()
-        for (source, target), flowing in self.flowing.items():
+        for (source, target), flowing in self.traffic.pairs.flowing(self.manager.clock.now(), self.window).items():
             for id in (source, target):
                 if id is not None:
                     busiest[id] += flowing.sent
@@ -170,13 +171,14 @@ class Flow(pn.viewable.Viewer):
 
     def _tidied(self) -> None:
         self._arrange()
-        self._draw()
+        self._draw(self.manager.clock.now())
 
     # ---- what is drawn
 
-    def _draw(self) -> None:
-        edges = self._edges()
-        shown = dict(sorted(edges.items(), key=lambda edge: (-edge[1].sent, -edge[1].failed))[:EDGES])
+    def _draw(self, now: float) -> None:
+        self.flowing = self.traffic.ways.flowing(now, self.window)
+        edges = {way: self.flowing.get(way, Flowing()) for way in self.traffic.ways.of}
+        shown = dict(sorted(edges.items(), key=self._rank)[:EDGES])
         self.say.draw(self._sentence(edges, len(edges) - len(shown)))
         self.list.draw(self._listed(shown))
         nodes = [self._node(node, edges) for node in self.places.of]
@@ -185,13 +187,10 @@ class Flow(pn.viewable.Viewer):
         # The busiest last: its label is over the lines of the others.
         self._show(nodes, [self._edge(pair, shown[pair], label=pair in named) for pair in reversed(drawn)])
 
-    def _edges(self) -> dict[tuple[Node, Node], Flowing]:
-        """What flows between nodes; those that are quiet now last."""
-        found: dict[tuple[Node, Node], Flowing] = {}
-        for (source, target), flowing in self.flowing.items():
-            pair = self.nodes.of(source), self.nodes.of(target)
-            found[pair] = found.get(pair, Flowing()) + flowing
-        return {way: found.get(way, Flowing()) for way in self.ways}
+    def _rank(self, edge: tuple[Way, Flowing]) -> tuple[int, int, Way]:
+        """The busiest first; never by chance, or what is the same would be sent again."""
+        way, flowing = edge
+        return -flowing.sent, -flowing.failed - flowing.lost, way
 
     def _show(self, nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:
         if self.graph is None or any(now > was for now, was in zip(self.places.size, self.extent, strict=True)):
@@ -208,7 +207,7 @@ class Flow(pn.viewable.Viewer):
         """What the page calls a node: never a string of somebody else's."""
         return self.numbers.setdefault(node, f"n{len(self.numbers)}")
 
-    def _node(self, node: Node, edges: dict[tuple[Node, Node], Flowing]) -> dict[str, Any]:
+    def _node(self, node: Node, edges: dict[Way, Flowing]) -> dict[str, Any]:
         label, tone = self._label(node)
         itself = edges.get((node, node))
         if itself is not None and itself.sent:
@@ -231,7 +230,7 @@ class Flow(pn.viewable.Viewer):
         said = ", ".join(f"{look_of(status).glyph} {number:,}" for status, number in tally.by_worst)
         return f"{name}\n{said}\n{waiting}", tally.worst
 
-    def _edge(self, pair: tuple[Node, Node], flowing: Flowing, *, label: bool) -> dict[str, Any]:
+    def _edge(self, pair: Way, flowing: Flowing, *, label: bool) -> dict[str, Any]:
         wrong = flowing.failed + flowing.lost
         said = (
             f"{rate(flowing.rate)}{f', {wrong:,} failed' if wrong else ''}" if label and (flowing.sent or wrong) else ""
@@ -240,7 +239,7 @@ class Flow(pn.viewable.Viewer):
         words = self._words(pair, flowing)
         return edge_of(source, target, said, words, flowing.rate, wrong=bool(wrong), quiet=not flowing.sent)
 
-    def _words(self, pair: tuple[Node, Node], flowing: Flowing) -> str:
+    def _words(self, pair: Way, flowing: Flowing) -> str:
         """One edge in words. Plain text."""
         source, target = map(_named, pair)
         wrong = [f"{flowing.failed:,} failed"] if flowing.failed else []
@@ -251,13 +250,13 @@ class Flow(pn.viewable.Viewer):
     def _span(self) -> str:
         return "minute" if self.window == 60 else duration(self.window)
 
-    def _sentence(self, edges: dict[tuple[Node, Node], Flowing], hidden: int) -> str:
+    def _sentence(self, edges: dict[Way, Flowing], hidden: int) -> str:
         total = sum(edges.values(), Flowing())
         wrong = total.failed + total.lost
         failed = f"; {wrong:,} failed" if wrong else ""
         parts = [f"{rate(total.rate)} between {count(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."]
         parts += [f"{count(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
-        quiet = len(self.manager) - sum(1 for id in self.nodes.names if id in self.manager)
+        quiet = len(self.manager) - self.crowd.live
         parts += [f"{count(quiet, 'runtime')} neither sent nor got anything."] if quiet > 0 else []
         said = f'<p class="say">{" ".join(parts)}</p>'
         return f'<div class="row spread">{said}<div class="row">{"".join(self._buttons())}</div></div>'
@@ -268,11 +267,11 @@ class Flow(pn.viewable.Viewer):
             return [tidy]
         return [f'<button class="link" data-do="close">close {safe_text(self.nodes.opened, 40)}</button>', tidy]
 
-    def _listed(self, edges: dict[tuple[Node, Node], Flowing]) -> str:
+    def _listed(self, edges: dict[Way, Flowing]) -> str:
         rows = "".join(self._row(pair, flowing) for pair, flowing in list(edges.items())[:LISTED] if flowing.sent)
         return f'<ul class="edges" aria-label="who sends to whom">{rows}</ul>'
 
-    def _row(self, pair: tuple[Node, Node], flowing: Flowing) -> str:
+    def _row(self, pair: Way, flowing: Flowing) -> str:
         wrong = ' class="wrong"' if flowing.failed or flowing.lost else ""
         return f"<li{wrong}>{safe_text(self._words(pair, flowing), 240)}</li>"
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from .traffic import OUTSIDE, Pair
+from .traffic import OUTSIDE
 
 __all__ = ["MOST", "Node", "Nodes", "Places", "pattern"]
 
@@ -174,8 +174,3 @@ def layers(pairs: list[tuple[Node, Node]]) -> dict[Node, int]:
             if source == node:
                 columns[target] = max(columns[target], columns[node] + 1)
     return columns
-
-
-def between(pairs: Iterable[Pair], nodes: Nodes) -> list[tuple[Node, Node]]:
-    """The pairs of nodes that these pairs of runtimes are between, each once."""
-    return list(dict.fromkeys((nodes.of(source), nodes.of(target)) for source, target in pairs))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Container, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Container, Iterable, Iterator
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..activity import Activity
 from ..events import Outcome
 
-__all__ = ["OUTSIDE", "Flowing", "Pair", "Traffic"]
+__all__ = ["OUTSIDE", "Counts", "Flowing", "Pair", "Traffic"]
+
+K = TypeVar("K")
+L = TypeVar("L")
 
 OUTSIDE = None  # who sends when no activity does: a cell, a script, a person
 Pair = tuple[str | None, str]  # from whom, to whom
@@ -33,18 +37,21 @@ class Flowing(NamedTuple):
 
 
 class _Counter:
-    """The counts of one pair, in cells of a thirtieth of a window and in all."""
+    """What is counted for one key, in cells of a thirtieth of a window and in all."""
 
     __slots__ = ("cells", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, cells: Iterable[tuple[float, list[int]]] = ()) -> None:
         self.cells: deque[tuple[float, list[int]]] = deque()
         self.total = [0, 0, 0]
+        for at, counts in cells:
+            self.cells.append((at, list(counts)))
+            self.total = [have + more for have, more in zip(self.total, counts, strict=True)]
 
     def add(self, at: float, cell: float, column: int) -> None:
         if not self.cells or at - self.cells[-1][0] > cell:
             self.cells.append((at, [0, 0, 0]))
-            if len(self.cells) > 2 * CELLS:  # the window has become shorter, and nobody has looked since
+            while len(self.cells) > 2 * CELLS:  # the window has become shorter, and nobody has looked since
                 self._forget()
         self.cells[-1][1][column] += 1
         self.total[column] += 1
@@ -60,58 +67,85 @@ class _Counter:
             self.total[column] -= number
 
 
-class Traffic:
-    """Takes records in their order; tells what flows. Pairs that are quiet longest are forgotten beyond `PAIRS`."""
+class Counts(Generic[K]):
+    """A counter for each key, those that are quiet longest first. The rest is forgotten beyond `most`."""
 
-    def __init__(self) -> None:
-        self.pairs: OrderedDict[Pair, _Counter] = OrderedDict()
-        self.open: OrderedDict[int, Pair] = OrderedDict()
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.of: OrderedDict[K, _Counter] = OrderedDict()
         self.began: float | None = None
-        self.forgotten = 0
 
-    def take(self, records: Iterable[Any], window: float) -> list[Pair]:
-        """Count what is new. Returns the pairs that were not known before, in order."""
-        cell, new = window / CELLS, []
-        for record in records:
-            if isinstance(record, Activity):
-                pair = (record.source, record.runtime)
-                if pair not in self.pairs:
-                    new.append(pair)
-                self.open[record.id] = pair
-                self._count(pair, record.created, cell, 0)
-            elif isinstance(record, Outcome):
-                ended = self.open.pop(record.id, None)
-                if ended is not None and record.kind != "done":
-                    self._count(ended, record.finished, cell, 1 if record.kind in FAILED else 2)
-        self._bound()
-        return new
-
-    def _count(self, pair: Pair, at: float, cell: float, column: int) -> None:
-        counter = self.pairs.get(pair)
+    def add(self, key: K, at: float, cell: float, column: int) -> bool:
+        """Count one. Whether the key is new."""
+        counter = self.of.get(key)
+        new = counter is None
         if counter is None:
-            counter = self.pairs[pair] = _Counter()
-        self.pairs.move_to_end(pair)
+            counter = self.of[key] = _Counter()
+        self.of.move_to_end(key)
         if self.began is None:
             self.began = at
         counter.add(at, cell, column)
+        while len(self.of) > self.most:
+            self.of.popitem(last=False)
+        return new
 
-    def _bound(self) -> None:
-        while len(self.pairs) > PAIRS:
-            self.pairs.popitem(last=False)
-            self.forgotten += 1
+    def flowing(self, now: float, window: float) -> dict[K, Flowing]:
+        """Every key that anything went for within the window."""
+        span = max(LEAST, min(window, now - (self.began if self.began is not None else now)))
+        found = {}
+        for key, counter in self.of.items():
+            if counter.cells and any(counts := counter.since(now - window)):
+                found[key] = Flowing(counts[0], counts[1], counts[2], counts[0] / span)
+        return found
+
+    def summed(self, by: Callable[[K], L]) -> Counts[L]:
+        """The same counted by something coarser."""
+        cells: dict[L, list[tuple[float, list[int]]]] = {}
+        for key, counter in self.of.items():
+            cells.setdefault(by(key), []).extend(counter.cells)
+        coarser: Counts[L] = Counts(self.most)
+        coarser.began = self.began
+        for name, many in cells.items():
+            coarser.of[name] = _Counter(sorted(many, key=itemgetter(0)))
+        return coarser
+
+
+class Traffic:
+    """Takes records in their order and counts them by pair, and by whatever stands for pairs: its ways."""
+
+    def __init__(self) -> None:
+        self.pairs: Counts[Pair] = Counts(PAIRS)
+        self.ways: Counts[Any] = Counts(PAIRS)
+        self.open: OrderedDict[int, Pair] = OrderedDict()
+        self.counted: list[tuple[Pair, float, int]] = []
+
+    def take(self, records: Iterable[Any], window: float) -> list[Pair]:
+        """Count what is new. Returns the pairs that were not known before; `on_ways` says what stands for them."""
+        self.counted = list(self._sorted(records))
+        return [pair for pair, at, column in self.counted if self.pairs.add(pair, at, window / CELLS, column)]
+
+    def _sorted(self, records: Iterable[Any]) -> Iterator[tuple[Pair, float, int]]:
+        for record in records:
+            if isinstance(record, Activity):
+                pair = self.open[record.id] = (record.source, record.runtime)
+                yield pair, record.created, 0
+            elif isinstance(record, Outcome):
+                ended = self.open.pop(record.id, None)
+                if ended is not None and record.kind != "done":
+                    yield ended, record.finished, 1 if record.kind in FAILED else 2
         while len(self.open) > OPEN:
             self.open.popitem(last=False)
 
+    def on_ways(self, way: Callable[[Pair], Any], window: float) -> None:
+        """Count what was taken last by way too."""
+        for pair, at, column in self.counted:
+            self.ways.add(way(pair), at, window / CELLS, column)
+
+    def regroup(self, way: Callable[[Pair], Any]) -> None:
+        """Count by other ways from now on; what was counted is moved to them."""
+        self.ways = self.pairs.summed(way)
+
     def forget(self, known: Container[str]) -> None:
         """Forget the pairs of those that are not known any more."""
-        for pair in [pair for pair in self.pairs if not all(id is OUTSIDE or id in known for id in pair)]:
-            del self.pairs[pair]
-
-    def flowing(self, now: float, window: float) -> Iterator[tuple[Pair, Flowing]]:
-        """Every pair that anything went between within the window."""
-        span = max(LEAST, min(window, now - (self.began if self.began is not None else now)))
-        for pair, counter in self.pairs.items():
-            if counter.cells:
-                counts = counter.since(now - window)
-                if any(counts):
-                    yield pair, Flowing(counts[0], counts[1], counts[2], counts[0] / span)
+        for pair in [pair for pair in self.pairs.of if not all(id is OUTSIDE or id in known for id in pair)]:
+            del self.pairs.of[pair]

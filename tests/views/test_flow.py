@@ -8,7 +8,7 @@ from agentrt.views.crowd import Crowd
 from agentrt.views.feed import News
 from agentrt.views.flow import EVERY, Flow
 from agentrt.views.nodes import MOST, Node, Nodes, Places, layers, pattern
-from agentrt.views.traffic import CELLS, Traffic
+from agentrt.views.traffic import CELLS, Counts, Traffic
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
 from tests.harness.wait import wait_until
@@ -59,12 +59,23 @@ async def test_rates_and_failures_are_over_a_window_that_slides(manager):
         runtime.send_nowait(n)
         await asyncio.sleep(1)
     assert traffic.take(manager.ring.since(0)[0], 60) == [(None, "bad")]
-    ((pair, flowing),) = traffic.flowing(30, 60)
+    ((pair, flowing),) = traffic.pairs.flowing(30, 60).items()
     assert (pair, flowing.sent, flowing.failed, flowing.lost) == ((None, "bad"), 30, 30, 0)
     assert flowing.rate == 1, "over the half minute that it has lasted"
-    ((_, later),) = traffic.flowing(75, 60)
+    (later,) = traffic.pairs.flowing(75, 60).values()
     assert 10 <= later.sent <= 16, "cells of two seconds leave it one by one"
-    assert list(traffic.flowing(200, 60)) == []
+    assert traffic.pairs.flowing(200, 60) == {}
+
+
+def test_counts_can_be_summed_by_something_coarser():
+    fine: Counts[str] = Counts(100)
+    for at in range(30):
+        fine.add(f"a{at % 2}", at, 2, 0)
+        fine.add("b", at, 2, 1)
+    coarse = fine.summed(lambda key: key[0])
+    assert {key: tuple(flowing)[:2] for key, flowing in coarse.flowing(30, 60).items()} == {"a": (30, 0), "b": (0, 30)}
+    assert 13 <= coarse.flowing(75, 60)["a"].sent <= 17
+    assert fine.flowing(30, 60)["a0"].sent == 15, "what it was summed from stays"
 
 
 @virtual
@@ -75,7 +86,7 @@ async def test_whose_failure_it_is_is_who_sent_it(manager):
     await asyncio.sleep(5)
     traffic = Traffic()
     traffic.take(manager.ring.since(0)[0], 60)
-    flowing = dict(traffic.flowing(5, 60))
+    flowing = traffic.pairs.flowing(5, 60)
     assert flowing["a", "bad"].failed == 1
     assert flowing[None, "a"].failed == 0
     assert not traffic.open
@@ -89,7 +100,7 @@ async def test_what_is_dropped_is_lost_and_not_failed(manager):
         runtime.send_nowait(1)
     traffic = Traffic()
     traffic.take(manager.ring.since(0)[0], 60)
-    ((_, flowing),) = traffic.flowing(0, 60)
+    (flowing,) = traffic.pairs.flowing(0, 60).values()
     assert (flowing.failed, flowing.lost) == (0, 2)
     runtime.resume()
     await asyncio.sleep(1)
@@ -104,9 +115,9 @@ async def test_counting_is_bounded(manager, monkeypatch):
         manager.create(f"r{n}", 0, add).pause()
         manager[f"r{n}"].send_nowait(1)
     traffic.take(manager.ring.since(0)[0], 60)
-    assert (len(traffic.pairs), traffic.forgotten, len(traffic.open)) == (5, 15, 7)
-    assert list(traffic.pairs)[-1] == (None, "r19"), "the quiet ones go first"
-    counter = traffic.pairs[None, "r19"]
+    assert (len(traffic.pairs.of), len(traffic.open)) == (5, 7)
+    assert list(traffic.pairs.of)[-1] == (None, "r19"), "the quiet ones go first"
+    counter = traffic.pairs.of[None, "r19"]
     for at in range(1000):
         counter.add(at, 0.5, 0)
     assert len(counter.cells) <= 2 * CELLS
@@ -371,7 +382,7 @@ async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
         flow.update(news(manager, cursor))
         cursor = manager.ring.cursor
     assert len(flow.nodes) <= 51
-    assert len(flow.traffic.pairs) <= 51
+    assert len(flow.traffic.pairs.of) <= 51
     assert len(flow.crowd.known) <= 51
 
 
