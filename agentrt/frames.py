@@ -111,6 +111,8 @@ def brief(value: Any, deep: int = 2) -> str:
         return repr(value)
     if kind is int:
         return repr(value) if abs(value) < 10**TEXT else "<int>"
+    if issubclass(kind, str):
+        value, kind = str.__str__(value), str  # of an enum, say: its text, not what its class makes of it
     if kind in (str, bytes):
         return repr(value) if len(value) <= TEXT else repr(value[:TEXT])[:-1] + "..."
     if kind in (list, tuple, set, frozenset, dict) and deep:

@@ -390,6 +390,13 @@ class Hostile:
     __hash__ = None
 
 
+class HostileText(str):
+    def __getitem__(self, key):
+        raise AssertionError("its code ran")
+
+    __repr__ = __str__ = __len__ = __getitem__
+
+
 class HostileList(list):
     def __iter__(self):
         raise AssertionError("its code ran")
@@ -407,6 +414,8 @@ class HostileList(list):
         ((1,), "(1)"),
         ({"a": Hostile()}, "{'a': <Hostile>}"),
         (HostileList([1]), "<HostileList>"),
+        (HostileText("a" * 100), "'" + "a" * 60 + "..."),
+        (agentrt.Lane.PRIORITY, "'priority'"),
         (Point(2, Hostile()), "Point(x=2, y=<Hostile>)"),
         (Hostile(), "<Hostile>"),
     ],

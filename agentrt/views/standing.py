@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
+from pathlib import PurePath
+from typing import Any
 
 from ..debugger import How, Whereabouts
-from ..events import Event, Fate, Outcome
+from ..events import Event, Outcome
 from ..frames import StackFrame
 from ..snapshot import Snapshot, Status
+from .address import Address
+from .items import link
 from .source import is_own, place_of, title_of
 from .text import count, duration, listing, safe_block, safe_text
 from .theme import STATUSES, Look, look_of, toned
 
 __all__ = ["awaited", "idle_html", "loop_advice", "sentence", "stuck_advice"]
 
-# What a wait is for, by the function that waits.
+# What a wait is for, by the module and the function that waits.
 WAITS = {
-    "Event.wait": "for an asyncio.Event to be set",
-    "Queue.get": "for something to come into an asyncio.Queue",
-    "Queue.put": "for room in an asyncio.Queue",
-    "Queue.join": "for an asyncio.Queue to be worked off",
-    "Lock.acquire": "for an asyncio.Lock that somebody holds",
-    "Semaphore.acquire": "for an asyncio.Semaphore",
-    "Condition.wait": "for an asyncio.Condition to be told",
-    "Barrier.wait": "for others at an asyncio.Barrier",
-    "RuntimeManager.sleep": "for time to pass, on the manager's clock",
-    "sleep": "for time to pass",
-    "StreamReader.readuntil": "for bytes from a stream",
-    "StreamReader.read": "for bytes from a stream",
-    "queue_for_room": "for room in another runtime's mailbox",
-    "Latch.settled": "for an activity to be done",
-    "gather": "for several awaitables",
-    "to_thread": "for a thread",
+    ("agentrt", "Context.sleep"): "for time to pass, on the manager's clock",
+    ("agentrt", "Context.ask"): "for an answer",
+    ("agentrt", "Context.send"): "for room in another runtime's mailbox",
+    ("agentrt", "queue_for_room"): "for room in another runtime's mailbox",
+    ("agentrt", "Latch.settled"): "for an activity to be done",
+    ("asyncio", "sleep"): "for time to pass",
+    ("asyncio", "Event.wait"): "for an asyncio.Event to be set",
+    ("asyncio", "Queue.get"): "for something to come into an asyncio.Queue",
+    ("asyncio", "Queue.put"): "for room in an asyncio.Queue",
+    ("asyncio", "Queue.join"): "for an asyncio.Queue to be worked off",
+    ("asyncio", "Lock.acquire"): "for an asyncio.Lock that somebody holds",
+    ("asyncio", "Semaphore.acquire"): "for an asyncio.Semaphore",
+    ("asyncio", "Condition.wait"): "for an asyncio.Condition to be told",
+    ("asyncio", "Barrier.wait"): "for others at an asyncio.Barrier",
+    ("asyncio", "StreamReader.readuntil"): "for bytes from a stream",
+    ("asyncio", "StreamReader.read"): "for bytes from a stream",
+    ("asyncio", "to_thread"): "for a thread",
+    ("asyncio", "wait_for"): "for something with a timeout",
+    ("threading", "Event.wait"): "for a threading.Event to be set",
+    ("threading", "Condition.wait"): "for a threading.Condition to be told",
+    ("threading", "Thread.join"): "for a thread to end",
+    ("queue", "Queue.get"): "for something to come into a queue.Queue",
+    ("queue", "Queue.put"): "for room in a queue.Queue",
 }
-BEFORE = "Nothing runs."
 
 
 def awaited(frames: Sequence[StackFrame]) -> str:
-    """What the innermost frames wait for, in words; empty where that can't be told."""
-    words = next((WAITS[frame.function] for frame in reversed(frames) if frame.function in WAITS), "")
-    return f", {words}" if words else ""
+    """What these frames wait for, in words; empty where that can't be told."""
+    return next((words for frame in frames if (words := WAITS.get((_module(frame), frame.function)))), "")
+
+
+def _module(frame: StackFrame) -> str:
+    path = PurePath(frame.file)
+    return path.parent.name if path.parent.name in ("agentrt", "asyncio") else path.stem
 
 
 def sentence(shot: Snapshot, found: Whereabouts, here: float) -> str:
@@ -65,7 +80,7 @@ def _doing(found: Whereabouts) -> str:
         return f"at work on the loop's thread, at {line}"
     if found.waits_for:
         return f"waiting at {line} for {listing([safe_text(id, 60) for id in found.waits_for])}"
-    return f"waiting at {line}{awaited(found.frames).replace(',', '', 1)}"
+    return f"waiting at {line} {escape(awaited(found.frames))}".rstrip()
 
 
 def _since(found: Whereabouts, here: float) -> str:
@@ -77,7 +92,8 @@ def loop_advice(shot: Snapshot, blocked: Event | None, keeper: str | None) -> st
     if keeper == shot.id:
         return _note(STATUSES["error"], _keeps(blocked))
     if keeper is not None:
-        words = f"{safe_text(keeper, 60)} keeps the loop: until it lets go, no other runtime of this manager moves."
+        name = link(Address("runtime", keeper), safe_text(keeper, 60))
+        words = f"{name} keeps the loop: until it lets go, no other runtime of this manager moves."
         return _note(STATUSES["error"], words)
     return _blocked_before(blocked) if blocked is not None and blocked.runtime == shot.id else ""
 
@@ -126,10 +142,10 @@ def _note(look: Look, words: str) -> str:
     return f'<div class="note" style="--tone:{look.tone}">{toned(look, "")}{words}</div>'
 
 
-def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None) -> str:
+def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Any) -> str:
     """Why nothing runs, what it did last, and what would make it go on."""
     waiting = sum(shot.depth)
-    before = "" if last is None else f" Its last, {_ended(shot, last)}"
+    before = "" if last is None else f" Its last was {_ended(last, clock)}"
     if shot.status is Status.TERMINATED:
         return f"It is over, and is nowhere any more.{before}"
     if shot.status is Status.FAILED:
@@ -139,15 +155,17 @@ def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None) -> st
         return f"{why}, {_waiting(shot)}. Step lets one through, Resume all.{before}"
     if waiting:
         return f"Nothing runs at this moment, {count(waiting, 'activity')} waiting.{before}"
-    return f"{BEFORE}{before or _teach()}"
+    return f"Nothing runs.{before or _teach()}"
 
 
-def _ended(shot: Snapshot, last: Outcome) -> str:
+def _ended(last: Outcome, clock: Any) -> str:
+    # At what time, not how long ago: nothing draws this again while nothing happens.
     how = toned(look_of(last.kind), safe_text(look_of(last.kind).word))
-    took = f", took {duration(last.service)}" if last.service is not None and last.fate is not Fate.DROPPED else ""
-    return f"activity {last.id}: {how} {duration(max(0.0, shot.at - last.at))} ago{took}."
+    took = f", took {duration(last.service)}" if last.service is not None else ""
+    name = link(Address("activity", str(last.id)), f"activity {last.id}")
+    return f"{name}: {how} at {clock.wall(last.at):%H:%M:%S}{took}."
 
 
 def _teach() -> str:
     return """ Send it something, and here is the line it is at:
-      <div class="empty"><pre>runtime.send_nowait(1)</pre></div>"""
+      <div class="empty" style="margin-top:8px"><pre style="margin:0">runtime.send_nowait(1)</pre></div>"""

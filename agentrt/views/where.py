@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import panel as pn
@@ -139,7 +140,8 @@ class Where(pn.viewable.Viewer):
         shot: Snapshot = self.runtime.snapshot(metrics=False)
         found = self._found = None if shot.current is None else self.runtime.whereabouts()
         if found is None or found.activity is None:
-            words, notes = idle_html(shot, self.last, self.stopped), loop_advice(shot, self.blocked, self._keeper())
+            words = idle_html(shot, self.last, self.stopped, self.manager.clock)
+            notes = loop_advice(shot, self.blocked, self._keeper())
             self.body.draw("")
         else:
             words = sentence(shot, found, self._at_line(found))
@@ -219,7 +221,8 @@ def _chain(frames: tuple[StackFrame, ...], at: int) -> str:
     if inside:
         rest = "".join(items[last + 1 :])
         opened = " open" if at > last else ""
-        words = f"inside, not your code: {title_of(inside[-1])}{awaited(inside)}"
+        waits = escape(awaited(inside))
+        words = f"inside, not your code: {title_of(inside[-1])}{waits and f', {waits}'}"
         folded = (
             f'<li><details{opened}><summary class="muted">{words}</summary><ol class="chain">{rest}</ol></details></li>'
         )

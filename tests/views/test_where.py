@@ -1,12 +1,16 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import panel as pn
 import pytest
+from panel.tests.util import serve_and_wait
+from playwright.sync_api import Page, expect
 
-from agentrt import RuntimeManager, Status
-from agentrt.views.feed import News
+from agentrt import Runtime, RuntimeManager, Status
+from agentrt.views.feed import News, feed_page
 from agentrt.views.past import Past
 from agentrt.views.role import Commands, Role
 from agentrt.views.source import is_own, listing_html, place_of
@@ -68,7 +72,7 @@ async def test_the_line_it_awaits_is_marked_with_the_chain_and_the_variables(man
     assert f'<span class="here"><i>▶ {line}</i>    await ctx.sleep(seconds)</span>' in page
     assert f"test_where.py, line {line}" in page
     assert "runs for <strong>10 s</strong>" in view.head.html
-    assert "for time to pass, on the manager&#x27;s clock" in page or "for time to pass, on the manager's clock" in page
+    assert "for time to pass, on the manager&#x27;s clock" in view.head.html
     assert "deliver / &lt;script" in page
     assert page.index("<strong>outer</strong>") < page.rindex("<strong>inner</strong>"), "outermost first"
     assert "&lt;script&gt;boom()" in page
@@ -165,8 +169,8 @@ async def test_idle_says_what_it_did_last_and_teaches(manager):
     await runtime.ask(1)
     await asyncio.sleep(30)
     view, page = shown(manager, runtime)
-    assert "activity 2:" in page
-    assert "30 s ago" in page
+    assert 'data-with="activity/2"' in page
+    assert f"at {manager.clock.wall(view.last.at):%H:%M:%S}" in page
     assert view.update(news(manager)) is False
 
 
@@ -197,6 +201,29 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     assert html(view) == page
     gate.open.set()
     await receipt
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        (lambda: asyncio.Event().wait(), "for an asyncio.Event to be set"),
+        (lambda: asyncio.Queue().get(), "for something to come into an asyncio.Queue"),
+        (lambda: asyncio.sleep(1000), "for time to pass"),
+    ],
+)
+def test_what_it_waits_for_is_said_in_words(wait, words):
+    @virtual
+    async def test(manager):
+        async def flow(activity, state):
+            await asyncio.wait_for(wait(), 100) if activity.payload else await wait()
+            return state
+
+        runtime = manager.create("a", 0, flow)
+        runtime.send_nowait(False)
+        await asyncio.sleep(1)
+        assert words in shown(manager, runtime)[0].head.html
+
+    test()
 
 
 # ---- breakpoints
@@ -294,7 +321,8 @@ def test_who_keeps_the_loop_is_told_and_what_it_means(live):
         assert "It keeps the loop" in page
         assert "at work on the loop's thread" in page
         assert "while not leave.is_set():" in page
-        assert "a keeps the loop" in shown(live, other)[1], "who does not move is told why"
+        told = shown(live, other)[1]
+        assert 'data-with="runtime/a">a</button> keeps the loop' in told, "who does not move is told why"
     finally:
         leave.set()
     receipt.result(10)
@@ -343,3 +371,54 @@ def test_a_long_function_shows_what_is_around_the_line(tmp_path):
     assert "a95 = 95" in page
     assert "81 lines" in page
     assert "90 lines" in page
+
+
+# ---- in a real browser
+
+
+@pytest.fixture
+def show(page: Page) -> Iterator[Callable[..., Page]]:
+    """Serves where a runtime is and opens it in the real browser."""
+
+    def show(runtime: Runtime, **options: Any) -> Page:
+        def app() -> Any:
+            feed = feed_page(runtime.manager, pn.state.curdoc)
+            view = Where(runtime, soon=feed.schedule, **options)
+            feed.follow(view)
+            return view
+
+        port = serve_and_wait(app, address="127.0.0.1", verbose=False)
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect(page.get_by_text("Stop before")).to_be_visible(timeout=20_000)
+        return page
+
+    yield show
+    page.close()
+    pn.state.kill_all_servers()
+
+
+@pytest.mark.browser
+def test_a_person_finds_the_line_and_follows_the_chain(live, show):
+    runtime, went = live.create("a", 0, outer), []
+    page = show(runtime, go=went.append)
+    expect(page.get_by_text("Nothing runs.")).to_be_visible()
+    runtime.send_nowait(1000)
+    expect(page.locator(".here")).to_contain_text("await ctx.sleep(seconds)")
+    expect(page.get_by_role("table")).to_contain_text("<script>boom()")
+    page.get_by_role("button", name="outer").click()
+    expect(page.locator(".here")).to_contain_text("await inner(ctx, activity.payload)")
+    expect(page.get_by_role("button", name="outer")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="a standard activity").press("Enter")
+    expect(page.get_by_role("button", name="a standard activity")).to_have_attribute("aria-pressed", "true")
+    assert tuple(runtime.breakpoints) == ("standard",)
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.browser
+def test_whom_it_waits_for_is_one_click_away(live, show):
+    live.create("b&c/d", 0, outer)
+    runtime, went = live.create("a", 0, asks), []
+    runtime.send_nowait(["b&c/d"])
+    page = show(runtime, go=went.append)
+    page.get_by_role("button", name="b&c/d").click()
+    wait_until(lambda: went == ["runtime/b%26c%2Fd"])
