@@ -53,12 +53,20 @@ CSS = """
 """
 
 
+def pace(speed: float) -> float:
+    """What a second of a person is on the agents' clock, where that is longer.
+
+    >>> pace(60), pace(0.1), pace(float("inf"))
+    (60, 1.0, 1.0)
+    """
+    return speed if 1 < speed < float("inf") else 1.0
+
+
 class Ages:
     """What counts as old: seconds of a person, so on a clock that runs 60 times as fast a minute is one."""
 
     def __init__(self, speed: float) -> None:
-        factor = speed if 1 < speed < float("inf") else 1.0
-        self.limits = tuple(limit * factor for limit in LIMITS)
+        self.limits = tuple(limit * pace(speed) for limit in LIMITS)
 
     def of(self, age: float) -> int:
         """From 0 (fresh) to 4 (old).

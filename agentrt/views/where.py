@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ from ..frames import StackFrame
 from ..snapshot import Snapshot, Status
 from .address import Address
 from .feed import News
+from .items import pace
 from .layout import WIDE
 from .live import Live
 from .role import Commands
@@ -27,6 +29,8 @@ from .theme import STATUSES, chip, look_of
 __all__ = ["Where"]
 
 HOPS = 6
+BRISKLY = (Status.IDLE, Status.ERROR, Status.PROCESSING)
+BRISK = "It does one short activity after the other, none of which stays at a line. To look at one, pause it and step."
 STOPS = {"priority": "a priority activity", "standard": "a standard activity", "error": "whatever follows a failure"}
 CSS = (
     SOURCE_CSS
@@ -82,6 +86,7 @@ class Where(pn.viewable.Viewer):
         self.stuck_at: float | None = None
         self.blocked: Event | None = None
         self.stopped: Event | None = None
+        self._ended: deque[float] = deque(maxlen=3)
         self._chosen: tuple[int, int] | None = None
         self._here: tuple[Any, float] = (None, 0.0)
         self._found: Whereabouts | None = None
@@ -122,7 +127,7 @@ class Where(pn.viewable.Viewer):
             self._remember(record)
         shot = self._draw()
         soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
-        return shot.current is not None or soon
+        return shot.current is not None or soon or self._brisk(shot)
 
     def _remember(self, record: Any) -> None:
         if record.kind == "blocked":
@@ -131,6 +136,7 @@ class Where(pn.viewable.Viewer):
             return
         if isinstance(record, Outcome):
             self.last = record
+            self._ended.append(record.at)
         elif record.kind == "stuck":
             self.stuck_at = record.at
         elif record.kind in ("breakpoint", "paused", "resumed"):
@@ -138,8 +144,12 @@ class Where(pn.viewable.Viewer):
 
     def _draw(self) -> Snapshot:
         shot: Snapshot = self.runtime.snapshot(metrics=False)
-        found = self._found = None if shot.current is None else self.runtime.whereabouts()
-        if found is None or found.activity is None:
+        brisk = self._brisk(shot)
+        found = self._found = None if shot.current is None or brisk else self.runtime.whereabouts()
+        if brisk:
+            words, notes = BRISK, loop_advice(shot, self.blocked, None)
+            self.body.draw("")
+        elif found is None or found.activity is None:
             words = idle_html(shot, self.last, self.stopped, self.manager.clock)
             notes = loop_advice(shot, self.blocked, self._keeper())
             self.body.draw("")
@@ -150,6 +160,13 @@ class Where(pn.viewable.Viewer):
         self.head.draw(f"<div>{chip(look_of(shot.status))} {words}{notes}</div>")
         self.stops.draw("" if shot.status is Status.TERMINATED else self._stops())
         return shot
+
+    def _brisk(self, shot: Snapshot) -> bool:
+        """Whether it does one short activity after the other: their lines would only flicker."""
+        second = pace(self.manager.clock.speed)
+        if shot.status not in BRISKLY or len(self._ended) < 3 or shot.at - self._ended[0] > 2 * second:
+            return False
+        return shot.current is None or shot.started is None or shot.at - shot.started < second / 2
 
     def _at_line(self, found: Whereabouts) -> float:
         """For how long it has been seen where it is."""

@@ -175,6 +175,31 @@ async def test_idle_says_what_it_did_last_and_teaches(manager):
 
 
 @virtual
+async def test_many_short_activities_do_not_flicker(manager):
+    gate = Gate()
+    runtime = manager.create("a", (), gate)
+    gate.open.set()
+    for n in range(3):
+        await runtime.ask(n)
+        await asyncio.sleep(0.2)
+    gate.open.clear()
+    receipt = runtime.send_nowait(4)
+    await asyncio.sleep(0.1)
+    view, page = shown(manager, runtime)
+    assert "one short activity after the other" in page
+    assert view.body.html == ""
+    assert view.update(news(manager)) is True
+    await asyncio.sleep(1)
+    view.update(News(manager.clock.now(), [], set()))
+    assert "await self.open.wait()" in view.body.html, "one that stays is shown"
+    gate.open.set()
+    await receipt
+    await asyncio.sleep(5)
+    assert view.update(News(manager.clock.now(), [], set())) is False
+    assert "Nothing runs." in view.head.html
+
+
+@virtual
 async def test_every_status_has_its_words(manager):
     runtime = manager.create("a", 0, fail, supervision="stop")
     runtime.pause()
