@@ -288,23 +288,19 @@ class RuntimeEntry(Generic[S, P]):
 
     # ---- the loop: the loop's thread only
 
-    async def _process(self) -> None:
+    async def _loop(self) -> None:
         """Take, run, commit; while both lanes are empty, rest. The loop gets a turn every `SLICE`, see `turn.py`."""
         CURRENT.set(self)
-        try:
-            await self._loop()
-        except asyncio.CancelledError:  # between two activities: whoever runs the loop is shutting it down
-            self.host.leave(self)
-            raise
-
-    async def _loop(self) -> None:
         base = copy_context()
         host, mailbox = self.host, self.mailbox
         number, record = host.number, host.ring.append
         ready = getattr(host.loop, "_ready", ())  # who else wants a turn
+        priority_wait, priority_service, standard_wait, standard_service = self.adders()
         while True:
             clock = host.clock
-            priority_wait, priority_service, standard_wait, standard_service = self.adders()
+            if self.done + self.failed_count + self.timed_out >= self.fold_at:
+                self.fold()
+                priority_wait, priority_service, standard_wait, standard_service = self.adders()
             finished = clock.now()
             if self.single:
                 self.single, slice_end = False, -math.inf
@@ -411,7 +407,11 @@ class RuntimeEntry(Generic[S, P]):
         self.task = asyncio.Task(self._drive(), loop=self.host.loop, name=f"agentrt {self.id}", context=self.variables)
 
     async def _drive(self) -> None:
-        await drive(self, self._process())
+        try:
+            await drive(self, self._loop())
+        except asyncio.CancelledError:  # between two activities: whoever runs the loop is shutting it down
+            self.host.leave(self)
+            raise
 
     def adders(self) -> tuple[Any, Any, Any, Any]:
         """Where waits and services go, priority before standard; good until the next fold."""
@@ -420,13 +420,15 @@ class RuntimeEntry(Generic[S, P]):
         a, b, c, d = self.histograms
         return a.add, b.add, c.add, d.add
 
+    def fold(self) -> None:
+        """Fold the histograms; `adders` gives others from then on. The processing only, between two slices."""
+        self.fold_at = self.done + self.failed_count + self.timed_out + FOLD_AT
+        for histogram in self.histograms or ():
+            histogram.fold()
+
     def end_slice(self) -> None:
-        """What is due now and then: fold the histograms, keep the ring's bounds, wake who watches."""
+        """What is due now and then: keep the ring's bounds, wake who watches."""
         host = self.host
-        if self.done >= self.fold_at:
-            self.fold_at = self.done + FOLD_AT
-            for histogram in self.histograms or ():
-                histogram.fold()
         if len(host.ring.records) >= host.ring.mark:
             host.ring.trim()
         if host.listeners:

@@ -29,6 +29,7 @@ __all__ = ["LENDINGS", "SLICE", "SLICE_SECONDS", "drive", "give_way", "lend", "r
 TURN, REST = object(), object()
 SLICE = 32  # activities, and
 SLICE_SECONDS = 0.002  # seconds that all who are busy may take together before the event loop gets a turn
+SHORT = SLICE_SECONDS / 64
 LENDINGS = 64  # in a row, and for as long as a slice; then who waits goes through the event loop once
 RESTING = 256  # tasks that are kept for runtimes at rest: making one costs as much as two activities
 Steps = Generator[Any, Any, None]
@@ -144,7 +145,9 @@ def lend(entry: Entry, receipt: Receipt) -> None:
         _enter_task(host.loop, lender)
     outcome = receipt.decided
     if outcome is not None and outcome.started is not None:
-        host.lent += int((outcome.finished - outcome.started) * LENDINGS / (SLICE_SECONDS * host.clock.pace))
+        spent = outcome.finished - outcome.started
+        if spent > SHORT:
+            host.lent += int(spent * LENDINGS / (SLICE_SECONDS * host.clock.pace))
 
 
 def _step(entry: Entry, process: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrt import Fates, Percentiles
+from agentrt import Fates, Percentiles, ProcessingError
 from agentrt.metrics import FOLD_AT, Histogram
 from tests.support import add, fail, virtual
 
@@ -118,3 +118,13 @@ async def test_metrics_count_failures_among_the_processed(manager):
     assert (runtime.metrics.processed, runtime.metrics.failed) == (2, 1)
     assert (runtime.processed, runtime.failed) == (2, 1)
     assert runtime.metrics.standard.service.count == 2
+
+
+@virtual
+async def test_what_always_fails_fills_no_list(manager):
+    runtime = manager.create("a", 0, fail)
+    for _ in range(2_000):
+        with pytest.raises(ProcessingError):
+            await runtime.ask(1)
+    assert all(len(histogram._parts[3]) <= 2 * FOLD_AT for histogram in runtime.entry.histograms)
+    assert runtime.metrics.standard.service.count == 2_000
