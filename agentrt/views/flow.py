@@ -109,7 +109,7 @@ class Flow(pn.viewable.Viewer):
             self.traffic.on_ways(self._way, self.window)
             self.places.add(map(self._way, pairs))
         self.stale |= ids.keys()
-        if len(self.nodes) > KNOWN:
+        if len(self.nodes) > max(KNOWN, 2 * len(self.manager)):
             self._forget()
 
     def _way(self, pair: Pair) -> Way:
@@ -198,10 +198,7 @@ class Flow(pn.viewable.Viewer):
             self.graph = graph_of(nodes, edges, rows=self.extent[1], on=self.does)
             self.holder.objects = [self.graph]
         else:
-            if nodes != self.graph.nodes:
-                self.graph.nodes = nodes
-            if edges != self.graph.edges:
-                self.graph.edges = edges
+            self.graph.param.update(nodes=nodes, edges=edges)
 
     def _number(self, node: Node) -> str:
         """What the page calls a node: never a string of somebody else's."""

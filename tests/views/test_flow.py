@@ -205,6 +205,20 @@ def test_a_place_once_taken_is_kept():
     assert len(set(places.of.values())) == 60, "no two at one place"
 
 
+@virtual
+async def test_what_passes_a_column_on_its_way_passes_no_node(manager):
+    for name in "abc":
+        manager.create(name, 0, relay)
+    manager["a"].send_nowait({"b": {"c": {}}, "c": {}})
+    await asyncio.sleep(9)
+    flow = Flow(manager)
+    flow.update(news(manager))
+    nodes = drawn(flow)
+    middle = nodes["a"]["position"]["y"] + nodes["a"]["height"] / 2
+    assert nodes["c"]["position"]["y"] == nodes["a"]["position"]["y"], "the edge from a to c is level"
+    assert not 0 <= middle - nodes["b"]["position"]["y"] <= nodes["b"]["height"]
+
+
 # ---- how they are
 
 
@@ -262,6 +276,24 @@ async def test_it_says_who_sends_to_whom(manager):
     shown = drawn(flow)
     assert "error" in shown["b"]["label"]
     assert shown["outside"]["position"]["x"] < shown["a"]["position"]["x"] < shown["b"]["position"]["x"]
+
+
+@virtual
+async def test_it_counts_on_and_the_busiest_come_first(manager):
+    for name in "ab":
+        manager.create(name, 0, relay)
+    flow = Flow(manager)
+    manager["a"].send_nowait({"b": {}})
+    await asyncio.sleep(5)
+    flow.update(news(manager))
+    cursor = manager.ring.cursor
+    for _ in range(9):
+        manager["b"].send_nowait({})
+    await asyncio.sleep(10)
+    flow.update(news(manager, cursor))
+    assert [flowing.sent for flowing in flow.flowing.values()] == [1, 1, 9]
+    assert flow.list.html.index("outside → b") < flow.list.html.index("outside → a")
+    assert flow.list.html.index("outside → a") < flow.list.html.index("a → b")
 
 
 @virtual
