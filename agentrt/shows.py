@@ -48,6 +48,10 @@ class ManagerShows:
         """Who sends to whom, how much and how it goes."""
         return _alone(self, "flow")
 
+    def letters(self) -> Any:
+        """The dead letters: to look at, to send again, to discard."""
+        return _alone(self, "letters")
+
     def activity(self, id: int) -> Any:
         """One activity: what became of it, who caused it, what it changed."""
         return _alone(self, f"activity/{id}")

@@ -21,6 +21,7 @@ from .fleet import Fleet
 from .flow import Flow
 from .icons import icon
 from .inject import Inject
+from .letters import Letters
 from .log import Events
 from .microscope import Microscope
 from .offline import offline
@@ -87,7 +88,7 @@ def make(of: Any, name: str, room: Room) -> Any:
     return VIEWS[page](of, room.commands, go=room.go, soon=room.soon)
 
 
-VIEWS: dict[str, Callable[..., Any]] = {"where": Where, "mailbox": Microscope, "flow": Flow}
+VIEWS: dict[str, Callable[..., Any]] = {"where": Where, "mailbox": Microscope, "flow": Flow, "letters": Letters}
 
 
 class Alone(pn.viewable.Viewer):

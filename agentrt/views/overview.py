@@ -28,23 +28,28 @@ CSS = """
 .fates b { display: block; height: 100%; background: var(--tone); min-width: 2px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: var(--t0); }
 """
+UNDELIVERED = ("dead", "terminated")
 RECENT = 300.0  # seconds of the agents' clock: failures that count as recent
 EVERY = 0.25  # real seconds between two looks: a person reads no faster
 SHARE = 0.04  # of a core, which the sum over all runtimes may take
 
 
-def fates_bar(fates: Fates) -> str:
-    """What became of every accepted activity, as one bar that adds up."""
+def fates_bar(fates: Fates, linked: bool = False) -> str:
+    """What became of every accepted activity, as one bar that adds up. `linked`: with the way to the dead letters."""
     shown = [(name, getattr(fates, name)) for name in FATES if getattr(fates, name)]
     bars = "".join(f'<b style="--tone:{FATES[name].tone};flex:{n} 1 0"></b>' for name, n in shown)
-    words = "".join(
-        f'<span><span class="tone" style="--tone:{FATES[name].tone}" aria-hidden="true">{FATES[name].glyph}</span> '
-        f"{n:,} {FATES[name].word}</span>"
-        for name, n in shown
-    )
+    words = "".join(f"<span>{_fate(name, n, linked)}</span>" for name, n in shown)
     return (
         f'<div class="fates" aria-hidden="true">{bars}</div><div class="legend">{words or "nothing accepted yet"}</div>'
     )
+
+
+def _fate(name: str, n: int, linked: bool) -> str:
+    look = FATES[name]
+    words = f"{n:,} {look.word}"
+    if linked and name in UNDELIVERED:
+        words = f'<button class="link" data-do="go" data-with="letters">{words}</button>'
+    return f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span> {words}'
 
 
 class Overview:
@@ -103,7 +108,7 @@ class Overview:
           {_tile("processed", rate(self.rate), f"{ended:,} so far")}
           {_tile("waiting", f"{_lane('priority', priority)} {_lane('standard', standard)}", "priority and standard")}
           {_tile("failed", f"{recent:,}", "in the last 5 minutes")}
-          {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates), wide=True)}</div>"""
+          {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates, linked=True), wide=True)}</div>"""
 
 
 def _lane(lane: str, depth: int) -> str:

@@ -30,7 +30,11 @@ THEME = {
     "light": {"palette": {"primary": {"main": "#0B5C8C"}}, "typography": FONT},
     "dark": {"palette": {"primary": {"main": "#7CC0EE"}}, "typography": FONT},
 }
-BAR = {".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"}}
+BAR = {
+    ".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"},
+    # It stays, unseen and without a name, although there is to be no indicator: who listens to a page would hear it.
+    ".MuiAppBar-root > .MuiLinearProgress-root": {"display": "none"},
+}
 
 
 class Dashboard:

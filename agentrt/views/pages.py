@@ -12,6 +12,7 @@ from .fleet import Fleet
 from .flow import Flow
 from .inject import Inject
 from .layout import section
+from .letters import Letters
 from .live import Live
 from .log import Events
 from .microscope import Microscope
@@ -112,4 +113,9 @@ def _flow(board: Board, at: Address) -> Made:
     return Made([section("Who sends to whom", view)], [view])
 
 
-PAGE = {"": _first, "activity": _activity, "flow": _flow}
+def _letters(board: Board, at: Address) -> Made:
+    view = Letters(board.manager, board.commands, go=board.go, soon=board.soon)
+    return Made([section("Dead letters", view, note="what could not be delivered")], [view])
+
+
+PAGE = {"": _first, "activity": _activity, "flow": _flow, "letters": _letters}
