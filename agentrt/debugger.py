@@ -12,8 +12,8 @@ import msgspec
 from .activity import Activity, Lane
 from .control import ACTOR
 from .errors import ConfigurationError
-from .frames import StackFrame, awaiting, running
-from .isolation import thread_of
+from .frames import StackFrame, awaiting, beginning, running
+from .isolation import original, thread_of
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry
@@ -37,7 +37,10 @@ class How(StrEnum):
 
 
 class Whereabouts(msgspec.Struct, frozen=True):
-    """Where a runtime is at one time. `waits_for`: the runtimes it can't go on without (a reply, or room to send)."""
+    """Where a runtime is at one time. `waits_for`: the runtimes it can't go on without (a reply, or room to send).
+
+    `workflow` is where its workflow begins, running or not; None if that is no Python function of this process.
+    """
 
     runtime: str
     at: float
@@ -45,6 +48,7 @@ class Whereabouts(msgspec.Struct, frozen=True):
     activity: Activity[Any] | None = None
     frames: tuple[StackFrame, ...] = ()
     waits_for: tuple[str, ...] = ()
+    workflow: StackFrame | None = None
 
 
 def whereabouts(entry: Entry) -> Whereabouts:
@@ -53,7 +57,8 @@ def whereabouts(entry: Entry) -> Whereabouts:
     activity, how, frames = _standing(entry)
     with host.lock:
         waits_for = tuple(other.id for other in entry.waits_for or ()) if activity is not None else ()
-    return Whereabouts(entry.id, host.clock.now(), how, activity, tuple(frames), waits_for)
+    begins = beginning(original(entry.workflow.call))
+    return Whereabouts(entry.id, host.clock.now(), how, activity, tuple(frames), waits_for, begins)
 
 
 def where(entry: Entry) -> list[StackFrame]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
+import inspect
 import linecache
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 import msgspec
 
-__all__ = ["StackFrame", "awaiting", "brief", "running"]
+__all__ = ["StackFrame", "awaiting", "beginning", "brief", "running"]
 
 DEEPEST = 100
 LOCALS = 20
@@ -54,6 +56,22 @@ def running(thread: int) -> list[StackFrame]:
         frames.append(frame)
         frame = frame.f_back
     return [_record(frame) for frame in reversed(frames[:DEEPEST])]
+
+
+def beginning(call: Any) -> StackFrame | None:
+    """Where a function, a method or an object that can be called begins; None if it is not written in Python."""
+    while isinstance(call, functools.partial):
+        call = call.func
+    if not isinstance(call, FunctionType | MethodType):
+        call = inspect.getattr_static(type(call), "__call__", None)
+    function = call.__func__ if isinstance(call, MethodType) else call
+    if not isinstance(function, FunctionType):
+        return None
+    code = function.__code__
+    first = code.co_firstlineno
+    return StackFrame(
+        code.co_filename, first, code.co_qualname, linecache.getline(code.co_filename, first), first=first
+    )
 
 
 def _runner(frame: FrameType) -> tuple[str, str]:

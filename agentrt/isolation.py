@@ -17,10 +17,10 @@ import msgspec
 from .activity import Activity
 from .errors import ConfigurationError
 from .limits import Limits
-from .process import Processes, in_process
+from .process import Processes, away, in_process
 from .workflow import Workflow
 
-__all__ = ["Workers", "isolated", "thread_of"]
+__all__ = ["Workers", "isolated", "original", "thread_of"]
 
 THREADS = 64
 
@@ -69,6 +69,13 @@ def _called(call: Callable[..., Any], *args: Any) -> Any:
     except StopIteration as error:
         # A future refuses it, and who waits would wait for ever: turned into what a coroutine makes of it.
         raise RuntimeError("a workflow raised StopIteration") from error
+
+
+def original(call: Callable[..., Any]) -> Any:
+    """What a person wrote of what is called; None for what travelled to another process."""
+    if not isinstance(call, partial):
+        return call
+    return call.args[0] if call.func is _in_thread else None if call.func is away else call
 
 
 def thread_of(activity: Activity[Any]) -> int | None:

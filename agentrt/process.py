@@ -32,7 +32,7 @@ from .errors import ConfigurationError
 from .limits import Limits
 from .workflow import Workflow
 
-__all__ = ["ProcessEndedError", "Processes", "in_process"]
+__all__ = ["ProcessEndedError", "Processes", "away", "in_process"]
 
 NEEDS = ("pebble", "cloudpickle")
 BOUNDED = importlib.util.find_spec("resource") is not None  # not on Windows
@@ -89,7 +89,7 @@ def in_process(workflow: Workflow, limits: Limits, processes: Processes) -> Work
     if not BOUNDED and (limits.memory or limits.cpu):
         raise ConfigurationError("memory and cpu can't be limited on this system; leave them out")
     code = _packed(workflow)
-    call = partial(_away, code, processes, limits.memory, limits.cpu)
+    call = partial(away, code, processes, limits.memory, limits.cpu)
     return msgspec.structs.replace(workflow, call=call, is_async=True)
 
 
@@ -102,9 +102,10 @@ def _packed(workflow: Workflow) -> bytes:
         raise ConfigurationError(f"{workflow.name} can't be sent to another process: {error}") from error
 
 
-async def _away(
+async def away(
     code: bytes, processes: Processes, memory: int | None, cpu: float | None, activity: Activity[Any], state: Any
 ) -> Any:
+    """Run a packed workflow in another process; its new state, or what it raised."""
     from pebble import ProcessExpired
 
     from . import travel

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import threading
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 import agentrt
 from agentrt.debugger import How, Whereabouts
-from agentrt.frames import awaiting, brief, running
+from agentrt.frames import awaiting, beginning, brief, running
 from agentrt.testing.virtual import run
 from tests.harness.wait import wait_until
 
@@ -149,7 +150,7 @@ def test_whereabouts_tell_what_it_waits_for():
         first, second, third = (
             manager.create(id, 0, flow) for id, flow in zip("abc", (asks, asks, outer), strict=True)
         )
-        assert first.whereabouts() == Whereabouts("a", manager.clock.now(), How.IDLE)
+        assert first.whereabouts() == Whereabouts("a", manager.clock.now(), How.IDLE, workflow=beginning(asks))
         second.send_nowait("c")
         first.send_nowait("b")
         await busy(third)
@@ -182,11 +183,35 @@ def test_whereabouts_of_a_worker_thread_are_its_own():
                 assert found.how is How.THREAD
                 assert found.frames[0].locals["activity"].startswith(f"Activity(id={found.activity.id}")
                 assert names(found.frames)[1] == "wait"
+                assert found.workflow == beginning(blocks)
         finally:
             leave.set()
         for receipt in receipts:
             receipt.result(10)
         assert runtimes[0].whereabouts().how is How.IDLE
+
+
+class Callable:
+    def __call__(self, activity, state):
+        return state
+
+    def method(self, activity, state):
+        return state
+
+    def __getattr__(self, name):
+        raise AssertionError("its code ran")
+
+
+def test_where_a_workflow_begins():
+    for call, code in (
+        (outer, outer.__code__),
+        (functools.partial(outer, 1), outer.__code__),
+        (Callable(), Callable.__call__.__code__),
+        (Callable().method, Callable.method.__code__),
+    ):
+        begins = beginning(call)
+        assert (begins.file, begins.line, begins.function) == (__file__, code.co_firstlineno, code.co_qualname)
+    assert [beginning(call) for call in (print, int, "x".join, None)] == [None] * 4
 
 
 def test_whereabouts_of_who_has_the_loop():

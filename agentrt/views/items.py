@@ -17,7 +17,9 @@ PAGE = 50
 LIMITS = (1.0, 5.0, 15.0, 60.0)  # seconds, of a person
 
 CSS = """
-.items { list-style: none; margin: var(--s1) 0 0; padding: 0; max-height: 460px; overflow-y: auto; }
+.items { list-style: none; margin: var(--s1) 0 0; padding: 0; }
+.box { height: 340px; overflow-y: auto; }
+.later { max-height: 180px; overflow-y: auto; }
 .items li { border-bottom: 1px solid var(--rt-line); }
 .items .line { all: unset; box-sizing: border-box; cursor: pointer; width: 100%; display: grid; align-items: center;
   grid-template-columns: 74px minmax(40px, max-content) minmax(0, 1fr) auto; gap: var(--s2); padding: 3px var(--s1);
@@ -82,7 +84,7 @@ class Ages:
         >>> Ages(1).words()
         ['under 1 s', '1 s to 5 s', '5 s to 15 s', '15 s to 60 s', 'over 60 s']
         """
-        names = [duration(limit) for limit in self.limits]
+        names = [duration(limit).replace(".0 ", " ") for limit in self.limits]
         between = [f"{low} to {high}" for low, high in pairwise(names)]
         return [f"under {names[0]}", *between, f"over {names[-1]}"]
 

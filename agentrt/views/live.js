@@ -68,11 +68,16 @@ function patch(box, pieces) {
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "live"
+  let revealed = ""
   const draw = () => {
     const focused = box.getRootNode().activeElement
     morph(box, parse(model.html))
     const lost = focused && box.contains(focused) && box.getRootNode().activeElement !== focused
     if (lost) focused.focus({preventScroll: true})
+    // What has just been opened, in a list that scrolls.
+    const opened = box.querySelector("[data-reveal]")
+    if (opened && opened.dataset.reveal !== revealed) opened.scrollIntoView({block: "nearest"})
+    revealed = opened?.dataset.reveal ?? ""
   }
   model.on("html", draw)
   model.on("msg:custom", (message) => patch(box, message.pieces))

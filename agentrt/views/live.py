@@ -22,6 +22,7 @@ class Live(JSComponent):
     """A piece of HTML. Setting `html` changes only what differs: focus, selection and open details stay.
 
     Texts in it must have passed `safe_text`. A `<button data-do="go" data-with="flow">` calls `on["go"]("flow")`.
+    An element with `data-reveal` is scrolled into view whenever that says something new.
     """
 
     html = param.String(default="")

@@ -46,8 +46,9 @@ QUESTIONS = {
         "Drop it",
     ),
 }
-EMPTY = """<div class="empty">Nothing waits. What comes while an activity runs is seen here, and can be moved, changed
-or dropped. To look at some, pause the runtime and send it a few:
+OVER = '<p class="muted" style="padding:6px 4px">It is over: nothing waits.</p>'
+EMPTY = """<div class="empty" style="margin-top:8px">Nothing waits. What comes while an activity runs is seen here, and
+can be moved, changed or dropped. To look at some, pause the runtime and send it a few:
 <pre>runtime.pause()
 for n in range(5):
     runtime.send_nowait(n)</pre></div>"""
@@ -85,7 +86,7 @@ class Microscope(pn.viewable.Viewer):
         on = {"go": go or (lambda address: None), "open": self.open, "ask": self.ask, "turn": self.turn}
         on |= {"yes": lambda _: self.confirm(), "no": lambda _: self.ask("")}
         self.lists = {name: Live(css=CSS, on=on) for name in LOOKS}
-        self.legend, self.note = Live(css=CSS, styles={"flex": "1 1 260px", "min-width": "0"}), Live(css=CSS)
+        self.legend = Live(css=CSS, styles={"flex": "1 1 260px", "min-width": "0"})
         self.search = pmui.TextInput(placeholder="search what waits", size="small", width=200, margin=0)
         self.search.param.watch(lambda event: self.find(event.new), "value_input")
         self.editing = pn.Column(**WIDE)
@@ -96,7 +97,7 @@ class Microscope(pn.viewable.Viewer):
             self.lists[name].styles = {"flex": "1 1 min(320px, 100%)", "min-width": "0"}
         lanes = line(*(self.lists[name] for name in LANES), gap=16, align="flex-start")
         head = line(self.legend, self.search)
-        parts = (head, self.hand.said, self.editing, self.note, lanes, self.lists[LATER])
+        parts = (head, self.hand.said, self.editing, lanes, self.lists[LATER])
         return pn.Column(*parts, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}})
 
     def __panel__(self) -> Any:
@@ -208,14 +209,13 @@ class Microscope(pn.viewable.Viewer):
         waiting = self.runtime.mailbox_items()
         self._forget(waiting)
         ages = Ages(self.manager.clock.speed)
-        self.legend.draw(items.legend_html(ages) if waiting else "")
-        over = shot.status is Status.TERMINATED
-        self.note.draw("" if waiting else '<p class="muted">It is over: nothing waits.</p>' if over else EMPTY)
+        self.legend.draw(items.legend_html(ages))
+        empty = "" if waiting else OVER if shot.status is Status.TERMINATED else EMPTY
         capacity = dict(zip(LANES, shot.capacity, strict=True))
         for name, found in split(waiting, shot.at).items():
             lane = Lane.of(found, self._texts, self.wanted, self.pages[name])
             self.pages[name] = lane.start // items.PAGE
-            self._list(name, lane, capacity.get(name), shot.at, ages, bool(waiting))
+            self._list(name, lane, capacity.get(name), shot.at, ages, empty)
         if self._age_is_due():
             self._aged_at = time.monotonic()
 
@@ -231,27 +231,31 @@ class Microscope(pn.viewable.Viewer):
     def _age_is_due(self) -> bool:
         return time.monotonic() - self._aged_at >= 1
 
-    def _list(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, any_waits: bool) -> None:
+    def _list(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, empty: str) -> None:
         """Draw a lane whose items are others than before; else only their ages, once a second."""
-        other = (lane[1:], self.wanted, capacity, any_waits, ages.limits, self._state_of(lane))
+        other = (lane[1:], self.wanted, capacity, empty, ages.limits, self._state_of(lane))
         before = self._shown.get(name)
         # Compared by what they are, not by what they hold: payloads are anybody's.
         if before is None or before[1] != other or not same(before[0], lane.items):
             self._shown[name] = lane.items, other
-            self.lists[name].draw(self._lane(name, lane, capacity, now, ages) if any_waits else "")
+            self.lists[name].draw(self._lane(name, lane, capacity, now, ages, empty))
         elif lane.items and self._age_is_due():
             self.lists[name].patch({f"a{each.id}": items.age_html(each, now, ages) for each in lane.items})
 
     def _state_of(self, lane: Lane) -> tuple[Any, ...] | None:
         return (self.opened, self.asked) if any(each.id == self.opened for each in lane.items) else None
 
-    def _lane(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages) -> str:
+    def _lane(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, empty: str) -> str:
         if name == LATER and not lane.total:
             return ""
         rows = [self._row(name, each, now, ages) for each in lane.items]
         body = items.list_html(rows) if rows else items.nothing_html(lane, self.wanted)
         of = f" of {capacity:,}" if capacity is not None else ""
-        return items.head_html(LOOKS[name], lane, of) + body + items.footer_html(lane, name)
+        # The lanes are always as high: nothing on the page jumps when one fills or empties.
+        box = (
+            f'<div class="{"later" if name == LATER else "box"}">{(empty if name == "standard" else "") or body}</div>'
+        )
+        return items.head_html(LOOKS[name], lane, of) + box + items.footer_html(lane, name)
 
     def _row(self, name: str, activity: Activity[Any], now: float, ages: Ages) -> str:
         text = self._texts.of(activity)

@@ -15,17 +15,18 @@ from .text import plain, safe_text
 
 __all__ = ["CSS", "is_own", "listing_html", "locals_html", "place_of", "title_of"]
 
-AROUND = 14  # lines shown on each side of the one that is marked
+AROUND = 8  # lines shown on each side of the one that is marked; as many as fit
 MOST = 400  # lines of one function that are looked at
 PACKAGE = Path(__file__).parents[1]
 DEMO = str(PACKAGE / "demo")
 LIBRARIES = (str(PACKAGE), *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 CSS = """
-.code { border: 1px solid var(--rt-line); border-radius: 8px; overflow: hidden; background: var(--rt-fill); }
+.code { border: 1px solid var(--rt-line); border-radius: 8px; overflow: hidden; background: var(--rt-fill);
+  display: flex; flex-direction: column; }
 .code > div { display: flex; gap: var(--s2); justify-content: space-between; padding: 5px var(--s3);
   border-bottom: 1px solid var(--rt-line); font-size: var(--t0); overflow-wrap: anywhere; }
-.code pre { overflow-x: auto; padding: var(--s2) 0; }
+.code pre { overflow: auto; flex: 1; padding: var(--s1) 0; }
 .code pre span { display: block; min-width: max-content; padding: 0 var(--s3) 0 0; }
 .code pre i { display: inline-block; width: 64px; padding-right: var(--s3); text-align: right; font-style: normal;
   color: var(--rt-muted); user-select: none; }
@@ -38,6 +39,7 @@ CSS = """
   border-bottom: 1px solid var(--rt-line); overflow-wrap: anywhere; }
 .vars thead th { color: var(--rt-muted); }
 .vars code { color: var(--rt-text); }
+.vars tbody th div { font-weight: 400; }
 .vars tbody th { font: 600 var(--t0)/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 """
 
@@ -63,22 +65,23 @@ def place_of(frame: StackFrame) -> str:
     return f"{escape(name)}, line {frame.line}"
 
 
-def listing_html(frame: StackFrame, tone: str) -> str:
+def listing_html(frame: StackFrame, tone: str, *, marked: bool = True) -> str:
     """The function of a frame with its line marked; of a long one what is around the line."""
     head = f'<strong>{title_of(frame)}</strong><span class="muted" title="{safe_text(frame.file, 300)}">'
     lines = _function(frame.file, frame.first, frame.line) or {frame.line: frame.source}
-    rows = "".join(_rows(lines, frame.line))
+    rows = "".join(_rows(lines, frame.line, marked))
+    about = f"source, line {frame.line} is marked" if marked else "source of the workflow"
     return f"""<div class="code" style="--tone:{tone}"><div>{head}{place_of(frame)}</span></div>
-      <pre tabindex="0" aria-label="source, line {frame.line} is marked">{rows}</pre></div>"""
+      <pre tabindex="0" aria-label="{about}">{rows}</pre></div>"""
 
 
-def _rows(lines: dict[int, str], here: int) -> list[str]:
-    kept = [n for n in lines if abs(n - here) <= AROUND or n == min(lines)]
+def _rows(lines: dict[int, str], here: int, marked: bool) -> list[str]:
+    low = max(min(lines), min(here - AROUND, max(lines) - 2 * AROUND))
     rows, before = [], min(lines) - 1
-    for n in kept:
+    for n in [n for n in lines if low <= n <= low + 2 * AROUND or n == min(lines)]:
         if n != before + 1:
             rows.append(f'<span class="gap"><i>⋮</i>{n - before - 1} lines</span>')
-        mark, kind = ("▶ ", ' class="here"') if n == here else ("", "")
+        mark, kind = ("▶ ", ' class="here"') if marked and n == here else ("", "")
         rows.append(f"<span{kind}><i>{mark}{n}</i>{safe_text(lines[n].expandtabs(4).rstrip(), 300) or ' '}</span>")
         before = n
     left = max(lines) - before
@@ -105,13 +108,11 @@ def locals_html(frame: StackFrame) -> str:
     if not frame.locals:
         return '<p class="muted">No local variables.</p>'
     rows = "".join(_row(name, frame.types.get(name, ""), value) for name, value in frame.locals.items())
-    heads = "".join(
-        f'<th scope="col" style="width:{w}%">{word}</th>' for word, w in (("name", 26), ("type", 22), ("value", 52))
-    )
-    return f'<table class="vars"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    head = '<th scope="col" style="width:32%">name, type</th><th scope="col">value</th>'
+    return f'<table class="vars"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(name: str, kind: str, value: str) -> str:
     key = safe_text(name, 60)
-    cells = f'<td class="muted">{safe_text(kind, 40)}</td><td><code>{safe_text(value, 160)}</code></td>'
-    return f'<tr data-key="{key}"><th scope="row">{key}</th>{cells}</tr>'
+    head = f'<th scope="row">{key}<div class="muted">{safe_text(kind, 40)}</div></th>'
+    return f'<tr data-key="{key}">{head}<td><code>{safe_text(value, 160)}</code></td></tr>'

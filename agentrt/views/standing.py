@@ -167,5 +167,4 @@ def _ended(last: Outcome, clock: Any) -> str:
 
 
 def _teach() -> str:
-    return """ Send it something, and here is the line it is at:
-      <div class="empty" style="margin-top:8px"><pre style="margin:0">runtime.send_nowait(1)</pre></div>"""
+    return " Send it something (<code>runtime.send_nowait(1)</code>, or Inject): here is the line it is at, as it runs."

@@ -35,12 +35,14 @@ STOPS = {"priority": "a priority activity", "standard": "a standard activity", "
 CSS = (
     SOURCE_CSS
     + """
+.words { min-height: 44px; }
 .where { display: flex; flex-wrap: wrap; gap: var(--s3); }
-.where > * { min-width: 0; }
-.where > .code { flex: 3 1 420px; }
-.where > .of { flex: 2 1 260px; max-width: 100%; }
+.where > * { min-width: 0; height: 396px; }
+.where > .code { flex: 3 1 380px; }
+.where > .of { flex: 2 1 260px; max-width: 100%; overflow-y: auto; padding-right: var(--s1); }
 h4 { margin: 0 0 var(--s1); font-size: var(--t1); font-weight: 600; }
-.chain { list-style: none; margin: var(--s3) 0 0; padding: 0; }
+.chain { list-style: none; margin: 0 0 var(--s3); padding: 0; }
+.chain .chain { margin: 0; }
 .chain li { border-left: 3px solid var(--rt-line); padding: 1px 0 1px var(--s3); margin-left: 5px; }
 .chain li.at { border-left-color: var(--tone); }
 .chain button { all: unset; cursor: pointer; display: flex; flex-wrap: wrap; gap: 0 var(--s3); width: 100%;
@@ -144,22 +146,24 @@ class Where(pn.viewable.Viewer):
 
     def _draw(self) -> Snapshot:
         shot: Snapshot = self.runtime.snapshot(metrics=False)
-        brisk = self._brisk(shot)
-        found = self._found = None if shot.current is None or brisk else self.runtime.whereabouts()
-        if brisk:
-            words, notes = BRISK, loop_advice(shot, self.blocked, None)
-            self.body.draw("")
+        over = shot.status is Status.TERMINATED
+        found = self._found = None if over else self.runtime.whereabouts()
+        self.head.draw(self._head(shot, found))
+        self.body.draw("" if found is None else self._body(shot, found))
+        self.stops.draw("" if over else self._stops())
+        return shot
+
+    def _head(self, shot: Snapshot, found: Whereabouts | None) -> str:
+        notes = ""
+        if self._brisk(shot):
+            words = BRISK
         elif found is None or found.activity is None:
             words = idle_html(shot, self.last, self.stopped, self.manager.clock)
-            notes = loop_advice(shot, self.blocked, self._keeper())
-            self.body.draw("")
         else:
             words = sentence(shot, found, self._at_line(found))
-            notes = stuck_advice(shot, found, self.stuck_at) + loop_advice(shot, self.blocked, self._keeper())
-            self.body.draw(self._body(found, STATUSES[shot.status.value].tone))
-        self.head.draw(f"<div>{chip(look_of(shot.status))} {words}{notes}</div>")
-        self.stops.draw("" if shot.status is Status.TERMINATED else self._stops())
-        return shot
+            notes = stuck_advice(shot, found, self.stuck_at)
+        notes += loop_advice(shot, self.blocked, self._keeper())
+        return f'<div class="words">{chip(look_of(shot.status))} {words}{notes}</div>'
 
     def _brisk(self, shot: Snapshot) -> bool:
         """Whether it does one short activity after the other: their lines would only flicker."""
@@ -186,15 +190,17 @@ class Where(pn.viewable.Viewer):
         same = there.activity is not None and there.activity.id == event.detail["activity"]
         return event.runtime if same and there.how is How.RUNNING else None
 
-    def _body(self, found: Whereabouts, tone: str) -> str:
-        if not found.frames:
-            return self._others(found.waits_for, tone)
+    def _body(self, shot: Snapshot, found: Whereabouts) -> str:
+        """The code beside what belongs to it. Always as high, so that nothing jumps when an activity comes or ends."""
+        tone = STATUSES[shot.status.value].tone
+        if found.activity is None or not found.frames or self._brisk(shot):
+            return _asleep(found, self._others(found.waits_for, tone))
         at = self._focus(found)
         frame = found.frames[at]
-        of = f"<div class='of'><h4>Variables of {title_of(frame)}</h4>{locals_html(frame)}</div>"
-        code = f'<div class="where">{listing_html(frame, tone)}{of}</div>'
-        chain = _chain(found.frames, at)
-        return f'{code}<ol class="chain" style="--tone:{tone}">{chain}</ol>{self._others(found.waits_for, tone)}'
+        chain = f'<h4>Chain of awaits</h4><ol class="chain" style="--tone:{tone}">{_chain(found.frames, at)}</ol>'
+        variables = f"<h4>Variables of {title_of(frame)}</h4>{locals_html(frame)}"
+        beside = f"{chain}{self._others(found.waits_for, tone)}{variables}"
+        return f'<div class="where">{listing_html(frame, tone)}{_beside(beside)}</div>'
 
     def _focus(self, found: Whereabouts) -> int:
         """The frame that is shown: what was chosen, else the innermost that is a person's code."""
@@ -212,7 +218,7 @@ class Where(pn.viewable.Viewer):
             seen |= set(found)
             items += [_hop(other, tone) for other in found.values() if other is not None]
             ids = tuple(id for other in found.values() if other is not None for id in other.whereabouts().waits_for)
-        return f'<h4 style="margin-top:12px">It waits for</h4><ol class="chain">{"".join(items)}</ol>' if items else ""
+        return f'<h4>It waits for</h4><ol class="chain">{"".join(items)}</ol>' if items else ""
 
     def _stops(self) -> str:
         points = self.runtime.breakpoints
@@ -227,6 +233,19 @@ class Where(pn.viewable.Viewer):
         )
         return f"""<div class="row stops" role="group" aria-label="breakpoints"><span>Stop before</span>{buttons}
           <span class="muted">It stops between activities, paused; step or resume goes on.</span></div>"""
+
+
+def _asleep(found: Whereabouts, others: str) -> str:
+    """The workflow, with no line marked."""
+    if found.workflow is None:
+        return others
+    words = '<p class="muted">No line is marked: nothing runs that stays at one.</p>'
+    code = listing_html(found.workflow, STATUSES["idle"].tone, marked=False)
+    return f'<div class="where">{code}{_beside(f"<h4>Its workflow</h4>{words}{others}")}</div>'
+
+
+def _beside(html: str) -> str:
+    return f'<div class="of" tabindex="0" role="region" aria-label="chain of awaits and variables">{html}</div>'
 
 
 def _chain(frames: tuple[StackFrame, ...], at: int) -> str:
