@@ -245,7 +245,7 @@ class Flow(pn.viewable.Viewer):
         return f"{source} → {target}: {rate(flowing.rate)}{end}"
 
     def _span(self) -> str:
-        return "minute" if self.window == 60 else duration(self.window)
+        return {60.0: "minute", 3600.0: "hour"}.get(self.window) or duration(self.window)
 
     def _sentence(self, edges: dict[Way, Flowing], hidden: int) -> str:
         total = sum(edges.values(), Flowing())

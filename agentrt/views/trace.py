@@ -6,13 +6,15 @@ import linecache
 import traceback
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import NamedTuple
 
 from .text import safe_text
 
 __all__ = ["CSS", "Place", "places", "trace_html"]
 
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = Path(__file__).parents[1]
+RUNNERS = ("_loop", "_again", "_called")  # what runs a workflow, in this package: what is above them is not of it
 AROUND, DEEPEST, CHAIN = 2, 8, 4
 CSS = """
 .trace section + section { margin-top: var(--s4); } .trace .at { margin-top: var(--s2); }
@@ -34,10 +36,17 @@ class Place(NamedTuple):
 
 
 def places(error: BaseException) -> list[Place]:
-    """Where an error came through, outermost first, without this package's own frames above the workflow's."""
+    """Where an error came through, outermost first: the workflow's frames, without this package's around them."""
     frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    own = next((n for n, (code, _) in enumerate(frames) if not code.co_filename.startswith(PACKAGE)), 0)
-    return [_place(code.co_filename, line, code.co_qualname) for code, line in frames[own:][-DEEPEST:]]
+    heads = [n for n, (code, _) in enumerate(frames, 1) if _ours(code) and code.co_name in RUNNERS]
+    kept = frames[heads[-1] if heads else 0 :] or frames
+    while len(kept) > 1 and _ours(kept[-1][0]):
+        kept.pop()
+    return [_place(code.co_filename, line, code.co_qualname) for code, line in kept[-DEEPEST:]]
+
+
+def _ours(code: CodeType) -> bool:
+    return Path(code.co_filename).parent == PACKAGE
 
 
 def _place(file: str, line: int, function: str) -> Place:

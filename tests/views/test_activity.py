@@ -10,7 +10,7 @@ from agentrt.views.diff import changes, diff_html
 from agentrt.views.feed import News
 from agentrt.views.rules import rules, verdict
 from agentrt.views.sequence import Rows, sequence_svg
-from agentrt.views.story import UNKNOWN, Family, story
+from agentrt.views.story import UNKNOWN, Family, Present, story
 from agentrt.views.trace import places, trace_html
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
@@ -187,6 +187,28 @@ async def test_what_has_left_the_ring_is_said(manager):
     assert "no longer on the record" in view.head.html
 
 
+@virtual
+async def test_what_is_left_of_it_on_the_ring_is_told(manager):
+    manager.create("a", 0, relay)
+    manager.create("b", 0, relay)
+    first = manager["a"].send_nowait({"b": {}})
+    await asyncio.sleep(5)
+    records = manager.ring.since(0)[0]
+    child = next(r.id for r in records if r.kind == "accepted" and r.runtime == "b")
+    late = Family(first.id)
+    late.take([record for record in records if record.sequence > first.id])
+    told = late.tell(Present(manager))
+    assert (told.message.fate, told.activity, told.before) == ("done", None, UNKNOWN)
+    assert [each.id for each in told.descendants] == [child]
+    orphan = Family(child)
+    orphan.take([record for record in records if record.sequence > first.id])
+    assert orphan.tell(Present(manager)).lost_parent == first.id
+    view = ActivityView(manager, child)
+    view.family = orphan
+    view.update(News(manager.clock.now(), [], set()))
+    assert f"activity {first.id}, which is no longer on the record" in view.head.html
+
+
 # ---- which rule acted
 
 
@@ -335,6 +357,23 @@ def test_an_error_has_the_lines_around_it():
     html = trace_html(caught.value)
     assert "class=hit" in html
     assert "the line that fails" in html
+
+
+@virtual
+async def test_only_the_workflows_own_frames_are_shown(manager):
+    def divide(activity, state):
+        return raises(activity.payload)
+
+    async def asks(activity, state, ctx):
+        return await ctx.ask("divide", 0)
+
+    manager.create("divide", 0, divide)
+    manager.create("asks", 0, asks, retries=1)
+    with pytest.raises(ProcessingError) as caught:
+        await manager["asks"].ask(1)
+    cause = caught.value.__cause__
+    assert [place.function.rpartition(".")[2] for place in places(cause)] == ["asks"]
+    assert [place.function.rpartition(".")[2] for place in places(cause.__cause__)] == ["divide", "raises"]
 
 
 def test_a_hostile_error_is_only_text():

@@ -304,7 +304,7 @@ async def test_the_window_is_a_minute_of_a_person_at_any_speed(manager):
     manager.create("a", 0, fail).send_nowait(1)
     await asyncio.sleep(1)
     flow.update(news(manager))
-    assert "1 failed in the last 1 h" in words(flow)
+    assert "1 failed in the last hour" in words(flow)
     manager.speed = 0
     assert flow.window == 60
 
@@ -503,6 +503,25 @@ def test_it_fits_a_narrow_page(new_page, width):
                 assert box["x"] + box["width"] <= width
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             shoot(page, f"views/flow-{width}")
+
+
+@pytest.mark.browser
+def test_the_wheel_scrolls_the_page_and_not_the_graph(new_page):
+    page = new_page(viewport={"width": 1000, "height": 360})
+    with RuntimeManager(loop="thread") as manager:
+        shop(manager)
+        with shown(manager, lambda: Flow(manager)) as url:
+            page.goto(url)
+            page.get_by_text("front → till").first.wait_for(timeout=20_000)
+            loaded(page)
+            picture = page.locator(".react-flow__viewport")
+            before = picture.get_attribute("style")
+            for over in (page.locator(".react-flow__node").first, page.get_by_test_id("rf__wrapper")):
+                top = page.locator(".say").bounding_box()["y"]
+                over.hover(force=True)
+                page.mouse.wheel(0, 30)
+                wait_until(lambda top=top: page.locator(".say").bounding_box()["y"] < top, 10, "it scrolls")
+            assert picture.get_attribute("style") == before
 
 
 @pytest.mark.browser
