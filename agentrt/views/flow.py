@@ -37,6 +37,10 @@ notebook or script that runs this manager:
     await ctx.send("counter", activity.payload)
     return state + 1
 
+async def counter(activity, state):
+    return state + activity.payload
+
+manager.create("counter", 0, counter)
 manager.create("relay", 0, relay).send_nowait(1)</pre></div>"""
 
 LIST = """
@@ -274,4 +278,6 @@ class Flow(pn.viewable.Viewer):
 
 
 def _named(node: Node) -> str:
-    return "outside" if node.kind == "outside" else plain(node.name, 60)
+    if node.kind == "outside":
+        return "outside"
+    return f"{'other ' if node.kind == 'rest' else ''}{plain(node.name, 60)}"

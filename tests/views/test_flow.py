@@ -1,4 +1,5 @@
 import asyncio
+import html
 import time
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from agentrt import RuntimeManager
 from agentrt.views.crowd import Crowd
 from agentrt.views.feed import News
-from agentrt.views.flow import EVERY, Flow
+from agentrt.views.flow import EMPTY, EVERY, Flow
 from agentrt.views.nodes import MOST, Node, Nodes, Places, layers, pattern
 from agentrt.views.traffic import CELLS, Counts, Traffic
 from tests.harness.screenshot import shoot
@@ -257,6 +258,10 @@ def test_an_empty_graph_teaches_the_next_step():
         assert flow.update(news(manager)) is False
         assert "Nobody has sent anything yet" in flow.say.html
         assert flow.graph is None
+        exec(html.unescape(EMPTY.partition("<pre>")[2].partition("</pre>")[0]), {"manager": manager})
+        wait_until(lambda: manager.fates().done == 2, 10, "what it teaches works")
+        flow.update(news(manager))
+        assert "relay → counter" in words(flow)
 
 
 @virtual
@@ -366,6 +371,7 @@ async def test_a_click_opens_a_runtime_or_a_group(manager):
     assert "agent-# +88" in drawn(flow)
     assert len(drawn(flow)) == 12 + 3
     assert "close agent-#" in flow.say.html
+    assert "outside → other agent-#" in flow.list.html
     flow.say._handle_msg({"do": "close", "with": ""})
     assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
     flow.say._handle_msg({"do": "tidy", "with": ""})
@@ -396,10 +402,10 @@ async def test_hostile_names_are_only_text(manager):
     await asyncio.sleep(5)
     flow = Flow(manager)
     flow.update(news(manager))
-    html = flow.say.html + flow.list.html
-    assert "&lt;script&gt;" in html
-    assert "<script" not in html
-    assert "<img" not in html
+    shown_html = flow.say.html + flow.list.html
+    assert "&lt;script&gt;" in shown_html
+    assert "<script" not in shown_html
+    assert "<img" not in shown_html
     assert all(node["id"].startswith("n") and node["id"][1:].isdigit() for node in flow.graph.nodes)
 
 
