@@ -24,6 +24,10 @@ class RuntimeShows:
         """What waits, item by item, to look at and to move."""
         return _alone(self, "mailbox")
 
+    def timeline(self) -> Any:
+        """What it did and does: waiting and working, in the order it happened."""
+        return _alone(self, "timeline")
+
     def inject(self) -> Any:
         """A form made from the type of its payload, to send it activities."""
         return _alone(self, "inject")
@@ -47,6 +51,10 @@ class ManagerShows:
     def flow(self) -> Any:
         """Who sends to whom, how much and how it goes."""
         return _alone(self, "flow")
+
+    def timeline(self) -> Any:
+        """What happened in all runtimes, in what order."""
+        return _alone(self, "timeline")
 
     def letters(self) -> Any:
         """The dead letters: to look at, to send again, to discard."""

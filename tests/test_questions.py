@@ -131,6 +131,14 @@ def test_who_is_talking_to_whom_how_much(visitor: Visitor) -> None:
     assert visitor.clicks == 0
 
 
+def test_what_happened_in_what_order(visitor: Visitor) -> None:
+    visitor.sees(re.compile(r"activities ended in the last 60 s, \d+ of them badly"))
+    visitor.click(visitor.link("Timeline"))
+    visitor.sees("What happened, in what order")
+    visitor.click(visitor.page.get_by_role("button", name=re.compile(r"activity \d+ of")))
+    visitor.sees(re.compile(r"processing"))
+
+
 def test_why_did_this_activity_fail_and_who_caused_it(visitor: Visitor) -> None:
     visitor.click(visitor.page.locator(".say").get_by_role("button", name="store"))
     visitor.click(visitor.page.locator(".problem").get_by_role("button", name=re.compile("activity")))

@@ -29,6 +29,7 @@ from .overview import Overview
 from .pages import build
 from .role import Commands
 from .steer import Soon, at_once
+from .swimlanes import Swimlanes
 from .theme import CSS
 from .where import Where
 
@@ -88,7 +89,13 @@ def make(of: Any, name: str, room: Room) -> Any:
     return VIEWS[page](of, room.commands, go=room.go, soon=room.soon)
 
 
-VIEWS: dict[str, Callable[..., Any]] = {"where": Where, "mailbox": Microscope, "flow": Flow, "letters": Letters}
+VIEWS: dict[str, Callable[..., Any]] = {
+    "where": Where,
+    "mailbox": Microscope,
+    "flow": Flow,
+    "letters": Letters,
+    "timeline": Swimlanes,
+}
 
 
 class Alone(pn.viewable.Viewer):

@@ -11,7 +11,7 @@ from .feed import Feed, View
 from .fleet import Fleet
 from .flow import Flow
 from .inject import Inject
-from .layout import section
+from .layout import beside, section
 from .letters import Letters
 from .live import Live
 from .log import Events
@@ -21,10 +21,14 @@ from .past import Past
 from .role import Commands
 from .runtime import RuntimeView
 from .steer import Soon, at_once
+from .swimlanes import Swimlanes
 from .tabs import Tabs
 from .text import listing, safe_text
 
 __all__ = ["Board", "Made", "build"]
+
+
+LEGEND = "pale: waiting, solid: working, marks: what did not end well"
 
 
 class Board(Protocol):
@@ -63,14 +67,13 @@ def _nothing(words: str) -> Made:
 
 def _first(board: Board, at: Address) -> Made:
     overview = Overview(board.manager, board.go)
-    fleet = Fleet(board.manager, go=board.go, soon=board.soon)
+    timeline = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon, lanes=8)
     flow = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
-    parts = [
-        overview.panel,
-        section("Who sends to whom", flow),
-        section("Runtimes", fleet, note="click one to open it"),
-    ]
-    return Made(parts, [overview, flow, fleet])
+    fleet = Fleet(board.manager, go=board.go, soon=board.soon)
+    happened = section("What happened", timeline, note=LEGEND, grow=3)
+    table = section("Runtimes", fleet, note="click one to open it")
+    parts = [overview.panel, beside(happened, section("Who sends to whom", flow, grow=2)), table]
+    return Made(parts, [overview, timeline, flow, fleet])
 
 
 def _runtime(board: Board, at: Address) -> Made:
@@ -118,4 +121,9 @@ def _letters(board: Board, at: Address) -> Made:
     return Made([section("Dead letters", view, note="what could not be delivered")], [view])
 
 
-PAGE = {"": _first, "activity": _activity, "flow": _flow, "letters": _letters}
+def _timeline(board: Board, at: Address) -> Made:
+    view = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon)
+    return Made([section("What happened, in what order", view, note=LEGEND)], [view])
+
+
+PAGE = {"": _first, "activity": _activity, "flow": _flow, "timeline": _timeline, "letters": _letters}

@@ -16,7 +16,7 @@ from .feed import News
 from .text import count, duration, plain
 from .theme import FATES, LANES, MARKERS
 
-__all__ = ["Bars", "Timeline", "bars"]
+__all__ = ["Bars", "Timeline", "bar", "bars", "groups"]
 
 KEEP = 1500
 ROW = {Lane.PRIORITY: 1.5, Lane.STANDARD: 0.5}
@@ -29,13 +29,14 @@ Bars = dict[str, list[Any]]
 def bars(outcomes: Iterable[Outcome], axis: Any, least: float) -> Bars:
     """The columns to draw. What takes less than `least` seconds together, in one lane, is one bar."""
     columns: Bars = {name: [] for name in COLUMNS}
-    for group in _groups(outcomes, least):
-        for name, value in zip(COLUMNS, _bar(group, axis), strict=True):
+    for group in groups(outcomes, least):
+        for name, value in zip(COLUMNS, bar(group, axis), strict=True):
             columns[name].append(value)
     return columns
 
 
-def _groups(outcomes: Iterable[Outcome], least: float) -> Iterator[list[Outcome]]:
+def groups(outcomes: Iterable[Outcome], least: float) -> Iterator[list[Outcome]]:
+    """The outcomes of one runtime, those of one lane and fate together that are done within `least` seconds."""
     open_: dict[Lane, list[Outcome]] = {}
     for outcome in outcomes:
         group = open_.get(outcome.lane)
@@ -52,7 +53,8 @@ def _begin(outcome: Outcome) -> float:
     return outcome.finished if outcome.started is None else outcome.started
 
 
-def _bar(group: list[Outcome], axis: Any) -> tuple[Any, ...]:
+def bar(group: list[Outcome], axis: Any) -> tuple[Any, ...]:
+    """A group as a row of `COLUMNS`."""
     lane, fate = group[0].lane, group[0].fate.value
     y = ROW[lane]
     return (

@@ -1,0 +1,255 @@
+"""What happened in all runtimes, in what order: a swimlane each, waiting pale and working solid, steps nested below."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import BoxZoomTool, ColumnDataSource, HoverTool, Range1d, ResetTool, TapTool, WheelZoomTool
+
+from ..errors import AgentError
+from ..events import Event, Outcome
+from ..snapshot import Snapshot
+from .address import Address
+from .axes import TimeAxis
+from .feed import News
+from .icons import icon
+from .layout import WIDE, line
+from .live import Live
+from .role import Commands
+from .steer import Soon, at_once
+from .text import count, duration, plain, safe_text
+from .theme import FATES, LANES, STATUSES
+from .timeline import bar, groups
+
+__all__ = ["Swimlanes"]
+
+KEEP, SPANS = 3000, 1500
+TALL, LEAST = 30, 260  # pixels of a lane where there are many, and of all where there are few
+COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
+STEP = ("left", "right", "y", "tone", "words", "to")
+EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
+<pre>runtime.send_nowait(1)</pre></div>"""
+
+
+class Swimlanes(pn.viewable.Viewer):
+    """The timeline of a manager's runtimes, or of one. Those that did something last have a lane, `lanes` at the most.
+
+    While it is live it shows the last minute; frozen it stays, a drag over it zooms in and the wheel zooms. A click on
+    an activity opens it through `go`.
+    """
+
+    def __init__(
+        self,
+        of: Any,
+        commands: Commands | None = None,
+        *,
+        go: Callable[[str], Any] | None = None,
+        soon: Soon = at_once,
+        lanes: int = 20,
+    ) -> None:
+        super().__init__()
+        self.manager = getattr(of, "manager", of)
+        self.only = of.id if self.manager is not of else None
+        self.go = go
+        self.soon = soon
+        self.most = 1 if self.only is not None else lanes
+        self.axis = TimeAxis(self.manager.clock)
+        self.rows: dict[str, int] = {}
+        self.active: dict[str, float] = {}
+        self.left_out: set[str] = set()
+        self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
+        self.steps: deque[Event] = deque(maxlen=SPANS)
+        self.ended = ColumnDataSource({name: [] for name in COLUMNS})
+        self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
+        self.spans = ColumnDataSource({name: [] for name in STEP})
+        self.frozen = False
+        self.say = Live(EMPTY, on={"go": go or (lambda address: None)}, styles={"flex": "1 1 300px", "min-width": "0"})
+        self.freeze = pmui.Button(label="Freeze", icon=icon("pause"), size="small", variant="text", margin=0)
+        self.freeze.on_click(lambda event: soon(self._toggle))
+        self.plot = self._plot()
+        self.figure = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
+        self.panel = pn.Column(line(self.say, self.freeze), self.figure, **WIDE)
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    def _plot(self) -> Any:
+        wanted = min(self.most, len(self.manager)) * TALL + 40
+        height = 130 if self.only is not None else max(LEAST, wanted)
+        plot = self.axis.figure(height, y_range=Range1d(start=0, end=self.most))
+        plot.ygrid.grid_line_color = None
+        plot.min_border_left = 110
+        plot.yaxis.ticker = []
+        self._bars(plot)
+        zoom = BoxZoomTool(dimensions="width")
+        plot.add_tools(zoom, WheelZoomTool(dimensions="width"), ResetTool(), TapTool())
+        plot.toolbar.active_drag = zoom
+        return plot
+
+    def _bars(self, plot: Any) -> None:
+        look = {"y": "y", "fill_color": "tone", "line_color": None}
+        pale = {"nonselection_fill_alpha": 0.25}
+        same = {"nonselection_fill_alpha": 0.9, "nonselection_line_alpha": 0.9}
+        waits = [
+            plot.hbar(left="created", right=right, height=0.34, source=source, fill_alpha=0.25, **look, **pale)
+            for source, right in ((self.ended, "started"), (self.now, "finished"))
+        ]
+        work = plot.hbar(left="started", right="finished", height=0.24, source=self.ended, **look, **same)
+        grows = plot.hbar(left="started", right="finished", height=0.24, source=self.now, fill_alpha="alpha", **look)
+        steps = plot.hbar(left="left", right="right", height=0.06, source=self.spans, **look, **same)
+        marks = plot.scatter(
+            "finished", "y", source=self.ended, marker="shape", size="fate", line_color="mark", fill_color="mark"
+        )
+        plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, grows, marks, steps, waits[1]]))
+        for source in (self.ended, self.now, self.spans):
+            source.selected.on_change("indices", partial(self._chosen, source))
+
+    # ---- what a person does
+
+    def _chosen(self, source: Any, name: str, old: Any, indices: list[int]) -> None:
+        if indices and self.go is not None:
+            self.go(str(Address("activity", source.data["to"][indices[0]])))
+            source.selected.indices = []
+
+    def _toggle(self) -> None:
+        self.frozen = not self.frozen
+        label, drawing = ("Live", "play") if self.frozen else ("Freeze", "pause")
+        self.freeze.param.update(label=label, icon=icon(drawing))
+        if not self.frozen:
+            self._place()
+
+    # ---- drawing
+
+    def update(self, news: News) -> bool:
+        """Draw what is new. True while anything runs; never while frozen."""
+        fresh = [record for record in news.records if isinstance(record, Outcome) and self._mine(record)]
+        steps = [record for record in news.records if record.kind == "step" and self._mine(record)]
+        self.outcomes.extend(fresh)
+        self.steps.extend(steps)
+        self._meet(news)
+        if self.frozen:
+            return False
+        if self._arrange(news.at) or news.first:
+            self._place()
+        else:
+            self._stream(fresh, steps)
+        self.axis.move(news.at)
+        runs = self._draw_now()
+        self.say.draw(self._words(news.at))
+        return runs
+
+    def _mine(self, record: Any) -> bool:
+        return self.only is None or record.runtime == self.only
+
+    def _meet(self, news: News) -> None:
+        for record in news.records:
+            if record.runtime and self._mine(record):
+                self.active[record.runtime] = record.at
+
+    def _arrange(self, now: float) -> bool:
+        """Give lanes to who was active; whether any changed hands. Who is idle longest makes room."""
+        since = now - self.axis.span
+        self.active = {id: at for id, at in self.active.items() if at >= since or id in self.rows}
+        waiting = [id for id in self.active if id not in self.rows]
+        idle = sorted((id for id in self.rows if self.active[id] < since), key=self.active.__getitem__)
+        before = dict(self.rows)
+        for id in waiting:
+            if len(self.rows) < self.most:
+                self.rows[id] = min(set(range(self.most)) - set(self.rows.values()))
+            elif idle:
+                self.rows[id] = self.rows.pop(idle.pop(0))
+        self.left_out = {id for id in waiting if id not in self.rows}
+        return self.rows != before
+
+    def _place(self) -> None:
+        """Draw all lanes anew."""
+        middles = {self._middle(row): plain(id, 16) for id, row in self.rows.items()}
+        self.plot.y_range.start = self.most - max(min(3, self.most), len(self.rows))
+        self.plot.y_range.end = self.most
+        self.plot.yaxis.ticker = sorted(middles)
+        self.plot.yaxis.major_label_overrides = middles
+        self.ended.data = self._ended(self.outcomes)
+        self.spans.data = self._steps(self.steps)
+
+    def _stream(self, fresh: list[Outcome], steps: list[Event]) -> None:
+        for source, columns in ((self.ended, self._ended(fresh)), (self.spans, self._steps(steps))):
+            if columns["y"]:
+                source.stream(columns, KEEP)
+
+    def _middle(self, row: int) -> float:
+        return self.most - row - 0.5
+
+    def _y(self, id: str, lane: str) -> float:
+        return self._middle(self.rows[id]) + (0.2 if lane == "priority" else -0.18)
+
+    def _ended(self, outcomes: Iterable[Outcome]) -> Any:
+        by_runtime: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            if outcome.runtime in self.rows:
+                by_runtime.setdefault(outcome.runtime, []).append(outcome)
+        found = [self._bar(group) for mine in by_runtime.values() for group in groups(mine, self.axis.span / 400)]
+        return {name: [each[i] for each in found] for i, name in enumerate(COLUMNS)}
+
+    def _bar(self, group: list[Outcome]) -> tuple[Any, ...]:
+        first = group[0]
+        created, started, finished, _, tone, mark, shape, words = bar(group, self.axis)
+        words = f"{plain(first.runtime, 60)}: {words}"
+        wrong = 0 if first.ok else 8
+        y = self._y(first.runtime, first.lane)
+        return created, started, finished, y, tone, mark, shape, words, str(first.id), wrong
+
+    def _steps(self, steps: Iterable[Event]) -> Any:
+        found = [self._step(each) for each in steps if each.runtime in self.rows]
+        return {name: [each[i] for each in found] for i, name in enumerate(STEP)}
+
+    def _step(self, step: Event) -> tuple[Any, ...]:
+        detail = step.detail
+        look = STATUSES["error"] if detail.get("failed") else FATES["done"]
+        y = self._middle(self.rows[step.runtime]) - 0.38 - 0.07 * min(int(detail.get("depth", 0)), 1)
+        took = duration(step.at - detail["started"])
+        words = f"step {plain(detail['name'], 60)} of activity {detail['activity']} took {took}"
+        return self.axis.ms(detail["started"]), self.axis.ms(step.at), y, look.tone, words, str(detail["activity"])
+
+    def _draw_now(self) -> bool:
+        rows = [row for id in self.rows if (row := self._now(id)) is not None]
+        columns = {name: [row[i] for row in rows] for i, name in enumerate((*COLUMNS, "alpha"))}
+        if columns != dict(self.now.data):
+            self.now.data = columns
+        return bool(rows)
+
+    def _now(self, id: str) -> tuple[Any, ...] | None:
+        try:
+            shot: Snapshot = self.manager.snapshot(id, metrics=False)
+        except AgentError:  # forgotten in between
+            return None
+        current = shot.current
+        if current is None:
+            return None
+        started, ms = min(shot.at, shot.started or shot.at), self.axis.ms
+        words = f"{plain(id, 60)}: activity {current.id} waited {duration(started - current.created)}, runs for "
+        words += duration(shot.at - started)
+        place = self._y(id, current.lane)
+        tone = LANES[current.lane.value].tone
+        return ms(current.created), ms(started), ms(shot.at), place, tone, "", "dot", words, str(current.id), 0, 0.85
+
+    def _words(self, now: float) -> str:
+        if not self.rows:
+            return EMPTY
+        recent = [each for each in self.outcomes if each.finished >= now - self.axis.span]
+        failed = [each for each in recent if not each.ok]
+        # The deque is bounded: what it does not hold any more was not counted.
+        more = "more than " if len(recent) == KEEP else ""
+        said = f"{more}{count(len(recent), 'activity')} ended in the last {duration(self.axis.span)}"
+        wrong = f", {len(failed):,} of them badly; last {_link(failed[-1])}" if failed else ""
+        out = f"; {len(self.left_out):,} more runtimes are active" if self.left_out else ""
+        return f'<span class="muted">{said}{wrong}{out}.</span>'
+
+
+def _link(outcome: Outcome) -> str:
+    address, words = Address("activity", str(outcome.id)), f"activity {outcome.id} of {safe_text(outcome.runtime, 40)}"
+    return f'<button class="link" data-do="go" data-with="{address}">{words}</button>'
