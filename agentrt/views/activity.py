@@ -20,9 +20,10 @@ from .rules import rules, verdict
 from .state import CSS as TREE
 from .state import tree
 from .steer import Soon, at_once
-from .story import UNKNOWN, Family, Message, Story, story
+from .story import Family, story
 from .text import count, duration, safe_text
 from .theme import FATES, LANES, STATUSES, chip
+from .told import UNKNOWN, Message, Story
 
 __all__ = ["ActivityView"]
 

@@ -73,18 +73,25 @@ class Crowd:
         """Look at these again, and at those that may have changed without a word."""
         for id in {*ids, *self.restless}:
             before, how = self.known.get(id), self._how(id)
-            tally = self.tallies.setdefault(self.nodes.of(id), Tally())
+            tally = self._tally(id)
             if before is not None:
                 tally.add(before, -1)
             tally.add(how)
             self.known[id] = how
             (self.restless.add if how.restless else self.restless.discard)(id)
 
+    def _tally(self, id: str) -> Tally:
+        node = self.nodes.of(id)
+        found = self.tallies.get(node)
+        if found is None:
+            found = self.tallies[node] = Tally()
+        return found
+
     def sort(self) -> None:
         """Count all anew: they stand for other nodes now."""
         self.tallies = {}
         for id, how in self.known.items():
-            self.tallies.setdefault(self.nodes.of(id), Tally()).add(how)
+            self._tally(id).add(how)
 
     def forget(self) -> None:
         """Forget those that have ended."""

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from ..errors import ActivityTimeoutError
 from ..events import Event, Fate, Outcome
-from .story import UNKNOWN, Story
 from .text import count, duration, plain
+from .told import UNKNOWN, Story
 
 __all__ = ["Rule", "rules", "verdict"]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .address import Address
-from .story import UNKNOWN, Message, Story
 from .text import brief, duration, plain, safe_text
 from .theme import FATES, LANES, STATUSES, Look
+from .told import UNKNOWN, Message, Story
 
 __all__ = ["CSS", "Rows", "sequence_svg", "words_of_message"]
 

@@ -10,7 +10,8 @@ from agentrt.views.diff import changes, diff_html
 from agentrt.views.feed import News
 from agentrt.views.rules import rules, verdict
 from agentrt.views.sequence import Rows, sequence_svg
-from agentrt.views.story import UNKNOWN, Family, Present, story
+from agentrt.views.story import Family, Present, story
+from agentrt.views.told import UNKNOWN
 from agentrt.views.trace import places, trace_html
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
