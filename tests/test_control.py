@@ -329,11 +329,17 @@ async def test_what_is_put_back_finds_its_place_when_neighbours_are_gone(manager
     assert order(runtime) == "abce", "after the one before it"
     place = runtime.promote(c)
     runtime.drop(b)
-    runtime.drop(e)
     runtime.put_back(c, place)
-    assert order(runtime) == "ca", "at the front: as far as it can tell, all before it were taken"
-    place = runtime.promote(a)
+    assert order(runtime) == "ace", "before the one after it"
+    place = runtime.promote(e)
     runtime.drop(c)
+    runtime.put_back(e, place)
+    assert order(runtime) == "ae", "it was the last"
+    place = runtime.first(e)
+    runtime.put_back(e, place)
+    assert order(runtime) == "ae"
+    place = runtime.promote(a)
+    runtime.drop(e)
     runtime.put_back(a, place)
     assert order(runtime) == "a"
     runtime.resume()

@@ -19,6 +19,7 @@ LIMITS = (1.0, 5.0, 15.0, 60.0)  # seconds, of a person
 CSS = """
 .items { list-style: none; margin: var(--s1) 0 0; padding: 0; }
 .box { height: 340px; overflow-y: auto; }
+@media (max-width: 600px) { .box { height: 230px; } }
 .later { max-height: 180px; overflow-y: auto; }
 .items li { border-bottom: 1px solid var(--rt-line); }
 .items .line { all: unset; box-sizing: border-box; cursor: pointer; width: 100%; display: grid; align-items: center;

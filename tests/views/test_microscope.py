@@ -210,6 +210,12 @@ async def test_a_mailbox_that_churns_is_drawn_four_times_a_second_at_most(manage
     runtime.send_nowait("x")
     assert view.update(news(manager)) is True, "what was left out is drawn later"
     assert "<li" not in view.lists["standard"].html
+    runtime.resume()
+    await turns()
+    assert runtime.depth == (0, 0)
+    assert view.update(news(manager)) is True, "that it is empty too"
+    runtime.pause()
+    runtime.send_nowait("x")
     view.pause = 0
     view.update(news(manager))
     assert "<li" in view.lists["standard"].html
@@ -299,10 +305,12 @@ async def test_an_offer_to_undo_goes_after_a_while(manager):
     await by_hand(view, "first", ids[1])
     assert view.update(news(manager)) is True
     now = 21.0
+    await undo(view)
+    assert order(runtime) == "ba", "too late, though it is still shown"
+    await by_hand(view, "first", ids[0])
+    now = 42.0
     view.update(news(manager))
     assert "Undo" not in view.hand.said.html
-    await undo(view)
-    assert order(runtime) == "ba"
     runtime.resume()
 
 
@@ -436,6 +444,20 @@ async def test_an_open_edit_stays_while_the_mailbox_moves(manager):
     assert view.editor is editor
     assert "does not wait any more" in editor.said.html
     assert editor.done.disabled
+    runtime.resume()
+
+
+@virtual
+async def test_what_the_runtime_refuses_is_said_where_it_is_typed(manager):
+    runtime, (id,) = paused(manager, {"n": 1}, max_payload=2_000)
+    view = shown(manager, runtime)
+    press(view, "open", str(id))
+    press(view, "ask", f"edit:{id}")
+    view.editor.raw.value_input = '{"n": "' + "x" * 5_000 + '"}'
+    view.editor.submit()
+    await turns()
+    assert "bytes" in view.editor.raw.helper_text
+    assert runtime.mailbox_items()[0].payload == {"n": 1}
     runtime.resume()
 
 
