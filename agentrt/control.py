@@ -117,6 +117,7 @@ def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
             if drain and not entry.failed:
                 refuse_senders(entry)
                 entry.paused = entry.held = False
+                entry.steps = 0
                 _unpark(entry)
                 if not entry.scheduled:
                     host.post(lambda: host.leave(entry))

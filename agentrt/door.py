@@ -221,6 +221,8 @@ def admit(entry: Entry) -> None:
                 sender.decide(error)
         if senders and entry.limits.rate is not None:
             _admit_when_due(entry)
+    if entry.mailbox.senders and not any(entry.mailbox.senders.values()):
+        entry.mailbox.senders = None  # the short way in is open again
 
 
 def _let_in(entry: Entry, sender: Sender, lane: Lane) -> Receipt:

@@ -21,7 +21,7 @@ from .activity import Activity, Lane
 from .clock import Timer
 from .context import Context
 from .deadlock import CURRENT, Wait
-from .door import accept_special, admit, known, made, overflow, queue_for_room
+from .door import accept_special, admit, known, overflow, queue_for_room
 from .errors import (
     ActivityValidationError,
     AgentError,
@@ -203,12 +203,15 @@ class RuntimeEntry(Generic[S, P]):
                 return self._send_special(payload, priority, timeout, delay, key)
             number = host.number()
             receipt = Receipt(self, None, None, number)
+            now = host.clock.now()
             if parent is None:
-                activity: Activity[Any] = Activity(
-                    number, self.id, payload, lane, host.clock.now(), None, None, None, None, number, None, receipt
-                )
+                source = above = None
+                chain = number
             else:
-                activity = made(self, payload, receipt, lane, host.clock.now())
+                source, above, chain = cause.id, parent.id, parent.correlation or number  # type: ignore[union-attr]
+            activity: Activity[Any] = Activity(
+                number, self.id, payload, lane, now, None, None, source, above, chain, None, receipt
+            )
             self.accepted += 1
             if priority:
                 self.accepted_priority += 1

@@ -466,3 +466,18 @@ async def test_commands_without_activities_keep_the_rings_bound(manager):
         runtime.pause()
         runtime.resume()
     assert len(manager.ring.records) < 21_000
+
+
+@virtual
+async def test_steps_that_a_drain_made_needless_are_not_taken_in_a_later_pause(manager):
+    runtime = manager.create("a", 0, add)
+    for _ in range(3):
+        runtime.send_nowait(1)
+    runtime.step(2)
+    ending = runtime.terminate(drain=True)
+    runtime.pause()
+    await turns()
+    assert runtime.state == 0
+    runtime.resume()
+    await ending
+    assert manager.snapshot("a").state == 3
