@@ -175,9 +175,8 @@ def detail_html(activity: Activity[Any], clock: Any, acts: str) -> str:
     facts += [f"key {safe_text(activity.key, 60)}"] if activity.key else []
     facts.append(link(Address("activity", str(activity.id)), "its story"))
     payload = safe_block(brief(activity.payload, 2000), width=2000)
-    return (
-        f'<div class="detail"><div class="muted">{", ".join(facts)}</div><pre tabindex="0">{payload}</pre>{acts}</div>'
-    )
+    return f"""<div class="detail" data-reveal="{activity.id} {len(acts)}"><div class="muted">{", ".join(facts)}</div>
+      <pre tabindex="0">{payload}</pre>{acts}</div>"""
 
 
 def link(address: Address, words: str) -> str:

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -495,6 +496,32 @@ def manager() -> Iterator[RuntimeManager]:
         yield manager
 
 
+def test_a_page_does_not_wait_for_a_loop_that_is_kept(manager):
+    entered, leave = threading.Event(), threading.Event()
+
+    def keeps(activity, state):
+        entered.set()
+        leave.wait(30)
+        return state
+
+    runtime, ids = paused(manager, "tea", "cake")
+    view = shown(manager, runtime)
+    receipt = manager.create("keeper", 0, keeps).send_nowait(1)
+    try:
+        assert entered.wait(10)
+        press(view, "open", str(ids[0]))
+        press(view, "ask", f"drop:{ids[0]}")
+        press(view, "yes")
+        assert "as soon as the loop is free" in view.hand.said.html
+        assert view.hand.update() is True
+        assert len(runtime.mailbox_items()) == 2
+    finally:
+        leave.set()
+    receipt.result(10)
+    wait_until(lambda: "was dropped" in view.hand.said.html)
+    assert order(runtime) == "cake"
+
+
 @pytest.fixture
 def show(page: Page) -> Iterator[Callable[..., Page]]:
     """Serves the microscope of a runtime and opens it in the real browser."""
@@ -576,6 +603,22 @@ def test_focus_stays_on_an_item_while_those_before_it_are_taken_and_it_is_moved(
     runtime.drop(ids[6])
     expect(page.locator(".items .line")).to_have_count(4)
     expect(row).to_be_focused()
+
+
+@pytest.mark.browser
+def test_what_is_opened_is_scrolled_into_view_and_nothing_else_moves(manager, show):
+    runtime, _ = paused(manager, *(f"order {n}" for n in range(40)))
+    page = show(runtime)
+    boxes = page.locator(".box")
+    expect(page.locator(".items .line")).to_have_count(40)
+    high = [box.bounding_box()["height"] for box in boxes.all()]
+    page.locator(".items .line").nth(12).click()
+    expect(button(page, "Drop")).to_be_in_viewport(ratio=1)
+    button(page, "Drop").click()
+    expect(button(page, "Drop it")).to_be_in_viewport(ratio=1)
+    runtime.resume()
+    expect(page.get_by_text("Nothing waits. What comes")).to_be_visible()
+    assert [box.bounding_box()["height"] for box in boxes.all()] == high
 
 
 @pytest.mark.browser

@@ -428,8 +428,11 @@ def test_a_person_finds_the_line_and_follows_the_chain(live, show):
     runtime, went = live.create("a", 0, outer), []
     page = show(runtime, go=went.append)
     expect(page.get_by_text("Nothing runs.")).to_be_visible()
+    stops = page.get_by_role("group", name="breakpoints")
+    before = stops.bounding_box()
     runtime.send_nowait(1000)
     expect(page.locator(".here")).to_contain_text("await ctx.sleep(seconds)")
+    assert stops.bounding_box() == before, "nothing jumps"
     expect(page.get_by_role("table")).to_contain_text("<script>boom()")
     page.get_by_role("button", name="outer").click()
     expect(page.locator(".here")).to_contain_text("await inner(ctx, activity.payload)")
