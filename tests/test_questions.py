@@ -136,7 +136,7 @@ def test_what_happened_in_what_order(visitor: Visitor) -> None:
     visitor.click(visitor.link("Timeline"))
     visitor.sees("What happened, in what order")
     visitor.click(visitor.page.get_by_role("button", name=re.compile(r"activity \d+ of")))
-    visitor.sees(re.compile(r"processing"))
+    visitor.sees("Who caused it, and what it caused")
 
 
 def test_why_did_this_activity_fail_and_who_caused_it(visitor: Visitor) -> None:
