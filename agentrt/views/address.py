@@ -23,7 +23,7 @@ class Address(NamedTuple):
     of: str = ""
 
     def __str__(self) -> str:
-        return f"{self.page}/{quote(self.of, safe='')}" if self.page in NAMING else self.page
+        return f"{self.page}/{quote(self.of, safe='', errors='surrogatepass')}" if self.page in NAMING else self.page
 
     @classmethod
     def read(cls, text: str) -> Address:
@@ -33,7 +33,10 @@ class Address(NamedTuple):
         (Address(page='runtime', of='a/b'), Address(page='flow', of=''), Address(page='', of=''))
         """
         page, _, of = text.strip("/").partition("/")
-        return cls(page, unquote(of))
+        try:
+            return cls(page, unquote(of, errors="surrogatepass"))  # an id may be any text
+        except UnicodeDecodeError:
+            return cls(page, unquote(of))
 
     @property
     def known(self) -> bool:

@@ -277,7 +277,7 @@ def _hop(other: Any, tone: str) -> str:
     shot, found = other.snapshot(metrics=False), other.whereabouts()
     look = look_of(shot.status)
     name = safe_text(other.id, 60)
-    link = f'<button data-do="go" data-with="{safe_text(str(Address("runtime", other.id)), 400)}">'
+    link = f'<button data-do="go" data-with="{escape(str(Address("runtime", other.id)))}">'
     own = [frame for frame in found.frames if is_own(frame)] or list(found.frames[:1])
     there = (
         f"<code>{safe_text(own[-1].source, 100)}</code><span class='muted'>{place_of(own[-1])}</span>" if own else ""

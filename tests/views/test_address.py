@@ -2,7 +2,7 @@ import pytest
 
 from agentrt.views.address import NAMING, PAGES, Address, address_of
 
-ODD = ["JFK", "a b/c", "a&b=c?d#e", "<script>", "'\"", "%2F", "日本", "\u202e", "\n"]
+ODD = ["JFK", "a b/c", "a&b=c?d#e", "<script>", "'\"", "%2F", "日本", "\u202e", "\n", "\ud800"]
 
 
 @pytest.mark.parametrize("id", ODD)
@@ -11,6 +11,10 @@ def test_an_address_survives_the_way_there_and_back(id):
     assert Address.read(text) == address_of(f"/{text}") == ("runtime", id)
     assert address_of("/app", f"?theme=dark&at={text.replace('%', '%25')}") == ("runtime", id)
     assert not set("<>'\"& \n#?") & set(text), "it stands in attributes and paths as it is"
+
+
+def test_what_is_no_text_is_the_address_of_nothing():
+    assert Address.read("runtime/%FF") == ("runtime", "\ufffd")
 
 
 @pytest.mark.parametrize(("search", "id"), [("?runtime=JFK", "JFK"), ("?token=x&runtime=a%20b%2Fc", "a b/c")])

@@ -22,7 +22,7 @@ from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
 from tests.support import collect, turns, virtual
 
-HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>"
+HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>\ud800\x00\u202e"
 
 
 def news(manager, *, first: bool = False) -> News:

@@ -18,7 +18,7 @@ from agentrt.views.where import Where
 from tests.harness.wait import wait_until
 from tests.support import Gate, add, fail, virtual
 
-HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
+HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>\ud800\x00\u202e"
 
 
 def news(manager, *, first: bool = False) -> News:
