@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from ..activity import Activity
 from ..errors import ActivityValidationError, AgentError
 from ..letters import DeadLetters, Ledger
 from ..manager import DeadLetter
@@ -171,7 +172,7 @@ class Letters(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Draw what is new. True while an undo is offered."""
-        if news.first or news.missed or any(record.kind in KINDS for record in news.records):
+        if news.first or news.missed or any(map(_matters, news.records)):
             self.draw()
         return self.hand.update()
 
@@ -256,3 +257,8 @@ class Letters(pn.viewable.Viewer):
         acts = buttons_html(words, activity.id, self.asked, off) + (GONE if gone else "")
         asks = self._question(self.asked, f"activity {activity.id}") if self.asked in words else ""
         return f'<div style="padding:4px 12px 0">{why}</div>{detail_html(activity, self.manager.clock, acts + asks)}'
+
+
+def _matters(record: Any) -> bool:
+    """Whether a record may change what is shown."""
+    return not isinstance(record, Activity) and record.kind in KINDS

@@ -125,17 +125,15 @@ class Where(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Look again. True while something runs, or is about to."""
-        for record in news.records:
+        for record in news.of.get(self.runtime.id, ()):
             self._remember(record)
+        kept = [each for each in news.records if type(each) is Event and each.kind == "blocked"]
+        self.blocked = kept[-1] if kept else self.blocked
         shot = self._draw()
         soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
         return shot.current is not None or soon or self._brisk(shot)
 
     def _remember(self, record: Any) -> None:
-        if record.kind == "blocked":
-            self.blocked = record
-        if record.runtime != self.runtime.id:
-            return
         if isinstance(record, Outcome):
             self.last = record
             self._ended.append(record.at)

@@ -9,7 +9,7 @@ import pytest
 from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
-from agentrt import Runtime, RuntimeManager, Status
+from agentrt import Backoff, Runtime, RuntimeManager, Status
 from agentrt.views.feed import News, feed_page
 from agentrt.views.past import Past
 from agentrt.views.role import Commands, Role
@@ -198,6 +198,18 @@ async def test_many_short_activities_do_not_flicker(manager):
     await asyncio.sleep(5)
     assert view.update(News(manager.clock.now(), [], set())) is False
     assert "Nothing runs." in view.head.html
+
+
+@virtual
+async def test_between_two_attempts_it_is_at_no_line(manager):
+    runtime = manager.create("a", 0, fail, retries=1, backoff=Backoff(first=100))
+    runtime.send_nowait(1)
+    await asyncio.sleep(10)
+    view, page = shown(manager, runtime)
+    assert "waits before another attempt" in view.head.html
+    assert "raise ValueError" in page, "its workflow is shown"
+    assert 'class="here"' not in page
+    await asyncio.sleep(200)
 
 
 @virtual
