@@ -83,7 +83,7 @@ class Letters(pn.viewable.Viewer):
         return self.panel
 
     def _field(self, label: str, typed: Callable[[str], Any]) -> Any:
-        field = pmui.TextInput(label=label, size="small", width=250, margin=(6, 0))
+        field = pmui.TextInput(label=label, size="small", width=300, margin=(6, 0))
         field.param.watch(lambda event: typed(event.new), "value_input")
         return field
 
