@@ -28,6 +28,10 @@ class RuntimeShows:
         """What it did and does: waiting and working, in the order it happened."""
         return _alone(self, "timeline")
 
+    def theory(self) -> Any:
+        """Whether its queue is stable, and the waits that theory predicts beside those that were measured."""
+        return _alone(self, "theory")
+
     def inject(self) -> Any:
         """A form made from the type of its payload, to send it activities."""
         return _alone(self, "inject")

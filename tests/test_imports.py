@@ -20,7 +20,7 @@ PACKAGE = ROOT / "agentrt"
 LAYERS = """
     errors frames travel
     typecheck frozen
-    activity convert clock metrics
+    activity convert clock metrics theory
     events fields
     host
     turn

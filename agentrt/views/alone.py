@@ -31,6 +31,7 @@ from .role import Commands
 from .steer import Soon, at_once
 from .swimlanes import Swimlanes
 from .theme import CSS
+from .theory import Theory
 from .where import Where
 
 __all__ = ["Alone"]
@@ -95,6 +96,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "flow": Flow,
     "letters": Letters,
     "timeline": Swimlanes,
+    "theory": Theory,
 }
 
 
