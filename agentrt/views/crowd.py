@@ -1,4 +1,4 @@
-"""How the runtimes behind each node of the flow graph are: how many of each status, and how much waits."""
+"""How the runtimes behind each node of the flow graph are: how many of each status, how much waits; and in words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from ..snapshot import Snapshot
 from .nodes import Node, Nodes
+from .text import plain
+from .theme import LANES, look_of
 
-__all__ = ["Crowd", "How", "Tally"]
+__all__ = ["Crowd", "How", "Tally", "label_of"]
 
 WORST = ("failed", "stuck", "error", "processing", "paused", "idle", "terminated")
 
@@ -112,3 +114,17 @@ class Crowd:
     def _workflow(self, id: str) -> str:
         shot = self._shot(id)
         return shot.workflow if shot is not None else "ended"
+
+
+def label_of(node: Node, tally: Tally) -> str:
+    """What stands in a node: three lines of plain text."""
+    if node.kind == "outside":
+        return "outside\na cell, a script,\nor a person"
+    waiting = "  ".join(f"{look.glyph} {depth:,}" for look, depth in zip(LANES.values(), tally.depth, strict=True))
+    if node.kind == "runtime":
+        worst = look_of(tally.worst)
+        return f"{plain(node.name, 22)}\n{worst.glyph} {worst.word}\n{waiting}"
+    more = "+" if node.kind == "rest" else ""
+    name = f"{plain(node.name, 15)} {more}{tally.statuses.total():,}"
+    said = ", ".join(f"{look_of(status).glyph} {number:,}" for status, number in tally.by_worst)
+    return f"{name}\n{said}\n{waiting}"

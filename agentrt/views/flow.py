@@ -12,16 +12,15 @@ import panel as pn
 
 from .address import Address
 from .axes import SECONDS
-from .crowd import Crowd
+from .crowd import Crowd, label_of
 from .feed import News
-from .graph import edge_of, graph_of, node_of
+from .graph import edge_of, graph_of, node_of, width_of, zoom_of
 from .layout import WIDE
 from .live import Live
-from .nodes import Node, Places
+from .nodes import LAST, Node, Places
 from .role import Commands
 from .steer import Soon, at_once
 from .text import count, duration, plain, rate, safe_text
-from .theme import LANES, look_of
 from .traffic import Flowing, Pair, Traffic
 
 __all__ = ["Flow"]
@@ -30,6 +29,7 @@ Way = tuple[Node, Node]
 EDGES, LABELLED, LISTED, OPENED = 30, 12, 12, 12
 KNOWN = 30_000  # runtimes, before those that have ended are forgotten
 KINDS = {"outside": "still", "rest": "still", "group": "many"}
+READABLE = 0.8  # a zoom
 EVERY = 0.4  # real seconds between two looks at the rates: numbers that change faster can't be read
 EMPTY = """<div class="empty">Nobody has sent anything yet. Who sends to whom is drawn here as it happens; try it in the
 notebook or script that runs this manager:
@@ -74,9 +74,11 @@ class Flow(pn.viewable.Viewer):
         self.numbers: dict[Node, str] = {}
         self.looked_at = 0.0
         self.extent = (0, 0)
+        self.width: float | None = None  # of the frame, once the page has said how large the picture is in it
+        self.misfit = False
         self.graph: Any = None
         self.chosen: Any = None
-        self.does = {"chosen": self._clicked, "over": self._hovered, "off": self._left}
+        self.does = {"chosen": self._clicked, "over": self._hovered, "off": self._left, "fitted": self._fitted}
         self.flowing: dict[Way, Flowing] = {}
         self.say = Live(EMPTY, css=LIST, on={"close": self._close, "tidy": self._tidy})
         self.list = Live(css=LIST, on={"go": self.go})
@@ -95,9 +97,11 @@ class Flow(pn.viewable.Viewer):
     def update(self, news: News) -> bool:
         """Draw what is new. True while anything flows, or is about to change by itself."""
         self._meet(self.traffic.take(news.records, self.window))
+        if self.misfit:
+            self._arrange()
         self.stale |= {id for id in news.changed if id in self.nodes.names}
         due = time.monotonic() - self.looked_at >= EVERY
-        if self.places.of and (due or news.first):
+        if self.places.of and (due or news.first or not any(self.extent)):
             self.looked_at = time.monotonic()
             self.crowd.look(self.stale)
             self.stale = set()
@@ -128,9 +132,17 @@ class Flow(pn.viewable.Viewer):
 
     def _arrange(self) -> None:
         self.traffic.regroup(self._way)
-        self.places = Places(self.traffic.ways.of)
+        self.places = self._placed()
         self.crowd.sort()
-        self.extent = (0, 0)
+        self.extent, self.misfit = (0, 0), False
+
+    def _placed(self) -> Places:
+        """As wide as can be read where there is room, in fewer columns where there is not."""
+        ways, width = self.traffic.ways.of, self.width
+        if width is None:
+            return Places(ways)
+        zooms = {places: zoom_of(places.size, width) for places in (Places(ways, last) for last in range(LAST, 0, -1))}
+        return next((places for places, zoom in zooms.items() if zoom >= READABLE), max(zooms, key=zooms.__getitem__))
 
     # ---- what a click does
 
@@ -152,6 +164,16 @@ class Flow(pn.viewable.Viewer):
 
     def _left(self, event: dict[str, Any]) -> None:
         self.soon(self.graph.close_popup)
+
+    def _fitted(self, viewport: dict[str, Any]) -> None:
+        """The page has fitted the picture into its frame: what that says of its width decides how it is laid out."""
+        zoom = viewport.get("zoom")
+        if self.width is not None or not isinstance(zoom, int | float) or zoom <= 0:
+            return
+        self.width = width_of(self.extent, zoom)
+        self.misfit = self._placed().size != self.extent
+        if self.misfit and pn.state.loaded:  # else with the first news: before, the page would lose it
+            self.soon(self._tidied)
 
     def _open(self, node: Node) -> None:
         busiest: Counter[str] = Counter()
@@ -209,27 +231,13 @@ class Flow(pn.viewable.Viewer):
         return self.numbers.setdefault(node, f"n{len(self.numbers)}")
 
     def _node(self, node: Node, edges: dict[Way, Flowing]) -> dict[str, Any]:
-        label, tone = self._label(node)
+        tally = self.crowd.of(node)
+        label = label_of(node, tally)
         itself = edges.get((node, node))
         if itself is not None and itself.sent:
             label += f"  ↻ {rate(itself.rate)}"
         name = "outside" if node.kind == "outside" else plain(node.name, 120)
-        return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tone)
-
-    def _label(self, node: Node) -> tuple[str, str]:
-        """What stands in a node, and the status that gives it its tone. Plain text."""
-        if node.kind == "outside":
-            return "outside\na cell, a script,\nor a person", "idle"
-        tally = self.crowd.of(node)
-        priority, standard = tally.depth
-        waiting = f"{LANES['priority'].glyph} {priority:,}  {LANES['standard'].glyph} {standard:,}"
-        worst = look_of(tally.worst)
-        if node.kind == "runtime":
-            return f"{plain(node.name, 22)}\n{worst.glyph} {worst.word}\n{waiting}", tally.worst
-        more = "+" if node.kind == "rest" else ""
-        name = f"{plain(node.name, 15)} {more}{sum(tally.statuses.values()):,}"
-        said = ", ".join(f"{look_of(status).glyph} {number:,}" for status, number in tally.by_worst)
-        return f"{name}\n{said}\n{waiting}", tally.worst
+        return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 
     def _edge(self, pair: Way, flowing: Flowing, *, label: bool) -> dict[str, Any]:
         wrong = flowing.failed + flowing.lost

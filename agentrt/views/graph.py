@@ -14,10 +14,11 @@ from panel_reactflow import ReactFlow
 
 from .theme import CSS, NEUTRAL, STATUSES
 
-__all__ = ["edge_of", "graph_of", "node_of"]
+__all__ = ["edge_of", "graph_of", "node_of", "width_of", "zoom_of"]
 
 Drawn = dict[str, Any]
 WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
+LARGEST, PADDING = 1.25, 1.12
 ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}
 GRAPH = (
     CSS
@@ -53,11 +54,11 @@ def graph_of(
     rows: int,
     on: Mapping[str, Callable[[dict[str, Any]], Any]],
 ) -> Any:
-    """The frame. It fits the picture into itself when it is made, never later. `on`: chosen, over, off."""
+    """The frame. It fits the picture into itself when it is made, never later. `on`: chosen, over, off, fitted."""
     graph = ReactFlow(
         nodes=nodes,
         edges=edges,
-        height=min(580, max(230, rows * DOWN + 100)),
+        height=_height(rows),
         sizing_mode="stretch_width",
         margin=0,
         stylesheets=[GRAPH],
@@ -68,13 +69,30 @@ def graph_of(
         default_node_editor=_no_editor,
         default_edge_editor=_no_editor,
         min_zoom=0.2,
-        max_zoom=1.25,
+        max_zoom=LARGEST,
         popup_trigger="hover",
         popup_hover_delay=250,
     )
     for event, name in (("selection_changed", "chosen"), ("edge_hovered", "over"), ("edge_unhovered", "off")):
         graph.on(event, on[name])
+    graph.param.watch(lambda event: on["fitted"](event.new or {}), "viewport")
     return graph
+
+
+def _height(rows: int) -> int:
+    return min(580, max(360, rows * DOWN + 60))
+
+
+def zoom_of(size: tuple[int, int], width: float) -> float:
+    """How large so many columns and rows are drawn in a frame of that width."""
+    columns, rows = size
+    across = width / (PADDING * ((columns - 1) * ACROSS + WIDTH))
+    return min(across, _height(rows) / (PADDING * ((rows - 0.5) * DOWN + HEIGHT)), LARGEST)
+
+
+def width_of(size: tuple[int, int], zoom: float) -> float:
+    """How wide a frame is in which so many columns are drawn that large."""
+    return zoom * PADDING * ((size[0] - 1) * ACROSS + WIDTH)
 
 
 def _no_editor(*args: Any, **options: Any) -> None:

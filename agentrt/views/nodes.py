@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from .traffic import OUTSIDE
 
-__all__ = ["MOST", "Node", "Nodes", "Places", "pattern"]
+__all__ = ["LAST", "MOST", "Node", "Nodes", "Places", "pattern"]
 
 MOST = 24  # nodes in the picture
-TALL, WIDE = 7, 6  # rows that are filled before the next column is; the last column
+TALL, LAST = 7, 6  # rows that are filled before the next column is; the last column
 NUMBER = re.compile(r"\d+")
 HEAD = re.compile(r"\W*[^\W\d_]+")
 
@@ -108,9 +108,10 @@ class Nodes:
 
 
 class Places:
-    """Where nodes stand: right of who sends to them, beside each other else. A place once taken is kept."""
+    """Where nodes stand: right of who sends to them, up to the `last` column. A place once taken is kept."""
 
-    def __init__(self, pairs: Iterable[tuple[Node, Node]] = ()) -> None:
+    def __init__(self, pairs: Iterable[tuple[Node, Node]] = (), last: int = LAST) -> None:
+        self.last = last
         self.of: dict[Node, tuple[int, int]] = {}
         self.filled: Counter[int] = Counter()
         pairs = list(pairs)
@@ -128,8 +129,8 @@ class Places:
     def _put(self, node: Node, column: int, near: float = 0.0) -> None:
         if node in self.of:
             return
-        column = min(column, WIDE)
-        while self.filled[column] >= TALL and column < WIDE:
+        column = min(column, self.last)
+        while self.filled[column] >= TALL and column < self.last:
             column += 1
         taken = {row for x, row in self.of.values() if x == column}
         free = [row for row in range(len(taken) + 1) if row not in taken]

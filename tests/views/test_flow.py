@@ -380,6 +380,27 @@ async def test_a_click_opens_a_runtime_or_a_group(manager):
 
 
 @virtual
+async def test_it_is_laid_out_for_the_width_that_the_page_reports(manager):
+    for name in "abcde":
+        manager.create(name, 0, relay)
+    manager["a"].send_nowait({"b": {"c": {"d": {"e": {}}}}})
+    await asyncio.sleep(9)
+    flow = Flow(manager)
+    flow.update(news(manager))
+    assert flow.places.size[0] == 6
+    for nonsense in (None, {}, {"zoom": "x"}, {"zoom": -1}, {"zoom": 0}):
+        flow._fitted(nonsense or {})
+    assert flow.width is None
+    wide = flow.graph
+    wide.viewport = {"x": 0, "y": 0, "zoom": 0.3}
+    assert flow.places.size[0] == 2, "what is drawn too small to be read is laid out in fewer columns"
+    assert flow.graph is not wide
+    narrow = flow.graph
+    narrow.viewport = {"x": 0, "y": 0, "zoom": 1.2}
+    assert flow.graph is narrow, "once: after that it is the person who zooms"
+
+
+@virtual
 async def test_edges_are_bounded_and_the_rest_is_counted(manager):
     names = [f"{chr(97 + n)}x" for n in range(20)]
     for name in names:
@@ -504,9 +525,14 @@ def test_it_fits_a_narrow_page(new_page, width):
             page.goto(url)
             page.get_by_text("front → till").first.wait_for(timeout=20_000)
             loaded(page)
-            for box in [each.bounding_box() for each in page.locator(".react-flow__node").all()]:
-                assert box["x"] >= 0
-                assert box["x"] + box["width"] <= width
+            ends = "nodes => nodes.map(n => n.getBoundingClientRect()).map(box => [box.left, box.right])"
+            nodes = page.locator(".react-flow__node")
+
+            def least() -> float:
+                return min((right - left for left, right in nodes.evaluate_all(ends)), default=0)
+
+            wait_until(lambda: least() > 100, 10, "they are large enough to be read")
+            assert all(left >= 0 and right <= width for left, right in nodes.evaluate_all(ends))
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             shoot(page, f"views/flow-{width}")
 
