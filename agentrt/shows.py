@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ManagerShows", "RuntimeShows"]
+__all__ = ["Exports", "ManagerShows", "RuntimeShows"]
 
 
 def _alone(of: Any, name: str) -> Any:
@@ -13,7 +13,36 @@ def _alone(of: Any, name: str) -> Any:
     return Alone(of, name)
 
 
-class RuntimeShows:
+class Exports:
+    """What happened, to take away. Of a manager: of all its runtimes. See `agentrt.export`."""
+
+    def export(self, path: Any, view: str = "") -> Any:
+        """Write a file of the kind its suffix says, and return where it is; it holds what is still on record.
+
+        `.csv` and `.parquet`: the activities, a row for each (Parquet needs pandas and pyarrow). `.json`: a trace that
+        ui.perfetto.dev opens. `.html`: a view (`"timeline"` unless named) that needs no network.
+
+        In a CSV a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, or such a part
+        follows a semicolon) gets an apostrophe before it, which makes it a text; numbers are as they are.
+        """
+        from .export import export
+
+        return export(self, path, view)
+
+    def frame(self) -> Any:
+        """The activities still on record as a pandas DataFrame: lane, fate, wait and service in seconds, payload..."""
+        from .export import frame
+
+        return frame(self)
+
+    def metrics_frame(self) -> Any:
+        """The figures of each lane as a pandas DataFrame: depth, capacity, accepted, and how waits are spread."""
+        from .export import metrics_frame
+
+        return metrics_frame(self)
+
+
+class RuntimeShows(Exports):
     """What a runtime can show of itself. Each is live in a cell, and can be put into a layout of Panel or saved."""
 
     def where_now(self) -> Any:
@@ -28,6 +57,10 @@ class RuntimeShows:
         """What it did and does: waiting and working, in the order it happened."""
         return _alone(self, "timeline")
 
+    def waits(self) -> Any:
+        """How long activities of both lanes waited, side by side; whether urgent ones overtook."""
+        return _alone(self, "waits")
+
     def theory(self) -> Any:
         """Whether its queue is stable, and the waits that theory predicts beside those that were measured."""
         return _alone(self, "theory")
@@ -41,7 +74,7 @@ class RuntimeShows:
         return _alone(self, "events")
 
 
-class ManagerShows:
+class ManagerShows(Exports):
     """What a manager can show of its runtimes. Each is live in a cell, and can be put into a layout or saved."""
 
     def fleet(self) -> Any:

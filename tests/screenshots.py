@@ -1,25 +1,28 @@
-"""Pictures of every view, to look at: `python -m tests.screenshots [scene ...]` writes them to `.screenshots/views/`.
+"""Pictures of every view, to look at: `python -m tests.screenshots` writes them to `.screenshots/views/`.
 
 A scene is a manager in some condition: empty, calm, busy, failing, ended, many. Each is shown light and dark, 1440,
-1024 and 400 pixels wide, as the fleet and as one runtime.
+1024 and 400 pixels wide, page by page. `python -m tests.screenshots busy failing --pages flow timeline --widths 400
+--themes dark` makes only these.
 """
 
+import argparse
 import asyncio
-import sys
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 import agentrt
 from agentrt.demo import load_day, towers
-from agentrt.views.address import Address
+from agentrt.views.address import OF_RUNTIME, Address
 from agentrt.views.server import serve
 from tests.harness.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / ".screenshots" / "views"
+THEMES = {"light": "default", "dark": "dark"}
 WIDTHS = {1440: 1500, 1024: 1300, 400: 1400}
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
@@ -99,41 +102,60 @@ def scene(name: str) -> Iterator[tuple[object, str | None]]:
     clock = load_day().clock() if name == "busy" else None
     with agentrt.RuntimeManager(name=name.capitalize(), loop="thread", clock=clock) as manager:
         shown = SCENES[name](manager)
-        server = serve(
-            manager,
-            note='1,000 made-up flights: the real ones come with pip install "agentrt[demo]"' if name == "busy" else "",
-        )
+        server = serve(manager, note=load_day().note if name == "busy" else "")
         try:
             yield server, shown
         finally:
             server.stop()
 
 
-def shoot(browser: Browser, server, shown: str | None, name: str) -> None:
-    for theme in ("light", "dark"):
-        for width, height in WIDTHS.items():
-            page = browser.new_page(viewport={"width": width, "height": height})
-            for kind, runtime in (("fleet", None), ("runtime", shown)):
-                if kind == "runtime" and runtime is None:
-                    continue
-                address = Address("runtime", runtime) if runtime else Address()
-                page.goto(server.link("operator", str(address)) + f"&theme={theme if theme == 'dark' else 'default'}")
-                page.locator(".say, header h2, .empty").first.wait_for()
-                page.wait_for_function("() => !window.Bokeh?.documents.some((doc) => !doc.is_idle)")
-                page.wait_for_timeout(1500)
-                assert page.title() != "owned"
+def pages(manager, shown: str | None) -> dict[str, Address]:
+    """The pages of a scene: those of all runtimes, those of the one to show, and its last activity."""
+    found = {"first": Address(), **{name: Address(name) for name in ("timeline", "flow", "letters")}}
+    if shown is not None:
+        found |= {page: Address(page, shown) for page in OF_RUNTIME}
+        ended = [
+            record.id for record in manager.ring.since(0)[0] if record.runtime == shown and hasattr(record, "fate")
+        ]
+        found |= {"activity": Address("activity", str(ended[-1]))} if ended else {}
+    return found
+
+
+def open_page(page: Page, address: Address) -> None:
+    """Go there as a person does who is on the dashboard already."""
+    page.evaluate("(path) => { history.pushState({}, '', path); dispatchEvent(new Event('popstate')) }", f"/{address}")
+    page.wait_for_timeout(2500)
+    assert page.title() != "owned"
+
+
+def shoot(browser: Browser, server, shown: str | None, name: str, options: argparse.Namespace) -> None:
+    addresses = pages(server.content.manager, shown)
+    for theme, width in itertools.product(options.themes, options.widths):
+        page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]})
+        page.goto(server.url + f"&theme={THEMES[theme]}")
+        page.locator(".say").first.wait_for()
+        page.wait_for_function("() => !window.Bokeh?.documents.some((doc) => !doc.is_idle)")
+        for kind in options.pages or addresses:
+            if kind in addresses:
+                open_page(page, addresses[kind])
                 page.screenshot(path=FOLDER / f"{name}-{kind}-{theme}-{width}.png", animations="disabled")
-            page.close()
+        page.close()
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.screenshots")
+    parser.add_argument("scenes", nargs="*", default=list(SCENES), choices=[*SCENES, []])
+    parser.add_argument("--pages", nargs="*", default=[])
+    parser.add_argument("--themes", nargs="*", default=list(THEMES), choices=THEMES)
+    parser.add_argument("--widths", nargs="*", type=int, default=list(WIDTHS), choices=WIDTHS)
+    options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
-        for name in names or SCENES:
+        for name in options.scenes:
             with scene(name) as (server, shown):
-                shoot(browser, server, shown, name)
+                shoot(browser, server, shown, name, options)
             print(name, "done", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

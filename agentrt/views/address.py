@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, unquote
 
 __all__ = ["NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of"]
 
-TABS = {"mailbox": "Mailbox", "inject": "Inject", "theory": "Theory", "events": "Events"}
+TABS = {"mailbox": "Mailbox", "inject": "Inject", "waits": "Waits", "theory": "Theory", "events": "Events"}
 OF_RUNTIME = ("runtime", *TABS)  # the same page, with one of its tabs in front
 NAMING = (*OF_RUNTIME, "activity")  # what they are of is part of the address
 PAGES = (*NAMING, "flow", "timeline", "letters")

@@ -32,6 +32,7 @@ from .steer import Soon, at_once
 from .swimlanes import Swimlanes
 from .theme import CSS
 from .theory import Theory
+from .waits import Waits
 from .where import Where
 
 __all__ = ["Alone"]
@@ -97,6 +98,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "letters": Letters,
     "timeline": Swimlanes,
     "theory": Theory,
+    "waits": Waits,
 }
 
 
@@ -148,11 +150,15 @@ class Alone(pn.viewable.Viewer):
 
     def save(self, path: str | Path) -> Path:
         """Write it as it is now into one HTML file, which needs nothing else and no network. Returns where it is."""
+        Path(path).write_text(self.written(), encoding="utf-8", errors="replace")
+        return Path(path)
+
+    def written(self) -> str:
+        """What such a file holds."""
         holder = column(padding="12px")
         self._fill(holder, self._unfed())
         title = f"{self.view} of {getattr(self.of, 'id', self.manager.name)}"
         written = StringIO()
         with pn.config.set(inline=True):
             holder.save(written, title=escape(title), resources=INLINE, embed=False)
-        Path(path).write_text(offline(written.getvalue()), encoding="utf-8")
-        return Path(path)
+        return offline(written.getvalue())

@@ -25,6 +25,7 @@ from .swimlanes import Swimlanes
 from .tabs import Tabs
 from .text import listing, safe_text
 from .theory import Theory
+from .waits import Waits
 
 __all__ = ["Board", "Made", "build"]
 
@@ -93,6 +94,7 @@ def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
     makers: dict[str, Callable[[], Any]] = {
         "mailbox": lambda: Microscope(runtime, board.commands, go=board.go, soon=board.soon),
         "inject": lambda: Inject(runtime, board.commands, soon=None if board.soon is at_once else board.soon),
+        "waits": lambda: Waits(runtime, board.commands, go=board.go, soon=board.soon),
         "theory": lambda: Theory(runtime, board.commands, go=board.go, soon=board.soon),
         "events": lambda: Events(runtime, go=board.go),
     }
