@@ -74,9 +74,9 @@ def manager() -> Iterator[RuntimeManager]:
         desk = manager.create("desk", 0, relay)
         till = manager.create("till", 0, store, standard_capacity=20)
         gone = manager.create("gone", 0, store)
-        for n in range(8):
+        for n in range(30):
             desk.send_nowait(n, priority=n % 2 == 0).result(10)
-        wait_until(lambda: manager["store"].processed == 8, 10, "the store has worked")
+        wait_until(lambda: manager["store"].processed == 30, 10, "the store has worked")
         with pytest.raises(Exception, match="out of stock"):
             manager["store"].send_nowait(-7).result(10)
         gone.pause()
@@ -147,6 +147,19 @@ def test_why_did_this_activity_fail_and_who_caused_it(visitor: Visitor) -> None:
     visitor.sees(re.compile(r"raise ValueError"))
     visitor.sees("sent from outside: no activity caused it")
     visitor.sees("The state before and after")
+
+
+def test_did_urgent_ones_really_overtake(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator("td").get_by_role("button", name="desk", exact=True))
+    visitor.click(visitor.page.get_by_role("tab", name="Waits"))
+    visitor.sees(re.compile("Of 100 urgent activities 95 waited less than"))
+    visitor.sees("p99")
+
+
+def test_is_this_queue_stable(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator("td").get_by_role("button", name="store", exact=True))
+    visitor.click(visitor.page.get_by_role("tab", name="Theory"))
+    visitor.sees(re.compile(r"^\s*(Stable|Probably stable)"))
 
 
 def test_was_anything_lost(visitor: Visitor, manager: RuntimeManager) -> None:
