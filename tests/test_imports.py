@@ -47,6 +47,8 @@ LAYERS = """
     testing
     demo
     views
+    trace
+    export
     server
     integrations
     distributed
