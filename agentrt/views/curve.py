@@ -12,14 +12,18 @@ from bokeh.plotting import figure
 from ..activity import Lane
 from ..theory import Stream, utilisation, waits
 from .axes import Scale
+from .layout import WIDE
+from .live import Live
 from .measured import Reading
 from .text import duration, percent
-from .theme import LANES, NEUTRAL, style
+from .theme import LANES, NEUTRAL, style, toned
 
 __all__ = ["Curve"]
 
 POINTS = 60
 END = 1.1
+KEY = f"""<p class="muted">Mean wait over load. Lines are predicted, dots measured:
+  {toned(LANES["priority"], "priority")} solid, {toned(LANES["standard"], "standard")} dashed.</p>"""
 UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
@@ -44,7 +48,8 @@ class Curve:
         self._draw_marks()
         style(self.plot)
         self.plot.xaxis.formatter = NumeralTickFormatter(format="0 %")
-        self.panel = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
+        drawn = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
+        self.panel = pn.Column(Live(KEY), drawn, **WIDE)
 
     def _draw_marks(self) -> None:
         for lane in Lane:
@@ -57,16 +62,12 @@ class Curve:
                 color=look.tone,
                 line_width=2,
                 line_dash=dash,
-                legend_label=f"{look.word}, predicted",
             )
         dots = self.plot.scatter("load", "wait", source=self.dots, size=11, color="tone", line_color=NEUTRAL)
         full = Span(location=1, dimension="height", line_color=NEUTRAL, line_width=1)
         self.plot.add_layout(full)
         self.plot.add_layout(self.now)
         self.plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[dots]))
-        legend = self.plot.legend[0]
-        legend.location, legend.background_fill_alpha, legend.border_line_alpha = "top_left", 0, 0
-        legend.label_text_color, legend.label_text_font_size = NEUTRAL, "11px"
 
     def draw(self, reading: Reading) -> None:
         """Show this reading."""

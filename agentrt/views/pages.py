@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .activity import ActivityView
 from .address import TABS, Address
+from .download import downloads
 from .feed import Feed, View
 from .fleet import Fleet
 from .flow import Flow
@@ -127,7 +128,8 @@ def _letters(board: Board, at: Address) -> Made:
 
 def _timeline(board: Board, at: Address) -> Made:
     view = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon)
-    return Made([section("What happened, in what order", view, note=LEGEND)], [view])
+    files = downloads(board.manager)
+    return Made([section("What happened, in what order", view, files, note=LEGEND)], [view])
 
 
 PAGE = {"": _first, "activity": _activity, "flow": _flow, "timeline": _timeline, "letters": _letters}

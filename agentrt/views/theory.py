@@ -34,7 +34,7 @@ CSS = """
 .lane .bar { height: 7px; } .lane .num { min-width: 9ch; }
 .lane .plain { grid-column: 1 / -1; }
 .say { font-size: var(--t2); } .say + p { margin-top: var(--s1); }
-ul { padding-left: 18px; margin-top: var(--s2); color: var(--rt-muted); font-size: var(--t0); }
+ul { padding-left: 18px; margin: var(--s2) 0 var(--s3); color: var(--rt-muted); font-size: var(--t0); }
 """
 
 

@@ -40,7 +40,7 @@ HELD = (Status.PAUSED, Status.FAILED, Status.STUCK, Status.TERMINATED)
 
 
 def _offered(load: float) -> str:
-    return f"{duration(load)} of work {'come' if load != 1 else 'comes'} in"
+    return f"{duration(load)} of work comes in"
 
 
 def _room(load: float) -> str:
@@ -51,7 +51,7 @@ def _too_little(reading: Reading, shot: Snapshot) -> Words:
     span = duration(reading.span)
     if not reading.arrived and not any(shot.depth):
         return (
-            f"Nothing to say: nothing came in the last {span}.",
+            f"Nothing to say: nothing came in the last {span}." if reading.span > 1 else "Nothing has come yet.",
             f"Send it activities, {ENOUGH} or more, and what theory predicts stands here beside what is measured.",
         )
     missing = ENOUGH - reading.ran

@@ -167,7 +167,7 @@ def test_too_little_says_how_much_is_missing():
         runtime = manager.create(HOSTILE, HOSTILE, serve)
         view = Theory(runtime)
         view.update(news(manager, first=True))
-        assert "nothing came in the last" in view.say.html
+        assert "Nothing has come yet" in view.say.html
         assert not view.body.visible
         runtime = manager.create("some", 0, serve)
         for _ in range(7):

@@ -1,0 +1,35 @@
+"""What happened, as files a browser takes: a trace for Perfetto and a table. Made when they are asked for."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import partial
+from typing import Any
+
+import panel_material_ui as pmui
+
+from .layout import line
+
+__all__ = ["downloads"]
+
+KINDS = {".json": "Trace for Perfetto", ".csv": "Activities as CSV"}
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def downloads(of: Any) -> Any:
+    """Buttons for the files of a runtime or of a manager. Who may look may take them."""
+    return line(*(_button(of, suffix, label) for suffix, label in KINDS.items()))
+
+
+def _button(of: Any, suffix: str, label: str) -> Any:
+    name = UNSAFE.sub("_", str(getattr(of, "id", None) or of.name))[:60] or "agentrt"
+    make = partial(_made, of, suffix)
+    look = {"size": "small", "variant": "text", "margin": 0}
+    return pmui.FileDownload(callback=make, filename=f"{name}{suffix}", label=label, **look)
+
+
+def _made(of: Any, suffix: str) -> io.BytesIO:
+    from ..export import rendered
+
+    return io.BytesIO(rendered(of, suffix))
