@@ -18,7 +18,7 @@ from .errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTer
 from .events import Fate
 from .mailbox import EMPTY, PrioritizedMailbox
 from .receipt import Latch
-from .trouble import refuse_senders, resolve
+from .trouble import refusal, refuse_senders, resolve
 from .workflow import Workflow
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def step(entry: Entry, n: int = 1) -> int:
     pause(entry)
     with entry.host.lock:
         if entry.failed:
-            raise entry.refusal()
+            raise refusal(entry)
         entry.steps = min(entry.steps + n, len(entry.mailbox))
         _record(entry, "stepped", entry.steps)
         _unpark(entry)
@@ -299,7 +299,7 @@ def _on_loop(entry: Entry, act: Callable[[], T]) -> T:
 
 def _alive(entry: Entry) -> None:
     if entry.closed:
-        raise entry.refusal()
+        raise refusal(entry)
 
 
 def _unpark(entry: Entry) -> None:

@@ -8,7 +8,6 @@ what did not go well, `door.py` about full lanes, delays and keys. What else a r
 from __future__ import annotations
 
 import asyncio
-import inspect
 import math
 from collections import deque
 from contextvars import Context as Variables
@@ -26,9 +25,6 @@ from .errors import (
     ActivityValidationError,
     AgentError,
     MailboxFullError,
-    ManagerClosedError,
-    RuntimeFailedError,
-    RuntimeTerminatedError,
 )
 from .events import Event, Fate, Outcome
 from .frozen import is_frozen
@@ -37,8 +33,9 @@ from .limits import Limits, Overflow
 from .mailbox import EMPTY
 from .metrics import FOLD_AT, Histogram
 from .receipt import SETTLED, Latch, Receipt, cut
-from .resources import check_payload_size, check_state_size, mailbox_for
-from .trouble import Late, trouble
+from .resources import check_payload_size, mailbox_for
+from .state import checked
+from .trouble import Late, refusal, trouble
 from .turn import SLICE, SLICE_SECONDS, drive, give_way, rest, wake
 from .typecheck import by_class, problem
 from .workflow import Workflow
@@ -238,7 +235,7 @@ class RuntimeEntry(Generic[S, P]):
                 if earlier is not None:
                     return earlier
             if self.closed or self.failed or self.draining or self.host.closed:
-                raise self.refusal()
+                raise refusal(self)
             lane = PRIORITY if priority else STANDARD
             senders = self.mailbox.senders
             if self.mailbox.room(lane) <= 0 or (senders and senders[lane]):
@@ -260,19 +257,6 @@ class RuntimeEntry(Generic[S, P]):
         if not self.scheduled:
             self.scheduled = True
             self.host.wake(self)
-
-    def refusal(self) -> AgentError:
-        """The error that says why nothing is accepted any more."""
-        if self.host.closed:
-            return ManagerClosedError(f"the manager of {self.id!r} is closed; make a new one", runtime=self.id)
-        if self.failed and not self.closed:
-            return RuntimeFailedError(
-                f"{self.id!r} was stopped by its supervisor after: {self.error}; `runtime.recover()` goes on",
-                runtime=self.id,
-            )
-        return RuntimeTerminatedError(
-            f"{self.id!r} was terminated; `manager.create({self.id!r}, ...)` makes a new one", runtime=self.id
-        )
 
     def check_payload(self, payload: Any) -> None:
         """Raise `ActivityValidationError` unless the workflow takes this payload."""
@@ -335,8 +319,8 @@ class RuntimeEntry(Generic[S, P]):
                     self.deadline = math.inf
                 else:
                     self.deadline = started + limit
-                    if self.deadline < host.sweep_at:
-                        host.arm_sweep(self.deadline)
+                    if self.deadline < host.deadlines.first:
+                        host.deadlines.arm(self.deadline)
                 context = None
                 try:
                     if self.takes_context:
@@ -348,7 +332,7 @@ class RuntimeEntry(Generic[S, P]):
                         self.running = new
                         new = await new
                     if type(new) is not self.exact_state:
-                        new = await self.checked(new)
+                        new = await checked(self, new)
                     finished = clock.now()
                     if finished > self.deadline:
                         raise Late
@@ -486,25 +470,6 @@ class RuntimeEntry(Generic[S, P]):
     def _admit(self) -> None:
         with self.host.lock:
             admit(self)
-
-    async def checked(self, new: Any) -> Any:
-        """The new state, or a `TypeError` that says what is wrong with it."""
-        if inspect.isawaitable(new):
-            new = await new
-        hint = self.workflow.state
-        if hint is not None:
-            found = problem(new, hint)
-            if found is not None:
-                path, text = found
-                raise TypeError(f"{self.workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
-        elif new is None and self.initial is not None:
-            raise TypeError(f"{self.workflow.name} returned None; a workflow must return the new state")
-        if self.limits.max_state is not None:
-            check_state_size(self, new)
-        elif hint is None or (by_class(hint) and hint is not float):
-            self.exact_state = type(new)
-        self.copies = not is_frozen(new)
-        return new
 
     def note(self, kind: str, detail: Any = None, who: str | None = None) -> None:
         """Put an event on the record."""

@@ -167,6 +167,9 @@ class Ring:
         return max(self.STEP, int(self.max_bytes / each))
 
 
+LOOKS_AT = 100_000  # objects, where a size is a limit; beyond that it is estimated from those
+
+
 def weigh(items: Sequence[Any], budget: int = 200) -> int:
     """About how many bytes these objects keep alive, shared parts counted once; looks at `budget` objects at most."""
     seen: set[int] = set()

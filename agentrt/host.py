@@ -47,15 +47,12 @@ class Host(Protocol):
     chance: random.Random
     busy: set[Any]
     resting: dict[Any, None]
-    lent: int
+    lending: Any
     listeners: dict[Any, Callable[[], None]]
-    sweep_at: float
+    deadlines: Any
     watchdog: Any
     closed: bool
     number: Callable[[], int]
-
-    def may_lend(self) -> bool:
-        """Whether who waits may lend its turn once more."""
 
     def wake(self, entry: Any) -> None:
         """See that `entry` processes. Any thread; the lock is held."""
@@ -71,9 +68,6 @@ class Host(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the manager's clock."""
-
-    def arm_sweep(self, at: float) -> None:
-        """Look for late activities when the clock reads `at`."""
 
     def notify(self) -> None:
         """There are new records: wake who watches."""

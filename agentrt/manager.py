@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import logging
-import math
 import random
 import threading
 from collections import deque
@@ -23,6 +22,7 @@ from . import control
 from .activity import Activity
 from .background import watch
 from .clock import Clock, Timer, Timers
+from .deadlines import Deadlines
 from .deadlock import CURRENT
 from .entry import RuntimeEntry
 from .errors import (
@@ -41,14 +41,13 @@ from .isolation import Workers, isolated
 from .limits import Limits
 from .loop import LoopThread, as_coroutine, choose, in_ipython, running_loop, time_of
 from .metrics import Fates
-from .receipt import Latch, Receipt, settle
+from .receipt import Latch, Receipt, settle, settle_all
 from .runtime import Runtime
 from .shows import ManagerShows
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
-from .trouble import expire
-from .turn import LENDINGS
+from .turn import Lending
 from .watchdog import Watchdog
 from .workflow import Workflow
 
@@ -120,16 +119,14 @@ class RuntimeManager(ManagerShows):
         self.watchdog = Watchdog(self)
         self.busy: set[Entry] = set()
         self.resting: dict[Entry, None] = {}
-        self.lent = 0
-        self._whim: Callable[[], bool] | None = getattr(self.loop, "whim", None)  # of a loop that tries every order
-        self.sweep_at = math.inf
+        self.lending = Lending(self.loop)
+        self.deadlines = Deadlines(self)
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
         self.terminated: dict[str, Snapshot] = {}
         self._entries: dict[str, Entry] = {}
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
         self._timers = Timers(self.clock, self.loop)
-        self._sweep: Timer | None = None
         self._woken: list[Entry] = []
         self._waking = False
         self.listeners: dict[Any, Callable[[], None]] = {}
@@ -392,13 +389,6 @@ class RuntimeManager(ManagerShows):
             self._waking = True
             self.loop.call_soon_threadsafe(self._start_woken)
 
-    def may_lend(self) -> bool:
-        """Whether who waits may lend its turn once more, or has to give way to the event loop."""
-        if self.lent < LENDINGS:
-            return self._whim is None or self._whim()
-        self.lent = 0
-        return False
-
     def _start_woken(self) -> None:
         with self.lock:
             woken, self._woken, self._waking = self._woken, [], False
@@ -418,23 +408,6 @@ class RuntimeManager(ManagerShows):
             await future
         finally:
             timer.cancel()
-
-    def arm_sweep(self, at: float) -> None:
-        """Look for late activities at `at`: one timer for all deadlines of all runtimes."""
-        if at < self.sweep_at:
-            if self._sweep is not None:
-                self._sweep.cancel()
-            self.sweep_at = at
-            self._sweep = self.at(at, self._sweep_now)
-
-    def _sweep_now(self) -> None:
-        self.sweep_at = math.inf
-        now = self.clock.now()
-        for entry in tuple(self.busy):
-            expire(entry, now)
-        following = min((e.deadline for e in self.busy if e.current is not None and e.deadline > now), default=math.inf)
-        if following < math.inf:
-            self.arm_sweep(following)
 
     def notify(self) -> None:
         """Wake who iterates over a subscription."""
@@ -479,7 +452,7 @@ class RuntimeManager(ManagerShows):
             endings = self._end()
             try:
                 if not self.loop.is_closed():
-                    self._wait(self.submit(_all(endings)), timeout)
+                    self._wait(self.submit(settle_all(endings)), timeout)
             except TimeoutError:
                 logger.warning("%r did not end within %g s; what still runs is cancelled", self, timeout)
             finally:
@@ -492,7 +465,7 @@ class RuntimeManager(ManagerShows):
         if self._own is not None and threading.get_ident() != self.thread:
             await asyncio.to_thread(self.close)
         else:
-            await _all(self._end())
+            await settle_all(self._end())
             self.hub.close()
 
     def _end(self) -> list[Latch[bool]]:
@@ -522,8 +495,3 @@ class RuntimeManager(ManagerShows):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-async def _all(latches: list[Latch[bool]]) -> None:
-    for latch in latches:
-        await latch.settled()

@@ -98,6 +98,12 @@ def _across(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None
         return
 
 
+async def settle_all(latches: list[Latch[bool]]) -> None:
+    """Wait until each is decided."""
+    for latch in latches:
+        await latch.settled()
+
+
 class Receipt(Latch[Outcome]):
     """The promise that an accepted activity gets exactly one fate.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .activity import Activity, Lane
 from .door import admit
 from .errors import ActivityTimeoutError, ActivityValidationError
-from .events import Fate, weigh
+from .events import LOOKS_AT, Fate, weigh
 from .mailbox import PrioritizedMailbox
 from .trouble import resolve
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["LimitedMailbox", "check_payload_size", "check_state_size", "mailbox_for"]
+__all__ = ["LimitedMailbox", "check_payload_size", "mailbox_for"]
 
 SLACK = 1e-9  # of a token: sums of floats
-LOOKS_AT = 100_000  # objects; beyond that a size is estimated from those
 
 
 def check_payload_size(entry: Entry, payload: Any) -> None:
@@ -35,13 +34,6 @@ def check_payload_size(entry: Entry, payload: Any) -> None:
     raise ActivityValidationError(
         f"{entry.id!r} does not take this payload: {text}", runtime=entry.id, problems={"": text}
     )
-
-
-def check_state_size(entry: Entry, state: Any) -> None:
-    """Raise `ValueError`, which fails the activity, if a new state is larger than `max_state`."""
-    most = entry.limits.max_state
-    if most is not None and (size := weigh([state], LOOKS_AT)) > most:
-        raise ValueError(f"{entry.workflow.name} returned a state of about {size:,} bytes, and max_state is {most:,}")
 
 
 def mailbox_for(entry: Entry) -> PrioritizedMailbox:

@@ -14,9 +14,17 @@ import msgspec
 
 from .activity import Activity, Lane
 from .context import Context
-from .errors import ActivityTimeoutError, AgentError, ProcessingError
+from .errors import (
+    ActivityTimeoutError,
+    AgentError,
+    ManagerClosedError,
+    ProcessingError,
+    RuntimeFailedError,
+    RuntimeTerminatedError,
+)
 from .events import Fate, Outcome
 from .receipt import settle_receipt
+from .state import checked
 from .supervision import Policy, decide
 
 if TYPE_CHECKING:
@@ -114,13 +122,13 @@ async def _again(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     host = entry.host
     limit = activity.timeout or entry.timeout
     entry.deadline = math.inf if limit is None else host.clock.now() + limit
-    host.arm_sweep(entry.deadline)
+    host.deadlines.arm(entry.deadline)
     context = Context(entry, activity)
     new = entry.call(activity, entry.state, context) if entry.takes_context else entry.call(activity, entry.state)
     if entry.is_async:
         entry.running = new
         new = await new
-    new = await entry.checked(new)
+    new = await checked(entry, new)
     if host.clock.now() > entry.deadline:
         raise Late
     return new, context.replied
@@ -206,11 +214,25 @@ def fail(entry: Entry) -> None:
         entry.host.loop.call_soon(entry.host.leave, entry)
 
 
+def refusal(entry: Entry) -> AgentError:
+    """The error that says why nothing is accepted any more."""
+    if entry.host.closed:
+        return ManagerClosedError(f"the manager of {entry.id!r} is closed; make a new one", runtime=entry.id)
+    if entry.failed and not entry.closed:
+        return RuntimeFailedError(
+            f"{entry.id!r} was stopped by its supervisor after: {entry.error}; `runtime.recover()` goes on",
+            runtime=entry.id,
+        )
+    return RuntimeTerminatedError(
+        f"{entry.id!r} was terminated; `manager.create({entry.id!r}, ...)` makes a new one", runtime=entry.id
+    )
+
+
 def refuse_senders(entry: Entry) -> None:
     """End every wait for room: nothing is accepted any more. The lock is held."""
     for senders in (entry.mailbox.senders or {}).values():
         while senders:
-            senders.popleft().decide(entry.refusal())
+            senders.popleft().decide(refusal(entry))
 
 
 def expire(entry: Entry, now: float) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import threading
 import types
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["LENDINGS", "SLICE", "SLICE_SECONDS", "drive", "give_way", "lend", "rest", "wake"]
+__all__ = ["LENDINGS", "SLICE", "SLICE_SECONDS", "Lending", "drive", "give_way", "lend", "rest", "wake"]
 
 TURN, REST = object(), object()
 SLICE = 32  # activities, and
@@ -118,6 +118,23 @@ def dismiss(entry: Entry) -> None:
         sleeper.set_result(None)
 
 
+class Lending:
+    """How often turns of one event loop were lent since it had one."""
+
+    __slots__ = ("_whim", "count")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.count = 0
+        self._whim: Callable[[], bool] | None = getattr(loop, "whim", None)  # of a loop that tries every order
+
+    def may(self) -> bool:
+        """Whether who waits may lend its turn once more, or has to give way to the event loop."""
+        if self.count < LENDINGS:
+            return self._whim is None or self._whim()
+        self.count = 0
+        return False
+
+
 def lend(entry: Entry, receipt: Receipt) -> None:
     """Let an entry do the activity of `receipt` in the turn of who waits for it, if that is the next in its lane.
 
@@ -130,15 +147,16 @@ def lend(entry: Entry, receipt: Receipt) -> None:
     if not lane or lane[0].receipt is not receipt:
         return
     lender = asyncio.current_task(host.loop)
-    if lender is None or not host.may_lend():
+    lending = host.lending
+    if lender is None or not lending.may():
         return
     process, task = entry.process, entry.task
     assert task is not None
     _leave_task(host.loop, lender)
     _enter_task(host.loop, task)
     try:
-        while receipt.decided is None and entry.open and entry.process is process and host.lent < LENDINGS:
-            host.lent += 1
+        while receipt.decided is None and entry.open and entry.process is process and lending.count < LENDINGS:
+            lending.count += 1
             _step(entry, process)
     finally:
         _leave_task(host.loop, task)
@@ -147,7 +165,7 @@ def lend(entry: Entry, receipt: Receipt) -> None:
     if outcome is not None and outcome.started is not None:
         spent = outcome.finished - outcome.started
         if spent > SHORT:
-            host.lent += int(spent * LENDINGS / (SLICE_SECONDS * host.clock.pace))
+            lending.count += int(spent * LENDINGS / (SLICE_SECONDS * host.clock.pace))
 
 
 def _step(entry: Entry, process: Any) -> None:

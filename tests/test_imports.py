@@ -29,8 +29,9 @@ LAYERS = """
     context supervision loop hub subscription
     watchdog background
     limits snapshot
+    state
     trouble process
-    isolation
+    isolation deadlines
     door
     resources
     entry control

@@ -196,7 +196,7 @@ MUTANTS = (
     ),
     Mutant(
         "nobody looks for what is late",
-        "manager.py",
+        "deadlines.py",
         "            expire(entry, now)",
         "            pass",
         (SEMANTICS, "-k", "timeout_cancels"),
@@ -305,7 +305,7 @@ MUTANTS = (
     Mutant(
         "who waits lends its turn for ever",
         "turn.py",
-        "            host.lent += 1\n",
+        "            lending.count += 1\n",
         "",
         ("tests/test_turn.py",),
     ),

@@ -1,0 +1,44 @@
+"""A new state before it is committed: awaited, checked against its type, weighed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from .events import LOOKS_AT, weigh
+from .frozen import is_frozen
+from .typecheck import by_class, problem
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["checked"]
+
+
+async def checked(entry: Entry, new: Any) -> Any:
+    """The new state, or a `TypeError` that says what is wrong with it."""
+    if inspect.isawaitable(new):
+        new = await new
+    hint = entry.workflow.state
+    if hint is not None:
+        found = problem(new, hint)
+        if found is not None:
+            path, text = found
+            raise TypeError(f"{entry.workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
+    elif new is None and entry.initial is not None:
+        raise TypeError(f"{entry.workflow.name} returned None; a workflow must return the new state")
+    if entry.limits.max_state is not None:
+        check_state_size(entry, new)
+    elif hint is None or (by_class(hint) and hint is not float):
+        entry.exact_state = type(new)
+    entry.copies = not is_frozen(new)
+    return new
+
+
+def check_state_size(entry: Entry, state: Any) -> None:
+    """Raise `ValueError`, which fails the activity, if a new state is larger than `max_state`."""
+    most = entry.limits.max_state
+    if most is not None and (size := weigh([state], LOOKS_AT)) > most:
+        raise ValueError(f"{entry.workflow.name} returned a state of about {size:,} bytes, and max_state is {most:,}")
