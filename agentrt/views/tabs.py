@@ -39,22 +39,24 @@ class Tabs:
         self.follow = follow
         self.chosen = chosen
         self._end: Callable[[], Any] | None = None
-        self.holders = {title: pn.Column(**WIDE) for title in makers}
+        # The strip holds nothing: a plot that is in it when the page is loaded is drawn without a size.
+        self.holder = pn.Column(**{**WIDE, "margin": (8, 0, 0, 0)})
         titles = list(makers)
-        self.panel = pmui.Tabs(
-            *self.holders.items(),
+        self.strip = pmui.Tabs(
+            *((title, pn.Spacer(height=0, margin=0)) for title in titles),
             active=titles.index(first) if first in makers else 0,
             sizing_mode="stretch_width",
             margin=0,
             sx=TAB_LOOK,
         )
-        self.panel.param.watch(lambda event: soon(self._turned), "active")
+        self.strip.param.watch(lambda event: soon(self._turned), "active")
+        self.panel = pn.Column(self.strip, self.holder, **WIDE)
         self._show()
 
     @property
     def title(self) -> str:
         """Which is shown."""
-        return list(self.makers)[self.panel.active]
+        return list(self.makers)[self.strip.active]
 
     def _turned(self) -> None:
         self._show()
@@ -64,7 +66,7 @@ class Tabs:
     def _show(self) -> None:
         self.end()
         view = self.makers[self.title]()
-        self.holders[self.title].objects = [view]
+        self.holder.objects = [view]
         self._end = self.follow(view)
 
     def end(self) -> None:
@@ -72,5 +74,4 @@ class Tabs:
         end, self._end = self._end, None
         if end is not None:
             end()
-        for holder in self.holders.values():
-            holder.clear()
+        self.holder.clear()

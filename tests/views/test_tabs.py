@@ -39,11 +39,10 @@ def test_only_what_is_shown_is_made_and_fed(feed):
     assert tabs.title == "two"
     assert feed.views == made[:1]
     assert made[0].drawn == 1
-    tabs.panel.active = 0
+    tabs.strip.active = 0
     assert chosen == ["one"]
     assert feed.views == [made[1]]
-    assert len(tabs.holders["one"]) == 1
-    assert len(tabs.holders["two"]) == 0
+    assert len(tabs.holder) == 1
     tabs.end()
     tabs.end()
     assert feed.views == []

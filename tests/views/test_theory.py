@@ -5,16 +5,24 @@ import random
 
 import pytest
 
-from agentrt import Lane
+from agentrt import Lane, RuntimeManager
 from agentrt.testing import virtual_manager
 from agentrt.theory import little, utilisation, waits
 from agentrt.views.feed import News
 from agentrt.views.measured import Measured
 from agentrt.views.theory import Theory
 from agentrt.views.verdict import ENOUGH
-from tests.support import Gate, virtual
+from tests.support import Gate, add, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
+# Every plot of the page, through all shadow roots, has a canvas of some size.
+WIDE_ENOUGH = """() => {
+  const all = (root) => [...root.querySelectorAll('*')].flatMap((e) => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e])
+  const plots = all(document).filter((e) => e.classList.contains('bk-Figure'))
+  const loading = document.body.classList.contains('pn-loading')
+  return !loading && plots.length === 4 && plots.every((e) =>
+    e.shadowRoot.querySelector('.bk-Canvas').clientWidth > 150)
+}"""
 
 
 async def serve(activity, state):
@@ -211,3 +219,15 @@ def test_it_stands_still_when_the_window_is_empty():
         manager.run(asyncio.sleep(1000))
         assert view.update(news(manager, cursor)) is False
         assert "nothing came in the last" in view.say.html
+
+
+@pytest.mark.browser
+def test_on_its_page_the_curve_has_its_size_and_the_page_is_done_loading(page):
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        for n in range(2 * ENOUGH):
+            runtime.send_nowait(1, priority=n % 2 == 0).result(5)
+        server = manager.serve(port=0)
+        page.goto(server.url.replace("/?", "/theory/a?", 1))
+        page.get_by_text("Mean wait over load").wait_for()
+        page.wait_for_function(WIDE_ENOUGH)
