@@ -29,7 +29,7 @@ from .timeline import bar, groups
 __all__ = ["Swimlanes"]
 
 KEEP, SPANS = 3000, 1500
-TALL, LEAST = 30, 260  # pixels of a lane where there are many, and of all where there are few
+TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
 STEP = ("left", "right", "y", "tone", "words", "to")
 EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
