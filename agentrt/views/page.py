@@ -8,13 +8,13 @@ from typing import Any
 
 import panel as pn
 from panel_material_ui.base import _env
-from panel_material_ui.template.base import Page
 
 from .address import OF_RUNTIME, Address, address_of
 from .bar import Bar, banner, column
 from .feed import Feed, feed_page
 from .pages import build
 from .role import Commands, Role
+from .sheet import sheet
 from .steer import Soon, at_once
 from .text import count, plain
 from .window import Window
@@ -25,16 +25,6 @@ log = logging.getLogger(__name__)
 
 # Addresses are paths: what a page loads later is found from the root, wherever its address bar stands by then.
 ROOTED = '{% extends "base.html" %}{% block preamble %}<base href="/">{{ super() }}{% endblock %}'
-FONT = {"fontFamily": 'system-ui, "Segoe UI", Roboto, sans-serif'}
-THEME = {
-    "light": {"palette": {"primary": {"main": "#0B5C8C"}}, "typography": FONT},
-    "dark": {"palette": {"primary": {"main": "#7CC0EE"}}, "typography": FONT},
-}
-BAR = {
-    ".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"},
-    # It stays, unseen and without a name, although there is to be no indicator: who listens to a page would hear it.
-    ".MuiAppBar-root > .MuiLinearProgress-root": {"display": "none"},
-}
 
 
 class Dashboard:
@@ -155,12 +145,9 @@ def dashboard(
         title=title,
     )
     board.draw(at if at is not None else str(address_of(path if paths else "", search)))
-    return Page(
+    return sheet(
         title=title,
         main=[board.panel],
         template=_env.from_string(ROOTED) if paths else None,
-        theme_config=THEME,
-        sx=BAR,
-        busy_indicator=None,
         meta_description=f"{count(len(manager), 'runtime')} live",
     )

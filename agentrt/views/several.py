@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 import panel as pn
-from panel_material_ui.template.base import Page
 from tornado.httpclient import AsyncHTTPClient
 
 from .. import served
@@ -25,8 +24,8 @@ from .feed import Session
 from .live import Live
 from .overview import CSS as TILES
 from .overview import fates_bar
-from .page import BAR, THEME
 from .role import Role
+from .sheet import sheet
 from .text import count, safe_text
 from .theme import LANES, STATUSES
 from .window import Window
@@ -81,7 +80,7 @@ class Several:
         pn.state.onload(lambda: self._watch(loop))
         window = Window(lambda address: None, lambda key: None, health="/health", name_of_page=self.title, paths=True)
         main = [column(window, live, padding="12px")]
-        return Page(title=self.title, main=main, theme_config=THEME, sx=BAR, busy_indicator=None)
+        return sheet(title=self.title, main=main)
 
     def summary(self) -> dict[str, Any]:
         """How many there are."""
