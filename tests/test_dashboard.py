@@ -227,7 +227,8 @@ WIDEST = """width => {
     for (const node of root.querySelectorAll('*')) {
       const box = node.getBoundingClientRect()
       const clipped = getComputedStyle(node.parentElement ?? node).overflowX !== 'visible'
-      if (box.width && box.height && box.right > width + 1 && !clipped && !node.closest('pre, svg, .bk-Canvas'))
+      const own = node.closest('pre, svg, .bk-Canvas, .react-flow')  // they clip or scroll
+      if (box.width && box.height && box.right > width + 1 && !clipped && !own)
         out.push(`${node.tagName} ${node.className} ${Math.round(box.right)}`)
       if (node.shadowRoot && !/Canvas|Figure/.test(node.className)) look(node.shadowRoot)
     }

@@ -16,7 +16,7 @@ from .feed import News
 from .icons import icon
 from .layout import WIDE, line
 from .live import Live
-from .rows import PAGE, Row, Rows
+from .rows import COLUMNS, PAGE, Row, Rows
 from .steer import Soon, at_once
 from .table import CSS, row_html, table_html
 from .text import count
@@ -63,7 +63,9 @@ class Fleet(pn.viewable.Viewer):
         return button
 
     def sort(self, field: str) -> None:
-        """Sort by a column: largest first, then smallest first, then not at all."""
+        """Sort by a column: largest first, then smallest first, then not at all. Not by what is no column."""
+        if field not in COLUMNS:
+            return
         now = self.rows.sort
         down = field not in ("id", "status", "error")
         if now is None or now[0] != field:

@@ -16,6 +16,8 @@ __all__ = ["TAB_LOOK", "Tabs"]
 TAB_LOOK = {
     ".MuiTab-root": {"textTransform": "none", "minHeight": "36px", "padding": "4px 14px", "fontSize": "14px"},
     ".MuiTabs-root": {"minHeight": "36px"},
+    # On a narrow page in two lines: what sticks out of one could not be reached.
+    ".MuiTabs-list, .MuiTabs-flexContainer": {"flexWrap": "wrap"},
 }
 Make = Callable[[], Any]
 

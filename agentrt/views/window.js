@@ -44,6 +44,9 @@ function read({base, paths}) {
   return paths ? location.pathname.slice(base.length) : new URLSearchParams(location.search).get("at") ?? ""
 }
 
+// What stays the same from one tab of a runtime to the next.
+const place = (address) => /^(?!activity)[^/]+\/(.+)/.exec(address)?.[1] ?? address
+
 // ---- the help and the notice
 
 function box(className, role, label) {
@@ -94,12 +97,18 @@ export function render({model, view}) {
     const wanted = url(model)
     if (wanted !== location.pathname + location.search) {
       const secret = new URLSearchParams(location.search).has("token") // it did its work; an address is copied and kept
-      history[secret ? "replaceState" : "pushState"]({}, "", wanted)
+      const stays = place(read(model)) === place(model.address) // back leads to the page before, not through its tabs
+      history[secret || stays ? "replaceState" : "pushState"]({}, "", wanted)
     }
     document.title = model.name_of_page
   }
   const back = () => model.send_msg({do: "go", with: read(model)})
-  const told = (message) => { if (message.focus) setTimeout(() => searchField()?.focus(), 50) }
+  const focus = (tries) => {
+    const field = searchField()
+    if (field) field.focus()
+    else if (tries) setTimeout(() => focus(tries - 1), ASK / 30) // its page is still being drawn
+  }
+  const told = (message) => { if (message.focus) focus(200) }
 
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return

@@ -78,6 +78,9 @@ def test_sorting_searching_and_paging_are_done_here(manager):
     assert next(iter(fleet.shown)) == "agent-42"
     fleet.sort("processed")
     assert next(iter(fleet.shown)) != "agent-42"
+    before = fleet.rows.sort
+    fleet.sort("no such column")
+    assert fleet.rows.sort == before
     fleet.search.value_input = "AGENT-1"
     assert len(fleet.shown) == 10
     assert "10 of 60 runtimes" in fleet.count.html

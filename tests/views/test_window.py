@@ -65,6 +65,19 @@ def test_back_and_on_lead_where_one_was(server, page):
     heading(page, "JFK")
 
 
+def test_back_leads_past_the_tabs_of_a_page(server, page):
+    page.goto(server.url)
+    live(page)
+    page.get_by_role("row", name=re.compile("JFK")).click()
+    heading(page, "JFK")
+    for tab in ("Inject", "Waits"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_url(f"**/{tab.lower()}/JFK")
+    page.go_back()
+    page.locator(".say").wait_for()
+    page.wait_for_url(f"**:{server.port}/")
+
+
 def test_keys(manager, server, page):
     page.goto(server.link("operator", "runtime/JFK"))
     heading(page, "JFK")
