@@ -80,6 +80,11 @@ class PrioritizedMailbox:
         """How many wait in each lane, (priority, standard); those not yet due included."""
         return len(self.priority) + self.delayed_priority, len(self.standard) + self.delayed_standard
 
+    @property
+    def first(self) -> tuple[Activity[Any] | None, Activity[Any] | None]:
+        """What is at the front of each lane, (priority, standard). From any thread."""
+        return _front(self.priority), _front(self.standard)
+
     def put(self, activity: Activity[Any]) -> bool:
         """Add at the end of its lane. False, and nothing done, if the lane is full."""
         if self.room(activity.lane) <= 0:
@@ -154,3 +159,10 @@ def limit_of(fairness: Any) -> float:
     if not isinstance(fairness, int) or isinstance(fairness, bool) or fairness < 1:
         raise ConfigurationError(f"fairness is {fairness!r}; give a whole number of at least 1, or None for strict")
     return fairness
+
+
+def _front(items: Items) -> Activity[Any] | None:
+    try:
+        return items[0]
+    except IndexError:  # another thread may have taken it since anybody looked
+        return None

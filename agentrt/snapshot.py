@@ -49,6 +49,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     error_at: float | None
     fates: Fates
     metrics: Metrics | None
+    first: tuple[Activity[Any] | None, Activity[Any] | None] = (None, None)  # at the front of each lane
 
 
 def status(entry: Entry) -> Status:
@@ -113,4 +114,5 @@ def snapshot(entry: Entry, with_metrics: bool = True) -> Snapshot:
         error_at=entry.error_at,
         fates=fates(entry),
         metrics=metrics(entry) if with_metrics else None,
+        first=mailbox.first,
     )

@@ -127,7 +127,7 @@ def _letters(board: Board, at: Address) -> Made:
 
 
 def _timeline(board: Board, at: Address) -> Made:
-    view = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon)
+    view = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon, search=True)
     files = downloads(board.manager)
     return Made([section("What happened, in what order", view, files, note=LEGEND)], [view])
 

@@ -78,7 +78,7 @@ def sequence_svg(told: Story) -> str:
     messages = [*told.ancestors, told.message, *told.descendants]
     lanes = {name: LEFT + LANE // 2 + n * LANE for n, name in enumerate(_lifelines(messages))}
     rows = Rows.of(time for message in messages for time in _times(message, told.at))
-    width, height = LEFT + LANE * len(lanes) + 8, rows.bottom + 30
+    width, height = LEFT + LANE * len(lanes) + 30, rows.bottom + 30
     heads = "".join(_lifeline(name, x, height) for name, x in lanes.items())
     times = _time_labels(rows, messages[0].created)
     drawn = "".join(_message_svg(each, told, lanes, rows) for each in messages)

@@ -21,6 +21,7 @@ from .icons import icon
 from .layout import WIDE, line
 from .live import Live
 from .role import Commands
+from .seats import Seats
 from .steer import Soon, at_once
 from .text import count, duration, plain, safe_text
 from .theme import FATES, LANES, STATUSES
@@ -29,15 +30,18 @@ from .timeline import bar, groups
 __all__ = ["Swimlanes"]
 
 KEEP, SPANS = 3000, 1500
+DEEP = 2  # steps within steps within steps; deeper ones lie on the last
 TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
+FROZEN = """<span class="muted">Frozen: nothing moves here, all goes on and nothing is lost. Drag over a stretch of time
+to enlarge it; Live shows the last minute again.</span>"""
 STEP = ("left", "right", "y", "tone", "words", "to")
 EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
 <pre>runtime.send_nowait(1)</pre></div>"""
 
 
 class Swimlanes(pn.viewable.Viewer):
-    """The timeline of a manager's runtimes, or of one. Those that did something last have a lane, `lanes` at the most.
+    """The timeline of a manager's runtimes, or of one; `lanes` of them at the most, see `Seats`. `search` adds a field.
 
     While it is live it shows the last minute; frozen it stays, a drag over it zooms in and the wheel zooms. A click on
     an activity opens it through `go`.
@@ -50,7 +54,8 @@ class Swimlanes(pn.viewable.Viewer):
         *,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
-        lanes: int = 20,
+        lanes: int = 40,
+        search: bool = False,
     ) -> None:
         super().__init__()
         self.manager = getattr(of, "manager", of)
@@ -58,10 +63,8 @@ class Swimlanes(pn.viewable.Viewer):
         self.go = go
         self.soon = soon
         self.most = 1 if self.only is not None else lanes
+        self.seats = Seats(self.most)
         self.axis = TimeAxis(self.manager.clock)
-        self.rows: dict[str, int] = {}
-        self.active: dict[str, float] = {}
-        self.left_out: set[str] = set()
         self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
         self.steps: deque[Event] = deque(maxlen=SPANS)
         self.ended = ColumnDataSource({name: [] for name in COLUMNS})
@@ -73,7 +76,18 @@ class Swimlanes(pn.viewable.Viewer):
         self.freeze.on_click(lambda event: soon(self._toggle))
         self.plot = self._plot()
         self.figure = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
-        self.panel = pn.Column(line(self.say, self.freeze), self.figure, **WIDE)
+        tools = [self._field(), self.say] if search else [self.say]
+        self.panel = pn.Column(line(*tools, self.freeze), self.figure, **WIDE)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Which lane each runtime has that is shown."""
+        return self.seats.rows
+
+    def _field(self) -> Any:
+        field = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
+        field.param.watch(lambda event: self.search(event.new), "value_input")
+        return field
 
     def __panel__(self) -> Any:
         return self.panel
@@ -101,7 +115,7 @@ class Swimlanes(pn.viewable.Viewer):
         ]
         work = plot.hbar(left="started", right="finished", height=0.24, source=self.ended, **look, **same)
         grows = plot.hbar(left="started", right="finished", height=0.24, source=self.now, fill_alpha="alpha", **look)
-        steps = plot.hbar(left="left", right="right", height=0.06, source=self.spans, **look, **same)
+        steps = plot.hbar(left="left", right="right", height=0.04, source=self.spans, **look, **same)
         marks = plot.scatter(
             "finished", "y", source=self.ended, marker="shape", size="fate", line_color="mark", fill_color="mark"
         )
@@ -116,17 +130,28 @@ class Swimlanes(pn.viewable.Viewer):
             self.go(str(Address("activity", source.data["to"][indices[0]])))
             source.selected.indices = []
 
+    def search(self, text: str) -> None:
+        """Give lanes to runtimes with this in their names only."""
+        self.seats.search(text)
+        self.soon(self._again)
+
+    def _again(self) -> None:
+        self._arrange(self.manager.clock.now())
+        self._place()
+
     def _toggle(self) -> None:
         self.frozen = not self.frozen
         label, drawing = ("Live", "play") if self.frozen else ("Freeze", "pause")
         self.freeze.param.update(label=label, icon=icon(drawing))
-        if not self.frozen:
-            self._place()
+        if self.frozen:
+            self.say.draw(FROZEN)
+        else:
+            self._again()
 
     # ---- drawing
 
     def update(self, news: News) -> bool:
-        """Draw what is new. True while anything runs; never while frozen."""
+        """Draw what is new. True while anything runs or waits; never while frozen."""
         fresh = [record for record in news.records if isinstance(record, Outcome) and self._mine(record)]
         steps = [record for record in news.records if record.kind == "step" and self._mine(record)]
         self.outcomes.extend(fresh)
@@ -147,24 +172,14 @@ class Swimlanes(pn.viewable.Viewer):
         return self.only is None or record.runtime == self.only
 
     def _meet(self, news: News) -> None:
+        ids = (record.runtime for record in news.records if record.runtime)
+        self.seats.meet((id for id in (*ids, *news.changed) if id and self.only in (None, id)), news.at)
         for record in news.records:
-            if record.runtime and self._mine(record):
-                self.active[record.runtime] = record.at
+            if isinstance(record, Outcome) and not record.ok and self._mine(record):
+                self.seats.blame(record.runtime, record.at)
 
     def _arrange(self, now: float) -> bool:
-        """Give lanes to who was active; whether any changed hands. Who is idle longest makes room."""
-        since = now - self.axis.span
-        self.active = {id: at for id, at in self.active.items() if at >= since or id in self.rows}
-        waiting = [id for id in self.active if id not in self.rows]
-        idle = sorted((id for id in self.rows if self.active[id] < since), key=self.active.__getitem__)
-        before = dict(self.rows)
-        for id in waiting:
-            if len(self.rows) < self.most:
-                self.rows[id] = min(set(range(self.most)) - set(self.rows.values()))
-            elif idle:
-                self.rows[id] = self.rows.pop(idle.pop(0))
-        self.left_out = {id for id in waiting if id not in self.rows}
-        return self.rows != before
+        return self.seats.arrange(now - self.axis.span, (each.runtime for each in self.outcomes))
 
     def _place(self) -> None:
         """Draw all lanes anew."""
@@ -210,34 +225,49 @@ class Swimlanes(pn.viewable.Viewer):
     def _step(self, step: Event) -> tuple[Any, ...]:
         detail = step.detail
         look = STATUSES["error"] if detail.get("failed") else FATES["done"]
-        y = self._middle(self.rows[step.runtime]) - 0.38 - 0.07 * min(int(detail.get("depth", 0)), 1)
+        y = self._middle(self.rows[step.runtime]) - 0.365 - 0.045 * min(int(detail.get("depth", 0)), DEEP)
         took = duration(step.at - detail["started"])
         words = f"step {plain(detail['name'], 60)} of activity {detail['activity']} took {took}"
         return self.axis.ms(detail["started"]), self.axis.ms(step.at), y, look.tone, words, str(detail["activity"])
 
     def _draw_now(self) -> bool:
-        rows = [row for id in self.rows if (row := self._now(id)) is not None]
+        rows = [row for id in self.rows for row in self._now(id)]
         columns = {name: [row[i] for row in rows] for i, name in enumerate((*COLUMNS, "alpha"))}
         if columns != dict(self.now.data):
             self.now.data = columns
         return bool(rows)
 
-    def _now(self, id: str) -> tuple[Any, ...] | None:
+    def _now(self, id: str) -> list[tuple[Any, ...]]:
+        """The bars that grow: what waits in each lane, from when its first was sent, and what runs."""
         try:
             shot: Snapshot = self.manager.snapshot(id, metrics=False)
         except AgentError:  # forgotten in between
-            return None
+            return []
+        bars = [
+            self._growing(
+                shot, first, None, f"{count(depth, 'activity')} {'wait' if depth != 1 else 'waits'}, the first"
+            )
+            for first, depth in zip(shot.first, shot.depth, strict=True)
+            if first is not None
+        ]
         current = shot.current
-        if current is None:
-            return None
-        started, ms = min(shot.at, shot.started or shot.at), self.axis.ms
-        words = f"{plain(id, 60)}: activity {current.id} waited {duration(started - current.created)}, runs for "
-        words += duration(shot.at - started)
-        place = self._y(id, current.lane)
-        tone = LANES[current.lane.value].tone
-        return ms(current.created), ms(started), ms(shot.at), place, tone, "", "dot", words, str(current.id), 0, 0.85
+        if current is not None:
+            started = min(shot.at, shot.started or shot.at)
+            words = f"activity {current.id} waited {duration(started - current.created)}, runs"
+            bars.append(self._growing(shot, current, started, words))
+        return bars
+
+    def _growing(self, shot: Snapshot, of: Any, started: float | None, words: str) -> tuple[Any, ...]:
+        now, created = self.axis.ms(shot.at), self.axis.ms(min(shot.at, of.created))
+        since = of.created if started is None else started
+        words = f"{plain(shot.id, 60)}: {words} for {duration(max(0.0, shot.at - since))}"
+        begun = now if started is None else self.axis.ms(started)
+        tone, y = LANES[of.lane.value].tone, self._y(shot.id, of.lane)
+        return created, begun, now, y, tone, "", "dot", words, str(of.id), 0, 0.85
 
     def _words(self, now: float) -> str:
+        if not self.rows and self.seats.wanted:
+            return '<span class="muted">No runtime of that name did anything in the last minute.</span>'
         if not self.rows:
             return EMPTY
         recent = [each for each in self.outcomes if each.finished >= now - self.axis.span]
@@ -246,7 +276,8 @@ class Swimlanes(pn.viewable.Viewer):
         more = "more than " if len(recent) == KEEP else ""
         said = f"{more}{count(len(recent), 'activity')} ended in the last {duration(self.axis.span)}"
         wrong = f", {len(failed):,} of them badly; last {_link(failed[-1])}" if failed else ""
-        out = f"; {len(self.left_out):,} more runtimes are active" if self.left_out else ""
+        others = len(self.seats.left_out)
+        out = f"; {count(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
         return f'<span class="muted">{said}{wrong}{out}.</span>'
 
 

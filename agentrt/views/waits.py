@@ -39,13 +39,19 @@ COLUMNS = ("at", "p50", "p95", "words")
 def overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
     """How many urgent activities overtook others, and how many standard ones they overtook.
 
-    One is overtaken by one that came later and was done earlier: a runtime does one at a time.
+    One is overtaken by one that came later and was done earlier: a runtime does one at a time. However many pass it, it
+    is one that was overtaken.
     """
     ran = [each for each in outcomes if each.started is not None]
     urgent = [each for each in ran if each.lane is Lane.PRIORITY]
     standard = [each for each in ran if each.lane is Lane.STANDARD]
-    passed = [sum(each.id > other.id and each.sequence < other.sequence for other in standard) for each in urgent]
-    return sum(map(bool, passed)), sum(passed)
+    pairs = [
+        (each.id, other.id)
+        for each in urgent
+        for other in standard
+        if each.id > other.id and each.sequence < other.sequence
+    ]
+    return len({urgent for urgent, _ in pairs}), len({standard for _, standard in pairs})
 
 
 class Waits(pn.viewable.Viewer):
@@ -66,6 +72,8 @@ class Waits(pn.viewable.Viewer):
         self.sources = {lane: ColumnDataSource({name: [] for name in COLUMNS}) for lane in Lane}
         self.scale = Scale(1.0)
         self.drawn_at = 0.0
+        self.behind = True  # something ended, or began to wait, that is not drawn yet
+        self.waiting = (0, 0)
         self.said = Live(css=CSS)
         self.panel = pn.Column(self.said, pn.pane.Bokeh(self._plot(), sizing_mode="stretch_width", margin=0), **WIDE)
 
@@ -86,13 +94,15 @@ class Waits(pn.viewable.Viewer):
         """Take in what ended; draw twice a second at the most. True while what it draws moves out of view."""
         mine = [each for each in news.of.get(self.runtime.id, []) if isinstance(each, Outcome)]
         self.outcomes.extend(each for each in mine if each.started is not None)
+        self.behind = self.behind or bool(mine) or self.runtime.depth != self.waiting
         if not news.first and time.monotonic() - self.drawn_at < EVERY:
             return True
         self.drawn_at = time.monotonic()
         self.axis.move(news.at)
         recent = [each for each in self.outcomes if each.finished > news.at - self.axis.span]
-        if mine or news.first:
-            self.said.draw(self._html())
+        if self.behind or news.first:
+            self.behind, self.waiting = False, self.runtime.depth
+            self.said.draw(self._html(recent))
             self._draw(recent)
         return bool(recent)
 
@@ -114,22 +124,24 @@ class Waits(pn.viewable.Viewer):
         words = f"{lane.value}: {count(len(sorted_), 'activity')}, half waited less than {duration(half)}, "
         return self.axis.ms(at), half, most, words + f"95 of 100 less than {duration(most)}"
 
-    def _html(self) -> str:
-        metrics = self.runtime.snapshot().metrics
-        urgent, passed = overtaken(list(self.outcomes)[-LOOKED:])
-        rows = _row(Lane.PRIORITY, metrics.priority) + _row(Lane.STANDARD, metrics.standard)
-        head = "".join(f"<th>{name}</th>" for name in ("wait", "count", "p50", "p95", "p99", "longest"))
+    def _html(self, recent: list[Outcome]) -> str:
+        shot = self.runtime.snapshot()
+        metrics, (priority, standard) = shot.metrics, shot.depth
+        urgent, passed = overtaken(recent[-LOOKED:])
+        rows = _row(Lane.PRIORITY, metrics.priority, priority) + _row(Lane.STANDARD, metrics.standard, standard)
+        names = ("wait, since it began", "count", "p50", "p95", "p99", "longest", "waiting now")
+        head = "".join(f"<th>{name}</th>" for name in names)
         return f"""<p class="say" role="status">{_sentence(metrics, urgent, passed)}</p>
           <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>
-          <p class="muted" style="margin-top:8px">Line: 95 of 100 waited less. Dotted: half waited less.</p>"""
+          <p class="muted" style="margin-top:8px">The last minute. Line: 95 of 100 waited less. Dotted: half.</p>"""
 
 
-def _row(lane: Lane, metrics: LaneMetrics) -> str:
+def _row(lane: Lane, metrics: LaneMetrics, waiting: int) -> str:
     look, wait = LANES[lane.value], metrics.wait
     values = [f"{wait.count:,}", *(duration(each) for each in (wait.p50, wait.p95, wait.p99, wait.max))]
     name = f'<span class="tone" style="--tone:{look.tone}">{look.glyph} {look.word}</span>'
     cells = "".join(f"<td>{each if wait.count else '—'}</td>" for each in values)
-    return f"<tr><td>{name}</td>{cells}</tr>"
+    return f"<tr><td>{name}</td>{cells}<td>{waiting:,}</td></tr>"
 
 
 def _sentence(metrics: Any, urgent: int, passed: int) -> str:
@@ -142,11 +154,11 @@ def _sentence(metrics: Any, urgent: int, passed: int) -> str:
         return "All of it was urgent: there was nothing to overtake."
     times = f", {second.p95 / first.p95:,.0f} times as long" if first.p95 > 0 and second.p95 >= 1.5 * first.p95 else ""
     overtook = (
-        f"{count(urgent, 'urgent activity')} overtook {count(passed, 'standard one')} of late."
+        f"{count(urgent, 'urgent activity')} overtook {count(passed, 'standard one')} in the last minute."
         if passed
-        else "Of late nothing was overtaken: nothing waited when urgent ones came."
+        else "In the last minute nothing was overtaken: nothing waited when urgent ones came."
     )
     return (
-        f"{overtook} Of 100 urgent activities 95 waited less than {duration(first.p95)}; "
+        f"{overtook} Since it began, of 100 urgent activities 95 waited less than {duration(first.p95)}; "
         f"of 100 standard ones, less than {duration(second.p95)}{times}."
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 import panel as pn
 from axe_playwright_python.sync_playwright import Axe
-from panel_material_ui.template.base import Page as Layout
 from playwright.sync_api import Page
 
 from agentrt.views.feed import feed_page
+from agentrt.views.sheet import sheet
 from tests.harness.place import free_port
 from tests.harness.wait import wait_until
 
@@ -30,7 +30,7 @@ def shown(manager: Any, make: Callable[[], Any]) -> Iterator[str]:
     def app() -> Any:
         view = make()
         feed_page(manager, pn.state.curdoc).follow(view)
-        return Layout(title="One view", main=[view.panel], busy_indicator=None)
+        return sheet(title="One view", main=[view.panel])
 
     port = free_port()
     server = pn.serve(app, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)

@@ -1,5 +1,8 @@
 """sheet.py: what happens on one page leaves the others alone."""
 
+import gc
+import weakref
+
 import panel as pn
 
 from agentrt.views.sheet import sheet
@@ -14,3 +17,9 @@ def test_a_page_does_not_follow_who_else_is_busy():
         assert not page.busy
     finally:
         pn.state._remove_busy_event(event)
+
+
+def test_a_page_that_nobody_shows_any_more_is_let_go():
+    page = weakref.ref(sheet(title="one", main=[]))
+    gc.collect()
+    assert page() is None

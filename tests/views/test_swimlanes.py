@@ -88,6 +88,7 @@ async def test_frozen_it_stands_still_and_loses_nothing(manager):
     await runtime.ask(1)
     assert view.update(news(manager, cursor)) is False
     assert view.axis.range.end == end
+    assert "Frozen" in view.say.html
     assert len(view.ended.data["y"]) == 1
     view._toggle()
     assert len(view.ended.data["y"]) == 2
@@ -100,12 +101,71 @@ async def test_who_was_idle_longest_makes_room(manager):
     view = Swimlanes(manager, lanes=3)
     view.update(news(manager, first=True))
     assert set(view.rows) == {"r0", "r1", "r2"}
-    assert "1 more runtimes are active" in view.say.html
+    assert "1 more runtime is active" in view.say.html
     cursor = manager.ring.cursor
     await manager.sleep(120)
     await manager["r3"].ask(1)
     view.update(news(manager, cursor))
     assert set(view.rows) == {"r3", "r1", "r2"}
+
+
+@virtual
+async def test_who_is_in_trouble_has_a_lane(manager):
+    for n in range(3):
+        await manager.create(f"r{n}", 0, add).ask(1)
+    view = Swimlanes(manager, lanes=3)
+    view.update(news(manager, first=True))
+    cursor = manager.ring.cursor
+    with pytest.raises(Exception, match="no "):
+        await manager.create("broken", 0, fail).ask("x")
+    view.update(news(manager, cursor))
+    assert "broken" in view.rows
+    assert len(view.rows) == 3
+
+
+@virtual
+async def test_who_does_most_has_a_lane_when_there_are_too_few(manager):
+    for n in range(5):
+        runtime = manager.create(f"r{n}", 0, add)
+        for _ in range(n):
+            await runtime.ask(1)
+    view = Swimlanes(manager, lanes=2)
+    view.update(news(manager, first=True))
+    assert set(view.rows) == {"r4", "r3"}
+
+
+@virtual
+async def test_a_search_gives_lanes_to_the_names_that_hold_it(manager):
+    for name in ("JFK", "LGA", "jfk-2"):
+        await manager.create(name, 0, add).ask(1)
+    view = Swimlanes(manager, search=True)
+    view.update(news(manager, first=True))
+    view.search("jfk")
+    assert set(view.rows) == {"JFK", "jfk-2"}
+    assert len(view.ended.data["y"]) == 2
+    view.search("nobody")
+    view.update(news(manager, manager.ring.cursor))
+    assert "No runtime of that name" in view.say.html
+    view.search("")
+    assert set(view.rows) == {"JFK", "LGA", "jfk-2"}
+
+
+@virtual
+async def test_what_waits_is_drawn_although_nothing_runs(manager):
+    runtime = manager.create("a", 0, add)
+    runtime.pause()
+    for n in range(3):
+        runtime.send_nowait(n, priority=n == 2)
+    await manager.sleep(4)
+    view = Swimlanes(manager)
+    assert view.update(news(manager, first=True)) is True, "it grows"
+    assert sorted(view.now.data["words"]) == [
+        "a: 1 activity waits, the first for 4 s",
+        "a: 2 activities wait, the first for 4 s",
+    ]
+    assert view.now.data["started"] == view.now.data["finished"], "only waiting"
+    waited = [end - begin for begin, end in zip(view.now.data["created"], view.now.data["finished"], strict=True)]
+    assert waited == [pytest.approx(4000)] * 2
 
 
 @virtual

@@ -24,6 +24,39 @@ def test_who_came_later_and_was_done_earlier_overtook(urgent, others, found):
     assert overtaken([urgent, *(outcome(id, Lane.STANDARD, ended) for id, ended in others)]) == found
 
 
+def test_one_that_two_pass_is_overtaken_once():
+    urgent = [outcome(4, Lane.PRIORITY, 10), outcome(5, Lane.PRIORITY, 11)]
+    assert overtaken([*urgent, *(outcome(id, Lane.STANDARD, 11 + id) for id in (1, 2, 3))]) == (2, 3)
+
+
+@virtual
+async def test_what_ends_between_two_drawings_is_drawn_with_the_next(manager):
+    runtime = manager.create("a", 0, add)
+    view = Waits(runtime)
+    view.update(News(manager.clock.now(), [], set(), first=True))
+    view.drawn_at = float("inf")  # it drew a moment ago
+    _, at, _ = manager.ring.since(0)
+    await runtime.ask(1, priority=True)
+    await runtime.ask(1)
+    assert view.update(News(manager.clock.now(), manager.ring.since(at)[0], {"a"}))
+    assert "Nothing was processed yet" in view.said.html
+    view.drawn_at = 0.0
+    view.update(News(manager.clock.now(), [], set()))
+    assert "nothing was overtaken" in view.said.html
+    assert len(view.sources[Lane.STANDARD].data["at"]) == 1
+
+
+@virtual
+async def test_what_waits_now_is_counted(manager):
+    runtime = manager.create("a", 0, add)
+    runtime.pause()
+    for n in range(3):
+        runtime.send_nowait(n)
+    view = Waits(runtime)
+    view.update(News(manager.clock.now(), [], set(), first=True))
+    assert "<td>3</td></tr>" in view.said.html
+
+
 @virtual
 async def test_it_says_who_overtook_whom(manager):
     runtime = manager.create("a", 0, add)
@@ -39,7 +72,7 @@ async def test_it_says_who_overtook_whom(manager):
     records, _, _ = manager.ring.since(0)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), records, {"a"}, first=True))
-    assert "1 urgent activity overtook 3 standard ones of late." in view.said.html
+    assert "1 urgent activity overtook 3 standard ones in the last minute." in view.said.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
     assert len(view.sources[Lane.STANDARD].data["at"]) >= 1
 
