@@ -95,19 +95,25 @@ def test_ten_thousand_runtimes(manager: RuntimeManager, page: Page) -> None:
     server = serve(manager)
     try:
         browser = Browser(page)
+        asked = time.monotonic()
         page.goto(server.url)
         page.locator(".say").first.wait_for(timeout=60_000)
-        assert browser.metrics["TaskDuration"] < PAINTED, "seconds of the browser's main thread until it is painted"
+        painted = browser.metrics["TaskDuration"]
+        print(f"\npainted after {time.monotonic() - asked:.1f} s, {painted:.1f} s of the browser's main thread")
+        assert painted < PAINTED
         page.wait_for_function("() => !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=60_000)
         page.wait_for_timeout(5000)  # it has settled: from here on nothing may grow
         page.evaluate(COUNT)
         began, before, heap, rss = time.monotonic(), browser.metrics, browser.heap, memory()
         page.wait_for_timeout(60_000 * MINUTES)
         worked, seconds = browser.metrics["TaskDuration"] - before["TaskDuration"], time.monotonic() - began
+        pace, heap_now, rss_now = page.evaluate("window.frames_seen") / seconds, browser.heap, memory()
+        print(f"{seconds:.0f} s: {100 * worked / seconds:.0f} % of the main thread, {pace:.1f} Hz")
+        print(f"browser {heap / 1e6:.0f} -> {heap_now / 1e6:.0f} MB, server {rss / 1e6:.0f} -> {rss_now / 1e6:.0f} MB")
         assert worked / seconds < SHARE
-        assert page.evaluate("window.frames_seen") / seconds >= PACE
-        assert browser.heap < GROWTH * heap + 8e6
-        assert memory() < GROWTH * rss + 40e6
+        assert pace >= PACE
+        assert heap_now < GROWTH * heap + 8e6
+        assert rss_now < GROWTH * rss + 40e6
         assert manager.fates().adds_up
         page.goto("about:blank")
     finally:

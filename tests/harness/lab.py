@@ -24,7 +24,7 @@ SETTINGS = {
 }
 # Without it JupyterLab asks which kernel to take.
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-KERNEL = "jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel"
+KERNEL = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.session?.kernel"
 CELLS = "jupyterapp.shell.currentWidget.content.widgets"
 RUN = """index => {
     const run = {done: false};
