@@ -67,6 +67,7 @@ class Swimlanes(pn.viewable.Viewer):
         self.axis = TimeAxis(self.manager.clock)
         self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
         self.steps: deque[Event] = deque(maxlen=SPANS)
+        self.begun: dict[tuple[str, str], float] = {}  # when the last that is drawn began, by runtime and lane
         self.ended = ColumnDataSource({name: [] for name in COLUMNS})
         self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
         self.spans = ColumnDataSource({name: [] for name in STEP})
@@ -188,6 +189,7 @@ class Swimlanes(pn.viewable.Viewer):
         self.plot.y_range.end = self.most
         self.plot.yaxis.ticker = sorted(middles)
         self.plot.yaxis.major_label_overrides = middles
+        self.begun.clear()
         self.ended.data = self._ended(self.outcomes)
         self.spans.data = self._steps(self.steps)
 
@@ -213,10 +215,17 @@ class Swimlanes(pn.viewable.Viewer):
     def _bar(self, group: list[Outcome]) -> tuple[Any, ...]:
         first = group[0]
         created, started, finished, _, tone, mark, shape, words = bar(group, self.axis)
+        created = self._pale(first.runtime, first.lane, created, started)
         words = f"{plain(first.runtime, 60)}: {words}"
         wrong = 0 if first.ok else 8
         y = self._y(first.runtime, first.lane)
         return created, started, finished, y, tone, mark, shape, words, str(first.id), wrong
+
+    def _pale(self, id: str, lane: str, created: float, started: float) -> float:
+        """From where its waiting is drawn: where others of its lane wait too it is drawn once, not darker for each."""
+        before = self.begun.get((id, lane), created)
+        self.begun[id, lane] = max(before, started)
+        return min(started, max(created, before))
 
     def _steps(self, steps: Iterable[Event]) -> Any:
         found = [self._step(each) for each in steps if each.runtime in self.rows]
@@ -259,6 +268,7 @@ class Swimlanes(pn.viewable.Viewer):
 
     def _growing(self, shot: Snapshot, of: Any, started: float | None, words: str) -> tuple[Any, ...]:
         now, created = self.axis.ms(shot.at), self.axis.ms(min(shot.at, of.created))
+        created = min(now, max(created, self.begun.get((shot.id, of.lane), created)))
         since = of.created if started is None else started
         words = f"{plain(shot.id, 60)}: {words} for {duration(max(0.0, shot.at - since))}"
         begun = now if started is None else self.axis.ms(started)

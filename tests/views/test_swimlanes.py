@@ -1,5 +1,6 @@
 """The timeline over all runtimes."""
 
+import itertools
 import time
 
 import pytest
@@ -166,6 +167,24 @@ async def test_what_waits_is_drawn_although_nothing_runs(manager):
     assert view.now.data["started"] == view.now.data["finished"], "only waiting"
     waited = [end - begin for begin, end in zip(view.now.data["created"], view.now.data["finished"], strict=True)]
     assert waited == [pytest.approx(4000)] * 2
+
+
+@virtual
+async def test_waiting_is_drawn_once_however_many_wait(manager):
+    async def slow(activity, state, ctx):
+        await ctx.sleep(1)
+        return state
+
+    runtime = manager.create("a", 0, slow)
+    for receipt in [runtime.send_nowait(n) for n in range(4)]:
+        await receipt
+    view = Swimlanes(manager)
+    view.update(news(manager, first=True))
+    data = view.ended.data
+    drawn = sorted((begin, end) for begin, end in zip(data["created"], data["started"], strict=True))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(drawn)), "side by side"
+    assert sum(end - begin for begin, end in drawn) == pytest.approx(3000, abs=1)
+    assert any("waited 3 s" in words for words in data["words"]), "in words it has waited as long as it has"
 
 
 @virtual
