@@ -12,11 +12,12 @@ from .theme import CSS
 
 __all__ = ["WIDE", "beside", "line", "section"]
 
-# As wide as there is room, never wider: a long word must not push a page beyond a narrow screen.
+# As wide as there is room, never wider: a long word must not push a page beyond a narrow screen. As high as it needs to
+# be: a page gives its parts the height of the window at the most, and what is higher lies over what follows.
 WIDE: dict[str, Any] = {
     "sizing_mode": "stretch_width",
     "margin": 0,
-    "styles": {"min-width": "0", "max-width": "100%", "box-sizing": "border-box"},
+    "styles": {"min-width": "0", "max-width": "100%", "max-height": "none", "box-sizing": "border-box"},
 }
 
 BOX = (

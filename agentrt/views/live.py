@@ -37,6 +37,7 @@ class Live(JSComponent):
         self._turn = count(1)
         params.setdefault("sizing_mode", "stretch_width")
         params.setdefault("margin", 0)
+        params["styles"] = {"max-height": "none", **params.get("styles", {})}  # see layout.WIDE
         super().__init__(html=html, stylesheets=[CSS + css], **params)
 
     def draw(self, html: str) -> None:

@@ -96,11 +96,11 @@ class RuntimeView(pn.viewable.Viewer):
         self.panel = self._lay_out(more)
 
     def _lay_out(self, more: Any) -> Any:
-        where = [section("Where it is", self.where, grow=3)] if self.where is not None else []
+        where = [section("Where it is", self.where, grow=3, least=680)] if self.where is not None else []
         rest = [section("", more, grow=3)] if more is not None else []
         return pn.Column(
             section("", self.head, pn.Spacer(height=8), self.steer.panel),
-            beside(*where, section("State", self.state.panel, grow=2)),
+            beside(*where, section("State", self.state.panel, grow=1, least=260)),
             section("What it did", self.timeline.panel, note="pale: waiting, solid: working, marks: how it ended"),
             beside(
                 section("Lanes", self.lanes.panel, grow=4),
