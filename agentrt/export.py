@@ -39,8 +39,8 @@ METRICS = ("count", "mean", "p50", "p95", "p99", "max")
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
 
 
-def _missing(module: str, what: str, package: str) -> ConfigurationError:
-    return ConfigurationError(f"{what} needs {module}: pip install {package}, or export as .csv, which needs nothing")
+def _missing(module: str, what: str) -> ConfigurationError:
+    return ConfigurationError(f"{what} needs {module}: pip install {module}, or export as .csv, which needs nothing")
 
 
 def activities(of: Any) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def _pandas(what: str) -> Any:
     try:
         return import_module("pandas")
     except ImportError:
-        raise _missing("pandas", what, "pandas") from None
+        raise _missing("pandas", what) from None
 
 
 def frame(of: Any) -> Any:
@@ -165,7 +165,7 @@ def as_parquet(of: Any, view: str = "") -> bytes:
     try:
         import_module("pyarrow")
     except ImportError:
-        raise _missing("pyarrow", "Parquet", "pyarrow") from None
+        raise _missing("pyarrow", "Parquet") from None
     rows = [{name: _utf8(value) for name, value in row.items()} for row in _texts(of)]
     written = io.BytesIO()
     pandas.DataFrame(rows, columns=COLUMNS).to_parquet(written, engine="pyarrow", index=False)

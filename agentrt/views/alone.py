@@ -86,19 +86,20 @@ def make(of: Any, name: str, room: Room) -> Any:
         return Fleet(of, go=room.go, soon=room.soon)
     if page == "events":
         return Events(of, go=room.go)
+    if page in LOOKS:
+        return LOOKS[page](of)
     if page == "inject":
         return Inject(of, room.commands, soon=None if room.soon is at_once else room.soon)
     return VIEWS[page](of, room.commands, go=room.go, soon=room.soon)
 
 
+LOOKS: dict[str, Callable[[Any], Any]] = {"theory": Theory, "waits": Waits}  # nothing in them can be clicked
 VIEWS: dict[str, Callable[..., Any]] = {
     "where": Where,
     "mailbox": Microscope,
     "flow": Flow,
     "letters": Letters,
     "timeline": Swimlanes,
-    "theory": Theory,
-    "waits": Waits,
 }
 
 

@@ -25,8 +25,7 @@ def downloads(of: Any) -> Any:
 def _button(of: Any, suffix: str, label: str) -> Any:
     name = UNSAFE.sub("_", str(getattr(of, "id", None) or of.name))[:60] or "agentrt"
     make = partial(_made, of, suffix)
-    look = {"size": "small", "margin": 0}
-    button = pmui.FileDownload(callback=make, filename=f"{name}{suffix}", label=label, **look)
+    button = pmui.FileDownload(callback=make, filename=f"{name}{suffix}", label=label, size="small", margin=0)
     button.variant = "text"  # given when it is made, it collides with a default of its own and is warned about
     return button
 

@@ -95,8 +95,8 @@ def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
     makers: dict[str, Callable[[], Any]] = {
         "mailbox": lambda: Microscope(runtime, board.commands, go=board.go, soon=board.soon),
         "inject": lambda: Inject(runtime, board.commands, soon=None if board.soon is at_once else board.soon),
-        "waits": lambda: Waits(runtime, board.commands, go=board.go, soon=board.soon),
-        "theory": lambda: Theory(runtime, board.commands, go=board.go, soon=board.soon),
+        "waits": lambda: Waits(runtime),
+        "theory": lambda: Theory(runtime),
         "events": lambda: Events(runtime, go=board.go),
     }
     if isinstance(runtime, Past):

@@ -39,8 +39,8 @@ class Seats:
         before = dict(self.rows)
         self.active = {id: at for id, at in self.active.items() if at >= since or id in self.rows}
         self.troubled = {id: at for id, at in self.troubled.items() if at >= since}
-        self.rows = {id: row for id, row in self.rows.items() if self._fits(id)}
-        waiting = [id for id in self.active if id not in self.rows and self._fits(id)]
+        self.rows = {id: row for id, row in self.rows.items() if self.fits(id)}
+        waiting = [id for id in self.active if id not in self.rows and self.fits(id)]
         if len(waiting) > self.most - len(self.rows):
             did = Counter(busy)
             waiting.sort(key=lambda id: (id in self.troubled, did[id]), reverse=True)
@@ -58,5 +58,6 @@ class Seats:
         self.left_out = {id for id in waiting if id not in self.rows}
         return self.rows != before
 
-    def _fits(self, id: str) -> bool:
+    def fits(self, id: str) -> bool:
+        """Whether its name holds what is searched for."""
         return not self.wanted or self.wanted in id.casefold()

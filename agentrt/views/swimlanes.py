@@ -253,9 +253,7 @@ class Swimlanes(pn.viewable.Viewer):
         except AgentError:  # forgotten in between
             return []
         bars = [
-            self._growing(
-                shot, first, None, f"{count(depth, 'activity')} {'wait' if depth != 1 else 'waits'}, the first"
-            )
+            self._growing(shot, first, None, f"{count(depth, 'activity')} waiting, the first")
             for first, depth in zip(shot.first, shot.depth, strict=True)
             if first is not None
         ]
@@ -280,7 +278,8 @@ class Swimlanes(pn.viewable.Viewer):
             return '<span class="muted">No runtime of that name did anything in the last minute.</span>'
         if not self.rows:
             return EMPTY
-        recent = [each for each in self.outcomes if each.finished >= now - self.axis.span]
+        since, fits = now - self.axis.span, self.seats.fits
+        recent = [each for each in self.outcomes if each.finished >= since and fits(each.runtime)]
         failed = [each for each in recent if not each.ok]
         # The deque is bounded: what it does not hold any more was not counted.
         more = "more than " if len(recent) == KEEP else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -16,8 +15,6 @@ from .feed import News
 from .layout import WIDE, beside
 from .live import Live
 from .measured import Measured, Queue, Reading
-from .role import Commands
-from .steer import Soon, at_once
 from .text import duration, percent, rate, si
 from .theme import LANES, toned
 from .verdict import ENOUGH, assumed, balance, verdict
@@ -45,14 +42,7 @@ class Theory(pn.viewable.Viewer):
     are drawn about once a second while anything is in the window.
     """
 
-    def __init__(
-        self,
-        runtime: Any,
-        commands: Commands | None = None,
-        *,
-        go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
-    ) -> None:
+    def __init__(self, runtime: Any) -> None:
         super().__init__()
         self.runtime = runtime
         self.id = runtime.id

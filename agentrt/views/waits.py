@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -17,8 +16,6 @@ from .axes import Scale, TimeAxis
 from .feed import News
 from .layout import WIDE
 from .live import Live
-from .role import Commands
-from .steer import Soon, at_once
 from .text import count, duration
 from .theme import LANES
 
@@ -45,26 +42,19 @@ def overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
     ran = [each for each in outcomes if each.started is not None]
     urgent = [each for each in ran if each.lane is Lane.PRIORITY]
     standard = [each for each in ran if each.lane is Lane.STANDARD]
-    pairs = [
-        (each.id, other.id)
-        for each in urgent
-        for other in standard
-        if each.id > other.id and each.sequence < other.sequence
-    ]
-    return len({urgent for urgent, _ in pairs}), len({standard for _, standard in pairs})
+
+    def passed(first: Outcome, other: Outcome) -> bool:
+        return first.id > other.id and first.sequence < other.sequence
+
+    who = sum(any(passed(each, other) for other in standard) for each in urgent)
+    whom = sum(any(passed(each, other) for each in urgent) for other in standard)
+    return who, whom
 
 
 class Waits(pn.viewable.Viewer):
     """The waits of one runtime: a sentence, the percentiles since it began, and how they went in the last minute."""
 
-    def __init__(
-        self,
-        runtime: Any,
-        commands: Commands | None = None,
-        *,
-        go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
-    ) -> None:
+    def __init__(self, runtime: Any) -> None:
         super().__init__()
         self.runtime = runtime
         self.axis = TimeAxis(runtime.manager.clock)

@@ -8,6 +8,8 @@ const KEYS = [
   ["Esc", "close it"],
 ]
 const ASK = 1500 // milliseconds between two questions whether the manager is back
+const LOOK = 50 // milliseconds between two looks for a field whose page is being drawn, and
+const LOOKS = 200 // so many looks
 
 const typing = (event) => {
   const node = event.composedPath()[0]
@@ -106,9 +108,9 @@ export function render({model, view}) {
   const focus = (tries) => {
     const field = searchField()
     if (field) field.focus()
-    else if (tries) setTimeout(() => focus(tries - 1), ASK / 30) // its page is still being drawn
+    else if (tries) setTimeout(() => focus(tries - 1), LOOK)
   }
-  const told = (message) => { if (message.focus) focus(200) }
+  const told = (message) => { if (message.focus) focus(LOOKS) }
 
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return

@@ -143,6 +143,8 @@ async def test_a_search_gives_lanes_to_the_names_that_hold_it(manager):
     view.update(news(manager, first=True))
     view.search("jfk")
     assert set(view.rows) == {"JFK", "jfk-2"}
+    view.update(news(manager, manager.ring.cursor))
+    assert "2 activities ended" in view.say.html, "of those that are shown"
     assert len(view.ended.data["y"]) == 2
     view.search("nobody")
     view.update(news(manager, manager.ring.cursor))
@@ -161,8 +163,8 @@ async def test_what_waits_is_drawn_although_nothing_runs(manager):
     view = Swimlanes(manager)
     assert view.update(news(manager, first=True)) is True, "it grows"
     assert sorted(view.now.data["words"]) == [
-        "a: 1 activity waits, the first for 4 s",
-        "a: 2 activities wait, the first for 4 s",
+        "a: 1 activity waiting, the first for 4 s",
+        "a: 2 activities waiting, the first for 4 s",
     ]
     assert view.now.data["started"] == view.now.data["finished"], "only waiting"
     waited = [end - begin for begin, end in zip(view.now.data["created"], view.now.data["finished"], strict=True)]
