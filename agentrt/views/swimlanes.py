@@ -34,7 +34,7 @@ DEEP = 2  # steps within steps within steps; deeper ones lie on the last
 TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
 FROZEN = """<span class="muted">Frozen: nothing moves here, all goes on and nothing is lost. Drag over a stretch of time
-to enlarge it; Live shows the last minute again.</span>"""
+to enlarge it; Live goes on.</span>"""
 STEP = ("left", "right", "y", "tone", "words", "to")
 EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
 <pre>runtime.send_nowait(1)</pre></div>"""
@@ -274,8 +274,9 @@ class Swimlanes(pn.viewable.Viewer):
         return created, begun, now, y, tone, "", "dot", words, str(of.id), 0, 0.85
 
     def _words(self, now: float) -> str:
+        span = duration(self.axis.span)
         if not self.rows and self.seats.wanted:
-            return '<span class="muted">No runtime of that name did anything in the last minute.</span>'
+            return f'<span class="muted">No runtime of that name did anything in the last {span}.</span>'
         if not self.rows:
             return EMPTY
         since, fits = now - self.axis.span, self.seats.fits
@@ -283,7 +284,7 @@ class Swimlanes(pn.viewable.Viewer):
         failed = [each for each in recent if not each.ok]
         # The deque is bounded: what it does not hold any more was not counted.
         more = "more than " if len(recent) == KEEP else ""
-        said = f"{more}{count(len(recent), 'activity')} ended in the last {duration(self.axis.span)}"
+        said = f"{more}{count(len(recent), 'activity')} ended in the last {span}"
         wrong = f", {len(failed):,} of them badly; last {_link(failed[-1])}" if failed else ""
         others = len(self.seats.left_out)
         out = f"; {count(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""

@@ -22,7 +22,7 @@ from .theme import LANES
 __all__ = ["Waits", "overtaken"]
 
 KEEP, LOOKED = 2000, 300
-SLOTS = 24  # pieces of the minute in view, each with its percentiles
+SLOTS = 24  # pieces of the time in view, each with its percentiles
 EVERY = 0.5
 CSS = """
 .say { font-size: var(--t2); line-height: 1.45; margin-bottom: var(--s2); }
@@ -52,7 +52,7 @@ def overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
 
 
 class Waits(pn.viewable.Viewer):
-    """The waits of one runtime: a sentence, the percentiles since it began, and how they went in the last minute."""
+    """The waits of one runtime: a sentence, the percentiles since it began, and how they went of late."""
 
     def __init__(self, runtime: Any) -> None:
         super().__init__()
@@ -118,12 +118,13 @@ class Waits(pn.viewable.Viewer):
         shot = self.runtime.snapshot()
         metrics, (priority, standard) = shot.metrics, shot.depth
         urgent, passed = overtaken(recent[-LOOKED:])
+        span = duration(self.axis.span)
         rows = _row(Lane.PRIORITY, metrics.priority, priority) + _row(Lane.STANDARD, metrics.standard, standard)
         names = ("wait, since it began", "count", "p50", "p95", "p99", "longest", "waiting now")
         head = "".join(f"<th>{name}</th>" for name in names)
-        return f"""<p class="say" role="status">{_sentence(metrics, urgent, passed)}</p>
+        return f"""<p class="say" role="status">{_sentence(metrics, urgent, passed, span)}</p>
           <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>
-          <p class="muted" style="margin-top:8px">The last minute. Line: 95 of 100 waited less. Dotted: half.</p>"""
+          <p class="muted" style="margin-top:8px">The last {span}. Line: 95 of 100 waited less. Dotted: half.</p>"""
 
 
 def _row(lane: Lane, metrics: LaneMetrics, waiting: int) -> str:
@@ -134,7 +135,7 @@ def _row(lane: Lane, metrics: LaneMetrics, waiting: int) -> str:
     return f"<tr><td>{name}</td>{cells}<td>{waiting:,}</td></tr>"
 
 
-def _sentence(metrics: Any, urgent: int, passed: int) -> str:
+def _sentence(metrics: Any, urgent: int, passed: int, span: str) -> str:
     first, second = metrics.priority.wait, metrics.standard.wait
     if not first.count and not second.count:
         return "Nothing was processed yet: there are no waits to compare."
@@ -144,9 +145,9 @@ def _sentence(metrics: Any, urgent: int, passed: int) -> str:
         return "All of it was urgent: there was nothing to overtake."
     times = f", {second.p95 / first.p95:,.0f} times as long" if first.p95 > 0 and second.p95 >= 1.5 * first.p95 else ""
     overtook = (
-        f"{count(urgent, 'urgent activity')} overtook {count(passed, 'standard one')} in the last minute."
+        f"{count(urgent, 'urgent activity')} overtook {count(passed, 'standard one')} in the last {span}."
         if passed
-        else "In the last minute nothing was overtaken: nothing waited when urgent ones came."
+        else f"In the last {span} nothing was overtaken: nothing waited when urgent ones came."
     )
     return (
         f"{overtook} Since it began, of 100 urgent activities 95 waited less than {duration(first.p95)}; "

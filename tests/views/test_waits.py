@@ -72,9 +72,20 @@ async def test_it_says_who_overtook_whom(manager):
     records, _, _ = manager.ring.since(0)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), records, {"a"}, first=True))
-    assert "1 urgent activity overtook 3 standard ones in the last minute." in view.said.html
+    assert "1 urgent activity overtook 3 standard ones in the last 60 s." in view.said.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
     assert len(view.sources[Lane.STANDARD].data["at"]) >= 1
+
+
+@virtual
+async def test_of_late_is_a_minute_of_who_looks(manager):
+    manager.speed = 60
+    runtime = manager.create("a", 0, add)
+    await runtime.ask(1, priority=True)
+    await runtime.ask(1)
+    view = Waits(runtime)
+    view.update(News(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
+    assert "In the last 1 h nothing was overtaken" in view.said.html
 
 
 @virtual
