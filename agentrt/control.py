@@ -94,6 +94,7 @@ def set_limit(entry: Entry, name: str, value: Any) -> None:
         entry.timeout = limits.timeout
         mailbox = entry.mailbox
         mailbox.priority_capacity, mailbox.standard_capacity = limits.priority_capacity, limits.standard_capacity
+        mailbox.shut()
         mailbox.fairness = math.inf if limits.fairness is None else limits.fairness
         _record(entry, "limit", {"name": name, "from": old, "to": getattr(limits, name)})
         admit(entry)
@@ -114,6 +115,7 @@ def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
         if entry.ended is None:
             entry.ended = Latch(entry)
             entry.draining = True
+            entry.mailbox.shut()
             if drain and not entry.failed:
                 refuse_senders(entry)
                 entry.paused = entry.held = False
@@ -134,6 +136,7 @@ def close(entry: Entry) -> None:
             return
         _record(entry, "terminated")
         entry.closed = entry.draining = True
+        entry.mailbox.shut()
         entry.deadline = -math.inf
         latch = entry.ended = entry.ended or Latch(entry)
         refuse_senders(entry)

@@ -188,6 +188,7 @@ async def queue_for_room(entry: Entry, payload: Any, wait: float | None, options
         senders = entry.mailbox.senders
         if senders is None:
             senders = entry.mailbox.senders = {Lane.PRIORITY: deque(), Lane.STANDARD: deque()}
+        entry.mailbox.shut()
         senders[lane].append(sender)
         admit(entry)
     try:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any, Protocol, TypeVar
 
 from .activity import Activity
@@ -53,6 +54,8 @@ class Host(Protocol):
     watchdog: Any
     closed: bool
     number: Callable[[], int]
+    counter: count[int]  # what `number` draws from
+    record: Callable[[Any], None]  # the ring's append
 
     def wake(self, entry: Any) -> None:
         """See that `entry` processes. Any thread; the lock is held."""

@@ -52,6 +52,8 @@ class PrioritizedMailbox:
         "priority",
         "priority_capacity",
         "senders",
+        "short_priority",
+        "short_standard",
         "standard",
         "standard_capacity",
         "streak",
@@ -66,6 +68,8 @@ class PrioritizedMailbox:
         self.delayed_priority = 0
         self.delayed_standard = 0
         self.streak = 0
+        # A send to a lane that is shorter than this has nothing else to look at; 0 while there is anything special.
+        self.short_priority = self.short_standard = 0
         # Senders that wait for room, per lane, oldest first; made on the first wait.
         self.senders: dict[Lane, deque[Any]] | None = None
 
@@ -102,6 +106,15 @@ class PrioritizedMailbox:
         """Add at the end of its lane, whatever the bound: for what has its place already."""
         self.lane(activity.lane).append(activity)
 
+    def shut(self) -> None:
+        """Every send has to look at everything from now on. Whoever makes sending harder calls this, under the lock."""
+        self.short_priority = self.short_standard = 0
+
+    def reopen(self) -> None:
+        """There is nothing but the bounds to look at: the short way in is open for the lanes that were used before."""
+        self.short_priority = 0 if self.priority is EMPTY else self.priority_capacity - self.delayed_priority
+        self.short_standard = 0 if self.standard is EMPTY else self.standard_capacity - self.delayed_standard
+
     def lane(self, lane: Lane) -> Items:
         """The items of a lane, made on first use."""
         if lane is Lane.PRIORITY:
@@ -114,6 +127,7 @@ class PrioritizedMailbox:
 
     def hold(self, lane: Lane, n: int) -> None:
         """Count `n` more (or fewer) delayed activities in the bound of a lane."""
+        self.shut()
         if lane is Lane.PRIORITY:
             self.delayed_priority += n
         else:

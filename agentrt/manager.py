@@ -112,8 +112,10 @@ class RuntimeManager(ManagerShows):
         self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.chance = random.Random(self.seed)
-        self.number: Callable[[], int] = count(1).__next__
+        self.counter = count(1)
+        self.number: Callable[[], int] = self.counter.__next__
         self.ring = Ring(ring)
+        self.record = self.ring.append
         self.hub = Hub(self.ring, self.clock)
         self.groups = Groups(self)
         self.watchdog = Watchdog(self)

@@ -13,6 +13,7 @@ import msgspec
 from .deadlock import CURRENT
 from .errors import DeadlockError
 from .events import Outcome
+from .host import Host
 from .turn import lend
 
 __all__ = ["Receipt"]
@@ -27,10 +28,12 @@ def settle(future: asyncio.Future[None]) -> None:
 
 
 # A plain mutable record made in C: 60 ns where a class with __init__ takes 250. Only the waiting is code.
-class Latch(msgspec.Struct, Generic[T], eq=False):
+# gc=False: the collector walks none of a long lane, which is a tenth of what an activity costs. For that a latch lets
+# go of its runtime once it is decided, so that a receipt somebody keeps is no way back to a manager that nobody has.
+class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
     """Something that is decided once. Awaitable from any loop; `wait` blocks any thread but the loop's own."""
 
-    entry: Any
+    entry: Any  # None once it is decided
     decided: T | None = None
     waiters: list[Callable[[], object]] | None = None
 
@@ -42,51 +45,59 @@ class Latch(msgspec.Struct, Generic[T], eq=False):
     def decide(self, value: T) -> None:
         """Set it and wake who waits. The first decision stands."""
         if self.decided is None:
+            host = self.entry.host
             self.decided = value
             if self.waiters is not None:
-                self.wake()
+                self.wake(host)
+            self.entry = None
 
-    def wake(self) -> None:
+    def wake(self, host: Host) -> None:
         """Wake everybody who waits; each once."""
-        with self.entry.host.lock:
+        with host.lock:
             waiters, self.waiters = self.waiters or [], None
         for call in waiters:
             call()
 
     def when_decided(self, call: Callable[[], object]) -> None:
         """Call `call()` once it is decided, on the thread that decides it; at once if it is."""
-        with self.entry.host.lock:
+        entry = self.entry
+        if entry is None:
+            call()
+            return
+        with entry.host.lock:
             if self.waiters is None:
                 self.waiters = []
             self.waiters.append(call)
         # Registered first, looked at second: whoever decides it in between sees either the waiter or none was needed.
         if self.decided is not None:
-            self.wake()
+            self.wake(entry.host)
 
     async def settled(self) -> None:
         """Wait until it is decided, on any loop."""
-        if self.decided is not None:
+        entry = self.entry
+        if entry is None:
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         wake = partial(settle, future)
-        host = self.entry.host
+        host = entry.host
         self.when_decided(partial(host.post, wake) if loop is host.loop else partial(_across, loop, wake))
         await future
 
     def wait(self, timeout: float | None, advice: str) -> None:
         """Block until it is decided, `timeout` seconds at most."""
-        if self.decided is not None:
+        entry = self.entry
+        if entry is None:
             return
-        if threading.get_ident() == self.entry.host.thread:
+        if threading.get_ident() == entry.host.thread:
             raise DeadlockError(
                 f"waiting here would block the loop that must do the work; write `{advice}` instead",
-                chain=(self.entry.id,),
-                runtime=self.entry.id,
+                chain=(entry.id,),
+                runtime=entry.id,
             )
         done = threading.Event()
         self.when_decided(done.set)
-        with self.entry.awaited():
+        with entry.awaited():
             if not done.wait(timeout):
                 raise TimeoutError(f"{self!r} is not decided after {timeout:g} s; it still may be")
 
@@ -127,17 +138,19 @@ class Receipt(Latch[Outcome]):
     @property
     def runtime(self) -> str:
         """The id of the runtime it was sent to."""
-        return str(self.entry.id)
+        entry, outcome = self.entry, self.decided
+        return str(entry.id) if outcome is None else outcome.runtime
 
     def __await__(self) -> Generator[Any, None, Outcome]:
-        if self.decided is None:
+        entry = self.entry
+        if entry is not None:
             if CURRENT.get() is None:
-                lend(self.entry, self)
+                lend(entry, self)
                 if self.decided is None:
                     yield from self.settled().__await__()
             else:
-                with self.entry.awaited():
-                    lend(self.entry, self)
+                with entry.awaited():
+                    lend(entry, self)
                     if self.decided is None:
                         yield from self.settled().__await__()
         return self._open()

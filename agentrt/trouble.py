@@ -206,9 +206,10 @@ def restart(entry: Entry, cause: AgentError | None = None) -> None:
 
 def fail(entry: Entry) -> None:
     """Stop taking activities: status FAILED. The mailbox and its receipts are kept for `recover()`."""
-    entry.failed = entry.held = True
-    entry.note("failed", entry.error)
     with entry.host.lock:
+        entry.failed = entry.held = True
+        entry.mailbox.shut()
+        entry.note("failed", entry.error)
         refuse_senders(entry)
     if entry.draining:  # it will not come to the end of what waits; soon, not now: a fate is being given
         entry.host.loop.call_soon(entry.host.leave, entry)

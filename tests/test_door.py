@@ -5,7 +5,15 @@ import math
 
 import pytest
 
-from agentrt import ConfigurationError, Fate, MailboxFullError, RuntimeManager
+from agentrt import (
+    ConfigurationError,
+    Fate,
+    MailboxFullError,
+    ProcessingError,
+    RuntimeFailedError,
+    RuntimeManager,
+    RuntimeTerminatedError,
+)
 from tests.support import Gate, add, collect, turns, virtual
 
 # --- delay
@@ -237,3 +245,90 @@ def test_waiting_for_room_from_another_loop():
             return await receipt
 
         assert asyncio.run(flood()).state == tuple(range(50))
+
+
+# --- the short way in: what a second send of the same type takes
+
+
+def warm(manager, **limits):
+    """A paused runtime whose lanes were used before, so that nothing but their bounds is looked at."""
+    runtime = manager.create("a", (), collect, **limits)
+    runtime.pause()
+    for priority in (True, False):
+        runtime.send_nowait("warm", priority=priority)
+        runtime.send_nowait("warm", priority=priority)
+    return runtime
+
+
+@pytest.mark.parametrize("priority", [True, False])
+@virtual
+async def test_a_lane_takes_as_many_as_it_has_room_for_and_no_more(manager, priority):
+    runtime = warm(manager, priority_capacity=3, standard_capacity=3)
+    runtime.send_nowait("third", priority=priority)
+    with pytest.raises(MailboxFullError):
+        runtime.send_nowait("fourth", priority=priority)
+    assert runtime.depth == ((3, 2) if priority else (2, 3))
+
+
+@virtual
+async def test_a_lane_made_smaller_refuses_the_very_next(manager):
+    runtime = warm(manager)
+    runtime.standard_capacity = 2
+    with pytest.raises(MailboxFullError):
+        runtime.send_nowait("third")
+
+
+@virtual
+async def test_what_is_delayed_counts_for_the_very_next(manager):
+    runtime = warm(manager, standard_capacity=3)
+    runtime.send_nowait("later", delay=60)
+    with pytest.raises(MailboxFullError):
+        runtime.send_nowait("fourth")
+
+
+@virtual
+async def test_a_runtime_that_is_drained_refuses_the_very_next(manager):
+    runtime = warm(manager)
+    ending = runtime.terminate(drain=True)
+    with pytest.raises(RuntimeTerminatedError):
+        runtime.send_nowait("late")
+    await ending
+
+
+@virtual
+async def test_a_runtime_whose_task_was_cancelled_refuses_the_very_next(manager):
+    runtime = manager.create("a", (), collect)
+    await runtime.ask("warm")
+    runtime.entry.task.cancel()
+    await turns()
+    with pytest.raises(RuntimeTerminatedError):
+        runtime.send_nowait("late")
+
+
+@virtual
+async def test_a_runtime_that_was_stopped_refuses_the_very_next(manager):
+    async def fails(activity, state):
+        raise ValueError(activity.payload)
+
+    runtime = manager.create("a", 0, fails, supervision="stop")
+    receipts = [runtime.send_nowait(n) for n in range(6)]
+    for receipt in receipts[:5]:
+        with pytest.raises(ProcessingError):
+            await receipt
+    assert runtime.status == "failed"
+    with pytest.raises(RuntimeFailedError):
+        runtime.send_nowait(7)
+
+
+@virtual
+async def test_nobody_overtakes_who_waits_for_room(manager):
+    runtime = warm(manager, standard_capacity=2)
+    waiting = asyncio.ensure_future(runtime.send("first"))
+    await turns()
+    lane = runtime.entry.mailbox.standard
+    taken = lane.popleft()  # there is room, and nobody has been let in yet
+    with pytest.raises(MailboxFullError):
+        runtime.send_nowait("second")
+    lane.appendleft(taken)
+    runtime.resume()
+    assert (await (await waiting)).ok

@@ -42,3 +42,32 @@ def test_an_activity_kept_in_a_state_goes_with_the_state():
         return (*state, activity)
 
     assert sent_and_gone(keeps) == []
+
+
+def test_receipts_that_a_workflow_keeps_do_not_keep_the_manager():
+    def run():
+        receipts = []
+
+        async def keeps(activity, state):
+            return len(receipts)
+
+        with agentrt.RuntimeManager(loop="thread") as manager:
+            runtime = manager.create("r", 0, keeps)
+            receipts.extend(runtime.send_nowait(n) for n in range(3))
+            receipts[-1].result(10)
+            return weakref.ref(manager.ring)
+
+    ring = run()
+    gc.collect()
+    assert ring() is None
+
+
+def test_a_receipt_knows_its_runtime_before_and_after():
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", 0, lambda activity, state: state)
+        runtime.pause()
+        receipt = runtime.send_nowait(1)
+        before = receipt.runtime
+        runtime.resume()
+        receipt.result(10)
+    assert (before, receipt.runtime, receipt.id) == ("r", "r", receipt.outcome.id)
