@@ -14,7 +14,7 @@ from . import plot, report, rounds
 from .measure import Measure
 from .measures import MEASURES
 from .peer import Peer
-from .peers import PEERS
+from .peers import OURS, PEERS
 from .sizes import FULL, QUICK, Size
 
 
@@ -80,6 +80,8 @@ def compare(measures: list[Measure], wanted: list[Peer], size: Size, to: Path | 
         report.write_json(to, results, facts)
     if picture is not None:
         print(plot.draw(picture, results))
+    if any(f", {OURS.name}: " in what for what in facts["failed"]):
+        raise SystemExit("agentrt itself failed a measure, see above")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,19 @@ def test_a_peer_that_fails_is_named_and_the_others_go_on() -> None:
     assert {peer for _, _, peer in results} == {"agentrt"}
 
 
+def test_a_measure_of_ours_that_fails_is_told_at_the_end_and_keeps_the_others(monkeypatch: Any, capsys: Any) -> None:
+    def fails(*args: Any) -> None:
+        raise OSError("no browser")
+
+    monkeypatch.setattr(command, "FULL", SMOKE)
+    monkeypatch.setattr(OURS, "asker", fails)
+    with pytest.raises(SystemExit, match="itself failed"):
+        command.main(["one-way", "ask", "--peers", "PriorityQueue"])
+    printed = capsys.readouterr().out
+    assert "one-way / PriorityQueue" in printed
+    assert "failed: ask, struct, agentrt: OSError: no browser" in printed
+
+
 @pytest.mark.parametrize(("option", "word"), [(["nothing"], "no measure"), (["--peers", "nobody"], "no peer")])
 def test_an_unknown_name_is_refused(option: list[str], word: str) -> None:
     with pytest.raises(SystemExit, match=word):
