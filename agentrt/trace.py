@@ -85,10 +85,10 @@ class Trace:
             self._worked(outcome.id, outcome.runtime, outcome.started, outcome.finished, args)
 
     def _waited(self, id: int, runtime: str, lane: str, start: float, end: float) -> None:
-        """Waits overlap, so they are asynchronous slices: each lane has tracks of its own."""
+        """Waits overlap, so they are asynchronous slices of the process: each lane has tracks of its own."""
         name = f"{text(runtime, NAMES)}: {lane} lane"
         for phase, at in (("b", start), ("e", end)):
-            self._add(phase, runtime, name, at, id=id, args={"id": id})
+            self._add(phase, runtime, name, at, id2={"local": str(id)}, args={"id": id})
             self.entries[-1]["cat"] = "wait"
 
     def _worked(self, id: int, runtime: str, start: float, end: float, args: Entry) -> None:

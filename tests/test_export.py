@@ -155,7 +155,8 @@ async def test_a_trace_in_chromes_format(manager):
     assert set(names.values()) == {"first", "second", "held", HOSTILE[:59] + "…"}
     for entry in found["X"]:
         assert entry["dur"] >= 0
-    assert sorted(entry["id"] for entry in found["b"]) == sorted(entry["id"] for entry in found["e"])
+    begun, ended = (sorted(entry["id2"]["local"] for entry in found[phase]) for phase in "be")
+    assert begun == ended
     (running,) = [entry for entry in found["X"] if entry["args"].get("fate") == "pending"]
     assert (names[running["tid"]], running["dur"]) == ("held", 3_000_000)
     gate.open.set()
