@@ -26,7 +26,7 @@ from .errors import (
     AgentError,
     MailboxFullError,
 )
-from .events import Event, Fate, Outcome
+from .events import Event, Outcome
 from .frozen import is_frozen
 from .host import Host
 from .limits import Limits, Overflow
@@ -45,7 +45,6 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 PRIORITY, STANDARD = Lane.PRIORITY, Lane.STANDARD
-DONE = Fate.DONE
 UNSET = msgspec.UNSET
 TURNS = range(SLICE)
 UNKNOWN = object()  # the type of nothing: what is compared with it always goes the long way round
@@ -347,12 +346,13 @@ class RuntimeEntry(Generic[S, P]):
                     finished = clock.now()
                 else:
                     self.state = new
+                    urgent = activity.lane is PRIORITY
                     outcome = Outcome(
                         next(counter),
                         activity.id,
                         self.id,
-                        activity.lane,
-                        DONE,
+                        urgent,
+                        "done",
                         activity.created,
                         started,
                         finished,
@@ -362,7 +362,7 @@ class RuntimeEntry(Generic[S, P]):
                     self.current = None
                     self.done += 1
                     record(outcome)
-                    if activity.lane is PRIORITY:
+                    if urgent:
                         priority_wait(started - activity.created)
                         priority_service(finished - started)
                     else:

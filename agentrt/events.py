@@ -32,6 +32,9 @@ class Fate(StrEnum):
     DEAD = "dead"
 
 
+FATES = {fate.value: fate for fate in Fate}
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """The end of one activity: its fate, the state after it, what was replied, the error if there is one.
 
@@ -39,11 +42,13 @@ class Outcome(msgspec.Struct, frozen=True):
     not a copy: with immutable states the history of a runtime costs a pointer an activity.
     """
 
+    # Of plain values: the members of an enum are seen by the garbage collector, and so is what holds one. With a state
+    # that is a number, a string or a struct without containers it has nothing to walk in the whole ring.
     sequence: int
     id: int
     runtime: str
-    lane: Lane
-    fate: Fate
+    priority: bool
+    kind: str  # the fate as a word
     created: float
     started: float | None
     finished: float
@@ -53,9 +58,14 @@ class Outcome(msgspec.Struct, frozen=True):
     attempts: int = 1
 
     @property
-    def kind(self) -> str:
-        """The fate as a word."""
-        return self.fate.value
+    def lane(self) -> Lane:
+        """The lane it waited in."""
+        return Lane.PRIORITY if self.priority else Lane.STANDARD
+
+    @property
+    def fate(self) -> Fate:
+        """What became of it."""
+        return FATES[self.kind]
 
     @property
     def at(self) -> float:
@@ -65,7 +75,7 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def ok(self) -> bool:
         """Whether it was done."""
-        return self.fate is Fate.DONE
+        return self.kind == "done"
 
     @property
     def value(self) -> Any:

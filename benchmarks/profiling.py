@@ -17,7 +17,7 @@ from typing import Any
 from agentrt import RuntimeManager
 from agentrt.activity import Activity, Lane
 from agentrt.deadlock import CURRENT
-from agentrt.events import Fate, Outcome, Ring
+from agentrt.events import Outcome, Ring
 from agentrt.metrics import Histogram
 from agentrt.receipt import SETTLED, Receipt, cut
 
@@ -113,7 +113,7 @@ def message(receipt: Receipt) -> Activity[int]:
 
 
 def outcome() -> Outcome:
-    return Outcome(1, 1, "agent", Lane.STANDARD, Fate.DONE, 0.0, 0.0, 0.0, 1)
+    return Outcome(1, 1, "agent", False, "done", 0.0, 0.0, 0.0, 1)
 
 
 def workflow(activity: Activity[int]) -> float:

@@ -1,5 +1,6 @@
 """events.py: records that never change, and a ring that forgets and says so."""
 
+import gc
 import threading
 
 import pytest
@@ -9,8 +10,8 @@ from agentrt.events import Ring, weigh
 
 
 def outcome(**options):
-    given = {"fate": Fate.DONE, "created": 1.0, "started": 3.0, "finished": 7.0, "state": 5, **options}
-    return Outcome(sequence=9, id=3, runtime="a", lane=Lane.STANDARD, **given)
+    given = {"kind": "done", "created": 1.0, "started": 3.0, "finished": 7.0, "state": 5, **options}
+    return Outcome(**{"sequence": 9, "id": 3, "runtime": "a", "priority": False, **given})
 
 
 def test_every_record_says_its_number_runtime_time_and_kind():
@@ -34,7 +35,17 @@ def test_the_value_is_the_reply_or_else_the_state():
 
 
 def test_only_done_is_ok():
-    assert [outcome(fate=fate).ok for fate in Fate] == [fate is Fate.DONE for fate in Fate]
+    assert [outcome(kind=fate.value).ok for fate in Fate] == [fate is Fate.DONE for fate in Fate]
+
+
+def test_an_outcome_gives_back_its_lane_and_its_fate():
+    assert [outcome(kind=fate.value).fate for fate in Fate] == list(Fate)
+    assert [outcome(priority=urgent).lane for urgent in (True, False)] == [Lane.PRIORITY, Lane.STANDARD]
+
+
+def test_the_collector_walks_no_outcome_whose_state_is_plain():
+    assert not gc.is_tracked(outcome(state=5))
+    assert gc.is_tracked(outcome(state=[]))
 
 
 @pytest.mark.parametrize("record", [outcome(), Event(1, "a", 0.0, "paused")], ids=["outcome", "event"])

@@ -180,7 +180,7 @@ MUTANTS = (
         "                self.current = activity\n"
         "                activity.receipt.decide(\n"
         "                    Outcome(\n"
-        "                        0, activity.id, self.id, activity.lane, DONE, started, started, started, self.state\n"
+        "                        0, activity.id, self.id, False, 'done', started, started, started, self.state\n"
         "                    )\n"
         "                )\n"
         "                limit =",

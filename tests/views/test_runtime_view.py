@@ -28,7 +28,7 @@ def outcome(
     n: int, lane: Lane = Lane.STANDARD, fate: Fate = Fate.DONE, *, started: float | None = None, took: float = 1.0
 ):
     begin = float(n) if started is None else started
-    return Outcome(n, n, "a", lane, fate, begin - 2, begin, begin + took, None)
+    return Outcome(n, n, "a", lane is Lane.PRIORITY, fate.value, begin - 2, begin, begin + took, None)
 
 
 # ---- its parts
@@ -68,7 +68,7 @@ def test_what_never_ran_is_a_bar_of_waiting():
         def ms(self, at):
             return at
 
-    dropped = Outcome(9, 9, "a", Lane.STANDARD, Fate.DROPPED, 1.0, None, 5.0, None)
+    dropped = Outcome(9, 9, "a", False, "dropped", 1.0, None, 5.0, None)
     drawn = bars([dropped], Axis(), 0.1)
     assert (drawn["created"], drawn["started"], drawn["finished"]) == ([1.0], [5.0], [5.0])
     assert "never started" in drawn["words"][0]

@@ -2,14 +2,14 @@
 
 import pytest
 
-from agentrt import Fate, Lane, Outcome
+from agentrt import Lane, Outcome
 from agentrt.views.feed import News
 from agentrt.views.waits import Waits, overtaken
 from tests.support import add, virtual
 
 
 def outcome(id: int, lane: Lane, ended: int, *, ran: bool = True) -> Outcome:
-    return Outcome(ended, id, "a", lane, Fate.DONE, 0.0, 0.0 if ran else None, 1.0, None)
+    return Outcome(ended, id, "a", lane is Lane.PRIORITY, "done", 0.0, 0.0 if ran else None, 1.0, None)
 
 
 @pytest.mark.parametrize(
