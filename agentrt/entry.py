@@ -12,6 +12,7 @@ import math
 from collections import deque
 from contextvars import Context as Variables
 from contextvars import copy_context
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -285,7 +286,7 @@ class RuntimeEntry(Generic[S, P]):
         CURRENT.set(self)
         base = copy_context()
         host, mailbox = self.host, self.mailbox
-        counter, record = host.counter, host.record
+        counter, record, watchdog = host.counter, host.record, host.watchdog
         ready = getattr(host.loop, "_ready", ())  # who else wants a turn
         priority_wait, priority_service, standard_wait, standard_service = self.adders()
         while True:
@@ -298,6 +299,8 @@ class RuntimeEntry(Generic[S, P]):
                 self.single, slice_end = False, -math.inf
             else:
                 slice_end = finished + SLICE_SECONDS * clock.pace / (1 + len(ready))
+                if watchdog.due <= monotonic():
+                    watchdog.let_in()
             for _ in TURNS:
                 if self.held and not self._may_step():
                     if self._park():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from typing import Any
@@ -12,6 +13,8 @@ from .frames import StackFrame, running
 from .loop import time_of
 
 __all__ = ["Watchdog"]
+
+LET_IN = 0.0005  # seconds that the loop waits for it at most
 
 
 class Watchdog:
@@ -24,6 +27,10 @@ class Watchdog:
 
     A thread of its own asks, twice per `after`; while all runtimes are idle it sleeps and nothing wakes. On a virtual
     loop there is none: its time is not the one that is lost.
+
+    A busy loop lets go of the interpreter once a slice and takes it back before anybody who waits for it has woken: a
+    thread that wants a word then wakes in vain at every slice, and takes a fifth of what the loop does. So the loop
+    is told when that thread is `due`, and lets it in.
     """
 
     def __init__(self, host: Any, after: float = 0.25) -> None:
@@ -31,7 +38,9 @@ class Watchdog:
         # Whether `rouse` has to be called when something becomes busy.
         self.dozing = time_of(host.loop) is time.monotonic
         self._host = host
+        self.due = math.inf  # time.monotonic() from which on it wants the interpreter
         self._work = threading.Event()
+        self._inside = threading.Event()
         self._beat = threading.Event()
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -39,12 +48,19 @@ class Watchdog:
     def rouse(self) -> None:
         """Something is busy. The loop's thread only."""
         self.dozing = False
+        self._work.set()
         if self._thread is None:
             name = f"{self._host.name}-watchdog"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
             thread.start()
             self._thread = thread  # only now: another thread's `close` joins what it finds here
-        self._work.set()
+        self.let_in()
+
+    def let_in(self) -> None:
+        """Wait until it has had its word and sleeps again, but not for long. The loop's thread only."""
+        self._inside.clear()
+        self.due = math.inf
+        self._inside.wait(LET_IN)
 
     def close(self) -> None:
         """End the thread."""
@@ -81,12 +97,18 @@ class Watchdog:
         except RuntimeError:  # it is closed
             self._end.set()
             return
-        if self._beat.wait(self.after):
-            self._end.wait(self.after / 2)
-            return
+        for _ in range(2):
+            self._nap(self.after / 2)
+            if self._beat.is_set():
+                return
         if self._host.loop.is_running():
             self._tell(asked)
         self._beat.wait()
+
+    def _nap(self, seconds: float) -> None:
+        self.due = time.monotonic() + seconds
+        self._inside.set()
+        self._end.wait(seconds)
 
     def _tell(self, asked: float) -> None:
         host = self._host

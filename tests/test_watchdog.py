@@ -206,3 +206,31 @@ def test_a_busy_loop_that_turns_is_not_blocked(manager):
     while time.monotonic() < end:
         runtime.send_nowait(None).result(WAIT)
     assert "blocked" not in {record.kind for record in manager.ring.since(0)[0]}
+
+
+def test_a_busy_loop_lets_it_in_when_it_is_due(manager):
+    asked = []
+    manager.watchdog.let_in = lambda: asked.append(manager.watchdog.due)
+    runtime = manager.create("x", 0, lambda activity, state: state + 1)
+    manager.watchdog.dozing, manager.watchdog.due = False, float("inf")
+    runtime.pause()
+    receipts = [runtime.send_nowait(None) for _ in range(100)]
+    runtime.resume()
+    receipts[-1].result(WAIT)
+    assert asked == []
+    manager.watchdog.due = 0.0
+    runtime.pause()
+    receipts = [runtime.send_nowait(None) for _ in range(100)]
+    runtime.resume()
+    receipts[-1].result(WAIT)
+    assert asked
+
+
+def test_letting_it_in_sees_it_asleep_again_and_does_not_wait_for_one_who_does_not_come(manager):
+    watchdog = manager.watchdog
+    watchdog.due = 0.0
+    watchdog.let_in()
+    assert watchdog.due == float("inf")
+    runtime = manager.create("x", 0, lambda activity, state: state + 1)
+    runtime.send_nowait(None).result(WAIT)
+    assert watchdog.due > time.monotonic()

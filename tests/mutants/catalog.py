@@ -52,6 +52,13 @@ MUTANTS = (
         MACHINE,
     ),
     Mutant(
+        "the watchdog is not let in",
+        "entry.py",
+        "                    watchdog.let_in()\n",
+        "                    pass\n",
+        ("tests/test_watchdog.py", "-k", "lets_it_in"),
+    ),
+    Mutant(
         "who made a lane smaller is not heard",
         "control.py",
         "        mailbox.shut()\n",
