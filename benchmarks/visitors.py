@@ -38,7 +38,7 @@ def main() -> None:
         for _ in range(n):
             page = context.new_page()
             page.goto(url)
-            page.locator(".say").wait_for(timeout=120_000)
+            page.locator(".say").first.wait_for(timeout=120_000)
         print("here", flush=True)
         sys.stdin.read()
 

@@ -24,6 +24,7 @@ from tests.harness.browser import chromium
 FOLDER = Path(__file__).parents[1] / ".screenshots" / "views"
 THEMES = {"light": "default", "dark": "dark"}
 WIDTHS = {1440: 1500, 1024: 1300, 400: 1400}
+HEAD = 64  # pixels above what a page scrolls
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -124,8 +125,17 @@ def pages(manager, shown: str | None) -> dict[str, Address]:
 def open_page(page: Page, address: Address) -> None:
     """Go there as a person does who is on the dashboard already."""
     page.evaluate("(path) => { history.pushState({}, '', path); dispatchEvent(new Event('popstate')) }", f"/{address}")
+    page.wait_for_function("(of) => document.title.includes(of)", arg=address.of or address.page)
     page.wait_for_timeout(2500)
     assert page.title() != "owned"
+
+
+def unfold(page: Page, width: int) -> None:
+    """Make the window as high as the page: what it scrolls is in a box of its own, which no picture shows whole."""
+    height = page.locator(".main-content").evaluate("(box) => box.scrollHeight")
+    if height > page.viewport_size["height"] - HEAD:
+        page.set_viewport_size({"width": width, "height": height + HEAD})
+        page.wait_for_timeout(600)
 
 
 def shoot(browser: Browser, server, shown: str | None, name: str, options: argparse.Namespace) -> None:
@@ -138,7 +148,10 @@ def shoot(browser: Browser, server, shown: str | None, name: str, options: argpa
         for kind in options.pages or addresses:
             if kind in addresses:
                 open_page(page, addresses[kind])
-                page.screenshot(path=FOLDER / f"{name}-{kind}-{theme}-{width}.png", animations="disabled")
+                picture = FOLDER / f"{name}-{kind}-{theme}-{width}.png"
+                unfold(page, width)
+                page.screenshot(path=picture, animations="disabled")
+                page.set_viewport_size({"width": width, "height": WIDTHS[width]})
         page.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bokeh.models import CustomJSTickFormatter, DatetimeTicker, Range1d
+from bokeh.models import CustomJSTickFormatter, DatetimeTicker, NoOverlap, Range1d
 from bokeh.plotting import figure
 
 from .theme import style
@@ -66,6 +66,7 @@ class TimeAxis:
         )
         plot.xaxis.formatter = CustomJSTickFormatter(code=TICKS)
         plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)
+        plot.xaxis.major_label_policy = NoOverlap(min_distance=8)  # on a narrow page there is room for fewer
         return style(plot)
 
 

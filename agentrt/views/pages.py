@@ -86,7 +86,8 @@ def _runtime(board: Board, at: Address) -> Made:
         return _nothing(f"There is no runtime {safe_text(id, 80)}. There are: {known}.")
     runtime = manager.get(id) or Past(manager, id)
     tabs = _tabs(board, runtime, at.page)
-    view = RuntimeView(runtime, board.commands, tabs.panel, go=board.go, soon=board.soon)
+    files = None if isinstance(runtime, Past) else downloads(runtime)
+    view = RuntimeView(runtime, board.commands, tabs.panel, files=files, go=board.go, soon=board.soon)
     return Made([view], [view], (tabs.end,))
 
 

@@ -70,7 +70,7 @@ def headline(snapshot: Snapshot, extra: str = "") -> str:
 class RuntimeView(pn.viewable.Viewer):
     """The page of one runtime. `update(news)` draws what is new; whether anything does so is up to a `Feed`.
 
-    `more` is what else there is to see, below all that always is.
+    `more` is what else there is to see, below all that always is; `files` is what can be taken home.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class RuntimeView(pn.viewable.Viewer):
         commands: Commands | None = None,
         more: Any = None,
         *,
+        files: Any = None,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
     ) -> None:
@@ -93,15 +94,16 @@ class RuntimeView(pn.viewable.Viewer):
         self.steer = Steer(runtime, self.commands, knobs=self.where is not None, soon=soon)
         if commands is None:
             self.commands.tell = self.steer.say
-        self.panel = self._lay_out(more)
+        self.panel = self._lay_out(more, files)
 
-    def _lay_out(self, more: Any) -> Any:
+    def _lay_out(self, more: Any, files: Any) -> Any:
         where = [section("Where it is", self.where, grow=3, least=680)] if self.where is not None else []
+        did = [self.timeline.panel] if files is None else [self.timeline.panel, files]
         rest = [section("", more, grow=3)] if more is not None else []
         return pn.Column(
-            section("", self.head, pn.Spacer(height=8), self.steer.panel),
+            section("", self.head, self.steer.panel),
             beside(*where, section("State", self.state.panel, grow=1, least=260)),
-            section("What it did", self.timeline.panel, note="pale: waiting, solid: working, marks: how it ended"),
+            section("What it did", *did, note="pale: waiting, solid: working, marks: how it ended"),
             beside(
                 section("Lanes", self.lanes.panel, grow=4),
                 section("Waiting", self.depth.panel, note="dashed: capacity", grow=5),

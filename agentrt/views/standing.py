@@ -17,7 +17,7 @@ from .source import is_own, place_of, title_of
 from .text import count, duration, listing, safe_block, safe_text
 from .theme import STATUSES, Look, look_of, toned
 
-__all__ = ["awaited", "idle_html", "loop_advice", "sentence", "stuck_advice"]
+__all__ = ["awaited", "ended_html", "idle_html", "loop_advice", "sentence", "stuck_advice"]
 
 # What a wait is for, by the module and the function that waits.
 WAITS = {
@@ -145,7 +145,7 @@ def _note(look: Look, words: str) -> str:
 def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Any) -> str:
     """Why nothing runs, what it did last, and what would make it go on."""
     waiting = sum(shot.depth)
-    before = "" if last is None else f" Its last was {_ended(last, clock)}"
+    before = "" if last is None else f" Its last was {ended_html(last, clock)}"
     if shot.status is Status.TERMINATED:
         return f"It is over, and is nowhere any more.{before}"
     if shot.status is Status.FAILED:
@@ -158,7 +158,8 @@ def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock
     return f"Nothing runs.{before or _teach()}"
 
 
-def _ended(last: Outcome, clock: Any) -> str:
+def ended_html(last: Outcome, clock: Any) -> str:
+    """An activity that has ended, with a link to it: how, when, and how long it took."""
     # At what time, not how long ago: nothing draws this again while nothing happens.
     how = toned(look_of(last.kind), safe_text(look_of(last.kind).word))
     took = f", took {duration(last.service)}" if last.service is not None else ""

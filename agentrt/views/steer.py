@@ -21,6 +21,7 @@ __all__ = ["Knob", "Steer", "number_or_none"]
 
 Soon = Callable[[Callable[[], Any]], Any]
 SMALL = {"size": "small", "margin": (4, 0)}
+FIELD = {**SMALL, "margin": (8, 0, 0, 0)}  # room for its label, which stands on its border
 CSS = ".said { min-height: 20px; } .said .tone { font-weight: 500; }"
 
 
@@ -57,7 +58,7 @@ class Knob:
         self.name = name
         self.read = read
         self.shown = self._text()
-        self.widget = pmui.TextInput(label=label, value=self.shown, width=width, **SMALL)
+        self.widget = pmui.TextInput(label=label, value=self.shown, width=width, **FIELD)
         self.widget.param.watch(self._typed, "value")
 
     def _text(self) -> str:
@@ -138,7 +139,7 @@ class Steer:
     def _overflow(self) -> Any:
         words = {word.value.replace("_", " "): word.value for word in Overflow}
         value = str(self.runtime.overflow)
-        select = pmui.Select(label="when a lane is full", options=words, value=value, width=150, **SMALL)
+        select = pmui.Select(label="when a lane is full", options=words, value=value, width=150, **FIELD)
         select.param.watch(self._overflow_chosen, "value")
         return select
 

@@ -21,7 +21,7 @@ from .live import Live
 from .role import Commands
 from .source import CSS as SOURCE_CSS
 from .source import is_own, listing_html, locals_html, place_of, title_of
-from .standing import awaited, idle_html, loop_advice, sentence, stuck_advice
+from .standing import awaited, ended_html, idle_html, loop_advice, sentence, stuck_advice
 from .steer import Soon, at_once
 from .text import duration, safe_text
 from .theme import STATUSES, chip, look_of
@@ -29,6 +29,7 @@ from .theme import STATUSES, chip, look_of
 __all__ = ["Where"]
 
 HOPS = 6
+LAST = 8  # activities that are listed while none runs
 BRISKLY = (Status.IDLE, Status.ERROR, Status.PROCESSING)
 BRISK = "It does one short activity after the other, none of which stays at a line. To look at one, pause it and step."
 STOPS = {"priority": "a priority activity", "standard": "a standard activity", "error": "whatever follows a failure"}
@@ -36,8 +37,12 @@ CSS = (
     SOURCE_CSS
     + """
 .words { min-height: 44px; }
+@media (max-width: 700px) { .words { min-height: 66px; } .where > .of { height: 300px; } }
+.none { margin-bottom: var(--s3); }
+.last { list-style: none; margin: 0; padding: 0; }
+.last li { padding: 3px 0; border-bottom: 1px solid var(--rt-line); }
 .where { display: flex; flex-wrap: wrap; gap: var(--s3); }
-.where > * { min-width: 0; height: 396px; }
+.where > * { min-width: 0; height: 348px; }
 .where > .code { flex: 3 1 380px; }
 .where > .of { flex: 2 1 260px; max-width: 100%; overflow-y: auto; padding-right: var(--s1); }
 h4 { margin: 0 0 var(--s1); font-size: var(--t1); font-weight: 600; }
@@ -84,11 +89,10 @@ class Where(pn.viewable.Viewer):
         self.manager = runtime.manager
         self.commands = commands or Commands(runtime.manager)
         self.soon = soon
-        self.last: Outcome | None = None
         self.stuck_at: float | None = None
         self.blocked: Event | None = None
         self.stopped: Event | None = None
-        self._ended: deque[float] = deque(maxlen=3)
+        self.ended: deque[Outcome] = deque(maxlen=LAST)
         self._chosen: tuple[int, int] | None = None
         self._here: tuple[Any, float] = (None, 0.0)
         self._found: Whereabouts | None = None
@@ -135,8 +139,7 @@ class Where(pn.viewable.Viewer):
 
     def _remember(self, record: Any) -> None:
         if isinstance(record, Outcome):
-            self.last = record
-            self._ended.append(record.at)
+            self.ended.append(record)
         elif record.kind == "stuck":
             self.stuck_at = record.at
         elif record.kind in ("breakpoint", "paused", "resumed"):
@@ -150,6 +153,11 @@ class Where(pn.viewable.Viewer):
         self.body.draw("" if found is None else self._body(shot, found))
         self.stops.draw("" if over else self._stops())
         return shot
+
+    @property
+    def last(self) -> Outcome | None:
+        """What ended last, as far as was seen."""
+        return self.ended[-1] if self.ended else None
 
     def _head(self, shot: Snapshot, found: Whereabouts | None) -> str:
         notes = ""
@@ -166,7 +174,7 @@ class Where(pn.viewable.Viewer):
     def _brisk(self, shot: Snapshot) -> bool:
         """Whether it does one short activity after the other: their lines would only flicker."""
         second = pace(self.manager.clock.speed)
-        if shot.status not in BRISKLY or len(self._ended) < 3 or shot.at - self._ended[0] > 2 * second:
+        if shot.status not in BRISKLY or len(self.ended) < 3 or shot.at - self.ended[-3].at > 2 * second:
             return False
         return shot.current is None or shot.started is None or shot.at - shot.started < second / 2
 
@@ -192,7 +200,7 @@ class Where(pn.viewable.Viewer):
         """The code beside what belongs to it. Always as high, so that nothing jumps when an activity comes or ends."""
         tone = STATUSES[shot.status.value].tone
         if found.activity is None or not found.frames or self._brisk(shot):
-            return _asleep(found, self._others(found.waits_for, tone))
+            return _asleep(found, self._others(found.waits_for, tone) + self._before())
         at = self._focus(found)
         frame = found.frames[at]
         chain = f'<h4>Chain of awaits</h4><ol class="chain" style="--tone:{tone}">{_chain(found.frames, at)}</ol>'
@@ -218,6 +226,13 @@ class Where(pn.viewable.Viewer):
             ids = tuple(id for other in found.values() if other is not None for id in other.whereabouts().waits_for)
         return f'<h4>It waits for</h4><ol class="chain">{"".join(items)}</ol>' if items else ""
 
+    def _before(self) -> str:
+        """What it did last, newest first: what else is there to look at while it does nothing."""
+        if self.last is None or self._found is None:
+            return ""
+        items = "".join(f"<li>{ended_html(each, self.manager.clock)}</li>" for each in reversed(self.ended))
+        return f'<h4>Its last activities</h4><ol class="last">{items}</ol>'
+
     def _stops(self) -> str:
         points = self.runtime.breakpoints
         off = "" if self.commands.may_steer else " disabled"
@@ -237,7 +252,7 @@ def _asleep(found: Whereabouts, others: str) -> str:
     """The workflow, with no line marked."""
     if found.workflow is None:
         return others
-    words = '<p class="muted">No line is marked: nothing runs that stays at one.</p>'
+    words = '<p class="muted none">No line is marked: nothing runs that stays at one.</p>'
     code = listing_html(found.workflow, STATUSES["idle"].tone, marked=False)
     return f'<div class="where">{code}{_beside(f"<h4>Its workflow</h4>{words}{others}")}</div>'
 

@@ -36,3 +36,17 @@ def test_who_looks_may_take_the_trace_and_the_table(page):
         assert json.loads(trace.value.path().read_text())["traceEvents"]
         rows = list(csv.DictReader(io.StringIO(table.value.path().read_text())))
     assert [row["payload"] for row in rows] == ["2"]
+
+
+@pytest.mark.browser
+def test_the_page_of_a_runtime_hands_out_what_that_one_did(page):
+    with RuntimeManager(loop="thread", name="day") as manager:
+        manager.create("a", 0, add).send_nowait(2).result(5)
+        manager.create("b", 0, add).send_nowait(3).result(5)
+        server = manager.serve(port=0)
+        page.goto(server.view_url.replace("/?", "/runtime/b?", 1))
+        with page.expect_download() as table:
+            page.get_by_role("button", name="Activities as CSV").click()
+        assert table.value.suggested_filename == "b.csv"
+        rows = list(csv.DictReader(io.StringIO(table.value.path().read_text())))
+    assert [row["payload"] for row in rows] == ["3"]

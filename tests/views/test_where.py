@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -172,6 +173,16 @@ async def test_idle_says_what_it_did_last_and_teaches(manager):
     assert 'data-with="activity/2"' in page
     assert f"at {manager.clock.wall(view.last.at):%H:%M:%S}" in page
     assert view.update(news(manager)) is False
+
+
+@virtual
+async def test_at_rest_the_last_activities_are_listed_newest_first(manager):
+    runtime = manager.create("a", 0, add)
+    ids = [(await runtime.send_nowait(n)).id for n in range(10)]
+    view, _ = shown(manager, runtime)
+    found = [int(id) for id in re.findall(r">activity (\d+)<", view.body.html)]
+    assert found == ids[:-9:-1]
+    assert "Its last activities" in view.body.html
 
 
 @virtual
