@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -215,12 +215,12 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         """
         return await self.entry.send(payload, wait=wait, **options)
 
-    async def ask(self, payload: Any, **options: Any) -> Any:
+    def ask(self, payload: Any, **options: Any) -> Coroutine[Any, Any, Any]:
         """Send, wait until it is done, and return what the workflow replied with `ctx.reply(x)`, else the new state.
 
         Raises what `send` raises, the tagged error of the activity, and `DeadlockError` for a circle of asks.
         """
-        return await self.entry.ask(payload, **options)
+        return self.entry.ask(payload, **options)
 
     def validate(self, payload: Any) -> None:
         """Raise `ActivityValidationError` unless the workflow takes this payload."""

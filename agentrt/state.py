@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .events import LOOKS_AT, weigh
-from .frozen import is_frozen
+from .frozen import ATOMS, is_frozen
 from .typecheck import by_class, problem
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["checked"]
 
 async def checked(entry: Entry, new: Any) -> Any:
     """The new state, or a `TypeError` that says what is wrong with it."""
-    if inspect.isawaitable(new):
+    if type(new) not in ATOMS and inspect.isawaitable(new):
         new = await new
     hint = entry.workflow.state
     if hint is not None:
@@ -31,7 +31,7 @@ async def checked(entry: Entry, new: Any) -> Any:
         raise TypeError(f"{entry.workflow.name} returned None; a workflow must return the new state")
     if entry.limits.max_state is not None:
         check_state_size(entry, new)
-    elif hint is None or (by_class(hint) and hint is not float):
+    elif hint is None or type(new) is hint or (by_class(hint) and hint is not float):
         entry.exact_state = type(new)
     entry.copies = not is_frozen(new)
     return new

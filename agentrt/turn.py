@@ -28,7 +28,7 @@ __all__ = ["LENDINGS", "SLICE", "SLICE_SECONDS", "Lending", "drive", "give_way",
 
 TURN, REST = object(), object()
 SLICE = 32  # activities, and
-SLICE_SECONDS = 0.002  # seconds that all who are busy may take together before the event loop gets a turn
+SLICE_SECONDS = 0.001  # seconds that all who are busy may take together before the event loop gets a turn
 SHORT = SLICE_SECONDS / 64
 LENDINGS = 64  # in a row, and for as long as a slice; then who waits goes through the event loop once
 RESTING = 256  # tasks that are kept for runtimes at rest: making one costs as much as two activities

@@ -45,7 +45,7 @@ def problem(value: Any, hint: Any, path: str = "") -> tuple[str, str] | None:
     >>> problem([1, "2"], list[int])
     ('[1]', "expected int, got str '2'")
     """
-    if hint is Any or hint is object or isinstance(hint, TypeVar):
+    if type(value) is hint or hint is Any or hint is object or isinstance(hint, TypeVar):
         return None
     if isinstance(hint, tuple):
         hint = Union[hint]  # noqa: UP007 - made from a tuple at run time

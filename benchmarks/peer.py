@@ -18,6 +18,12 @@ class Backlog(NamedTuple):
     left: Callable[[], int]
     urgent: Callable[[int], Awaitable[Any]]  # send one with priority to the n-th agent, wait for it
     done: Callable[[], Awaitable[Any]]
+    end: Callable[[], Awaitable[Any]]
+
+    async def finish(self) -> None:
+        """Wait until all is done, and end the agents."""
+        await self.done()
+        await self.end()
 
 
 class Peer:

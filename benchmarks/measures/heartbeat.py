@@ -36,6 +36,7 @@ async def lateness(peer: Any, kind: Kind, agents: int, each: int) -> tuple[list[
     heart = asyncio.create_task(beat(idle, time.perf_counter() + BEAT))
     await asyncio.sleep(max(20 * BEAT, 0.1 if len(busy) > 20 else 0))
     heart.cancel()
+    await backlog.end()
     return busy, idle
 
 

@@ -42,7 +42,7 @@ async def queued(peer: Any, n: int) -> Figures:
 
     Making the agent and ending it is a part: with one activity it is the most of it.
     """
-    await (await peer.backlog(STRUCT, 1, 1)).done()
+    await (await peer.backlog(STRUCT, 1, 1)).finish()
     gc.collect()
     send, work, times = Stopwatch(), Stopwatch(), max(1, min(1000, LEAST // n))
     held = 0.0
@@ -52,7 +52,7 @@ async def queued(peer: Any, n: int) -> Figures:
             backlog = await peer.backlog(STRUCT, 1, n)
         held = (process.resident() - before) / n
         with work:
-            await backlog.done()
+            await backlog.finish()
     return {"send us": send.cpu / (n * times) * 1e6, "us": work.cpu / (n * times) * 1e6, "KB": held / 1024}
 
 

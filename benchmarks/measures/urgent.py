@@ -24,7 +24,7 @@ async def waits(peer: Any, kind: Kind, agents: int, each: int) -> list[float]:
         await asyncio.sleep(0)
         await backlog.urgent(len(found))
         found.append(clock() - started)
-    await backlog.done()
+    await backlog.finish()
     return found
 
 

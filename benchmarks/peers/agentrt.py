@@ -111,12 +111,12 @@ class Agentrt(Peer):
         async def done() -> None:
             for receipt in last:
                 await receipt
-            await manager.aclose()
 
         return Backlog(
             lambda: sum(sum(runtime.depth) for runtime in fleet),
             lambda n: fleet[n % agents].ask(make(0, 1), priority=True),
             done,
+            manager.aclose,
         )
 
     async def create(self, n: int, watch: Stopwatch) -> Any:

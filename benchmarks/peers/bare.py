@@ -129,9 +129,8 @@ class Bare(Peer):
 
         async def done() -> None:
             await asyncio.gather(*last)
-            await self.end(fleet)
 
-        return Backlog(lambda: sum(agent.left() for agent in fleet), urgent, done)
+        return Backlog(lambda: sum(agent.left() for agent in fleet), urgent, done, lambda: self.end(fleet))
 
     async def create(self, n: int, watch: Stopwatch) -> Any:
         with watch:

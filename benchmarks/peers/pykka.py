@@ -97,9 +97,12 @@ class Pykka(Peer):
 
         async def done() -> None:
             for ref in refs:
-                await asyncio.to_thread(ref.stop)
+                await asyncio.to_thread(ref.stop)  # its message comes after all others
 
-        return Backlog(lambda: sum(ref.actor_inbox.qsize() for ref in refs), urgent, done)
+        async def end() -> None:
+            return
+
+        return Backlog(lambda: sum(ref.actor_inbox.qsize() for ref in refs), urgent, done, end)
 
     async def create(self, n: int, watch: Stopwatch) -> Any:
         import pykka
