@@ -36,7 +36,7 @@ from .receipt import SETTLED, Latch, Receipt, cut
 from .resources import check_payload_size, mailbox_for
 from .state import checked
 from .trouble import Late, refusal, trouble
-from .turn import SLICE, SLICE_SECONDS, drive, give_way, rest, wake
+from .turn import SLICE, SLICE_SECONDS, drive, give_way, lend, rest, wake
 from .typecheck import by_class, problem
 from .workflow import Workflow
 
@@ -386,7 +386,8 @@ class RuntimeEntry(Generic[S, P]):
                     self._renew()
                     return
                 if finished > slice_end:
-                    self.end_slice()
+                    if slice_end > 0 or host.listeners:
+                        self.end_slice()
                     await give_way()
                     break
             else:
@@ -518,4 +519,11 @@ class RuntimeEntry(Generic[S, P]):
                 receipt = self.send_nowait(payload)
             except MailboxFullError:
                 receipt = await self._wait_for_room(payload, None, options)
+        if CURRENT.get() is None:  # as `await receipt` does, without the way through its generator
+            lend(self, receipt)
+            if receipt.decided is None:
+                await receipt.settled()
+            outcome = receipt.decided
+            if outcome is not None and outcome.error is None:
+                return outcome.state if outcome.reply is UNSET else outcome.reply
         return (await receipt).value

@@ -161,7 +161,7 @@ class PrioritizedMailbox:
 
 def capacity(value: Any, name: str) -> int:
     """A lane's bound: a positive whole number."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if type(value) is not int or value < 1:
         raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of at least 1")
     return value
 
@@ -170,7 +170,7 @@ def limit_of(fairness: Any) -> float:
     """Fairness as the number it is compared with: infinity for strict priority."""
     if fairness is None:
         return math.inf
-    if not isinstance(fairness, int) or isinstance(fairness, bool) or fairness < 1:
+    if type(fairness) is not int or fairness < 1:
         raise ConfigurationError(f"fairness is {fairness!r}; give a whole number of at least 1, or None for strict")
     return fairness
 

@@ -130,6 +130,7 @@ class RuntimeManager(ManagerShows):
         self._retired = Fates()
         self._timers = Timers(self.clock, self.loop)
         self._woken: list[Entry] = []
+        self._read: Workflow | None = None
         self._waking = False
         self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
@@ -166,7 +167,10 @@ class RuntimeManager(ManagerShows):
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
             raise ConfigurationError(f"id is {id!r}; it must be a string that is not empty")
-        made = isolated(Workflow.of(workflow), limits, self.workers)
+        read = self._read
+        if read is None or read.call is not workflow:  # many runtimes of one workflow are made in a row
+            read = self._read = Workflow.of(workflow)
+        made = isolated(read, limits, self.workers)
         entry: Entry = RuntimeEntry(self, id, state, made, limits)
         with self.lock:
             if self.closed:

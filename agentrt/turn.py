@@ -12,10 +12,9 @@ The processing itself waits at two places only: with `TURN` between two activiti
 from __future__ import annotations
 
 import asyncio
-import threading
 import types
-from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +32,20 @@ SHORT = SLICE_SECONDS / 64
 LENDINGS = 64  # in a row, and for as long as a slice; then who waits goes through the event loop once
 RESTING = 256  # tasks that are kept for runtimes at rest: making one costs as much as two activities
 Steps = Generator[Any, Any, None]
+
+
+def _swap_current_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
+    """What Python 3.12 has: say which task it is that runs on this loop; returns which it was."""
+    running: dict[Any, Any] = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
+    before: asyncio.Task[Any] | None = running.get(loop)
+    if task is None:
+        running.pop(loop, None)
+    else:
+        running[loop] = task
+    return before
+
+
+swap = getattr(asyncio.tasks, "_swap_current_task", _swap_current_task)
 
 
 @types.coroutine
@@ -141,26 +154,25 @@ def lend(entry: Entry, receipt: Receipt) -> None:
     Afterwards the receipt is decided, or it is waited for as ever. Nothing is done on any thread but the agents'.
     """
     host, mailbox = entry.host, entry.mailbox
-    if not entry.open or entry.held or threading.get_ident() != host.thread:
+    if not entry.open or entry.held or get_ident() != host.thread:
         return
     lane = mailbox.priority or mailbox.standard
     if not lane or lane[0].receipt is not receipt:
         return
-    lender = asyncio.current_task(host.loop)
     lending = host.lending
-    if lender is None or not lending.may():
+    if not lending.may():
         return
-    process, task = entry.process, entry.task
-    assert task is not None
-    _leave_task(host.loop, lender)
-    _enter_task(host.loop, task)
+    process, loop = entry.process, host.loop
+    lender = swap(loop, entry.task)
+    if lender is None:  # a bare callback of the loop, which can't wait anyway
+        swap(loop, None)
+        return
     try:
         while receipt.decided is None and entry.open and entry.process is process and lending.count < LENDINGS:
             lending.count += 1
             _step(entry, process)
     finally:
-        _leave_task(host.loop, task)
-        _enter_task(host.loop, lender)
+        swap(loop, lender)
     outcome = receipt.decided
     if outcome is not None and outcome.started is not None:
         spent = outcome.finished - outcome.started

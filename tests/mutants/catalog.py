@@ -375,8 +375,8 @@ MUTANTS = (
     Mutant(
         "a lent turn runs as the task of the lender",
         "turn.py",
-        "    process, task = entry.process, entry.task\n",
-        "    process, task = entry.process, lender\n",
+        "    lender = swap(loop, entry.task)\n",
+        "    lender = asyncio.current_task(loop)\n",
         ("tests/test_turn.py",),
     ),
     Mutant(
