@@ -285,7 +285,7 @@ class RuntimeEntry(Generic[S, P]):
     async def _loop(self) -> None:
         """Take, run, commit; while both lanes are empty, rest. The loop gets a turn every `SLICE`, see `turn.py`."""
         CURRENT.set(self)
-        base = copy_context()
+        variables, base = self.variables, copy_context()
         host, mailbox = self.host, self.mailbox
         counter, record, watchdog = host.counter, host.record, host.watchdog
         ready = getattr(host.loop, "_ready", ())  # who else wants a turn
@@ -381,7 +381,7 @@ class RuntimeEntry(Generic[S, P]):
                     if receipt.waiters is not None:
                         receipt.wake(host)
                     receipt.entry = None
-                if self.closed or copy_context() != base:
+                if self.closed or variables != base:
                     # A value the workflow left in its context must not reach the next activity: go on in a new task.
                     self._renew()
                     return
@@ -502,12 +502,14 @@ class RuntimeEntry(Generic[S, P]):
         """Accept one activity, waiting for room if its lane is full. Contract: `Runtime.send`."""
         try:
             return self.send_nowait(payload, **options)
-        except MailboxFullError:
-            return await self._wait_for_room(payload, wait, options)
+        except MailboxFullError as full:
+            return await self._wait_for_room(full, payload, wait, options)
 
-    async def _wait_for_room(self, payload: Any, wait: float | None, options: dict[str, Any]) -> Receipt:
+    async def _wait_for_room(
+        self, full: MailboxFullError, payload: Any, wait: float | None, options: dict[str, Any]
+    ) -> Receipt:
         if self.limits.overflow is not Overflow.WAIT or wait == 0:
-            raise
+            raise full
         return await queue_for_room(self, payload, wait, options)
 
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
@@ -517,8 +519,8 @@ class RuntimeEntry(Generic[S, P]):
         else:  # not through `send`: each coroutine on the way is a tenth of what an answer takes
             try:
                 receipt = self.send_nowait(payload)
-            except MailboxFullError:
-                receipt = await self._wait_for_room(payload, None, options)
+            except MailboxFullError as full:
+                receipt = await self._wait_for_room(full, payload, None, options)
         if CURRENT.get() is None:  # as `await receipt` does, without the way through its generator
             lend(self, receipt)
             if receipt.decided is None:

@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["Fates", "Histogram", "LaneMetrics", "Metrics", "Percentiles"]
 
-FOLD_AT = 256
+FOLD_AT = 128  # numbers of 32 bytes each, in every lane of every runtime that is at work
 NOTHING: Counter[int] = Counter()  # shared and never changed: making one takes longer than an activity
 
 

@@ -217,7 +217,7 @@ MUTANTS = (
     Mutant(
         "what an activity leaves in its context reaches the next",
         "entry.py",
-        "if self.closed or copy_context() != base:",
+        "if self.closed or variables != base:",
         "if self.closed:",
         (SEMANTICS, "-k", "context_never_leaks"),
     ),
