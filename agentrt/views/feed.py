@@ -20,6 +20,9 @@ import panel as pn
 from panel.io.notebook import block_comm
 from panel.io.state import set_curdoc
 
+from ..activity import Activity
+from ..events import Event, Outcome
+
 __all__ = ["Feed", "News", "Session", "View", "feed_notebook", "feed_page"]
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,21 @@ class News:
         for record in self.records:
             found[record.runtime].append(record)
         return found
+
+    @cached_property
+    def activities(self) -> list[Activity[Any]]:
+        """What was accepted. As with `outcomes` and `events`, found once for all views."""
+        return [record for record in self.records if isinstance(record, Activity)]
+
+    @cached_property
+    def outcomes(self) -> list[Outcome]:
+        """What ended."""
+        return [record for record in self.records if isinstance(record, Outcome)]
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """Everything else."""
+        return [record for record in self.records if isinstance(record, Event)]
 
     def after(self, sequence: int) -> News:
         """Only what is newer than that record."""

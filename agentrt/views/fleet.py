@@ -6,6 +6,7 @@ load, which takes a core of the browser for as long as the page is open, and it 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from .text import count
 __all__ = ["Fleet"]
 
 RESORT = 2.0  # seconds between two sortings by something that changes
+EVERY = 0.25  # real seconds between two looks: figures that change faster can't be read
 LIVELY = ("processing",)
 ORDERED = {"created", "terminated"}
 EMPTY = """<div class="empty">No runtime yet. Make one, in the notebook or script that runs this manager:
@@ -42,6 +44,8 @@ class Fleet(pn.viewable.Viewer):
         self.soon = soon
         self.rows = Rows(manager)
         self.shown: dict[str, Row] = {}
+        self.changed: set[str] = set()
+        self.looked_at = 0.0
         self.table = Live(css=CSS, on={"go": go or (lambda address: None), "sort": self.sort})
         self.search = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
         self.search.param.watch(self._searched, "value_input")
@@ -86,11 +90,15 @@ class Fleet(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Bring the visible rows up to date."""
-        others = news.first or any(record.kind in ORDERED for record in news.records)
+        others = news.first or any(event.kind in ORDERED for event in news.events)
+        self.changed |= news.changed
+        if not others and time.monotonic() - self.looked_at < EVERY:
+            return True
+        self.looked_at = time.monotonic()
         if (others or self.rows.stale(RESORT)) and (self.rows.reorder() or news.first):
             self._redraw(reorder=False)
         else:
-            self._patch(news.changed)
+            self._patch()
             if others:
                 self._count()
         return any(map(_moves, self.shown.values()))
@@ -112,7 +120,8 @@ class Fleet(pn.viewable.Viewer):
         self.count.draw(f'<span class="muted">{words if total else ""}</span>')
         self.back.disabled, self.on.disabled = page == 0, page >= self.rows.pages - 1
 
-    def _patch(self, changed: set[str]) -> None:
+    def _patch(self) -> None:
+        changed, self.changed = self.changed, set()
         pieces = {}
         for id, before in list(self.shown.items()):
             if id not in changed and not _moves(before):

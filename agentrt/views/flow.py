@@ -96,7 +96,7 @@ class Flow(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Draw what is new. True while anything flows, or is about to change by itself."""
-        self._meet(self.traffic.take(news.records, self.window))
+        self._meet(self.traffic.take(news, self.window))
         if self.misfit:
             self._arrange()
         self.stale |= {id for id in news.changed if id in self.nodes.names}

@@ -82,7 +82,7 @@ class Overview:
 
     def _count(self, news: News) -> None:
         self.changed |= news.changed
-        failed = sum(record.kind in ("failed", "timed_out") and hasattr(record, "fate") for record in news.records)
+        failed = sum(outcome.kind in ("failed", "timed_out") for outcome in news.outcomes)
         if failed:
             self.failures.append((news.at, failed))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -30,6 +31,7 @@ from .timeline import bar, groups
 __all__ = ["Swimlanes"]
 
 KEEP, SPANS = 3000, 1500
+EVERY = 0.4  # real seconds between two sentences: who reads one is not faster
 DEEP = 2  # steps within steps within steps; deeper ones lie on the last
 TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
@@ -72,6 +74,7 @@ class Swimlanes(pn.viewable.Viewer):
         self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
         self.spans = ColumnDataSource({name: [] for name in STEP})
         self.frozen = False
+        self.said_at = 0.0
         self.say = Live(EMPTY, on={"go": go or (lambda address: None)}, styles={"flex": "1 1 300px", "min-width": "0"})
         self.freeze = pmui.Button(label="Freeze", icon=icon("pause"), size="small", variant="text", margin=0)
         self.freeze.on_click(lambda event: soon(self._toggle))
@@ -139,6 +142,7 @@ class Swimlanes(pn.viewable.Viewer):
     def _again(self) -> None:
         self._arrange(self.manager.clock.now())
         self._place()
+        self._say(self.manager.clock.now())
 
     def _toggle(self) -> None:
         self.frozen = not self.frozen
@@ -153,31 +157,30 @@ class Swimlanes(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Draw what is new. True while anything runs or waits; never while frozen."""
-        fresh = [record for record in news.records if isinstance(record, Outcome) and self._mine(record)]
-        steps = [record for record in news.records if record.kind == "step" and self._mine(record)]
+        fresh = [each for each in news.outcomes if self.only in (None, each.runtime)]
+        steps = [each for each in news.events if each.kind == "step" and self.only in (None, each.runtime)]
         self.outcomes.extend(fresh)
         self.steps.extend(steps)
-        self._meet(news)
+        self._meet(news, fresh)
         if self.frozen:
             return False
         if self._arrange(news.at) or news.first:
             self._place()
         else:
-            self._stream(fresh, steps)
+            self._stream(fresh[-KEEP:], steps)
         self.axis.move(news.at)
         runs = self._draw_now()
-        self.say.draw(self._words(news.at))
-        return runs
+        due = news.first or time.monotonic() - self.said_at >= EVERY
+        if due:
+            self._say(news.at)
+        return runs or not due
 
-    def _mine(self, record: Any) -> bool:
-        return self.only is None or record.runtime == self.only
-
-    def _meet(self, news: News) -> None:
-        ids = (record.runtime for record in news.records if record.runtime)
-        self.seats.meet((id for id in (*ids, *news.changed) if id and self.only in (None, id)), news.at)
-        for record in news.records:
-            if isinstance(record, Outcome) and not record.ok and self._mine(record):
-                self.seats.blame(record.runtime, record.at)
+    def _meet(self, news: News, fresh: list[Outcome]) -> None:
+        ids = dict.fromkeys([record.runtime for record in news.records]) | dict.fromkeys(news.changed)
+        self.seats.meet((id for id in ids if id and self.only in (None, id)), news.at)
+        for outcome in fresh:
+            if outcome.kind != "done":
+                self.seats.blame(outcome.runtime, outcome.finished)
 
     def _arrange(self, now: float) -> bool:
         return self.seats.arrange(now - self.axis.span, (each.runtime for each in self.outcomes))
@@ -272,6 +275,10 @@ class Swimlanes(pn.viewable.Viewer):
         begun = now if started is None else self.axis.ms(started)
         tone, y = LANES[of.lane.value].tone, self._y(shot.id, of.lane)
         return created, begun, now, y, tone, "", "dot", words, str(of.id), 0, 0.85
+
+    def _say(self, now: float) -> None:
+        self.said_at = time.monotonic()
+        self.say.draw(self._words(now))
 
     def _words(self, now: float) -> str:
         span = duration(self.axis.span)

@@ -37,15 +37,15 @@ def bars(outcomes: Iterable[Outcome], axis: Any, least: float) -> Bars:
 
 def groups(outcomes: Iterable[Outcome], least: float) -> Iterator[list[Outcome]]:
     """The outcomes of one runtime, those of one lane and fate together that are done within `least` seconds."""
-    open_: dict[Lane, list[Outcome]] = {}
+    open_: dict[bool, list[Outcome]] = {}
     for outcome in outcomes:
-        group = open_.get(outcome.lane)
-        if group and outcome.finished - _begin(group[0]) < least and outcome.fate == group[0].fate:
+        group = open_.get(outcome.priority)
+        if group and outcome.finished - _begin(group[0]) < least and outcome.kind == group[0].kind:
             group.append(outcome)
             continue
         if group:
             yield group
-        open_[outcome.lane] = [outcome]
+        open_[outcome.priority] = [outcome]
     yield from open_.values()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Container, Iterable
+from itertools import islice, repeat
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..activity import Activity
-from ..events import Outcome
+from .feed import News
 
 __all__ = ["OUTSIDE", "Counts", "Flowing", "Pair", "Traffic"]
 
@@ -48,13 +48,13 @@ class _Counter:
             self.cells.append((at, list(counts)))
             self.total = [have + more for have, more in zip(self.total, counts, strict=True)]
 
-    def add(self, at: float, cell: float, column: int) -> None:
-        if not self.cells or at - self.cells[-1][0] > cell:
+    def add(self, at: float, cell: float, column: int, n: int = 1) -> None:
+        if not self.cells or at - self.cells[-1][0] > cell / 2:  # `at` is where a cell begins, give or take
             self.cells.append((at, [0, 0, 0]))
             while len(self.cells) > 2 * CELLS:  # the window has become shorter, and nobody has looked since
                 self._forget()
-        self.cells[-1][1][column] += 1
-        self.total[column] += 1
+        self.cells[-1][1][column] += n
+        self.total[column] += n
 
     def since(self, start: float) -> list[int]:
         while self.cells and self.cells[0][0] < start:
@@ -75,8 +75,8 @@ class Counts(Generic[K]):
         self.of: OrderedDict[K, _Counter] = OrderedDict()
         self.began: float | None = None
 
-    def add(self, key: K, at: float, cell: float, column: int) -> bool:
-        """Count one. Whether the key is new."""
+    def add(self, key: K, at: float, cell: float, column: int, n: int = 1) -> bool:
+        """Count `n`, in the cell that begins at `at`. Whether the key is new."""
         counter = self.of.get(key)
         new = counter is None
         if counter is None:
@@ -84,7 +84,7 @@ class Counts(Generic[K]):
         self.of.move_to_end(key)
         if self.began is None:
             self.began = at
-        counter.add(at, cell, column)
+        counter.add(at, cell, column, n)
         while len(self.of) > self.most:
             self.of.popitem(last=False)
         return new
@@ -116,30 +116,32 @@ class Traffic:
     def __init__(self) -> None:
         self.pairs: Counts[Pair] = Counts(PAIRS)
         self.ways: Counts[Any] = Counts(PAIRS)
-        self.open: OrderedDict[int, Pair] = OrderedDict()
-        self.counted: list[tuple[Pair, float, int]] = []
+        self.open: dict[int, Pair] = {}
+        self.counted: Counter[tuple[float, Pair, int]] = Counter()
 
-    def take(self, records: Iterable[Any], window: float) -> list[Pair]:
+    def take(self, news: News, window: float) -> list[Pair]:
         """Count what is new. Returns the pairs that were not known before; `on_ways` says what stands for them."""
-        self.counted = list(self._sorted(records))
-        return [pair for pair, at, column in self.counted if self.pairs.add(pair, at, window / CELLS, column)]
-
-    def _sorted(self, records: Iterable[Any]) -> Iterator[tuple[Pair, float, int]]:
-        for record in records:
-            if isinstance(record, Activity):
-                pair = self.open[record.id] = (record.source, record.runtime)
-                yield pair, record.created, 0
-            elif isinstance(record, Outcome):
-                ended = self.open.pop(record.id, None)
-                if ended is not None and record.kind != "done":
-                    yield ended, record.finished, 1 if record.kind in FAILED else 2
-        while len(self.open) > OPEN:
-            self.open.popitem(last=False)
+        cell = window / CELLS
+        # Counted together first, in C where that goes: there may be as many as the ring holds, ten times a second.
+        pairs = [(each.source, each.runtime) for each in news.activities]
+        cells = [each.created // cell for each in news.activities]
+        self.counted = Counter(zip(cells, pairs, repeat(0)))
+        self.open.update(zip([each.id for each in news.activities], pairs, strict=True))
+        for outcome in news.outcomes:
+            pair = self.open.pop(outcome.id, None)
+            if pair is not None and outcome.kind != "done":
+                self.counted[outcome.finished // cell, pair, 1 if outcome.kind in FAILED else 2] += 1
+        for id in list(islice(self.open, max(0, len(self.open) - OPEN))):
+            del self.open[id]
+        return [
+            pair for (at, pair, column), n in self.counted.items() if self.pairs.add(pair, at * cell, cell, column, n)
+        ]
 
     def on_ways(self, way: Callable[[Pair], Any], window: float) -> None:
         """Count what was taken last by way too."""
-        for pair, at, column in self.counted:
-            self.ways.add(way(pair), at, window / CELLS, column)
+        cell = window / CELLS
+        for (at, pair, column), n in self.counted.items():
+            self.ways.add(way(pair), at * cell, cell, column, n)
 
     def regroup(self, way: Callable[[Pair], Any]) -> None:
         """Count by other ways from now on; what was counted is moved to them."""

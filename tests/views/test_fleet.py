@@ -1,3 +1,4 @@
+import math
 import time
 
 import pytest
@@ -48,7 +49,8 @@ def test_every_row_says_all_of_its_runtime(manager):
     assert row["wait_priority"] is None
 
 
-def test_only_changed_rows_are_sent(manager):
+def test_only_changed_rows_are_sent(manager, monkeypatch):
+    monkeypatch.setattr("agentrt.views.fleet.EVERY", 0)
     for name in ("a", "b", "c"):
         manager.create(name, 0, add)
     fleet = Fleet(manager)
@@ -62,6 +64,20 @@ def test_only_changed_rows_are_sent(manager):
     fleet.shown["b"]["rate"] = 0  # it has come to rest
     fleet.update(News(manager.clock.now(), [], set()))
     assert fleet.table.html == html
+
+
+def test_rows_are_looked_at_as_often_as_they_can_be_read(manager, monkeypatch):
+    monkeypatch.setattr("agentrt.views.fleet.EVERY", 3600)
+    manager.create("a", 0, add)
+    fleet = Fleet(manager)
+    fleet.update(first(manager))
+    cursor = manager.ring.cursor
+    manager.run(manager["a"].ask(1))
+    assert fleet.update(news(manager, cursor)) is True, "it will be asked again"
+    assert fleet.shown["a"]["processed"] == 0
+    fleet.looked_at = -math.inf
+    fleet.update(News(manager.clock.now(), [], set()))
+    assert fleet.shown["a"]["processed"] == 1, "what had changed meanwhile is not forgotten"
 
 
 def test_sorting_searching_and_paging_are_done_here(manager):

@@ -59,7 +59,7 @@ async def test_rates_and_failures_are_over_a_window_that_slides(manager):
     for n in range(30):
         runtime.send_nowait(n)
         await asyncio.sleep(1)
-    assert traffic.take(manager.ring.since(0)[0], 60) == [(None, "bad")]
+    assert traffic.take(news(manager), 60) == [(None, "bad")]
     ((pair, flowing),) = traffic.pairs.flowing(30, 60).items()
     assert (pair, flowing.sent, flowing.failed, flowing.lost) == ((None, "bad"), 30, 30, 0)
     assert flowing.rate == 1, "over the half minute that it has lasted"
@@ -86,7 +86,7 @@ async def test_whose_failure_it_is_is_who_sent_it(manager):
     manager["a"].send_nowait({"bad": 1})
     await asyncio.sleep(5)
     traffic = Traffic()
-    traffic.take(manager.ring.since(0)[0], 60)
+    traffic.take(news(manager), 60)
     flowing = traffic.pairs.flowing(5, 60)
     assert flowing["a", "bad"].failed == 1
     assert flowing[None, "a"].failed == 0
@@ -100,7 +100,7 @@ async def test_what_is_dropped_is_lost_and_not_failed(manager):
     for _ in range(3):
         runtime.send_nowait(1)
     traffic = Traffic()
-    traffic.take(manager.ring.since(0)[0], 60)
+    traffic.take(news(manager), 60)
     (flowing,) = traffic.pairs.flowing(0, 60).values()
     assert (flowing.failed, flowing.lost) == (0, 2)
     runtime.resume()
@@ -115,7 +115,7 @@ async def test_counting_is_bounded(manager, monkeypatch):
     for n in range(20):
         manager.create(f"r{n}", 0, add).pause()
         manager[f"r{n}"].send_nowait(1)
-    traffic.take(manager.ring.since(0)[0], 60)
+    traffic.take(news(manager), 60)
     assert (len(traffic.pairs.of), len(traffic.open)) == (5, 7)
     assert list(traffic.pairs.of)[-1] == (None, "r19"), "the quiet ones go first"
     counter = traffic.pairs.of[None, "r19"]
