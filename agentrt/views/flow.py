@@ -30,7 +30,7 @@ EDGES, LABELLED, LISTED, OPENED = 30, 12, 12, 12
 KNOWN = 30_000  # runtimes, before those that have ended are forgotten
 KINDS = {"outside": "still", "rest": "still", "group": "many"}
 READABLE = 0.8  # a zoom
-EVERY = 0.4  # real seconds between two looks at the rates: numbers that change faster can't be read
+EVERY = 1.0  # real seconds between two looks: rates are over a minute, and a picture that is sent is dear
 EMPTY = """<div class="empty">Nobody has sent anything yet. Who sends to whom is drawn here as it happens; try it in the
 notebook or script that runs this manager:
 <pre>async def relay(activity, state, ctx):
