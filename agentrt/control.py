@@ -6,6 +6,7 @@ Functions over a `RuntimeEntry`, safe from any thread. Each is put on the record
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -129,7 +130,10 @@ def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
 
 
 def close(entry: Entry) -> None:
-    """End it now: what runs is cancelled, what waits goes to the dead letters. The loop's thread, or its loop dead."""
+    """End it now: what runs is cancelled, what waits goes to the dead letters.
+
+    The loop's thread; another one only where the loop is dead, or blocked for good: then what runs can't be cancelled.
+    """
     host = entry.host
     with host.lock:
         if entry.closed:
@@ -137,6 +141,7 @@ def close(entry: Entry) -> None:
         _record(entry, "terminated")
         entry.closed = entry.draining = True
         entry.mailbox.shut()
+        host.resting.pop(entry, None)
         entry.deadline = -math.inf
         latch = entry.ended = entry.ended or Latch(entry)
         refuse_senders(entry)
@@ -147,7 +152,7 @@ def close(entry: Entry) -> None:
             resolve(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))
             host.bury(activity, "its runtime was terminated")
     task = entry.task
-    if task is None or task.done() or host.loop.is_closed():
+    if task is None or task.done() or host.loop.is_closed() or threading.get_ident() != host.thread:
         latch.decide(True)
         return
     task.add_done_callback(lambda _: latch.decide(True))

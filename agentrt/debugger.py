@@ -182,7 +182,7 @@ class Breakpoints:
             return self._entry.troubled if point == "error" else activity.lane == point
         try:
             return bool(point(activity))
-        except Exception as error:  # anybody's function: it may not stop the runtime for good
+        except BaseException as error:  # anybody's function: it may not stop the runtime for good
             left = tuple(other for other in self._points if other is not point)
             self._change(left, "breakpoint_removed", {"at": _name(point), "error": repr(error)})
             return False

@@ -35,7 +35,7 @@ from .metrics import FOLD_AT, Histogram
 from .receipt import SETTLED, Latch, Receipt, cut
 from .resources import check_payload_size, mailbox_for
 from .state import checked
-from .trouble import Late, refusal, trouble
+from .trouble import Late, fault, refusal, trouble
 from .turn import SLICE, SLICE_SECONDS, drive, give_way, lend, rest, wake
 from .typecheck import by_class, problem
 from .workflow import Workflow
@@ -285,9 +285,12 @@ class RuntimeEntry(Generic[S, P]):
     async def _loop(self) -> None:
         """Take, run, commit; while both lanes are empty, rest. The loop gets a turn every `SLICE`, see `turn.py`."""
         CURRENT.set(self)
-        variables, base = self.variables, copy_context()
+        variables: Variables = self.variables
+        base: Variables | None = copy_context()
         host, mailbox = self.host, self.mailbox
         counter, record, watchdog = host.counter, host.record, host.watchdog
+        task: Any = self.task
+        cancelling = task.cancelling
         ready = getattr(host.loop, "_ready", ())  # who else wants a turn
         priority_wait, priority_service, standard_wait, standard_service = self.adders()
         while True:
@@ -339,6 +342,8 @@ class RuntimeEntry(Generic[S, P]):
                     if self.is_async:
                         self.running = new
                         new = await new
+                        if cancelling():
+                            base = None  # it has cancelled the task it runs in: that must not end the next activity
                     if type(new) is not self.exact_state:
                         new = await checked(self, new)
                     now = clock.now  # another one if the speed was changed meanwhile
@@ -363,9 +368,9 @@ class RuntimeEntry(Generic[S, P]):
                         new,
                         UNSET if context is None else context.replied,
                     )
+                    record(outcome)
                     self.current = None
                     self.done += 1
-                    record(outcome)
                     if urgent:
                         priority_wait(started - activity.created)
                         priority_service(finished - started)
@@ -413,6 +418,15 @@ class RuntimeEntry(Generic[S, P]):
         except asyncio.CancelledError:  # between two activities: whoever runs the loop is shutting it down
             self.host.leave(self)
             raise
+        except BaseException as error:
+            self.fault(error)
+
+    def fault(self, error: BaseException) -> None:
+        """Go on in a new task after something that is not the workflow's went wrong in here."""
+        self._leave()
+        fault(self, error)
+        if not self.closed:
+            self.start()
 
     def adders(self) -> tuple[Any, Any, Any, Any]:
         """Where waits and services go, priority before standard; good until the next fold."""

@@ -65,6 +65,14 @@ class AgentError(Exception):
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
+def said(error: BaseException) -> str:
+    """An exception in words, `ValueError: no`; also one that can't tell its message."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as why:
+        return f"{type(error).__name__}, whose message can't be had: its __str__ raises {type(why).__name__}"
+
+
 def _rebuilt(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:
     new = kind.__new__(kind)
     new.args = args

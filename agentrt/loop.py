@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from .errors import ConfigurationError
 __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 Choice = Literal["auto", "thread", "current"]
 
 
@@ -22,6 +24,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
+        self._stopping = False
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -33,9 +36,18 @@ class LoopThread:
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(self._started.set)
         try:
-            self.loop.run_forever()
+            while not self._stopping:
+                self._run_on()
         finally:
             self._finish()
+
+    def _run_on(self) -> None:
+        try:
+            self.loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # asyncio lets these two out of any task. This thread is nobody's main program: whoever awaits the task
+            # has it as its exception, and the other agents go on.
+            logger.exception("a task on the loop of %r tried to end the program; the loop goes on", self._thread.name)
 
     def _finish(self) -> None:
         """Cancel what workflows have left behind, as `asyncio.run` does, and close the loop."""
@@ -50,8 +62,12 @@ class LoopThread:
     def stop(self, timeout: float = 5.0) -> None:
         """Stop the loop and wait for the thread; from another thread than the loop's."""
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.loop.call_soon_threadsafe(self._stop)
         self._thread.join(timeout)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self.loop.stop()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

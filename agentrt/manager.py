@@ -455,14 +455,16 @@ class RuntimeManager(ManagerShows):
             self.hub.close()
             return
         with self._closing:  # who comes second waits for the first
-            endings = self._end()
+            endings = [latch for latch in self._end() if latch.decided is None]
             try:
-                if not self.loop.is_closed():
+                if endings and not self.loop.is_closed():
                     self._wait(self.submit(settle_all(endings)), timeout)
-            except TimeoutError:
+            except (TimeoutError, concurrent.futures.CancelledError):
                 logger.warning("%r did not end within %g s; what still runs is cancelled", self, timeout)
             finally:
                 self._own.stop(timeout)
+                for entry in tuple(self._entries.values()):  # something blocks the loop: nobody may wait for it
+                    self.leave(entry)
                 self.hub.close()
                 atexit.unregister(self.close)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
@@ -19,6 +20,7 @@ from .turn import lend
 __all__ = ["Receipt"]
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 def settle(future: asyncio.Future[None]) -> None:
@@ -56,7 +58,10 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
         with host.lock:
             waiters, self.waiters = self.waiters or [], None
         for call in waiters:
-            call()
+            try:
+                call()
+            except BaseException:  # anybody's function: it may not stop the runtime that decides
+                logger.exception("%r, which waited for %r, failed", call, self)
 
     def when_decided(self, call: Callable[[], object]) -> None:
         """Call `call()` once it is decided, on the thread that decides it; at once if it is."""

@@ -6,6 +6,7 @@ Functions over a `RuntimeEntry`; the loop's thread only. The state stays what it
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from .errors import (
     ProcessingError,
     RuntimeFailedError,
     RuntimeTerminatedError,
+    said,
 )
 from .events import Fate, Outcome
 from .receipt import settle_receipt
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Late", "expire", "fail", "interrupt", "refuse_senders", "resolve", "restart", "trouble"]
+__all__ = ["Late", "expire", "fail", "fault", "interrupt", "refuse_senders", "resolve", "restart", "trouble"]
+
+
+logger = logging.getLogger(__name__)
 
 
 class Late(Exception):
@@ -53,7 +58,10 @@ async def trouble(entry: Entry, activity: Activity[Any], error: BaseException, s
     """Retry, or give the activity the fate it earned and tell the supervisor. The state stays what it was."""
     attempts = 1
     while True:
+        owed = entry.expired is not None and not isinstance(error, asyncio.CancelledError)
         failure = _failure(entry, activity, error)
+        if owed:
+            await _take_cancellation(entry)
         if failure is None:
             return
         if attempts > entry.limits.retries:
@@ -93,12 +101,21 @@ def _failure(entry: Entry, activity: Activity[Any], error: BaseException) -> Age
         # Not ours and not the workflow's own: whoever runs the loop is shutting it down.
         raise error
     failure = ProcessingError(
-        f"{entry.workflow.name} failed in {entry.id!r} on activity {activity.id}: {type(error).__name__}: {error}",
+        f"{entry.workflow.name} failed in {entry.id!r} on activity {activity.id}: {said(error)}",
         runtime=entry.id,
         activity=activity.id,
     )
     failure.__cause__ = error
     return failure
+
+
+async def _take_cancellation(entry: Entry) -> None:
+    """Take the cancellation of an activity that came to its end before it: it must not reach the next one."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        if entry.task is None or entry.task.cancelling():  # and another: whoever runs the loop is shutting it down
+            raise
 
 
 def timeout_error(entry: Entry, activity: Activity[Any]) -> ActivityTimeoutError:
@@ -194,6 +211,30 @@ def failed_with(entry: Entry, failure: AgentError) -> None:
         fail(entry)
     elif policy is Policy.ESCALATE:
         entry.host.escalate(entry)
+
+
+def fault(entry: Entry, error: BaseException) -> None:
+    """The last resort, for what is not the workflow's fault: the activity fails; where none ran, the runtime is FAILED.
+
+    Nothing that waits is lost: it goes on with the next activity, or after `recover()`.
+    """
+    logger.error("%r met an error that is not its workflow's", entry.id, exc_info=error)
+    activity, entry.current = entry.current, None
+    failure = ProcessingError(
+        f"agentrt itself failed in {entry.id!r}, please report it: {said(error)}",
+        runtime=entry.id,
+        activity=None if activity is None else activity.id,
+    )
+    failure.__cause__ = error
+    expired, entry.expired = entry.expired, None
+    if expired is not None:
+        expired.cancel()
+    if activity is not None and activity.receipt.decided is None:
+        resolve(entry, activity, Fate.FAILED, entry.started, error=failure)
+        failed_with(entry, failure)
+    elif activity is None and not entry.closed:
+        entry.error, entry.error_at = failure, entry.host.clock.now()
+        fail(entry)
 
 
 def restart(entry: Entry, cause: AgentError | None = None) -> None:

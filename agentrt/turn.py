@@ -127,7 +127,7 @@ def dismiss(entry: Entry) -> None:
     entry.task = entry.process = None
     entry.open = False
     process.close()
-    if sleeper is not None:
+    if sleeper is not None and not sleeper.done():
         sleeper.set_result(None)
 
 
@@ -186,7 +186,11 @@ def _step(entry: Entry, process: Any) -> None:
     entry.open, entry.single = False, True
     try:
         asked = entry.variables.run(process.send, None)
-    except StopIteration:
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):  # its loop is being shut down
+            entry.host.leave(entry)
+        elif not isinstance(error, StopIteration):
+            entry.fault(error)
         if sleeper is not None and not sleeper.done():
             sleeper.set_result(None)
         return

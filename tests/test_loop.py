@@ -93,6 +93,23 @@ def test_thread_is_never_the_running_loop():
     assert asyncio.run(chosen()) is None
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
+def test_a_task_that_ends_the_program_does_not_end_the_loop(error, caplog):
+    async def ends():
+        raise error
+
+    async def waits():
+        return await asyncio.gather(asyncio.create_task(ends()), return_exceptions=True)
+
+    thread = LoopThread("agents")
+    try:
+        assert asyncio.run_coroutine_threadsafe(waits(), thread.loop).result(20) == [error]
+        assert "tried to end the program; the loop goes on" in caplog.text
+    finally:
+        thread.stop()
+    assert thread.loop.is_closed()
+
+
 @pytest.mark.parametrize("choice", ["own", "", None, 3])
 def test_another_choice_is_refused(choice):
     with pytest.raises(ConfigurationError, match="'auto', 'thread' or 'current'"):

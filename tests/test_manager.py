@@ -456,6 +456,32 @@ def test_sending_from_another_thread_after_the_current_loop_is_gone():
         receipt.result(TIMEOUT)
 
 
+def test_nobody_waits_for_ever_where_a_workflow_blocks_the_loop():
+    entered, go_on = threading.Event(), threading.Event()
+
+    def block(activity, state):
+        entered.set()
+        go_on.wait(TIMEOUT)
+        return state
+
+    manager = RuntimeManager(loop="thread")
+    try:
+        runs = manager.create("a", 0, block).send_nowait(1)
+        assert entered.wait(TIMEOUT)
+        waits = manager.create("b", 0, add).send_nowait(1)
+        manager.close(timeout=0.05)
+        for receipt, fate in ((runs, Fate.TERMINATED), (waits, Fate.DEAD)):
+            with pytest.raises(RuntimeTerminatedError):
+                receipt.result(0)
+            assert receipt.outcome.fate is fate
+        manager.close(timeout=0.05)
+    finally:
+        go_on.set()
+    manager._own.stop()
+    assert manager.fates().adds_up
+    assert (manager.fates().terminated, manager.fates().dead) == (1, 1)
+
+
 def test_a_context_manager_closes_on_an_error():
     with pytest.raises(ZeroDivisionError), RuntimeManager(loop="thread") as manager:
         1 / 0  # noqa: B018

@@ -181,6 +181,20 @@ def test_a_loop_that_is_gone_does_not_disturb_the_runtime(manager):
     assert runtime.send_nowait(1).result(TIMEOUT).state == 2
 
 
+@virtual
+async def test_a_callback_that_raises_disturbs_nobody(manager, caplog):
+    runtime = manager.create("a", 0, add)
+    runtime.pause()
+    receipt, following = runtime.send_nowait(1), runtime.send_nowait(1)
+    called = []
+    receipt.when_decided(lambda: 1 / 0)
+    receipt.when_decided(lambda: called.append(receipt.outcome.state))
+    runtime.resume()
+    assert (await following).state == 2
+    assert called == [1]
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_deciding_and_waiting_at_the_same_time_never_misses(manager):
     runtime = manager.create("a", 0, add)
     for n in range(300):

@@ -1,6 +1,7 @@
 """trouble.py: retries, deadlines, late results, and what the supervisor says."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -335,3 +336,59 @@ async def test_a_runtime_that_is_stopped_while_it_drains_ends_all_the_same(manag
     gate.open.set()
     await turns()
     assert runtime.fates().decided == 2
+
+
+@virtual
+async def test_an_exception_that_can_not_say_what_it_is_is_a_failure_like_any_other(manager):
+    class Mute(Exception):
+        def __str__(self):
+            return self.detail
+
+    runtime = manager.create("a", 0, Script(Mute(), 0))
+    first, second = runtime.send_nowait(1), runtime.send_nowait(2)
+    with pytest.raises(ProcessingError, match="Mute, whose message can't be had: its __str__ raises AttributeError"):
+        await first
+    assert (await second).state == 1
+
+
+@virtual
+async def test_who_cancels_its_own_task_and_comes_back_does_not_harm_what_follows(manager):
+    async def odd(activity, state):
+        if activity.payload == "cancel":
+            asyncio.current_task().cancel()
+        else:
+            await asyncio.sleep(1)
+        return state + 1
+
+    runtime = manager.create("a", 0, odd)
+    receipts = [runtime.send_nowait(word) for word in ("cancel", "sleep", "sleep")]
+    assert [(await receipt).state for receipt in receipts] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("end", ["returns", "raises"])
+@virtual
+async def test_one_that_is_interrupted_by_what_it_asks_does_not_harm_what_follows(manager, end):
+    async def right(activity, state):
+        raise ValueError
+
+    async def left(activity, state, ctx):
+        if activity.payload != "ask":
+            await asyncio.sleep(1)
+            return state + 1
+        with contextlib.suppress(ProcessingError):
+            await ctx.ask("right", 1)
+        if end == "raises":
+            raise ValueError
+        return state + 1
+
+    group = manager.group("both", "one_for_all", intensity=100)
+    group.create("right", 0, right)
+    runtime = group.create("left", 0, left)
+    with pytest.raises(ProcessingError):
+        await manager.ask("right", 1)  # both have their tasks from now on, and rest
+    await runtime.ask("sleep")
+    asks, sleeps = runtime.send_nowait("ask"), [runtime.send_nowait("sleep") for _ in range(2)]
+    with pytest.raises(ProcessingError, match="restarted by its group 'both'"):
+        await asks
+    assert [(await receipt).state for receipt in sleeps] == [1, 2]
+    assert runtime.status is Status.IDLE

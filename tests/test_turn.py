@@ -5,8 +5,15 @@ import contextvars
 
 import pytest
 
-from agentrt import ActivityTimeoutError, DeadlockError, ProcessingError, RuntimeManager, RuntimeTerminatedError
-from agentrt.turn import LENDINGS
+from agentrt import (
+    ActivityTimeoutError,
+    DeadlockError,
+    ProcessingError,
+    RuntimeManager,
+    RuntimeTerminatedError,
+    Status,
+)
+from agentrt.turn import LENDINGS, RESTING
 
 from .support import Gate, add, turns, virtual
 
@@ -177,6 +184,56 @@ async def test_a_failure_is_the_asker_s_to_see_and_nobody_else_s(manager):
             await runtime.ask(payload)
     assert await runtime.ask(3) == 2
     assert runtime.failed == 2
+
+
+@virtual
+async def test_those_that_ended_at_rest_take_nobody_with_them(manager):
+    for n in range(RESTING + 50):
+        runtime = manager.create(str(n), 0, add)
+        assert await runtime.ask(1) == 1
+        await turns(3)
+        await runtime.terminate()
+    assert not manager.resting
+    after = manager.create("after", 0, add)
+    for n in range(3):
+        assert await after.ask(1) == n + 1
+        await turns(3)
+
+
+@pytest.mark.parametrize("lent", [True, False])
+@virtual
+async def test_an_error_of_the_machinery_costs_one_activity_and_not_the_runtime(manager, lent, monkeypatch, caplog):
+    runtime = await ready(manager, add)
+
+    def breaks():
+        monkeypatch.setattr(type(manager.deadlines), "arm", arm)
+        raise RuntimeError("broken")
+
+    arm = type(manager.deadlines).arm
+    monkeypatch.setattr(type(manager.deadlines), "arm", lambda *_: breaks())
+    runtime.timeout = 5
+    receipt = runtime.send_nowait(1)
+    if not lent:
+        await turns()
+    with pytest.raises(ProcessingError, match=r"agentrt itself failed in 'a'.*RuntimeError: broken"):
+        await receipt
+    assert await runtime.ask(2) == 2
+    assert runtime.fates().failed == 1
+    assert "not its workflow's" in caplog.text
+
+
+@virtual
+async def test_an_error_of_the_machinery_between_two_activities_leaves_what_waits(manager, monkeypatch):
+    runtime = await ready(manager, add)
+    take = type(runtime.entry.mailbox).take
+    monkeypatch.setattr(type(runtime.entry.mailbox), "take", lambda self: 1 / 0)
+    receipt = runtime.send_nowait(1)
+    await turns()
+    assert runtime.status is Status.FAILED
+    assert "ZeroDivisionError" in str(runtime.error)
+    monkeypatch.setattr(type(runtime.entry.mailbox), "take", take)
+    runtime.recover()
+    assert (await receipt).state == 1
 
 
 @virtual
