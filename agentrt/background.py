@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from .deadlock import CURRENT
+from .deadlock import CURRENT, Branch
 from .host import Member
 
 __all__ = ["watch"]
@@ -35,11 +36,17 @@ class _Factory:
         self.before = before
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        task = asyncio.Task(coro, loop=loop, **options) if self.before is None else self.before(loop, coro, **options)
+        make = partial(asyncio.Task, coro, loop=loop) if self.before is None else partial(self.before, loop, coro)
         starter = CURRENT.get()
-        if starter is not None:
-            activity = starter.current
-            task.add_done_callback(partial(_done, starter, None if activity is None else activity.id, TURNS))
+        if starter is None:
+            return make(**options)
+        activity = starter.current
+        entry: Member = starter.entry if isinstance(starter, Branch) else starter
+        if activity is not None and starter is entry and options.get("context") is None:
+            options["context"] = context = copy_context()
+            context.run(CURRENT.set, Branch(entry, activity))
+        task = make(**options)
+        task.add_done_callback(partial(_done, entry, None if activity is None else activity.id, TURNS))
         return task
 
 

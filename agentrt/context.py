@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from .activity import Activity
-from .events import Outcome
 from .host import Member
 from .receipt import Receipt
 
@@ -61,8 +60,7 @@ class Context:
 
     async def ask(self, to: Any, payload: Any, **options: Any) -> Any:
         """Send and wait for the reply. A circle of asks raises `DeadlockError` at once."""
-        outcome: Outcome = await (await self.send(to, payload, **options))
-        return outcome.value
+        return await self._entry.host.entry(to).ask(payload, **options)
 
     def now(self) -> float:
         """Seconds on the manager's clock."""

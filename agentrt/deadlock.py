@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Any
 
+from .activity import Activity
 from .errors import DeadlockError
 from .host import Member
 
-__all__ = ["CURRENT", "Wait"]
+__all__ = ["CURRENT", "Branch", "Wait", "awaits"]
 
-# The entry in whose processing task this code runs. Tasks and threads started by a workflow inherit it.
-CURRENT: ContextVar[Member | None] = ContextVar("agentrt_current", default=None)
+
+class Branch:
+    """What runs in a task that a workflow has started: for that activity, even when the runtime is at another one."""
+
+    __slots__ = ("current", "entry", "id")
+
+    def __init__(self, entry: Member, activity: Activity[Any]) -> None:
+        self.entry = entry
+        self.id = entry.id
+        self.current = activity
+
+
+# The entry in whose processing task this code runs, or the branch of it. Threads started by a workflow inherit it.
+CURRENT: ContextVar[Member | Branch | None] = ContextVar("agentrt_current", default=None)
 
 
 class Wait:
@@ -19,30 +33,32 @@ class Wait:
 
     A runtime does one activity at a time: if, following who waits for whom from `target`, we come back to ourselves,
     nobody in that circle can move. Entering it then raises `DeadlockError` with the chain. Outside of a workflow it is
-    nothing.
+    nothing, and neither is it in a task that has outlived the activity it was started by: nobody is held up by that.
     """
 
-    __slots__ = ("target", "waiter")
+    __slots__ = ("activity", "target", "waiter")
 
     def __init__(self, target: Member) -> None:
-        waiter = CURRENT.get()
+        current = CURRENT.get()
         self.target = target
-        self.waiter = waiter if waiter is not None and waiter.current is not None else None
+        self.activity = None if current is None else current.current
+        self.waiter = current.entry if isinstance(current, Branch) else current
+        if self.waiter is None or self.activity is None or self.waiter.current is not self.activity:
+            self.waiter = None
 
     def __enter__(self) -> None:
         waiter = self.waiter
         if waiter is None:
             return
         with waiter.host.lock:
-            path = _path(self.target, waiter, set())
-            if path is None:
-                waits = waiter.waits_for = waiter.waits_for or {}
-                waits[self.target] = waits.get(self.target, 0) + 1
+            chain = _chain(self.target, waiter)
+            if chain is None:
+                waiter.waits_for = waiter.waits_for or {}
+                waiter.waits_for[self] = None
                 return
-        chain = (waiter.id, *path)
         self.waiter = None
         raise DeadlockError(
-            f"{' -> '.join(chain)}: {waiter.id!r} would wait for itself; "
+            f"{' -> '.join(chain)}: {waiter.id!r} would wait for itself; don't await it here: "
             "use `ctx.send` without awaiting its receipt, or answer later with another activity",
             chain=chain,
             runtime=waiter.id,
@@ -50,23 +66,33 @@ class Wait:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         waiter = self.waiter
-        if waiter is None or waiter.waits_for is None:
-            return
-        with waiter.host.lock:
-            left = waiter.waits_for.get(self.target, 0) - 1
-            if left > 0:
-                waiter.waits_for[self.target] = left
-            else:
-                waiter.waits_for.pop(self.target, None)
+        if waiter is not None and waiter.waits_for is not None:
+            with waiter.host.lock:
+                waiter.waits_for.pop(self, None)
 
 
-def _path(start: Member, goal: Member, seen: set[Member]) -> tuple[str, ...] | None:
-    if start is goal:
-        return (goal.id,)
-    seen.add(start)
-    for following in start.waits_for or ():
-        if following not in seen:
-            rest = _path(following, goal, seen)
-            if rest is not None:
-                return (start.id, *rest)
-    return None
+def awaits(member: Member) -> tuple[Member, ...]:
+    """Whom the activity that a runtime does now can't go on without. The lock is held."""
+    current = member.current
+    found = {wait.target: None for wait in tuple(member.waits_for or ()) if wait.activity is current}
+    return tuple(found) if current is not None else ()
+
+
+def _chain(start: Member, goal: Member) -> tuple[str, ...] | None:
+    """From the goal, which is to wait for the start, back to the goal; None if nobody waits that way."""
+    before: dict[Member, Member] = {start: goal}
+    following = [start]
+    for member in following:
+        if member is goal:
+            break
+        for other in awaits(member):
+            if other not in before:
+                before[other] = member
+                following.append(other)
+    else:
+        return None
+    chain, member = [goal.id], before[goal]
+    while member is not goal:
+        chain.append(member.id)
+        member = before[member]
+    return (goal.id, *reversed(chain))

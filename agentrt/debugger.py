@@ -11,6 +11,7 @@ import msgspec
 
 from .activity import Activity, Lane
 from .control import ACTOR
+from .deadlock import awaits
 from .errors import ConfigurationError
 from .frames import StackFrame, awaiting, beginning, running
 from .isolation import original, thread_of
@@ -56,7 +57,7 @@ def whereabouts(entry: Entry) -> Whereabouts:
     host = entry.host
     activity, how, frames = _standing(entry)
     with host.lock:
-        waits_for = tuple(other.id for other in entry.waits_for or ()) if activity is not None else ()
+        waits_for = tuple(other.id for other in awaits(entry)) if activity is not None else ()
     begins = beginning(original(entry.workflow.call))
     return Whereabouts(entry.id, host.clock.now(), how, activity, tuple(frames), waits_for, begins)
 
@@ -105,7 +106,7 @@ class Breakpoints:
     ...     runtime.breakpoints.add(lambda activity: activity.payload > 10)
     ...     receipts = [runtime.send_nowait(n) for n in (1, 100)]
     ...     receipts[0].result(5).state
-    ...     runtime.resume()
+    ...     _ = runtime.step()
     ...     receipts[1].result(5).state
     1
     101

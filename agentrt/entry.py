@@ -150,7 +150,7 @@ class RuntimeEntry(Generic[S, P]):
         self.delayed: dict[int, Activity[Any]] | None = None
         self.keys: dict[str, tuple[float, Receipt]] | None = None
         self.failures: deque[float] | None = None
-        self.waits_for: dict[RuntimeEntry[Any, Any], int] | None = None
+        self.waits_for: dict[Wait, None] | None = None
         self.ended: Latch[bool] | None = None
         self.use(workflow, limits)
         self.mailbox = mailbox_for(self)
@@ -528,6 +528,13 @@ class RuntimeEntry(Generic[S, P]):
 
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""
+        if CURRENT.get() is not None:
+            with self.awaited():  # before it is sent: what can't be waited for is not left behind
+                receipt = await self.send(payload, **options)
+                lend(self, receipt)
+                if receipt.decided is None:
+                    await receipt.settled()
+            return (await receipt).value
         if options:
             receipt = await self.send(payload, **options)
         else:  # not through `send`: each coroutine on the way is a tenth of what an answer takes
@@ -535,11 +542,10 @@ class RuntimeEntry(Generic[S, P]):
                 receipt = self.send_nowait(payload)
             except MailboxFullError as full:
                 receipt = await self._wait_for_room(full, payload, None, options)
-        if CURRENT.get() is None:  # as `await receipt` does, without the way through its generator
-            lend(self, receipt)
-            if receipt.decided is None:
-                await receipt.settled()
-            outcome = receipt.decided
-            if outcome is not None and outcome.error is None:
-                return outcome.state if outcome.reply is UNSET else outcome.reply
+        lend(self, receipt)  # as `await receipt` does, without the way through its generator
+        if receipt.decided is None:
+            await receipt.settled()
+        outcome = receipt.decided
+        if outcome is not None and outcome.error is None:
+            return outcome.state if outcome.reply is UNSET else outcome.reply
         return (await receipt).value

@@ -25,7 +25,7 @@ class Member(Protocol):
     host: Host
     current: Activity[Any] | None
     spans: tuple[str, ...]
-    waits_for: dict[Any, int] | None
+    waits_for: dict[Any, None] | None  # the waits that are open, see `Wait`
 
     def awaited(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""

@@ -40,7 +40,10 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
     waiters: list[Callable[[], object]] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
-        yield from self.settled().__await__()
+        entry = self.entry
+        if entry is not None:
+            with entry.awaited():
+                yield from self.settled().__await__()
         assert self.decided is not None
         return self.decided
 

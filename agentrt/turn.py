@@ -30,6 +30,7 @@ SLICE = 32  # activities, and
 SLICE_SECONDS = 0.001  # seconds that all who are busy may take together before the event loop gets a turn
 SHORT = SLICE_SECONDS / 64
 LENDINGS = 64  # in a row, and for as long as a slice; then who waits goes through the event loop once
+NESTED = 8  # of one that waits for one that waits: each takes of the depth that Python allows to a workflow
 RESTING = 256  # tasks that are kept for runtimes at rest: making one costs as much as two activities
 Steps = Generator[Any, Any, None]
 
@@ -134,14 +135,16 @@ def dismiss(entry: Entry) -> None:
 class Lending:
     """How often turns of one event loop were lent since it had one."""
 
-    __slots__ = ("_whim", "count")
+    __slots__ = ("_whim", "count", "nested")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.count = 0
+        self.count = self.nested = 0
         self._whim: Callable[[], bool] | None = getattr(loop, "whim", None)  # of a loop that tries every order
 
     def may(self) -> bool:
         """Whether who waits may lend its turn once more, or has to give way to the event loop."""
+        if self.nested >= NESTED:
+            return False
         if self.count < LENDINGS:
             return self._whim is None or self._whim()
         self.count = 0
@@ -167,11 +170,13 @@ def lend(entry: Entry, receipt: Receipt) -> None:
     if lender is None:  # a bare callback of the loop, which can't wait anyway
         swap(loop, None)
         return
+    lending.nested += 1
     try:
         while receipt.decided is None and entry.open and entry.process is process and lending.count < LENDINGS:
             lending.count += 1
             _step(entry, process)
     finally:
+        lending.nested -= 1
         swap(loop, lender)
     outcome = receipt.decided
     if outcome is not None and outcome.started is not None:

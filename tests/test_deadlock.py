@@ -89,6 +89,100 @@ async def test_a_circle_that_is_over_is_forgotten(manager):
     assert (a.entry.waits_for, b.entry.waits_for) == ({}, None)
 
 
+@pytest.mark.parametrize("through", ["ctx", "handle"])
+@virtual
+async def test_what_can_not_be_waited_for_is_not_sent(manager, through):
+    async def ask_itself(activity, state, ctx):
+        with pytest.raises(DeadlockError):
+            await (ctx.ask("a", 1) if through == "ctx" else manager["a"].ask(1))
+        return state + 1
+
+    runtime = manager.create("a", 0, ask_itself)
+    assert await runtime.ask(1) == 1
+    await turns(50)
+    assert runtime.fates().accepted == 1
+
+
+@virtual
+async def test_a_task_that_outlives_its_activity_may_ask_the_runtime_that_started_it(manager):
+    answers = []
+
+    async def poll():
+        for _ in range(3):
+            await asyncio.sleep(1)
+            answers.append(await manager.ask("a", "tick"))
+
+    async def workflow(activity, state, ctx):
+        if activity.payload == "start":
+            tasks.append(asyncio.create_task(poll()))
+        await asyncio.sleep(0.9)
+        return state + 1
+
+    tasks = []
+    runtime = manager.create("a", 0, workflow)
+    start = runtime.send_nowait("start")
+    await start
+    for _ in range(3):
+        runtime.send_nowait("work")
+    await tasks[0]
+    assert len(answers) == 3
+    ticks = [record for record in manager.ring.since(0)[0] if getattr(record, "payload", None) == "tick"]
+    assert {(tick.source, tick.parent) for tick in ticks} == {("a", start.id)}
+
+
+@virtual
+async def test_who_is_only_waited_for_by_a_task_of_an_earlier_activity_may_ask_back(manager):
+    async def start(activity, state):
+        if activity.payload == "start":
+            tasks.append(asyncio.create_task(manager.ask("b", 1)))
+            await asyncio.sleep(1)
+        return state + 1
+
+    async def ask_back(activity, state, ctx):
+        await asyncio.sleep(2)
+        return await ctx.ask("a", 1)
+
+    tasks = []
+    runtime = manager.create("a", 0, start)
+    manager.create("b", 0, ask_back)
+    await runtime.ask("start")
+    assert await tasks[0] == 2
+
+
+@virtual
+async def test_a_workflow_that_waits_for_its_own_end_is_told(manager):
+    async def ends(activity, state):
+        with pytest.raises(DeadlockError):
+            await manager["a"].terminate(drain=True)
+        return state + 1
+
+    receipt = manager.create("a", 0, ends).send_nowait(1)
+    assert (await asyncio.wait_for(receipt, 60)).state == 1
+    await turns()
+    assert "a" not in manager
+
+
+@virtual
+async def test_a_chain_of_waits_may_be_as_long_as_it_likes(manager):
+    n = 2000
+
+    async def chain(activity, state, ctx):
+        following = int(ctx.runtime) + 1
+        if following == n:
+            with pytest.raises(DeadlockError) as caught:
+                await ctx.ask("0", 1)
+            assert len(caught.value.chain) == n + 1
+        else:
+            await ctx.ask(str(following), 1)
+        return state + 1
+
+    for number in range(n):
+        manager.create(str(number), 0, chain)
+    assert await manager.ask("0", 1) == 1
+    await turns()
+    assert await manager.ask("0", 1) == 2
+
+
 @virtual
 async def test_someone_outside_waits_for_whom_it_likes(manager):
     slow = manager.create("slow", 0, add)

@@ -410,8 +410,22 @@ MUTANTS = (
     Mutant(
         "circles of asks are not looked for",
         "deadlock.py",
-        "            if path is None:",
+        "            if chain is None:",
         "            if True:",
         (SEMANTICS, "-k", "ask_to_self"),
+    ),
+    Mutant(
+        "what can't be waited for is sent all the same",
+        "entry.py",
+        "            with self.awaited():  # before",
+        "            if True:  # before",
+        ("tests/test_deadlock.py", "-k", "is_not_sent"),
+    ),
+    Mutant(
+        "a task is taken for whatever its runtime does now",
+        "background.py",
+        "            context.run(CURRENT.set, Branch(entry, activity))\n",
+        "",
+        ("tests/test_deadlock.py", "-k", "outlives"),
     ),
 )
