@@ -29,13 +29,21 @@ Schedule = Callable[[Callable[[], None]], object]
 
 
 class Frame(msgspec.Struct):
-    """What is new since the last frame of this client: the records, how many were let go, whose runtimes changed."""
+    """What is new since the last frame of this client: the records, how many were let go, whose runtimes changed.
+
+    Clients that keep up with each other are given the same frame; `shared` is for what they work out of it together.
+    """
 
     at: float
     records: list[Record]
     missed: int
     changed: set[str]
     first: bool = False
+    cursor: int = 0
+    shared: Any = None
+
+
+NOTHING = (-1, 0.0, Frame(0.0, [], 0, set()))
 
 
 class _Client:
@@ -64,10 +72,11 @@ class _Client:
         if self.detached:
             return
         started = time.thread_time()
-        records, self.cursor, missed = self.hub.ring.since(self.cursor)
-        self.hub.missed += missed
-        frame = Frame(self.hub.clock.now(), records, missed, {r.runtime for r in records if r.runtime}, self.first)
-        self.first = False
+        frame = self.hub.frame(self.cursor)
+        if self.first:
+            self.first, frame = False, msgspec.structs.replace(frame, first=True)
+        self.cursor = frame.cursor
+        self.hub.missed += frame.missed
         try:
             self.flush(frame)
         except Exception:
@@ -106,6 +115,7 @@ class Hub:
         self.cost = 0.0
         self.missed = self.frames = 0
         self.clients: list[_Client] = []
+        self._latest: tuple[int, float, Frame] = NOTHING
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -114,6 +124,19 @@ class Hub:
     def running(self) -> bool:
         """Whether somebody is attached."""
         return bool(self.clients)
+
+    def frame(self, cursor: int) -> Frame:
+        """What is new since a record. Who asks from the same one within a pause is given the same frame. Any thread."""
+        since, until, frame = self._latest
+        now = time.monotonic()
+        if since == cursor and now < until:
+            return frame
+        records, end, missed = self.ring.since(cursor)
+        changed = {record.runtime for record in records if record.runtime}
+        frame = Frame(self.clock.now(), records, missed, changed, cursor=end)
+        if len(self.clients) > 1 and records:
+            self._latest = (cursor, now + self.pause, frame)
+        return frame
 
     def charge(self, seconds: float) -> None:
         """Count CPU seconds that were spent on drawing. Any thread."""
@@ -143,6 +166,8 @@ class Hub:
         with self._lock:
             if client in self.clients:
                 self.clients.remove(client)
+            if len(self.clients) < 2:
+                self._latest = NOTHING
             if not self.clients:
                 self._stop.set()
                 self._thread = None
@@ -173,6 +198,7 @@ class Hub:
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(LAST)
+        self.pause, self._latest = 0.0, NOTHING  # the last frame brings everything
         self._offer()
         self.clients.clear()
 

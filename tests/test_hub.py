@@ -69,6 +69,46 @@ def test_a_frame_holds_what_is_new_and_whose(hub, ring):
     assert changed == {"a", "b"}
 
 
+def test_clients_that_keep_up_share_a_frame_and_each_gets_every_record_once(ring):
+    hub = Hub(ring, Clock(), interval=1000)
+    draws, seen, begun = [], ([], [], []), threading.Event()
+    hub.attach(lambda frame: begun.set())
+    assert begun.wait(TIMEOUT)  # the hub's thread has had its turn, and sleeps
+    for mine in seen:
+        hub.attach(mine.append, schedule=draws.append)
+    for number in range(1, 10):
+        ring.append(event(number))
+        hub._offer()
+        if number % 3 == 0:
+            draws.insert(0, draws.pop())  # whoever is first
+        while draws:
+            draws.pop(0)()
+            ring.append(event(number + 100))  # while the others still have to draw
+    hub.close()
+    while draws:
+        draws.pop(0)()
+    ours = [[record.sequence for frame in mine for record in frame.records] for mine in seen]
+    assert ours[0] == ours[1] == ours[2] == [record.sequence for record in ring.since(0)[0]]
+    middle = [[id(frame) for frame in mine if frame.records and not frame.first][:-1] for mine in seen]
+    assert middle[0] == middle[1] == middle[2]
+    assert len(set(middle[0])) >= 7
+
+
+def test_who_watches_alone_keeps_no_frame_alive(ring):
+    hub = Hub(ring, Clock(), interval=1000)
+    draws = []
+    detach = [hub.attach(lambda frame: None, schedule=draws.append) for _ in range(2)]
+    for number in (1, 2):
+        ring.append(event(number))
+        hub._offer()
+        while draws:
+            draws.pop()()
+    assert hub._latest[2].records
+    detach[0]()
+    assert not hub._latest[2].records
+    detach[1]()
+
+
 def test_it_is_silent_while_nothing_happens(hub):
     frames, other = Frames(hub), Frames(hub)
     frames.next()

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import panel as pn
 from panel.io.notebook import block_comm
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 PAUSE = 0.1
 AGAIN = 0.25  # seconds until a view that moves by itself is asked again
 Call = Callable[[], Any]
+T = TypeVar("T")
 
 
 class News:
@@ -43,6 +44,14 @@ class News:
         self.changed = changed
         self.missed = missed
         self.first = first
+        self._once: dict[Any, Any] = {}
+
+    def once(self, key: Any, work_out: Callable[[], T]) -> T:
+        """What `work_out()` finds in the records, once for all views of all sessions that are told them. Pure."""
+        if key not in self._once:
+            self._once[key] = work_out()
+        found: T = self._once[key]
+        return found
 
     @cached_property
     def of(self) -> dict[str, list[Any]]:
@@ -61,6 +70,11 @@ class News:
     def outcomes(self) -> list[Outcome]:
         """What ended."""
         return [record for record in self.records if isinstance(record, Outcome)]
+
+    @cached_property
+    def failures(self) -> list[Outcome]:
+        """What ended otherwise than done."""
+        return [outcome for outcome in self.outcomes if outcome.kind != "done"]
 
     @cached_property
     def events(self) -> list[Event]:
@@ -142,7 +156,9 @@ class Feed:
         if self.running and not self.alive():
             self.stop()
         if self.running:
-            self._feed(News(frame.at, frame.records, frame.changed, missed=frame.missed), self.views)
+            if frame.shared is None:
+                frame.shared = News(frame.at, frame.records, frame.changed, missed=frame.missed)
+            self._feed(frame.shared, self.views)
 
     def _again(self) -> None:
         self._armed = False

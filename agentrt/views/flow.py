@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+from param.parameterized import discard_events
 
 from .address import Address
 from .axes import SECONDS
@@ -224,7 +225,7 @@ class Flow(pn.viewable.Viewer):
             self.graph = graph_of(nodes, edges, rows=self.extent[1], on=self.does)
             self.holder.objects = [self.graph]
         else:
-            self.graph.param.update(nodes=nodes, edges=edges)
+            replace(self.graph, nodes=nodes, edges=edges)
 
     def _number(self, node: Node) -> str:
         """What the page calls a node: never a string of somebody else's."""
@@ -283,6 +284,16 @@ class Flow(pn.viewable.Viewer):
     def _row(self, pair: Way, flowing: Flowing) -> str:
         wrong = ' class="wrong"' if flowing.failed or flowing.lost else ""
         return f"<li{wrong}>{safe_text(self._words(pair, flowing), 240)}</li>"
+
+
+def replace(graph: Any, **lists: list[Any]) -> None:
+    """Set lists of a graph that differ from what it has."""
+    lists = {name: new for name, new in lists.items() if new != getattr(graph, name)}
+    # param compares old and new item by item for each of its watchers, which takes longer than the rest of a drawing;
+    # with an empty list it has nothing to compare.
+    with discard_events(graph):
+        graph.param.update(**{name: [] for name in lists})
+    graph.param.update(**lists)
 
 
 def _named(node: Node) -> str:

@@ -82,7 +82,7 @@ class Overview:
 
     def _count(self, news: News) -> None:
         self.changed |= news.changed
-        failed = sum(outcome.kind in ("failed", "timed_out") for outcome in news.outcomes)
+        failed = sum(outcome.kind in ("failed", "timed_out") for outcome in news.failures)
         if failed:
             self.failures.append((news.at, failed))
 

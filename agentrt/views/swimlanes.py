@@ -31,12 +31,14 @@ from .timeline import bar, groups
 __all__ = ["Swimlanes"]
 
 KEEP, SPANS = 3000, 1500
+PIECES = 400  # of the time in view: what ended badly or well within one is drawn as one
 EVERY = 0.4  # real seconds between two sentences: who reads one is not faster
 DEEP = 2  # steps within steps within steps; deeper ones lie on the last
 TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
 FROZEN = """<span class="muted">Frozen: nothing moves here, all goes on and nothing is lost. Drag over a stretch of time
 to enlarge it; Live goes on.</span>"""
+Bar = tuple[Any, ...]  # the first outcome of a group, and the row of `timeline.bar`
 STEP = ("left", "right", "y", "tone", "words", "to")
 EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
 <pre>runtime.send_nowait(1)</pre></div>"""
@@ -68,6 +70,7 @@ class Swimlanes(pn.viewable.Viewer):
         self.seats = Seats(self.most)
         self.axis = TimeAxis(self.manager.clock)
         self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
+        self.wrong: deque[Outcome] = deque(maxlen=KEEP)
         self.steps: deque[Event] = deque(maxlen=SPANS)
         self.begun: dict[tuple[str, str], float] = {}  # when the last that is drawn began, by runtime and lane
         self.ended = ColumnDataSource({name: [] for name in COLUMNS})
@@ -157,17 +160,17 @@ class Swimlanes(pn.viewable.Viewer):
 
     def update(self, news: News) -> bool:
         """Draw what is new. True while anything runs or waits; never while frozen."""
-        fresh = [each for each in news.outcomes if self.only in (None, each.runtime)]
+        ended = news.once("ended of", lambda: _by_runtime(news.outcomes[-KEEP:]))
         steps = [each for each in news.events if each.kind == "step" and self.only in (None, each.runtime)]
-        self.outcomes.extend(fresh)
+        self.outcomes.extend(news.outcomes[-KEEP:] if self.only is None else ended.get(self.only, ()))
         self.steps.extend(steps)
-        self._meet(news, fresh)
+        self._meet(news)
         if self.frozen:
             return False
         if self._arrange(news.at) or news.first:
             self._place()
         else:
-            self._stream(fresh[-KEEP:], steps)
+            self._stream(news, ended, steps)
         self.axis.move(news.at)
         runs = self._draw_now()
         due = news.first or time.monotonic() - self.said_at >= EVERY
@@ -175,12 +178,13 @@ class Swimlanes(pn.viewable.Viewer):
             self._say(news.at)
         return runs or not due
 
-    def _meet(self, news: News, fresh: list[Outcome]) -> None:
-        ids = dict.fromkeys([record.runtime for record in news.records]) | dict.fromkeys(news.changed)
+    def _meet(self, news: News) -> None:
+        ids = news.once("ids", lambda: dict.fromkeys([each.runtime for each in news.records] + sorted(news.changed)))
         self.seats.meet((id for id in ids if id and self.only in (None, id)), news.at)
-        for outcome in fresh:
-            if outcome.kind != "done":
-                self.seats.blame(outcome.runtime, outcome.finished)
+        wrong = [each for each in news.failures if self.only in (None, each.runtime)]
+        self.wrong.extend(wrong)
+        for outcome in wrong:
+            self.seats.blame(outcome.runtime, outcome.finished)
 
     def _arrange(self, now: float) -> bool:
         return self.seats.arrange(now - self.axis.span, (each.runtime for each in self.outcomes))
@@ -193,10 +197,14 @@ class Swimlanes(pn.viewable.Viewer):
         self.plot.yaxis.ticker = sorted(middles)
         self.plot.yaxis.major_label_overrides = middles
         self.begun.clear()
-        self.ended.data = self._ended(self.outcomes)
+        self.ended.data = self._ended({id: self._bars_of(mine) for id, mine in _by_runtime(self.outcomes).items()})
         self.spans.data = self._steps(self.steps)
 
-    def _stream(self, fresh: list[Outcome], steps: list[Event]) -> None:
+    def _stream(self, news: News, ended: dict[str, list[Outcome]], steps: list[Event]) -> None:
+        least = self.axis.span / PIECES
+        fresh = {
+            id: news.once(("bars", id, least), partial(self._bars_of, ended[id])) for id in self.rows if id in ended
+        }
         for source, columns in ((self.ended, self._ended(fresh)), (self.spans, self._steps(steps))):
             if columns["y"]:
                 source.stream(columns, KEEP)
@@ -207,17 +215,15 @@ class Swimlanes(pn.viewable.Viewer):
     def _y(self, id: str, lane: str) -> float:
         return self._middle(self.rows[id]) + (0.2 if lane == "priority" else -0.18)
 
-    def _ended(self, outcomes: Iterable[Outcome]) -> Any:
-        by_runtime: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            if outcome.runtime in self.rows:
-                by_runtime.setdefault(outcome.runtime, []).append(outcome)
-        found = [self._bar(group) for mine in by_runtime.values() for group in groups(mine, self.axis.span / 400)]
+    def _bars_of(self, outcomes: list[Outcome]) -> list[Bar]:
+        return [(group[0], *bar(group, self.axis)) for group in groups(outcomes, self.axis.span / PIECES)]
+
+    def _ended(self, bars: dict[str, list[Bar]]) -> Any:
+        found = [self._bar(*each) for id, mine in bars.items() if id in self.rows for each in mine]
         return {name: [each[i] for each in found] for i, name in enumerate(COLUMNS)}
 
-    def _bar(self, group: list[Outcome]) -> tuple[Any, ...]:
-        first = group[0]
-        created, started, finished, _, tone, mark, shape, words = bar(group, self.axis)
+    def _bar(self, first: Outcome, created: float, started: float, finished: float, _: float, *look: Any) -> Any:
+        tone, mark, shape, words = look
         created = self._pale(first.runtime, first.lane, created, started)
         words = f"{plain(first.runtime, 60)}: {words}"
         wrong = 0 if first.ok else 8
@@ -287,15 +293,27 @@ class Swimlanes(pn.viewable.Viewer):
         if not self.rows:
             return EMPTY
         since, fits = now - self.axis.span, self.seats.fits
-        recent = [each for each in self.outcomes if each.finished >= since and fits(each.runtime)]
-        failed = [each for each in recent if not each.ok]
+        failed = [each for each in self.wrong if each.finished >= since and fits(each.runtime)]
+        every = not self.seats.wanted and bool(self.outcomes) and self.outcomes[0].finished >= since
+        recent = (
+            len(self.outcomes)
+            if every
+            else sum(each.finished >= since and fits(each.runtime) for each in self.outcomes)
+        )
         # The deque is bounded: what it does not hold any more was not counted.
-        more = "more than " if len(recent) == KEEP else ""
-        said = f"{more}{count(len(recent), 'activity')} ended in the last {span}"
+        more = "more than " if recent == KEEP else ""
+        said = f"{more}{count(recent, 'activity')} ended in the last {span}"
         wrong = f", {len(failed):,} of them badly; last {_link(failed[-1])}" if failed else ""
         others = len(self.seats.left_out)
         out = f"; {count(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
         return f'<span class="muted">{said}{wrong}{out}.</span>'
+
+
+def _by_runtime(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.runtime, []).append(outcome)
+    return found
 
 
 def _link(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ from itertools import islice, repeat
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ..events import Outcome
 from .feed import News
 
 __all__ = ["OUTSIDE", "Counts", "Flowing", "Pair", "Traffic"]
@@ -110,6 +111,34 @@ class Counts(Generic[K]):
         return coarser
 
 
+class _Batch(NamedTuple):
+    """What is in some records: what began and ended so, what only began, and what had begun before."""
+
+    counted: Counter[tuple[float, Pair, int]]
+    opened: dict[int, Pair]
+    ended: list[Outcome]
+
+    @classmethod
+    def of(cls, news: News, cell: float) -> _Batch:
+        # Counted together first, in C where that goes: there may be as many as the ring holds, ten times a second.
+        pairs = [(each.source, each.runtime) for each in news.activities]
+        cells = [each.created // cell for each in news.activities]
+        counted = Counter(zip(cells, pairs, repeat(0)))
+        opened = dict(zip([each.id for each in news.activities], pairs, strict=True))
+        ended = []
+        for outcome in news.outcomes:
+            pair = opened.pop(outcome.id, None)
+            if pair is None:
+                ended.append(outcome)
+            elif outcome.kind != "done":
+                counted[_badly(outcome, pair, cell)] += 1
+        return cls(counted, opened, ended)
+
+
+def _badly(outcome: Outcome, pair: Pair, cell: float) -> tuple[float, Pair, int]:
+    return outcome.finished // cell, pair, 1 if outcome.kind in FAILED else 2
+
+
 class Traffic:
     """Takes records in their order and counts them by pair, and by whatever stands for pairs: its ways."""
 
@@ -122,15 +151,13 @@ class Traffic:
     def take(self, news: News, window: float) -> list[Pair]:
         """Count what is new. Returns the pairs that were not known before; `on_ways` says what stands for them."""
         cell = window / CELLS
-        # Counted together first, in C where that goes: there may be as many as the ring holds, ten times a second.
-        pairs = [(each.source, each.runtime) for each in news.activities]
-        cells = [each.created // cell for each in news.activities]
-        self.counted = Counter(zip(cells, pairs, repeat(0)))
-        self.open.update(zip([each.id for each in news.activities], pairs, strict=True))
-        for outcome in news.outcomes:
+        batch = news.once(("traffic", cell), lambda: _Batch.of(news, cell))
+        self.counted = batch.counted.copy()
+        for outcome in batch.ended:
             pair = self.open.pop(outcome.id, None)
             if pair is not None and outcome.kind != "done":
-                self.counted[outcome.finished // cell, pair, 1 if outcome.kind in FAILED else 2] += 1
+                self.counted[_badly(outcome, pair, cell)] += 1
+        self.open.update(batch.opened)
         for id in list(islice(self.open, max(0, len(self.open) - OPEN))):
             del self.open[id]
         return [

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from agentrt import Fate, Lane, Outcome, RuntimeManager, Status
+from agentrt.hub import Frame
 from agentrt.views.axes import Scale, TimeAxis
 from agentrt.views.depth import depth_history
 from agentrt.views.feed import Feed, News
@@ -316,7 +317,7 @@ async def test_a_feed_draws_each_record_once_and_goes_on_after_a_fault(manager):
     await runtime.ask(1)
     records, _, _ = manager.ring.since(0)
     feed._detach = lambda: None
-    feed.flush(News(manager.clock.now(), records, {"a"}, first=True))
+    feed.flush(Frame(manager.clock.now(), records, 0, {"a"}))
     seen = [record.sequence for news in good.news for record in news.records]
     assert len(seen) == len(set(seen)) == len(records)
 
