@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from .convert import FormError, annotation_of, builtins, convert, is_pydantic, loads, parse_json, to_json
-from .typecheck import describe
+from .typecheck import describe, hints_of
 
 __all__ = ["MISSING", "Choice", "Field", "Form", "FormError", "Kind", "example", "fields_of", "parse_json"]
 
@@ -254,15 +254,15 @@ def _record_fields(tp: Any) -> list[Field] | None:
         return list(_struct_fields(tp))
     if typing.is_typeddict(tp):
         required: frozenset[str] = getattr(tp, "__required_keys__", frozenset())
-        return [_field(name, hint, required=name in required) for name, hint in _hints(tp).items()]
+        return [_field(name, hint, required=name in required) for name, hint in hints_of(tp).items()]
     if issubclass(tp, tuple) and hasattr(tp, "_field_defaults"):
         defaults = tp._field_defaults
-        return [_field(name, hint, defaults.get(name, MISSING)) for name, hint in _hints(tp).items()]
+        return [_field(name, hint, defaults.get(name, MISSING)) for name, hint in hints_of(tp).items()]
     return None
 
 
 def _dataclass_fields(tp: Any) -> Iterator[Field]:
-    hints = _hints(tp)
+    hints = hints_of(tp)
     for each in dataclasses.fields(tp):
         if each.init:
             default = _default(each.default, each.default_factory, dataclasses.MISSING)
@@ -271,7 +271,7 @@ def _dataclass_fields(tp: Any) -> Iterator[Field]:
 
 
 def _struct_fields(tp: type[msgspec.Struct]) -> Iterator[Field]:
-    hints = _hints(tp)
+    hints = hints_of(tp)
     for each in msgspec.structs.fields(tp):
         default = _default(each.default, each.default_factory, msgspec.NODEFAULT)
         yield _field(each.name, hints[each.name], default, key=each.encode_name)
@@ -341,18 +341,6 @@ def _choices(hint: Any, optional: bool) -> tuple[Choice, ...]:
 def _constraints(metas: list[Any]) -> dict[str, Any]:
     names = (*_BOUNDS, *_LENGTHS)
     return {name: value for meta in metas for name in names if (value := getattr(meta, name, None)) is not None}
-
-
-def _hints(tp: Any) -> dict[str, Any]:
-    return {name: _strip(hint) for name, hint in typing.get_type_hints(tp, include_extras=True).items()}
-
-
-def _strip(hint: Any) -> Any:
-    """Without Required, NotRequired, ReadOnly and Final: they say nothing about the value."""
-    qualifiers = ("Required", "NotRequired", "ReadOnly", "Final")
-    while getattr(get_origin(hint), "_name", None) in qualifiers:
-        hint = get_args(hint)[0]
-    return hint
 
 
 def _unwrap_optional(hint: Any) -> tuple[Any, bool]:

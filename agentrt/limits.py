@@ -13,6 +13,7 @@ import msgspec
 from .errors import ConfigurationError
 from .mailbox import capacity, limit_of
 from .supervision import Supervision
+from .typecheck import uncheckable
 
 __all__ = ["Backoff", "Limits", "Overflow"]
 
@@ -157,6 +158,13 @@ def _backoff(name: str, value: Any) -> Backoff:
     return Backoff(first=_seconds(name, value))
 
 
+def _accepts(name: str, value: Any) -> Any:
+    why = uncheckable(value)
+    if why is not None:
+        raise ConfigurationError(f"accepts can't be checked: {why}; give a type, such as int or list[int], or several")
+    return value
+
+
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} is {value!r}; it must be True or False")
@@ -189,6 +197,7 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "retries": _retries,
     "overflow": _overflow,
     "backoff": _backoff,
+    "accepts": _accepts,
     "blocking": _flag,
     "copy_state": _flag,
     "isolation": _isolation,

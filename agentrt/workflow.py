@@ -15,7 +15,7 @@ import msgspec
 
 from .activity import Activity
 from .errors import ConfigurationError
-from .typecheck import describe
+from .typecheck import describe, uncheckable
 
 __all__ = ["Workflow"]
 
@@ -67,8 +67,8 @@ def _facts(function: Any) -> tuple[Any, ...]:
         getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", ""),
         _is_async(function),
         len(names) == 3,
-        _payload_type(hints.get(names[0]), names[0]),
-        None if state is Any else state,
+        _checkable(_payload_type(hints.get(names[0]), names[0]), function),
+        _checkable(None if state is Any else state, function),
     )
 
 
@@ -111,6 +111,15 @@ def _hints(function: Any) -> dict[str, Any]:
             stacklevel=5,
         )
         return {}
+
+
+def _checkable(hint: Any, function: Any) -> Any:
+    """The annotation, or None with a warning if nothing can be checked against it."""
+    why = None if hint is None else uncheckable(hint)
+    if why is None:
+        return hint
+    warnings.warn(f"an annotation of {function!r} is not checked: {why}", stacklevel=5)
+    return None
 
 
 def _payload_type(hint: Any, name: str) -> Any:

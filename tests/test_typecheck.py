@@ -1,17 +1,34 @@
 """typecheck.py: values against annotations, and the path of what does not fit."""
 
-import collections.abc
 import dataclasses
 import enum
 import re
-from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, Protocol, TypedDict, Union
+import typing
+from collections.abc import Callable, Sequence
+from typing import (
+    Annotated,
+    Any,
+    ForwardRef,
+    Generic,
+    Literal,
+    NewType,
+    NotRequired,
+    Optional,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Union,
+)
 
+import annotated_types
 import msgspec
+import numpy
 import pydantic
 import pytest
+import typing_extensions
 
-from agentrt import Activity, ActivityValidationError, ProcessingError
-from agentrt.typecheck import describe, problem
+from agentrt import Activity, ActivityValidationError, ConfigurationError, ProcessingError
+from agentrt.typecheck import describe, problem, uncheckable
 from tests.support import virtual
 
 
@@ -41,7 +58,56 @@ class Speaks(Protocol):
     def speak(self): ...
 
 
+T = TypeVar("T")
+
+
+class Box(TypedDict, Generic[T]):
+    inside: T
+    more: NotRequired[list[T]]
+
+
+class Later(TypedDict):
+    to: "str"
+    nights: "NotRequired[int]"
+
+
+class Bounded(TypedDict):
+    x: Annotated[int, msgspec.Meta(gt=0)]
+
+
+class Gives(Protocol[T]):
+    def give(self) -> T: ...
+
+
+class Env(dict, Generic[T]):
+    """A container whose argument is about its values."""
+
+
+class Unshowable:
+    def __str__(self):
+        return "unshowable"
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+class Incomparable:
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError("no eq")
+
+
+class Endless(Sequence):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise RuntimeError("no items")
+
+
 Id = NewType("Id", int)
+Ids = typing_extensions.TypeAliasType("Ids", list[int])
 Small = Annotated[int, msgspec.Meta(le=10)]
 
 
@@ -67,7 +133,7 @@ FITS = [
     ((), tuple[()]),
     ({"a": [1]}, dict[str, list[int]]),
     ({1, 2}, set[int]),
-    ([1], collections.abc.Sequence[int]),
+    ([1], Sequence[int]),
     ({"to": "x"}, Trip),
     ({"to": "x", "nights": 2}, Trip),
     (Point(1), Point),
@@ -79,8 +145,27 @@ FITS = [
     (object(), Speaks),
     (object(), Any),
     ([object()], list[Any]),
-    (print, collections.abc.Callable[[int], None]),
+    (print, Callable[[int], None]),
     (int, type[int]),
+    (bool, type[int | str]),
+    (str, type[Any]),
+    ((1, 2), Sequence[int]),
+    ((1, "x"), tuple[int, *tuple[str, ...]]),
+    ((1, 2), typing.Tuple),  # noqa: UP006
+    ({"inside": 1}, Box[int]),
+    ({"inside": 1, "more": [2]}, Box[int]),
+    ({"inside": "x"}, Box),
+    (None, Box[int] | None),
+    ({"to": "x"}, Later),
+    (5, Gives[int]),
+    (Env(a=1), Env[int]),
+    (Colour.RED, Literal[Colour.RED]),
+    ([1], Ids),
+    (None, Annotated[int | None, annotated_types.Gt(0)]),
+    ("a", Annotated[int | str, msgspec.Meta(gt=0)]),
+    ([Point(1)], Annotated[list[Point], msgspec.Meta(min_length=1)]),
+    ("ab", Annotated[str, annotated_types.Predicate(str.islower), "words for people"]),
+    (5, Annotated[int, pydantic.Field(gt=0)]),
 ]
 WRONG = [
     ("1", int, "", "expected int, got str '1'"),
@@ -102,7 +187,31 @@ WRONG = [
     ([{"to": 1}], list[Trip], "[0].to", "expected str, got int 1"),
     ({"x": 1}, Point, "", "expected Point, got dict {'x': 1}"),
     ("x", Id, "", "expected int, got str 'x'"),
-    (30, Small, "", "Expected `int` <= 10"),
+    (30, Small, "", "expected <= 10, got int 30"),
+    ({"inside": "x"}, Box[int], "inside", "expected int, got str 'x'"),
+    ({"inside": 1, "more": ["x"]}, Box[int], "more[0]", "expected int, got str 'x'"),
+    ({"x": -5}, Bounded, "x", "expected > 0, got int -5"),
+    (True, Literal[1, 2], "", "expected Literal[1, 2], got bool True"),
+    (1.0, Literal[1, 2], "", "expected Literal[1, 2], got float 1.0"),
+    (numpy.int64(1), Literal[1], "", "expected Literal[1], got int64 np.int64(1)"),
+    (numpy.array([1, 2]), Literal["a"], "", "expected Literal['a'], got ndarray array([1, 2])"),
+    ((1, 2), tuple[()], "", "expected 0 items, got 2"),
+    (str, type[int], "", "expected type[int], got type <class 'str'>"),
+    ((1, "x"), Sequence[int], "[1]", "expected int, got str 'x'"),
+    (["x"], Ids, "[0]", "expected int, got str 'x'"),
+    (-5, Annotated[int, annotated_types.Gt(0)], "", "expected > 0, got int -5"),
+    (-5, Annotated[int, pydantic.Field(gt=0)], "", "expected > 0, got int -5"),
+    (5, Annotated[int, msgspec.Meta(multiple_of=2)], "", "expected a multiple of 2, got int 5"),
+    ("", Annotated[str, annotated_types.Len(1, 3)], "", "expected length >= 1, got str ''"),
+    ("x", Annotated[str, msgspec.Meta(pattern="^a")], "", "expected text that matches ^a, got str 'x'"),
+    ("Ab", Annotated[str, annotated_types.Predicate(str.islower)], "", "expected str.islower, got str 'Ab'"),
+    (Unshowable(), int, "", "expected int, got Unshowable <Unshowable, whose repr raises RuntimeError>"),
+    (
+        Endless(),
+        Sequence[int],
+        "",
+        "can't be checked against collections.abc.Sequence[int]: RuntimeError('no items')",
+    ),
 ]
 
 
@@ -114,6 +223,51 @@ def test_it_fits(value, hint):
 @pytest.mark.parametrize(("value", "hint", "path", "text"), WRONG, ids=name)
 def test_it_does_not_fit_and_says_where_and_why(value, hint, path, text):
     assert problem(value, hint) == (path, text)
+
+
+def test_what_can_not_be_compared_is_no_literal():
+    assert problem(Incomparable(), Literal[1, 2])[1].startswith("expected Literal[1, 2], got Incomparable")
+
+
+@pytest.mark.parametrize(
+    ("hint", "why"),
+    [
+        ("int", "'int' is a text, not a type"),
+        (list["int"], "'int' is a text, not a type"),
+        (dict[str, ForwardRef("Gone")], "'Gone' is a text, not a type"),
+        ((int, "str"), "'str' is a text, not a type"),
+        (5, "5 is not a type"),
+        (Unshowable(), "<Unshowable, whose repr raises RuntimeError> is not a type"),
+        ((), "an empty tuple names no type"),
+    ],
+    ids=name,
+)
+@virtual
+async def test_what_is_no_annotation_is_refused_when_the_runtime_is_made(manager, hint, why):
+    assert uncheckable(hint) == why
+    with pytest.raises(ConfigurationError, match=re.escape(f"accepts can't be checked: {why}")):
+        manager.create("a", 0, lambda activity, state: state, accepts=hint)
+    assert "a" not in manager
+
+
+@virtual
+async def test_a_record_whose_annotations_name_something_unknown_is_refused_where_it_is_asked_for(manager):
+    class Broken(TypedDict):
+        to: "Gone"  # noqa: F821
+
+    def workflow(activity: Activity[Broken], state: int) -> int:
+        return state + 1
+
+    with pytest.raises(ConfigurationError, match="the annotations of Broken can't be read"):
+        manager.create("a", 0, lambda activity, state: state, accepts=list[Broken])
+    with pytest.warns(UserWarning, match="is not checked: the annotations of Broken can't be read"):
+        runtime = manager.create("a", 0, workflow)
+    assert await runtime.ask({"anything": 1}) == 1
+
+
+@pytest.mark.parametrize("hint", [hint for _, hint in FITS] + [hint for _, hint, _, _ in WRONG], ids=name)
+def test_every_annotation_that_is_checked_is_taken(hint):
+    assert uncheckable(hint) is None
 
 
 def test_a_long_value_is_cut_in_the_message():
