@@ -28,7 +28,7 @@ from .errors import (
     MailboxFullError,
 )
 from .events import Event, Outcome
-from .frozen import is_frozen
+from .frozen import kept
 from .host import Host
 from .limits import Limits, Overflow
 from .metrics import FOLD_AT, Histogram
@@ -62,7 +62,6 @@ class RuntimeEntry(Generic[S, P]):
         "breakpoints",
         "call",
         "closed",
-        "copies",
         "current",
         "dead",
         "deadline",
@@ -118,8 +117,7 @@ class RuntimeEntry(Generic[S, P]):
         self.host = host
         self.id = id
         self.state = state
-        self.initial = state
-        self.copies = not is_frozen(state)
+        self.initial = kept(state, limits.copy_state)  # a workflow that changes its state in place leaves this alone
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
         self.failed = self.stuck = self.troubled = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import decimal
@@ -14,11 +13,12 @@ import types
 import uuid
 import warnings
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 import msgspec
 
-__all__ = ["copied", "is_frozen", "warn_mutable"]
+__all__ = ["is_frozen", "kept", "lent", "warn_mutable"]
 
 PLAIN = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
 ATOMS = frozenset(PLAIN)
@@ -92,14 +92,34 @@ def warn_mutable(id: str, state: Any) -> None:
     )
 
 
-def copied(state: Any) -> Any:
-    """A copy of a state that can be changed; the state itself, with a warning, if it can't be copied."""
-    try:
-        return copy.deepcopy(state)
-    except Exception as error:  # copying is anybody's code, and the workflow may be changing it meanwhile
+def lent(state: Any, copy: bool = True) -> Any:
+    """What may be given out of a state: a copy where it could be changed in place, unless `copy` is False.
+
+    Where that can't be copied, the state itself, with a warning.
+
+    >>> state = [1]
+    >>> lent(state) is state, lent((1, "a")), lent(state, copy=False) is state
+    (False, (1, 'a'), True)
+    """
+    if not copy or is_frozen(state):
+        return state
+    copied, error = _copied(state)
+    if error is not None:
         warnings.warn(
-            f"a state of type {type(state).__name__} can't be copied ({error!r:.80}): you hold the runtime's own; "
-            "make it a frozen type, or give copy_state=False",
+            f"a state of type {type(state).__name__} can't be copied ({error!r:.80}): you hold the runtime's own, and "
+            "a restart goes on with the one it has; make it a frozen type, or give copy_state=False",
             stacklevel=2,
         )
-        return state
+    return copied
+
+
+def kept(state: Any, copy: bool = True) -> Any:
+    """What to keep of a state to go back to, as `lent`; what it could not copy is said by whoever lends it later."""
+    return _copied(state)[0] if copy and not is_frozen(state) else state
+
+
+def _copied(state: Any) -> tuple[Any, Exception | None]:
+    try:
+        return deepcopy(state), None
+    except Exception as error:  # copying is anybody's code, and the workflow may be changing it meanwhile
+        return state, error

@@ -34,7 +34,7 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Ring
-from .frozen import warn_mutable
+from .frozen import is_frozen, warn_mutable
 from .groups import Group, Groups
 from .hub import Hub
 from .isolation import Workers, isolated
@@ -159,7 +159,7 @@ class RuntimeManager(ManagerShows):
         """
         entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)))
         self.groups.join(entry, group)
-        if entry.copies:
+        if not is_frozen(state):
             warn_mutable(id, state)
         return self._handle(entry)
 

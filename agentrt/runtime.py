@@ -26,7 +26,7 @@ from .loop import running_loop
 from .metrics import Fates, Metrics
 from .receipt import Latch, Receipt
 from .shows import RuntimeShows
-from .snapshot import Snapshot, fates, metrics, read_state, snapshot, status
+from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
 from .workflow import Workflow
 
@@ -245,8 +245,8 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     @property
     def initial(self) -> S:
-        """The state it began with, and that a restart goes back to."""
-        return self.entry.initial
+        """The state it began with, and that a restart goes back to; a copy of one that can be changed in place."""
+        return read_initial(self.entry)
 
     @property
     def metrics(self) -> Metrics:

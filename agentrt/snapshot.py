@@ -9,7 +9,7 @@ import msgspec
 
 from .activity import Activity
 from .errors import AgentError
-from .frozen import copied
+from .frozen import lent
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Snapshot", "Status", "fates", "metrics", "read_state", "snapshot", "status"]
+__all__ = ["Snapshot", "Status", "fates", "metrics", "read_initial", "read_state", "snapshot", "status"]
 
 
 class Status(StrEnum):
@@ -69,7 +69,12 @@ def status(entry: Entry) -> Status:
 
 def read_state(entry: Entry) -> Any:
     """The committed state; a copy of it where it could be changed in place, unless `copy_state=False`."""
-    return copied(entry.state) if entry.copies and entry.limits.copy_state else entry.state
+    return lent(entry.state, entry.limits.copy_state)
+
+
+def read_initial(entry: Entry) -> Any:
+    """The state it began with; a copy of it where it could be changed in place, unless `copy_state=False`."""
+    return lent(entry.initial, entry.limits.copy_state)
 
 
 def fates(entry: Entry) -> Fates:

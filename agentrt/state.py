@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .events import LOOKS_AT, weigh
-from .frozen import ATOMS, is_frozen
+from .frozen import ATOMS
 from .typecheck import by_class, problem
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ async def checked(entry: Entry, new: Any) -> Any:
         check_state_size(entry, new)
     elif hint is None or type(new) is hint or (by_class(hint) and hint is not float):
         entry.exact_state = type(new)
-    entry.copies = not is_frozen(new)
     return new
 
 

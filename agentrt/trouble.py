@@ -26,6 +26,7 @@ from .errors import (
 )
 from .events import Fate, Outcome
 from .receipt import settle_receipt
+from .snapshot import read_initial
 from .state import checked
 from .supervision import Policy, decide
 
@@ -239,7 +240,7 @@ def fault(entry: Entry, error: BaseException) -> None:
 
 def restart(entry: Entry, cause: AgentError | None = None) -> None:
     """Begin again from the initial state. The mailbox and its receipts are kept."""
-    entry.state = entry.initial
+    entry.state = read_initial(entry)
     entry.failures = None
     entry.troubled = False
     entry.note("restarted", cause or entry.error)

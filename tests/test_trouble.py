@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 
 import pytest
 
@@ -292,6 +293,35 @@ async def test_those_who_wait_for_room_of_a_stopped_runtime_are_not_left_alone(m
     gate.open.set()
     with pytest.raises(RuntimeFailedError):
         await asyncio.wait_for(waiting, 60)
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+@virtual
+async def test_a_restart_begins_with_what_was_given_also_if_that_was_changed_in_place(manager):
+    def appends(activity, state):
+        state["seen"].append(activity.payload)
+        if activity.payload == "bad":
+            raise ValueError
+        return state
+
+    given = {"seen": []}
+    runtime = manager.create("a", given, appends, supervision=Supervision("restart", intensity=1))
+    for _ in range(2):
+        assert (await runtime.ask(1))["seen"] == [1]
+        runtime.initial["seen"].append("from outside")
+        with pytest.raises(ProcessingError):
+            await runtime.ask("bad")
+        assert runtime.state == runtime.initial == {"seen": []}
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+@virtual
+async def test_a_state_that_can_not_be_copied_is_what_a_restart_goes_on_with_and_says_so(manager):
+    state = {"lock": threading.Lock()}
+    runtime = manager.create("a", state, fail, supervision=Supervision("restart", intensity=1))
+    with pytest.warns(UserWarning, match="can't be copied"), pytest.raises(ProcessingError):
+        await runtime.ask(1)
+    assert runtime.entry.state is state
 
 
 @virtual

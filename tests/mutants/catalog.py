@@ -317,7 +317,7 @@ MUTANTS = (
     Mutant(
         "a restart keeps the state",
         "trouble.py",
-        "    entry.state = entry.initial\n",
+        "    entry.state = read_initial(entry)\n",
         "",
         (SEMANTICS, "-k", "restart_limit"),
     ),
