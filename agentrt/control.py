@@ -17,6 +17,7 @@ from .activity import Activity, Lane
 from .door import admit
 from .errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTerminatedError
 from .events import Fate
+from .limits import Limits
 from .mailbox import EMPTY, PrioritizedMailbox
 from .receipt import Latch
 from .trouble import refusal, refuse_senders, resolve
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     Entry = RuntimeEntry[Any, Any]
 
 __all__ = [
-    "ACTOR", "Place", "drop", "edit", "move", "pause", "put_back", "recover", "resume", "set_limit", "step", "swap",
-    "terminate",
+    "ACTOR", "Place", "changed", "configure", "drop", "edit", "move", "pause", "put_back", "recover", "resume",
+    "set_limit", "step", "swap", "terminate",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -85,20 +86,42 @@ def set_limit(entry: Entry, name: str, value: Any) -> None:
     """Change one limit of a running entry; `ConfigurationError` leaves it as it was."""
     with entry.host.lock:
         _alive(entry)
-        old = getattr(entry.limits, name)
-        limits = entry.limits.with_(name, value)
-        if getattr(limits, name) == old:
-            return
-        if name in ("rate", "deadline"):
-            raise ConfigurationError(f"{name} is given to create and stays {old!r}", runtime=entry.id)
-        entry.limits = limits
-        entry.timeout = limits.timeout
-        mailbox = entry.mailbox
-        mailbox.priority_capacity, mailbox.standard_capacity = limits.priority_capacity, limits.standard_capacity
-        mailbox.shut()
-        mailbox.fairness = math.inf if limits.fairness is None else limits.fairness
-        _record(entry, "limit", {"name": name, "from": old, "to": getattr(limits, name)})
-        admit(entry)
+        _take(entry, changed(entry, {name: value}))
+
+
+def changed(entry: Entry, changes: dict[str, Any]) -> Limits:
+    """The limits of an entry with some changed; `ConfigurationError` if one of them can't be."""
+    new = old = entry.limits
+    for name, value in changes.items():
+        new = new.with_(name, value)
+        if name in ("rate", "deadline") and getattr(new, name) != getattr(old, name):
+            raise ConfigurationError(f"{name} is given to create and stays {getattr(old, name)!r}", runtime=entry.id)
+    return new
+
+
+def _take(entry: Entry, limits: Limits) -> None:
+    """Use these limits from now on. The lock is held."""
+    old = entry.limits
+    differ = [name for name in limits.__struct_fields__ if getattr(limits, name) != getattr(old, name)]
+    if not differ:
+        return
+    entry.limits = limits
+    entry.timeout = limits.timeout
+    mailbox = entry.mailbox
+    mailbox.priority_capacity, mailbox.standard_capacity = limits.priority_capacity, limits.standard_capacity
+    mailbox.shut()
+    mailbox.fairness = math.inf if limits.fairness is None else limits.fairness
+    for name in differ:
+        _record(entry, "limit", {"name": name, "from": getattr(old, name), "to": getattr(limits, name)})
+    admit(entry)
+
+
+def configure(entry: Entry, changes: dict[str, Any], workflow: Workflow) -> None:
+    """Other limits and another workflow, from the next activity on; an error leaves everything as it was."""
+    with entry.host.lock:
+        _alive(entry)
+        _take(entry, changed(entry, changes))
+        swap(entry, workflow)
 
 
 def swap(entry: Entry, workflow: Workflow) -> None:

@@ -189,7 +189,7 @@ class RuntimeManager(ManagerShows):
     def agent(self, id: str, state: Any = _REQUIRED, **limits: Any) -> Callable[[Callable[..., Any]], Handle]:
         """Decorator for notebooks: the first run of the cell creates the runtime, a later one swaps its workflow.
 
-        State and mailbox are kept on a swap, from the next activity on the new code runs.
+        State and mailbox are kept on a swap, from the next activity on the new code runs. What raises changes nothing.
         """
 
         def decorate(workflow: Callable[..., Any]) -> Handle:
@@ -200,12 +200,10 @@ class RuntimeManager(ManagerShows):
                         f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)"
                     )
                 return self.create(id, state, workflow, **limits)
-            Workflow.of(workflow)  # all is checked before anything changes
-            changed = {name: value for name, value in limits.items() if name != "group"}
-            checked = Limits.of(changed)
-            for name in changed:
-                control.set_limit(known.entry, name, getattr(checked, name))
-            known.swap(workflow)
+            changes = {name: value for name, value in limits.items() if name != "group"}
+            Limits.of(changes)
+            made = isolated(Workflow.of(workflow), control.changed(known.entry, changes), self.workers)
+            control.configure(known.entry, changes, made)
             return known
 
         return decorate

@@ -213,6 +213,35 @@ async def test_the_decorator_takes_limits_each_time(manager):
         manager["a"].send_nowait("x")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": 9, "rate": 5},
+        {"timeout": 9, "deadline": 5},
+        {"timeout": 9, "blocking": True},
+        {"timeout": 9, "memory": 10**9},
+        {"timeout": 9, "accepts": "int"},
+    ],
+    ids=str,
+)
+@virtual
+async def test_a_cell_that_can_not_be_changes_nothing(manager, wrong):
+    runtime = manager.agent("a", state=0, timeout=5, rate=3)(add)
+    before, seen = runtime.entry.limits, len(manager.ring.since(0)[0])
+    with pytest.raises(ConfigurationError):
+        manager.agent("a", state=0, **wrong)(fail)
+    assert runtime.entry.limits is before
+    assert len(manager.ring.since(0)[0]) == seen
+    assert await runtime.ask(1) == 1
+
+
+@virtual
+async def test_a_cell_may_give_again_what_stays(manager):
+    runtime = manager.agent("a", state=0, rate=3)(add)
+    manager.agent("a", state=0, rate=3, timeout=5)(fail)
+    assert (runtime.timeout, runtime.workflow) == (5, "fail")
+
+
 @virtual
 async def test_the_decorator_needs_a_state_the_first_time(manager):
     with pytest.raises(ConfigurationError, match="give its initial state"):
