@@ -210,11 +210,12 @@ class Groups:
         return {"supervision": Supervision(Policy.ESCALATE, intensity=1), **limits}
 
     def join(self, entry: Entry, group: Group | str | None) -> None:
-        """Make a runtime the last child of a group."""
+        """Make a runtime the last child of a group. The lock is held."""
         if group is not None:
-            with self._host.lock:
-                self._of[entry.id] = self.known(group)
-                self._of[entry.id]._children[entry.id] = entry
+            joined = self.known(group)
+            _check_free(joined, entry.id)
+            joined._children[entry.id] = entry
+            self._of[entry.id] = joined
 
     def leave(self, entry: Entry) -> None:
         """Forget a runtime that ended."""

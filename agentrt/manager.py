@@ -157,13 +157,14 @@ class RuntimeManager(ManagerShows):
         Limits are those of `Limits`, `group` is whose child it is. Raises `RuntimeExistsError` if the id is taken,
         `ConfigurationError` if something given can't work, `ManagerClosedError`.
         """
-        entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)))
-        self.groups.join(entry, group)
+        entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)), group)
         if not is_frozen(state):
             warn_mutable(id, state)
         return self._handle(entry)
 
-    def create_entry(self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits) -> Entry:
+    def create_entry(
+        self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits, group: Group | str | None = None
+    ) -> Entry:
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
             raise ConfigurationError(f"id is {id!r}; it must be a string that is not empty")
@@ -181,6 +182,8 @@ class RuntimeManager(ManagerShows):
                     f'or use @manager.agent("{id}", state=...), which a cell may run again',
                     runtime=id,
                 )
+            # With the map in one go: in between another thread could end it, or let it fail without its group.
+            self.groups.join(entry, group)
             self._entries[id] = entry
             self.terminated.pop(id, None)
             entry.note("created", made.name, control.ACTOR.get())

@@ -317,6 +317,28 @@ def test_a_terminated_runtime_leaves_its_group():
     virtual(main)
 
 
+def test_a_runtime_that_ends_as_soon_as_it_can_be_found_leaves_its_group_as_well():
+    async def main(manager):
+        group = manager.group("g", "one_for_all")
+        made = manager.create_entry
+
+        def made_and_ended(*args):
+            entry = made(*args)
+            manager.terminate(entry.id)  # as another thread may, from the moment on that it is in the map
+            return entry
+
+        manager.create_entry = made_and_ended
+        group.create("ghost", 0, worker)
+        manager.create_entry = made
+        assert (group.children, list(manager)) == ((), [])
+        runtime = group.create("ghost", 0, worker)
+        with pytest.raises(ProcessingError):
+            await runtime.ask("fail")
+        assert await runtime.ask(2) == 2
+
+    virtual(main)
+
+
 def test_asking_for_a_group_again_changes_its_rule():
     with agentrt.RuntimeManager() as manager:
         group = manager.group("g", intensity=1)
