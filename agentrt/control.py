@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from .activity import Activity, Lane
-from .door import admit
+from .door import admit, end_drain
 from .errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTerminatedError
 from .events import Fate
 from .limits import Limits
@@ -133,21 +133,23 @@ def swap(entry: Entry, workflow: Workflow) -> None:
 
 
 def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
-    """Accept nothing more from now on; with `drain`, do what waits first. The latch is decided when it is over."""
+    """Accept nothing more from now on; with `drain`, do what waits first, also what is not due yet.
+
+    The latch is decided when it is over.
+    """
     host = entry.host
     with host.lock:
         if entry.ended is None:
             entry.ended = Latch(entry)
-            entry.draining = True
             entry.mailbox.shut()
             if drain and not entry.failed:
                 refuse_senders(entry)
                 entry.paused = entry.held = False
                 entry.steps = 0
                 _unpark(entry)
-                if not entry.scheduled:
-                    host.post(lambda: host.leave(entry))
+                end_drain(entry)
                 return entry.ended
+            entry.draining = True
         host.post(lambda: host.leave(entry))
         return entry.ended
 
@@ -222,15 +224,21 @@ def drop(entry: Entry, id: int) -> Activity[Any]:
         resolve(entry, activity, Fate.DROPPED, None, error=error)
         _record(entry, "dropped_by_hand", {"activity": id})
         admit(entry)
+        end_drain(entry)
         return activity
 
     return _on_loop(entry, act)
 
 
 def move(entry: Entry, id: int, *, lane: Lane | None = None, first: bool = False) -> Place:
-    """Put a waiting activity into another lane (promote, demote), or to the front of its own. Returns where it was."""
+    """Put a waiting activity into another lane (promote, demote), or to the front of its own. Returns where it was.
+
+    One that is not due yet changes the lane it will come to, and has no place there that could be the first.
+    """
 
     def act() -> Place:
+        if _is_delayed(entry, id):
+            return _redirect(entry, id, None if first else lane)
         activity, was = _pull(entry, id, into=lane)
         _push(entry, activity, lane or was.lane, 0 if first else None)
         _record(entry, "moved", {"activity": id, "lane": (lane or was.lane).value, "first": first})
@@ -246,6 +254,8 @@ def put_back(entry: Entry, id: int, place: Place) -> Place:
     """
 
     def act() -> Place:
+        if _is_delayed(entry, id):
+            return _redirect(entry, id, place.lane)
         activity, was = _pull(entry, id, into=place.lane)
         _push(entry, activity, place.lane, _index(entry, place))
         _record(entry, "moved", {"activity": id, "lane": place.lane.value, "back": True})
@@ -258,9 +268,34 @@ def _push(entry: Entry, activity: Activity[Any], to: Lane, index: int | None) ->
     queue = entry.mailbox.lane(to)
     moved = msgspec.structs.replace(activity, lane=to)
     queue.insert(len(queue) if index is None else index, moved)
-    if to is not activity.lane:
+    _count_moved(entry, activity.lane, to)
+
+
+def _count_moved(entry: Entry, was: Lane, to: Lane) -> None:
+    if to is not was:
         entry.accepted_priority += 1 if to is Lane.PRIORITY else -1
     admit(entry)
+
+
+def _redirect(entry: Entry, id: int, to: Lane | None) -> Place:
+    """Have a delayed activity come to another lane when it is due."""
+    delayed = entry.delayed or {}
+    activity = delayed[id]
+    if to is None:
+        raise AgentError(
+            f"activity {id} of {entry.id!r} is not due yet and has no place in its lane; until then it can be edited, "
+            "promoted, demoted or dropped",
+            runtime=entry.id,
+            activity=id,
+        )
+    was = activity.lane
+    _check_room(entry, was, to)
+    delayed[id] = msgspec.structs.replace(activity, lane=to)
+    entry.mailbox.hold(was, -1)
+    entry.mailbox.hold(to, +1)
+    _count_moved(entry, was, to)
+    _record(entry, "moved", {"activity": id, "lane": to.value})
+    return Place(was, None, None)
 
 
 def _index(entry: Entry, place: Place) -> int | None:
@@ -278,15 +313,21 @@ def edit(entry: Entry, id: int, payload: Any) -> Any:
     entry.check_payload(payload)
 
     def act() -> Any:
+        if entry.delayed is not None and id in entry.delayed:
+            return _edited(entry, entry.delayed, id, entry.delayed[id], payload)
         for queue in (entry.mailbox.priority, entry.mailbox.standard):
             for i, activity in enumerate(queue):
                 if activity.id == id:
-                    queue[i] = msgspec.structs.replace(activity, payload=payload)
-                    _record(entry, "edited", {"activity": id, "from": activity.payload})
-                    return activity.payload
+                    return _edited(entry, queue, i, activity, payload)
         raise _not_waiting(entry, id)
 
     return _on_loop(entry, act)
+
+
+def _edited(entry: Entry, among: Any, place: int, activity: Activity[Any], payload: Any) -> Any:
+    among[place] = msgspec.structs.replace(activity, payload=payload)
+    _record(entry, "edited", {"activity": activity.id, "from": activity.payload})
+    return activity.payload
 
 
 def _pull(entry: Entry, id: int, into: Lane | None = None) -> tuple[Activity[Any], Place]:
@@ -294,12 +335,20 @@ def _pull(entry: Entry, id: int, into: Lane | None = None) -> tuple[Activity[Any
         queue = entry.mailbox.priority if lane is Lane.PRIORITY else entry.mailbox.standard
         for i, activity in enumerate(queue):
             if activity.id == id:
-                if into is not None and into is not lane and PrioritizedMailbox.room(entry.mailbox, into) <= 0:
-                    raise MailboxFullError(f"the {into.value} lane of {entry.id!r} is full", runtime=entry.id)
+                _check_room(entry, lane, into or lane)
                 del queue[i]
                 after = queue[i - 1].id if i else None
                 return activity, Place(lane, after, queue[i].id if i < len(queue) else None)
     raise _not_waiting(entry, id)
+
+
+def _check_room(entry: Entry, was: Lane, to: Lane) -> None:
+    if to is not was and PrioritizedMailbox.room(entry.mailbox, to) <= 0:
+        raise MailboxFullError(f"the {to.value} lane of {entry.id!r} is full", runtime=entry.id)
+
+
+def _is_delayed(entry: Entry, id: int) -> bool:
+    return entry.delayed is not None and id in entry.delayed
 
 
 def _undelayed(entry: Entry, id: int) -> Activity[Any] | None:

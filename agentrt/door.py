@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Sender", "accept_special", "admit", "known", "made", "overflow", "queue_for_room"]
+__all__ = ["Sender", "accept_special", "admit", "end_drain", "known", "made", "overflow", "queue_for_room"]
 
 KEYS_MOST = 10_000
 
@@ -136,6 +136,16 @@ def release(entry: Entry, id: int) -> None:
             return
         entry.mailbox.hold(activity.lane, -1)
         entry.queue(activity)
+        end_drain(entry)
+
+
+def end_drain(entry: Entry) -> None:
+    """A runtime that is being drained ends with its lanes, once nothing is held back any more."""
+    if entry.ended is None or entry.draining or entry.delayed:
+        return
+    entry.draining = True
+    if not entry.scheduled or entry.failed:
+        entry.host.post(lambda: entry.host.leave(entry))
 
 
 def overflow(entry: Entry, payload: Any, lane: Lane, options: dict[str, Any]) -> Receipt:

@@ -236,7 +236,7 @@ class RuntimeEntry(Generic[S, P]):
                 earlier = known(self, key)
                 if earlier is not None:
                     return earlier
-            if self.closed or self.failed or self.draining or self.host.closed:
+            if self.closed or self.failed or self.ended is not None or self.host.closed:
                 raise refusal(self)
             lane = PRIORITY if priority else STANDARD
             senders = self.mailbox.senders

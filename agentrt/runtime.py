@@ -313,7 +313,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         control.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager.workers))
 
     def terminate(self, drain: bool = False) -> Latch[bool]:
-        """End it; with `drain`, after what waits. Starts at once; awaitable.
+        """End it; with `drain`, after what waits, also what is not due yet. Starts at once; awaitable.
 
         Every open receipt resolves with `RuntimeTerminatedError`, what was not delivered goes to the dead letters.
         """
@@ -332,7 +332,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         return control.move(self.entry, id, lane=Lane.STANDARD)
 
     def first(self, id: int) -> Place:
-        """Move a waiting activity to the front of its lane. Returns where it was, for `put_back`."""
+        """Move a waiting activity to the front of its lane, if it is due. Returns where it was, for `put_back`."""
         return control.move(self.entry, id, first=True)
 
     def put_back(self, id: int, place: Place) -> Place:

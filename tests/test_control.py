@@ -15,6 +15,7 @@ from agentrt import (
     RuntimeManager,
     RuntimeTerminatedError,
     Status,
+    Supervision,
 )
 from agentrt.control import ACTOR
 from tests.support import Gate, add, collect, fail, turns, virtual
@@ -250,6 +251,40 @@ async def test_what_is_not_due_yet_can_be_dropped_as_well(manager):
 
 
 @virtual
+async def test_what_is_not_due_yet_can_be_edited_and_sent_to_another_lane(manager):
+    runtime, _ = paused(manager, accepts=str, priority_capacity=1)
+    receipt = runtime.send_nowait("later", delay=60)
+    assert runtime.edit(receipt.id, "changed") == "later"
+    with pytest.raises(ActivityValidationError):
+        runtime.edit(receipt.id, 5)
+    place = runtime.promote(receipt.id)
+    assert (runtime.depth, place.lane) == ((1, 0), Lane.STANDARD)
+    assert (runtime.metrics.priority.accepted, runtime.metrics.standard.accepted) == (1, 0)
+    runtime.put_back(receipt.id, place)
+    assert runtime.depth == (0, 1)
+    urgent = runtime.send_nowait("urgent", priority=True)
+    with pytest.raises(MailboxFullError):
+        runtime.promote(receipt.id)
+    runtime.drop(urgent.id)
+    runtime.promote(receipt.id)
+    runtime.send_nowait("before it in the other lane")
+    runtime.resume()
+    assert (await receipt).lane is Lane.PRIORITY
+    assert "changed" in runtime.state
+
+
+@virtual
+async def test_what_is_not_due_yet_has_no_place_to_be_the_first_of(manager):
+    runtime, _ = paused(manager)
+    receipt = runtime.send_nowait("later", delay=60)
+    with pytest.raises(AgentError, match=r"not due yet.* edited, promoted, demoted or dropped") as caught:
+        runtime.first(receipt.id)
+    assert caught.value.activity == receipt.id
+    runtime.resume()
+    assert (await receipt).ok
+
+
+@virtual
 async def test_promote_demote_and_first_move_an_activity(manager):
     runtime, receipts = paused(manager, *"abc")
     runtime.promote(receipts[2].id)
@@ -398,6 +433,45 @@ async def test_terminating_again_is_fine(manager):
     runtime = manager.create("a", 0, add)
     assert await runtime.terminate()
     assert await runtime.terminate(drain=True)
+
+
+@virtual
+async def test_a_drain_waits_for_what_is_not_due_yet(manager):
+    runtime = manager.create("a", (), collect)
+    receipts = [runtime.send_nowait(n, delay=n) for n in (60, 0, 30)]
+    ending = runtime.terminate(drain=True)
+    await asyncio.sleep(40)
+    assert (runtime.state, runtime.status) == ((0, 30), Status.IDLE)
+    with pytest.raises(RuntimeTerminatedError):
+        runtime.send_nowait(5)
+    assert await ending
+    assert [receipt.outcome.fate for receipt in receipts] == [Fate.DONE] * 3
+    assert asyncio.get_running_loop().time() == 60
+
+
+@virtual
+async def test_a_drain_that_waits_only_for_what_is_dropped_or_ended_is_over(manager):
+    runtime = manager.create("a", (), collect)
+    receipt = runtime.send_nowait("later", delay=60)
+    ending = runtime.terminate(drain=True)
+    runtime.drop(receipt.id)
+    assert await ending
+    assert manager.fates().dropped == 1
+    runtime = manager.create("a", (), collect)
+    receipt = runtime.send_nowait("later", delay=60)
+    ending = runtime.terminate(drain=True)
+    await runtime.terminate()
+    assert await ending
+    assert receipt.outcome.fate is Fate.DEAD
+    assert asyncio.get_running_loop().time() < 60
+
+
+@virtual
+async def test_a_drain_that_waits_ends_in_time_though_the_runtime_was_stopped(manager):
+    runtime = manager.create("a", 0, fail, supervision=Supervision("stop", intensity=1))
+    first, last = runtime.send_nowait(1, delay=10), runtime.send_nowait(2, delay=60)
+    assert await runtime.terminate(drain=True)
+    assert [first.outcome.fate, last.outcome.fate] == [Fate.FAILED, Fate.DEAD]
 
 
 @virtual

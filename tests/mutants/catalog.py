@@ -89,7 +89,7 @@ MUTANTS = (
     Mutant(
         "who made a lane smaller is not heard",
         "control.py",
-        "        mailbox.shut()\n",
+        "    mailbox.shut()\n",
         "",
         (DOOR, "-k", "made_smaller"),
     ),

@@ -196,7 +196,7 @@ class ManagerMachine(RuleBasedStateMachine):
             assert agent.runtime.status is Status.FAILED
         else:
             assert isinstance(error, RuntimeTerminatedError | ManagerClosedError)
-            assert entry.closed or entry.draining
+            assert entry.ended is not None
 
     @rule(id=which, payloads=bunches, options=options, wait=st.sampled_from((None, None, 2.0)))
     def wait_for_room(self, id, payloads, options, wait):
@@ -275,7 +275,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.steer(later, id, on)
 
     def move(self, agent, command, activity):
-        """What is not due yet can't be moved, nor into a full lane; anything can be dropped."""
+        """What is not due yet can't be the first of its lane, nothing fits into a full one; anything can be dropped."""
         try:
             getattr(agent.runtime, command)(activity.id)
         except MailboxFullError:
@@ -283,7 +283,7 @@ class ManagerMachine(RuleBasedStateMachine):
             assert command in ("promote", "demote")
             assert agent.runtime.entry.mailbox.room(to) <= 0
         except AgentError:
-            assert command != "drop"
+            assert command == "first"
             assert activity.not_before is not None
         else:
             agent.moved.add(activity.id)
@@ -291,7 +291,7 @@ class ManagerMachine(RuleBasedStateMachine):
     @rule(id=which, index=st.integers(0, 5), payload=payloads)
     def edit(self, id, index, payload):
         def edit(agent):
-            items = [activity for activity in agent.runtime.mailbox_items() if activity.not_before is None]
+            items = agent.runtime.mailbox_items()
             if items:
                 agent.runtime.edit(items[index % len(items)].id, payload)
 
