@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,9 @@ from .receipt import Receipt
 __all__ = ["Context"]
 
 T = TypeVar("T")
+
+# The steps that the running code is in, outermost first. Each task has its own, and begins in those of its maker.
+STEPS: ContextVar[tuple[str, ...]] = ContextVar("agentrt_steps", default=())
 
 
 class Context:
@@ -35,13 +39,13 @@ class Context:
     'hello you'
     """
 
-    __slots__ = ("_entry", "_random", "activity", "replied", "spans")
+    __slots__ = ("_entry", "_open", "_random", "activity", "replied")
 
     def __init__(self, entry: Member, activity: Activity[Any]) -> None:
         self._entry = entry
         self.activity = activity
         self.replied: Any = msgspec.UNSET
-        self.spans: tuple[str, ...] = ()
+        self._open: dict[object, tuple[str, ...]] | None = None  # steps that are not over, with those around each
         self._random: random.Random | None = None
 
     @property
@@ -86,17 +90,30 @@ class Context:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A named span of this activity, for the timeline; may be nested. `with ctx.step("fetch"): ...`"""
-        outer, started = self.spans, self.now()
-        self.spans = (*outer, name)
-        self._entry.spans = self.spans
-        failed = True
+        """A named span of this activity, for the timeline; may be nested. `with ctx.step("fetch"): ...`
+
+        Tasks of one activity have steps of their own, side by side; a snapshot shows the one that began last.
+        """
+        outer, started = STEPS.get(), self.now()
+        token, key, failed = STEPS.set((*outer, name)), object(), True
+        self._open = self._open if self._open is not None else {}
+        self._open[key] = (*outer, name)
+        self._show()
         try:
             yield
             failed = False
         finally:
-            self.spans = self._entry.spans = outer
+            with suppress(ValueError):  # thrown away by somebody in another context, which was never in the step
+                STEPS.reset(token)
+            del self._open[key]
+            self._show()
             self._note("step", name=name, depth=len(outer), started=started, failed=failed)
+
+    def _show(self) -> None:
+        current = self._entry.current
+        if current is not None and current.id == self.activity.id:  # a task may be left over from an earlier activity
+            paths = tuple((self._open or {}).values())
+            self._entry.spans = (current.id, paths[-1] if paths else ())
 
     def metric(self, name: str, value: float) -> None:
         """Put a number on the record under a name."""

@@ -137,7 +137,7 @@ class RuntimeEntry(Generic[S, P]):
         self.current: Activity[Any] | None = None
         self.started = 0.0
         self.deadline = math.inf
-        self.spans: tuple[str, ...] = ()
+        self.spans: tuple[int, tuple[str, ...]] = (0, ())
         self.error: AgentError | None = None
         self.error_at: float | None = None
         self.accepted = self.accepted_priority = 0

@@ -24,7 +24,7 @@ class Member(Protocol):
     id: str
     host: Host
     current: Activity[Any] | None
-    spans: tuple[str, ...]
+    spans: tuple[int, tuple[str, ...]]  # of which activity, and the steps
     waits_for: dict[Any, None] | None  # the waits that are open, see `Wait`
 
     def awaited(self) -> AbstractContextManager[None]:

@@ -103,6 +103,7 @@ def metrics(entry: Entry) -> Metrics:
 def snapshot(entry: Entry, with_metrics: bool = True) -> Snapshot:
     """The entry now. From any thread; without metrics it costs a few microseconds."""
     current, started = entry.current, entry.started
+    of, spans = entry.spans
     mailbox = entry.mailbox
     return Snapshot(
         id=entry.id,
@@ -114,7 +115,7 @@ def snapshot(entry: Entry, with_metrics: bool = True) -> Snapshot:
         capacity=(mailbox.priority_capacity, mailbox.standard_capacity),
         current=current,
         started=None if current is None else started,
-        spans=entry.spans,
+        spans=() if current is None or current.id != of else spans,
         error=entry.error,
         error_at=entry.error_at,
         fates=fates(entry),

@@ -162,6 +162,72 @@ async def test_steps_nest_and_say_how_long_they_took(manager):
 
 
 @virtual
+async def test_steps_side_by_side_know_what_they_are_in_and_end_each_for_itself(manager):
+    def now():
+        return manager["a"].snapshot().spans
+
+    seen = []
+
+    async def fetch(ctx, page, seconds):
+        with ctx.step(page):
+            await ctx.sleep(seconds)
+            with ctx.step("parse"):
+                seen.append(now())
+                await ctx.sleep(10)
+        seen.append(now())
+
+    async def pages(ctx):
+        with ctx.step("all"):
+            await asyncio.gather(fetch(ctx, "one", 1), fetch(ctx, "two", 2))
+            seen.append(now())
+        seen.append(now())
+
+    await manager.create("a", None, workflow(pages)).ask(1)
+    assert seen == [("all", "one", "parse"), ("all", "two", "parse"), ("all", "two", "parse"), ("all",), ("all",), ()]
+    spans = [(d["name"], d["depth"], d["started"]) for d in details(manager, "step")]
+    assert spans == [("parse", 2, 1), ("one", 1, 0), ("parse", 2, 2), ("two", 1, 0), ("all", 0, 0)]
+
+
+@virtual
+async def test_a_step_left_open_in_the_background_is_not_that_of_the_next_activity(manager):
+    tasks = []
+
+    async def background(ctx):
+        with ctx.step("long"):
+            await ctx.sleep(100)
+
+    async def leaves(activity, state, ctx):
+        if activity.payload == "leave":
+            tasks.append(asyncio.create_task(background(ctx)))
+            await asyncio.sleep(0)
+            return state
+        before = manager["a"].snapshot().spans
+        with ctx.step("own"):
+            await ctx.sleep(200)
+            return (*state, before, manager["a"].snapshot().spans)
+
+    runtime = manager.create("a", (), leaves)
+    await runtime.ask("leave")
+    assert runtime.snapshot().spans == ()
+    assert await runtime.ask("look") == ((), ("own",))
+
+
+@virtual
+async def test_a_step_leaves_nothing_in_the_context_that_costs_a_new_task(manager):
+    tasks = set()
+
+    async def steps(ctx):
+        with ctx.step("one"):
+            await ctx.sleep(1)
+        tasks.add(asyncio.current_task())
+
+    runtime = manager.create("a", None, workflow(steps))
+    await runtime.ask(1)
+    await runtime.ask(2)
+    assert len(tasks) == 1
+
+
+@virtual
 async def test_a_step_that_raises_is_closed_and_marked(manager):
     async def steps(ctx):
         with ctx.step("bad"):
