@@ -23,8 +23,9 @@ __all__ = ["Workflow"]
 class Workflow(msgspec.Struct, frozen=True):
     """A workflow function and what its signature says.
 
-    `takes_context` is whether it has a third parameter, `accepts` the payload type from `activity: Activity[T]`,
-    `state` the type of its second parameter (or of what it returns); None where it says nothing.
+    `takes_context` is whether it has a third parameter (one with a default only if it is called ctx), `accepts` the
+    payload type from `activity: Activity[T]`, `state` the type of its second parameter (or of what it returns); None
+    where it says nothing.
 
     >>> def counter(activity: Activity[int], state: int) -> int:
     ...     return state + activity.payload
@@ -60,6 +61,11 @@ _READ: WeakKeyDictionary[FunctionType, tuple[Any, ...]] = WeakKeyDictionary()
 
 def _facts(function: Any) -> tuple[Any, ...]:
     """The fields of a `Workflow` after the first."""
+    if _is_generator(function):
+        raise ConfigurationError(
+            f"workflow {getattr(function, '__name__', function)!r} has a `yield`: calling it only makes a generator; "
+            "return the new state instead"
+        )
     names = _positional(function)
     hints = _hints(function)
     state = hints.get(names[1], hints.get("return"))
@@ -85,7 +91,9 @@ def _positional(function: Callable[..., Any]) -> list[str]:
     if any_number and len(required) <= 2:
         return ["activity", "state"]
     if not must and len(positional) >= 2 and len(required) <= 3:
-        # A third parameter with a default is the function's own business.
+        if len(required) <= 2 and [p.name for p in positional[2:3]] == ["ctx"]:
+            return [p.name for p in positional[:3]]
+        # Any other third parameter with a default is the function's own business.
         return required if len(required) in (2, 3) else [p.name for p in positional[:2]]
     raise ConfigurationError(
         f"workflow {getattr(function, '__name__', function)!r} has the parameters {inspect.signature(function)}; "
@@ -93,15 +101,31 @@ def _positional(function: Callable[..., Any]) -> list[str]:
     )
 
 
-def _is_async(function: Any) -> bool:
+def _is_generator(function: Any) -> bool:
+    call = _unwrapped(function)
+    kinds = (call, getattr(call, "__call__", None))  # noqa: B004
+    return any(inspect.isasyncgenfunction(kind) or _yields(kind) for kind in kinds)
+
+
+def _yields(function: Any) -> bool:
+    # One made into a coroutine by `types.coroutine` yields to the event loop.
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return inspect.isgeneratorfunction(function) and not flags & inspect.CO_ITERABLE_COROUTINE
+
+
+def _unwrapped(function: Any) -> Any:
     while isinstance(function, functools.partial):
         function = function.func
+    return function
+
+
+def _is_async(function: Any) -> bool:
+    function = _unwrapped(function)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def _hints(function: Any) -> dict[str, Any]:
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _unwrapped(function)
     target = function if inspect.isroutine(function) else getattr(type(function), "__call__", function)  # noqa: B004
     try:
         return typing.get_type_hints(target, include_extras=True)

@@ -1,6 +1,7 @@
 """workflow.py: what a signature says, read once."""
 
 import functools
+import types
 from typing import Any, TypeVar
 
 import msgspec
@@ -51,10 +52,28 @@ class Callable_:
         (functools.partial(three, ctx=None), True, False),
         (functools.partial(lambda extra, activity, state: state, 1), False, False),
         (lambda *args: args[1], False, False),
-        (lambda activity, state, ctx=None: state, False, False),
+        (lambda activity, state, n=1: state, False, False),
+        (lambda activity, state, ctx=None: state, False, True),
+        (lambda activity, state=0, ctx=None: state, False, True),
+        (lambda activity, state, n=1, ctx=None: state, False, False),
         (lambda activity, state, *, option=1: state, False, False),
     ],
-    ids=["two", "three", "plain", "object", "method", "lambda", "partial", "partial2", "star", "default", "keyword"],
+    ids=[
+        "two",
+        "three",
+        "plain",
+        "object",
+        "method",
+        "lambda",
+        "partial",
+        "partial2",
+        "star",
+        "default",
+        "ctx",
+        "ctx2",
+        "fourth",
+        "keyword",
+    ],
 )
 def test_it_knows_how_to_be_called(function, is_async, takes_context):
     workflow = Workflow.of(function)
@@ -75,6 +94,46 @@ def test_it_knows_how_to_be_called(function, is_async, takes_context):
 def test_a_wrong_number_of_parameters_is_refused(function):
     with pytest.raises(ConfigurationError, match=r"it must take two, \(activity, state\), or three"):
         Workflow.of(function)
+
+
+def yields(activity, state):
+    yield state
+
+
+async def yields_async(activity, state):
+    yield state
+
+
+class Yields:
+    def __call__(self, activity, state):
+        yield state
+
+
+@pytest.mark.parametrize(
+    "function", [yields, yields_async, Yields(), functools.partial(yields)], ids=["def", "async", "object", "partial"]
+)
+def test_a_generator_is_refused(function):
+    with pytest.raises(ConfigurationError, match=r"has a `yield`.* return the new state instead"):
+        Workflow.of(function)
+
+
+@virtual
+async def test_a_generator_that_is_made_a_coroutine_runs(manager):
+    @types.coroutine
+    def old(activity, state):
+        yield
+        return state + 1
+
+    assert await manager.create("a", 0, old).ask(1) == 1
+
+
+@virtual
+async def test_a_ctx_with_a_default_is_given(manager):
+    async def tested_alone(activity, state, ctx=None):
+        ctx.reply("replied")
+        return state
+
+    assert await manager.create("a", 0, tested_alone).ask(1) == "replied"
 
 
 @pytest.mark.parametrize("thing", [None, 3, "workflow", object()])
