@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Sender", "accept_special", "admit", "end_drain", "known", "made", "overflow", "queue_for_room"]
+__all__ = ["Sender", "accept_special", "admit", "end_drain", "known", "made", "overflow", "queue_for_room", "seconds"]
 
 KEYS_MOST = 10_000
 
@@ -111,7 +111,7 @@ def _remember(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
     keys = entry.keys = entry.keys if entry.keys is not None else {}
     keys.pop(key, None)
     keys[key] = (now + entry.limits.key_window, receipt)
-    while len(keys) > KEYS_MOST or next(iter(keys.values()))[0] <= now:
+    while keys and (len(keys) > KEYS_MOST or next(iter(keys.values()))[0] <= now):
         del keys[next(iter(keys))]
 
 

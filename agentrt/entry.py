@@ -21,7 +21,7 @@ from .activity import Activity, Lane
 from .clock import Timer
 from .context import Context
 from .deadlock import CURRENT, Wait
-from .door import accept_special, admit, known, overflow, queue_for_room
+from .door import accept_special, admit, known, overflow, queue_for_room, seconds
 from .errors import (
     ActivityValidationError,
     AgentError,
@@ -512,6 +512,8 @@ class RuntimeEntry(Generic[S, P]):
 
     async def send(self, payload: P | Activity[P], *, wait: float | None = None, **options: Any) -> Receipt:
         """Accept one activity, waiting for room if its lane is full. Contract: `Runtime.send`."""
+        if wait is not None:
+            seconds("wait", wait)
         try:
             return self.send_nowait(payload, **options)
         except MailboxFullError as full:

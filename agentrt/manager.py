@@ -220,11 +220,11 @@ class RuntimeManager(ManagerShows):
 
     def get(self, id: str) -> Handle | None:
         """The runtime of an id, or None."""
-        entry = self._entries.get(id)
+        entry = self._entries.get(id) if isinstance(id, str) else None
         return None if entry is None else self._handle(entry)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._entries
+        return isinstance(id, str) and id in self._entries
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -254,16 +254,16 @@ class RuntimeManager(ManagerShows):
         """The entry of an id, a handle or a grant to send. For the modules of this package."""
         if isinstance(to, Runtime):
             return to.entry
+        if not isinstance(to, str):
+            from .access import target
+
+            return target(to)
         entry = self._entries.get(to)
         if entry is None:
             if to in self.terminated:
                 raise RuntimeTerminatedError(f"{to!r} was terminated; create it again", runtime=to)
-            if not isinstance(to, str):
-                from .access import target
-
-                return target(to)
             known = ", ".join(list(self._entries)[:8]) or "none yet"
-            raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=str(to))
+            raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=to)
         return entry
 
     def _handle(self, entry: Entry) -> Handle:

@@ -43,11 +43,13 @@ async def test_an_unknown_id(manager):
     await works(manager)
 
 
-@pytest.mark.parametrize("id", [None, 3, ("a",), b"a"])
+@pytest.mark.parametrize("id", [None, 3, ("a",), b"a", ["a"], {}])
 @virtual
 async def test_an_id_that_is_no_string_is_not_found_either(manager, id):
     with pytest.raises(RuntimeNotFoundError):
         manager[id]
+    with pytest.raises(RuntimeNotFoundError):
+        manager.send_nowait(id, 1)
     assert id not in manager
     assert manager.get(id) is None
 
@@ -156,6 +158,22 @@ async def test_options_of_a_send_that_can_not_be(manager, options):
     with pytest.raises(ConfigurationError):
         runtime.send_nowait(1, **options)
     assert runtime.fates().accepted == 0
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("wait", ["x", -1, math.nan, True, [1]], ids=str)
+@virtual
+async def test_a_wait_that_can_not_be(manager, wait, full):
+    runtime = manager.create("a", 0, add, standard_capacity=1)
+    runtime.pause()
+    for _ in range(full):
+        runtime.send_nowait(1)
+    with pytest.raises(ConfigurationError, match=r"wait is .* it must be seconds, 0 or more"):
+        await runtime.send(1, wait=wait)
+    with pytest.raises(ConfigurationError, match="wait is"):
+        await runtime.ask(1, wait=wait)
+    assert runtime.fates().accepted == full
+    runtime.resume()
 
 
 @pytest.mark.parametrize("timeout", [-1, 0, "soon", math.nan])

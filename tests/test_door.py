@@ -93,6 +93,14 @@ async def test_a_key_is_forgotten_after_its_window(manager):
 
 
 @virtual
+async def test_a_window_shorter_than_the_clock_can_tell_is_none(manager):
+    runtime = manager.create("a", 0, add, key_window=1e-20)
+    await asyncio.sleep(1)
+    first = runtime.send_nowait(1, key="k")
+    assert runtime.send_nowait(1, key="k") is not first
+
+
+@virtual
 async def test_keys_are_bounded_by_their_window(manager):
     runtime = manager.create("a", 0, add, key_window=10)
     for n in range(100):
