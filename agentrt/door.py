@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Sender", "accept_special", "admit", "end_drain", "known", "made", "overflow", "queue_for_room", "seconds"]
+__all__ = [
+    "Sender",
+    "accept_special",
+    "admit",
+    "end_drain",
+    "known",
+    "made",
+    "overflow",
+    "queue_for_room",
+    "said",
+    "seconds",
+]
 
 KEYS_MOST = 10_000
 
@@ -48,6 +59,21 @@ def seconds(name: str, value: Any, least: float = 0.0) -> float:
     return float(value)
 
 
+def said(payload: Any, priority: Any, key: str | None) -> tuple[Lane, str | None]:
+    """The lane and the key of a send: its own, else those that an `Activity` says itself."""
+    if isinstance(payload, Activity):
+        priority, key = priority or payload.lane == Lane.PRIORITY, payload.key if key is None else key
+    return Lane.PRIORITY if priority else Lane.STANDARD, key
+
+
+def _due(payload: Any, delay: Any, now: float) -> float | None:
+    """When it is due: after its delay, else when an `Activity` says itself."""
+    if delay is not None:
+        return now + seconds("delay", delay)
+    due = payload.not_before if isinstance(payload, Activity) else None
+    return due if due is None else seconds("not_before", due, -math.inf)
+
+
 def known(entry: Entry, key: str) -> Receipt | None:
     """The receipt of the activity that came with this key within the window."""
     if not isinstance(key, str) or not key:
@@ -62,7 +88,7 @@ def accept_special(
     """Accept an activity with a deadline, a delay, a key or a type of its own. There is room."""
     host = entry.host
     now = host.clock.now()
-    due = now + seconds("delay", delay) if delay is not None else None
+    due = _due(payload, delay, now)
     number = host.number()
     receipt = Receipt(entry, None, None, number)
     activity = made(entry, payload, receipt, lane, now, timeout=timeout, not_before=due, key=key)
@@ -192,7 +218,8 @@ def _drop(entry: Entry, activity: Activity[Any]) -> None:
 
 async def queue_for_room(entry: Entry, payload: Any, wait: float | None, options: dict[str, Any]) -> Receipt:
     """Wait in line for room in the lane, `wait` real seconds at most. Takes the lock itself; any loop."""
-    lane = Lane.PRIORITY if options.get("priority") else Lane.STANDARD
+    lane, key = said(payload, options.get("priority"), options.get("key"))
+    options = {**options, "key": key}
     sender = Sender(entry, payload=payload, options=options)
     with entry.host.lock:
         senders = entry.mailbox.senders

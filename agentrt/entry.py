@@ -21,7 +21,7 @@ from .activity import Activity, Lane
 from .clock import Timer
 from .context import Context
 from .deadlock import CURRENT, Wait
-from .door import accept_special, admit, known, overflow, queue_for_room, seconds
+from .door import accept_special, admit, known, overflow, queue_for_room, said, seconds
 from .errors import (
     ActivityValidationError,
     AgentError,
@@ -231,6 +231,7 @@ class RuntimeEntry(Generic[S, P]):
         """The whole of `send_nowait`: whatever is checked, refused, dropped, delayed or remembered."""
         if type(payload) is not self.exact:
             self.check_payload(payload.payload if isinstance(payload, Activity) else payload)
+        lane, key = said(payload, priority, key)
         with self.host.lock:
             if key is not None:
                 earlier = known(self, key)
@@ -238,7 +239,6 @@ class RuntimeEntry(Generic[S, P]):
                     return earlier
             if self.closed or self.failed or self.ended is not None or self.host.closed:
                 raise refusal(self)
-            lane = PRIORITY if priority else STANDARD
             senders = self.mailbox.senders
             if self.mailbox.room(lane) <= 0 or (senders and senders[lane]):
                 return overflow(self, payload, lane, {"timeout": timeout, "delay": delay, "key": key})
@@ -275,7 +275,7 @@ class RuntimeEntry(Generic[S, P]):
             )
         if self.limits.max_payload is not None or self.limits.rate is not None:
             check_payload_size(self, payload)
-        elif self.accepts is None or by_class(self.accepts):
+        elif (self.accepts is None or by_class(self.accepts)) and not isinstance(payload, Activity):
             self.exact = type(payload)
 
     # ---- the loop: the loop's thread only

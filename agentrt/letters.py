@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from .activity import Activity, Lane
+from .activity import Activity
 from .control import ACTOR
 from .deadlock import CURRENT
 from .errors import AgentError
@@ -133,11 +133,13 @@ def send_again(manager: RuntimeManager, activity: Activity[Any], to: str | None 
     """
     entry = manager.entry(activity.runtime if to is None else to)
     head = activity.correlation or activity.id
-    copy = msgspec.structs.replace(activity, parent=activity.id, correlation=head, receipt=None)
+    copy = msgspec.structs.replace(
+        activity, parent=activity.id, correlation=head, receipt=None, key=None, not_before=None
+    )
     # Sent by hand, also when it is a workflow's hand: its parent is what it repeats.
     token = CURRENT.set(None)
     try:
-        receipt: Receipt = entry.send_nowait(copy, priority=activity.lane is Lane.PRIORITY)
+        receipt: Receipt = entry.send_nowait(copy)
     finally:
         CURRENT.reset(token)
     entry.note("resent", {"activity": activity.id, "as": receipt.id, "from": activity.runtime}, ACTOR.get())

@@ -203,7 +203,8 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
         `timeout` is this activity's own deadline and `delay` how long it is held back, in seconds on the manager's
         clock. A second send with the same `key` within `key_window` gets the first's receipt. An `Activity` (of a type
-        of your own) is sent as it is, with its payload. Raises `ActivityValidationError`, `MailboxFullError`,
+        of your own) is sent as it is: its payload, and its lane, timeout, key and not-before time where the call says
+        nothing else. Raises `ActivityValidationError`, `MailboxFullError`,
         `RuntimeTerminatedError`, `RuntimeFailedError`, `ManagerClosedError`.
         """
         return self.entry.send_nowait(payload, priority=priority, timeout=timeout, delay=delay, key=key)

@@ -1,9 +1,11 @@
 """activity.py: immutable, numbered at the door, open to types of one's own."""
 
+import asyncio
+
 import msgspec
 import pytest
 
-from agentrt import Activity, Lane
+from agentrt import Activity, ConfigurationError, Lane
 from tests.support import Gate, collect, turns, virtual
 
 
@@ -97,6 +99,53 @@ async def test_parent_and_correlation_survive_a_wait_for_room(manager):
     assert [(a.payload, a.source, a.parent, a.correlation) for a in sent] == [
         (n, "flood", receipt.id, receipt.id) for n in range(5)
     ]
+
+
+@virtual
+async def test_one_of_ones_own_is_sent_as_it_says(manager):
+    runtime = manager.create("a", (), collect)
+    runtime.pause()
+    own = Activity(payload="own", lane=Lane.PRIORITY, timeout=9.0, key="k", not_before=60.0)
+    receipt = runtime.send_nowait(own)
+    assert runtime.send_nowait(own) is await runtime.send(own) is receipt
+    (sent,) = runtime.mailbox_items()
+    assert (sent.lane, sent.timeout, sent.key, sent.not_before) == (Lane.PRIORITY, 9.0, "k", 60.0)
+    other = runtime.send_nowait(own, delay=5, key="other", timeout=3)
+    sent = runtime.mailbox_items()[1]
+    assert (sent.lane, sent.timeout, sent.key, sent.not_before) == (Lane.PRIORITY, 3, "other", 5)
+    runtime.resume()
+    assert ((await other).finished, (await receipt).finished) == (5, 60)
+
+
+@virtual
+async def test_one_of_ones_own_that_waits_for_room_is_sent_as_it_says(manager):
+    runtime = manager.create("a", (), collect, priority_capacity=1)
+    runtime.pause()
+    runtime.send_nowait(1, priority=True)
+    own = Activity(payload="own", lane=Lane.PRIORITY, key="k")
+    waiting = [asyncio.create_task(runtime.send(own)) for _ in range(2)]
+    await turns()
+    assert runtime.entry.mailbox.statistics().senders == 2
+    runtime.resume()
+    first, second = [await task for task in waiting]
+    assert first is second
+    assert (await first).lane is Lane.PRIORITY
+
+
+@virtual
+async def test_one_whose_time_can_not_be_is_refused(manager):
+    runtime = manager.create("a", (), collect)
+    with pytest.raises(ConfigurationError, match="not_before is 'soon'"):
+        runtime.send_nowait(Activity(payload=1, not_before="soon"))
+    assert runtime.fates().accepted == 0
+
+
+@virtual
+async def test_one_of_ones_own_is_never_a_payload(manager):
+    runtime = manager.create("a", (), collect)
+    await runtime.ask(0)
+    runtime.validate(Activity(payload=1))
+    assert await runtime.ask(Activity(payload=1)) == (0, 1)
 
 
 @virtual
