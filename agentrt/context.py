@@ -14,6 +14,7 @@ import msgspec
 from .activity import Activity
 from .host import Member
 from .receipt import Receipt
+from .typecheck import shown
 
 __all__ = ["Context"]
 
@@ -82,9 +83,16 @@ class Context:
         return self._random
 
     async def effect(self, name: str, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
-        """Do something outside (call, write, ask a service), and put what came of it on the record as `name`."""
-        result = function(*args)
-        value: T = await result if inspect.isawaitable(result) else result
+        """Do something outside (call, write, ask a service), and put what came of it on the record as `name`.
+
+        What it raises is raised here, and on the record as well: it may have been done in part.
+        """
+        try:
+            result = function(*args)
+            value: T = await result if inspect.isawaitable(result) else result
+        except BaseException as error:
+            self._note("effect", name=name, failed=True, error=shown(error, 200))
+            raise
         self._note("effect", name=name, value=value)
         return value
 

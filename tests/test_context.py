@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agentrt import ProcessingError, RuntimeManager
+from agentrt import ActivityTimeoutError, ProcessingError, RuntimeManager
 from agentrt.testing.virtual import run
 from tests.support import add, virtual
 
@@ -139,7 +139,21 @@ async def test_an_effect_that_fails_is_the_workflows_to_handle(manager):
             await ctx.effect("divide", divmod, 1, 0)
         return "handled"
 
-    assert await manager.create("a", None, workflow(effects)).ask(1) == "handled"
+    receipt = manager.create("a", None, workflow(effects)).send_nowait(1)
+    assert (await receipt).state == "handled"
+    (told,) = details(manager, "effect")
+    assert (told["activity"], told["name"], told["failed"]) == (receipt.id, "divide", True)
+    assert told["error"].startswith("ZeroDivisionError(")
+
+
+@virtual
+async def test_an_effect_that_is_cut_off_is_on_the_record(manager):
+    async def effects(ctx):
+        await ctx.effect("page", ctx.sleep, 60)
+
+    with pytest.raises(ActivityTimeoutError):
+        await manager.create("a", None, workflow(effects), timeout=1).ask(1)
+    assert [(d["name"], d["error"]) for d in details(manager, "effect")] == [("page", "CancelledError()")]
 
 
 @virtual
