@@ -10,6 +10,7 @@ from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError
 from .events import Record
 from .runtime import Runtime
 from .subscription import Subscription
+from .typecheck import shown
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry
@@ -185,4 +186,4 @@ def target(to: Any) -> RuntimeEntry[Any, Any]:
     """The entry that a grant allows to send to. For the modules of this package."""
     if isinstance(to, Grant):
         return to._reach(Right.SEND, "send").entry
-    raise RuntimeNotFoundError(f"{to!r:.80} is no runtime: give its id, its handle, or a grant")
+    raise RuntimeNotFoundError(f"{shown(to, 80)} is no runtime: give its id, its handle, or a grant")

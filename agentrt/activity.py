@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from .typecheck import shown
+
 __all__ = ["Activity", "Lane"]
 
 P = TypeVar("P")
@@ -71,4 +73,4 @@ class Activity(msgspec.Struct, Generic[P], frozen=True, gc=False):
         return self.created
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id} to {self.runtime!r} {self.lane.value} {self.payload!r:.80}>"
+        return f"<{type(self).__name__} {self.id} to {self.runtime!r} {self.lane.value} {shown(self.payload, 80)}>"

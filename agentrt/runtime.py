@@ -28,6 +28,7 @@ from .receipt import Latch, Receipt
 from .shows import RuntimeShows
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
+from .typecheck import shown
 from .workflow import Workflow
 
 if TYPE_CHECKING:
@@ -183,7 +184,8 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         shot = snapshot(self.entry, with_metrics=False)
         return (
             f"<Runtime {self.entry.id!r} {shot.status.value}, waiting {shot.depth[0]} priority "
-            f"{shot.depth[1]} standard, processed {self.processed}, failed {self.failed}, state {shot.state!r:.120}>"
+            f"{shot.depth[1]} standard, processed {self.processed}, failed {self.failed}, "
+            f"state {shown(shot.state, 120)}>"
         )
 
     __str__ = __repr__

@@ -11,6 +11,7 @@ from .activity import Activity
 from .errors import AgentError
 from .frozen import lent
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
+from .typecheck import shown
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry
@@ -50,6 +51,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     fates: Fates
     metrics: Metrics | None
     first: tuple[Activity[Any] | None, Activity[Any] | None] = (None, None)  # at the front of each lane
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={shown(getattr(self, name), 200)}" for name in self.__struct_fields__)
+        return f"Snapshot({fields})"
 
 
 def status(entry: Entry) -> Status:

@@ -283,4 +283,13 @@ async def test_a_state_that_can_not_be_compared_copied_or_shown_breaks_nothing(m
     outcome = await runtime.send_nowait(1)
     assert isinstance(outcome.state, Odd)
     assert (await runtime.send_nowait(2)).ok
+    runtime.pause()
+    receipt = runtime.send_nowait(Odd())
+    for thing in (runtime, receipt, runtime.mailbox_items(), runtime.snapshot(), manager):
+        assert "'a'" in repr(thing) or thing is manager
+    assert "<Odd, whose repr raises RuntimeError>" in repr(runtime)
+    with pytest.raises(RuntimeNotFoundError, match="Odd"):
+        manager.send_nowait(Odd(), 1)
+    runtime.resume()
+    assert (await receipt).ok
     await works(manager)
