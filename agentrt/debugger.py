@@ -76,12 +76,12 @@ def _standing(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]
         return None, How.IDLE, []
     if entry.limits.isolation == "process":
         return activity, How.PROCESS, []
-    if entry.limits.blocking and entry.is_async:
+    if entry.limits.blocking and entry.workflow.is_async:
         thread = thread_of(activity)
         return activity, How.THREAD, [] if thread is None else running(thread)
     if not host.loop.is_closed() and asyncio.current_task(host.loop) is task:
         return activity, How.RUNNING, running(host.thread)
-    return activity, How.AWAITING, awaiting(workflow) if entry.is_async else []
+    return activity, How.AWAITING, awaiting(workflow) if entry.workflow.is_async else []
 
 
 def breakpoints(entry: Entry) -> Breakpoints:

@@ -60,7 +60,6 @@ class RuntimeEntry(Generic[S, P]):
         "accepted_priority",
         "accepts",
         "breakpoints",
-        "call",
         "closed",
         "current",
         "dead",
@@ -85,7 +84,6 @@ class RuntimeEntry(Generic[S, P]):
         "host",
         "id",
         "initial",
-        "is_async",
         "keys",
         "limits",
         "mailbox",
@@ -102,7 +100,6 @@ class RuntimeEntry(Generic[S, P]):
         "state",
         "steps",
         "stuck",
-        "takes_context",
         "task",
         "terminated",
         "timed_out",
@@ -154,16 +151,13 @@ class RuntimeEntry(Generic[S, P]):
         self.mailbox = mailbox_for(self)
 
     def use(self, workflow: Workflow, limits: Limits) -> None:
-        """Take another workflow or other limits, from the next activity on."""
-        self.workflow = workflow
-        self.limits = limits
-        self.call = workflow.call
-        self.is_async = workflow.is_async
-        self.takes_context = workflow.takes_context
-        self.timeout = limits.timeout
-        self.accepts = limits.accepts if limits.accepts is not None else workflow.accepts
+        """Take another workflow or other limits, from the next activity on. The lock is held."""
         self.exact: Any = UNKNOWN
         self.exact_state: Any = UNKNOWN
+        self.workflow = workflow  # read once for each activity: it may change at any time
+        self.limits = limits
+        self.timeout = limits.timeout
+        self.accepts = limits.accepts if limits.accepts is not None else workflow.accepts
 
     def __repr__(self) -> str:
         return f"<RuntimeEntry {self.id!r} {self.mailbox.depth}>"
@@ -265,7 +259,8 @@ class RuntimeEntry(Generic[S, P]):
 
     def check_payload(self, payload: Any) -> None:
         """Raise `ActivityValidationError` unless the workflow takes this payload."""
-        found = None if self.accepts is None else problem(payload, self.accepts)
+        accepts = self.accepts
+        found = None if accepts is None else problem(payload, accepts)
         if found is not None:
             path, text = found
             raise ActivityValidationError(
@@ -275,8 +270,10 @@ class RuntimeEntry(Generic[S, P]):
             )
         if self.limits.max_payload is not None or self.limits.rate is not None:
             check_payload_size(self, payload)
-        elif (self.accepts is None or by_class(self.accepts)) and not isinstance(payload, Activity):
-            self.exact = type(payload)
+        elif (accepts is None or by_class(accepts)) and not isinstance(payload, Activity):
+            with self.host.lock:
+                if self.accepts is accepts:  # else swapped meanwhile
+                    self.exact = type(payload)
 
     # ---- the loop: the loop's thread only
 
@@ -331,19 +328,20 @@ class RuntimeEntry(Generic[S, P]):
                         host.deadlines.arm(self.deadline)
                 context = None
                 try:
-                    call = self.call
-                    if self.takes_context:
+                    workflow = self.workflow
+                    call = workflow.call
+                    if workflow.takes_context:
                         context = Context(self, activity)
                         new = call(activity, self.state, context)
                     else:
                         new = call(activity, self.state)
-                    if self.is_async:
+                    if workflow.is_async:
                         self.running = new
                         new = await new
                         if cancelling():
                             base = None  # it has cancelled the task it runs in: that must not end the next activity
                     if type(new) is not self.exact_state:
-                        new = await checked(self, new)
+                        new = await checked(self, new, workflow)
                     now = clock.now  # another one if the speed was changed meanwhile
                     finished = now()
                     if finished > self.deadline:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .events import LOOKS_AT, weigh
 from .frozen import ATOMS
 from .typecheck import by_class, problem
+from .workflow import Workflow
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry
@@ -17,22 +18,24 @@ if TYPE_CHECKING:
 __all__ = ["checked"]
 
 
-async def checked(entry: Entry, new: Any) -> Any:
-    """The new state, or a `TypeError` that says what is wrong with it."""
+async def checked(entry: Entry, new: Any, workflow: Workflow) -> Any:
+    """The new state that `workflow` has made, or a `TypeError` that says what is wrong with it."""
     if type(new) not in ATOMS and inspect.isawaitable(new):
         new = await new
-    hint = entry.workflow.state
+    hint = workflow.state
     if hint is not None:
         found = problem(new, hint)
         if found is not None:
             path, text = found
-            raise TypeError(f"{entry.workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
+            raise TypeError(f"{workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
     elif new is None and entry.initial is not None:
-        raise TypeError(f"{entry.workflow.name} returned None; a workflow must return the new state")
+        raise TypeError(f"{workflow.name} returned None; a workflow must return the new state")
     if entry.limits.max_state is not None:
         check_state_size(entry, new)
     elif hint is None or type(new) is hint or (by_class(hint) and hint is not float):
-        entry.exact_state = type(new)
+        with entry.host.lock:
+            if entry.workflow is workflow:  # else swapped meanwhile: what the next one may return is not known
+                entry.exact_state = type(new)
     return new
 
 

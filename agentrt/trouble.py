@@ -142,11 +142,13 @@ async def _again(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     entry.deadline = math.inf if limit is None else host.clock.now() + limit
     host.deadlines.arm(entry.deadline)
     context = Context(entry, activity)
-    new = entry.call(activity, entry.state, context) if entry.takes_context else entry.call(activity, entry.state)
-    if entry.is_async:
+    workflow = entry.workflow
+    given = (activity, entry.state, context) if workflow.takes_context else (activity, entry.state)
+    new = workflow.call(*given)
+    if workflow.is_async:
         entry.running = new
         new = await new
-    new = await checked(entry, new)
+    new = await checked(entry, new, workflow)
     if host.clock.now() > entry.deadline:
         raise Late
     return new, context.replied

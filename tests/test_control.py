@@ -6,12 +6,14 @@ import threading
 import pytest
 
 from agentrt import (
+    Activity,
     ActivityValidationError,
     AgentError,
     ConfigurationError,
     Fate,
     Lane,
     MailboxFullError,
+    ProcessingError,
     RuntimeManager,
     RuntimeTerminatedError,
     Status,
@@ -203,6 +205,59 @@ async def test_a_swap_keeps_state_and_mailbox_and_runs_from_the_next_on(manager)
     assert (await first).state == (1,)
     assert (await second).state == (1, "swapped", 2)
     assert "swapped" in kinds(manager)
+
+
+@virtual
+async def test_what_runs_during_a_swap_is_judged_by_the_workflow_it_began_with(manager):
+    async def number(activity: Activity[int], state: int) -> int:
+        await asyncio.sleep(1)
+        return state + activity.payload
+
+    def text(activity: Activity[int], state: str) -> str:
+        return f"{state}, then {activity.payload}"
+
+    runtime = manager.create("a", 0, number)
+    first, second = runtime.send_nowait(1), runtime.send_nowait(2)
+    await turns()
+    runtime.swap(text)
+    assert (await first).state == 1
+    assert (await second).state == "1, then 2"
+    runtime.swap(number)
+    with pytest.raises(ProcessingError):
+        await runtime.ask(3)
+
+
+@virtual
+async def test_a_workflow_may_swap_itself_for_one_of_another_kind(manager):
+    def plain(activity, state):
+        manager["a"].swap(waits)
+        return state + 1
+
+    async def waits(activity, state, ctx):
+        await ctx.sleep(1)
+        manager["a"].swap(plain)
+        return state + 1
+
+    runtime = manager.create("a", 0, plain)
+    assert [await runtime.ask(1) for _ in range(4)] == [1, 2, 3, 4]
+
+
+def test_swaps_from_another_thread_never_mix_two_workflows():
+    def plain(activity, state):
+        return state + 1
+
+    async def other(activity, state, ctx):
+        assert ctx.runtime == "a"
+        return state + 1
+
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, plain)
+        for n in range(300):
+            receipts = [runtime.send_nowait(1) for _ in range(20)]
+            runtime.swap((plain, other)[n % 2])
+            receipts[-1].result(20)
+        assert runtime.failed == 0
+        assert runtime.state == 6000
 
 
 @virtual
