@@ -43,9 +43,6 @@ class Frame(msgspec.Struct):
     shared: Any = None
 
 
-NOTHING = (-1, 0.0, Frame(0.0, [], 0, set()))
-
-
 class _Client:
     """One who watches. A slow client gets fewer frames, and all that came in between."""
 
@@ -57,9 +54,9 @@ class _Client:
         self.first = True
         self.pending = self.detached = False
 
-    def offer(self, ring: Ring) -> None:
+    def offer(self, cursor: int) -> None:
         """Have a frame drawn, unless one is on its way or there is nothing new."""
-        if self.pending or (ring.cursor == self.cursor and not self.first):
+        if self.pending or (cursor <= self.cursor and not self.first):
             return
         self.pending = True
         try:
@@ -115,7 +112,7 @@ class Hub:
         self.cost = 0.0
         self.missed = self.frames = 0
         self.clients: list[_Client] = []
-        self._latest: tuple[int, float, Frame] = NOTHING
+        self._offered: tuple[int, dict[int, Frame]] = (ring.cursor, {})
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -126,16 +123,15 @@ class Hub:
         return bool(self.clients)
 
     def frame(self, cursor: int) -> Frame:
-        """What is new since a record. Who asks from the same one within a pause is given the same frame. Any thread."""
-        since, until, frame = self._latest
-        now = time.monotonic()
-        if since == cursor and now < until:
-            return frame
-        records, end, missed = self.ring.since(cursor)
-        changed = {record.runtime for record in records if record.runtime}
-        frame = Frame(self.clock.now(), records, missed, changed, cursor=end)
-        if len(self.clients) > 1 and records:
-            self._latest = (cursor, now + self.pause, frame)
+        """What is new since a record, up to the last offer. Who asks from the same one is given the same frame."""
+        until, frames = self._offered
+        frame = frames.get(cursor)
+        if frame is None:
+            records, end, missed = self.ring.since(cursor)
+            records = records[: max(0, len(records) - max(0, end - until))]
+            changed = {record.runtime for record in records if record.runtime}
+            frame = Frame(self.clock.now(), records, missed, changed, cursor=cursor + missed + len(records))
+            frames[cursor] = frame
         return frame
 
     def charge(self, seconds: float) -> None:
@@ -166,18 +162,20 @@ class Hub:
         with self._lock:
             if client in self.clients:
                 self.clients.remove(client)
-            if len(self.clients) < 2:
-                self._latest = NOTHING
             if not self.clients:
                 self._stop.set()
                 self._thread = None
+                self._offered = (0, {})
 
     def _run(self, stop: threading.Event) -> None:
         self._offer()
-        spent, since = self.cost, time.monotonic()
-        while not stop.wait(self.pause):
+        spent = self.cost
+        due = since = time.monotonic()
+        # From when it was due: under load this thread is late each time, and that may not add up.
+        while not stop.wait(max(0.0, due + self.pause - time.monotonic())):
             self._offer()
             cost, now = self.cost, time.monotonic()
+            due = max(due + self.pause, now - self.pause / 2)
             self.pause = self.pace((cost - spent) / (now - since))
             spent, since = cost, now
 
@@ -188,8 +186,9 @@ class Hub:
         return (self.pause + wanted) / 2
 
     def _offer(self) -> None:
+        self._offered = (self.ring.cursor, {})
         for client in tuple(self.clients):
-            client.offer(self.ring)
+            client.offer(self._offered[0])
 
     def close(self) -> None:
         """End the thread, have everybody draw a last time, and let them go."""
@@ -198,7 +197,6 @@ class Hub:
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(LAST)
-        self.pause, self._latest = 0.0, NOTHING  # the last frame brings everything
         self._offer()
         self.clients.clear()
 

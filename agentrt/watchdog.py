@@ -15,6 +15,7 @@ from .loop import time_of
 __all__ = ["Watchdog"]
 
 LET_IN = 0.0005  # seconds that the loop waits for it at most
+BREATHS, BREATH = 0.0025, 0.00002  # while somebody watches: seconds from one to the next, and of each
 
 
 class Watchdog:
@@ -30,7 +31,9 @@ class Watchdog:
 
     A busy loop lets go of the interpreter once a slice and takes it back before anybody who waits for it has woken: a
     thread that wants a word then wakes in vain at every slice, and takes a fifth of what the loop does. So the loop
-    is told when that thread is `due`, and lets it in.
+    is told when that thread is `due`, and lets it in. Those who draw for somebody that watches have the same trouble,
+    worse: each message they send lets go of the interpreter too. While there are any, the loop takes a breath now and
+    then that is long enough for them to wake.
     """
 
     def __init__(self, host: Any, after: float = 0.25) -> None:
@@ -38,7 +41,9 @@ class Watchdog:
         # Whether `rouse` has to be called when something becomes busy.
         self.dozing = time_of(host.loop) is time.monotonic
         self._host = host
-        self.due = math.inf  # time.monotonic() from which on it wants the interpreter
+        self.due = math.inf  # time.monotonic() from which on somebody is to be let in:
+        self._asleep_until = math.inf  # this thread,
+        self._breath = math.inf  # or those who draw
         self._work = threading.Event()
         self._inside = threading.Event()
         self._beat = threading.Event()
@@ -57,10 +62,18 @@ class Watchdog:
         self.let_in()
 
     def let_in(self) -> None:
-        """Wait until it has had its word and sleeps again, but not for long. The loop's thread only."""
-        self._inside.clear()
-        self.due = math.inf
-        self._inside.wait(LET_IN)
+        """Wait until those who are due have had the interpreter, but not for long. The loop's thread only."""
+        now = time.monotonic()
+        if self._asleep_until <= now:
+            self._inside.clear()
+            self._asleep_until = math.inf
+            self._inside.wait(LET_IN)
+        if self._host.hub.running:
+            time.sleep(BREATH)
+            self._breath = time.monotonic() + BREATHS
+        else:
+            self._breath = math.inf
+        self.due = min(self._asleep_until, self._breath)
 
     def close(self) -> None:
         """End the thread."""
@@ -106,7 +119,8 @@ class Watchdog:
         self._beat.wait()
 
     def _nap(self, seconds: float) -> None:
-        self.due = time.monotonic() + seconds
+        self._asleep_until = time.monotonic() + seconds
+        self.due = min(self._asleep_until, self._breath)
         self._inside.set()
         self._end.wait(seconds)
 

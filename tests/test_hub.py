@@ -94,21 +94,6 @@ def test_clients_that_keep_up_share_a_frame_and_each_gets_every_record_once(ring
     assert len(set(middle[0])) >= 7
 
 
-def test_who_watches_alone_keeps_no_frame_alive(ring):
-    hub = Hub(ring, Clock(), interval=1000)
-    draws = []
-    detach = [hub.attach(lambda frame: None, schedule=draws.append) for _ in range(2)]
-    for number in (1, 2):
-        ring.append(event(number))
-        hub._offer()
-        while draws:
-            draws.pop()()
-    assert hub._latest[2].records
-    detach[0]()
-    assert not hub._latest[2].records
-    detach[1]()
-
-
 def test_it_is_silent_while_nothing_happens(hub):
     frames, other = Frames(hub), Frames(hub)
     frames.next()

@@ -1,13 +1,15 @@
 """The watchdog names who blocks the loop, and says where; it sleeps while nothing is busy."""
 
 import asyncio
+import math
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 import agentrt
-from agentrt.testing.virtual import run
+from agentrt.testing.virtual import VirtualLoop, run
 from agentrt.watchdog import Watchdog
 
 WAIT = 60
@@ -234,3 +236,13 @@ def test_letting_it_in_sees_it_asleep_again_and_does_not_wait_for_one_who_does_n
     runtime = manager.create("x", 0, lambda activity, state: state + 1)
     runtime.send_nowait(None).result(WAIT)
     assert watchdog.due > time.monotonic()
+
+
+def test_the_loop_takes_a_breath_while_somebody_watches_and_only_then():
+    watchdog = Watchdog(SimpleNamespace(hub=SimpleNamespace(running=True), loop=VirtualLoop()))
+    watchdog.let_in()
+    assert watchdog.due < math.inf
+    watchdog._host.hub.running = False
+    watchdog.let_in()
+    assert watchdog.due == math.inf
+    watchdog._host.loop.close()

@@ -116,6 +116,7 @@ class Feed:
         self.moving: set[int] = set()
         self._drawn: dict[int, int] = {}  # up to which record a new view was drawn when it was followed
         self._armed = False
+        self._armed_at = self._fed_at = 0.0
         self._detach: Call | None = None
 
     def start(self) -> Feed:
@@ -159,10 +160,13 @@ class Feed:
             if frame.shared is None:
                 frame.shared = News(frame.at, frame.records, frame.changed, missed=frame.missed)
             self._feed(frame.shared, self.views)
+            self._fed_at = time.monotonic()
 
     def _again(self) -> None:
         self._armed = False
-        if self.running:
+        if self._fed_at > self._armed_at:  # there was news, and they were asked with it
+            self._arm()
+        elif self.running:
             started = time.thread_time()
             news = News(self.manager.clock.now(), [], set())
             self._feed(news, [view for view in self.views if id(view) in self.moving])
@@ -173,8 +177,11 @@ class Feed:
             for view in list(views):
                 drawn = self._drawn.pop(id(view), None) if news.records else None
                 self._update(view, news if drawn is None else news.after(drawn))
+        self._arm()
+
+    def _arm(self) -> None:
         if self.moving and not self._armed:
-            self._armed = True
+            self._armed, self._armed_at = True, time.monotonic()
             self.later(max(AGAIN, self.manager.hub.pause), self._again)
 
     def _update(self, view: View, news: News) -> None:

@@ -98,7 +98,7 @@ class Fleet(pn.viewable.Viewer):
         if (others or self.rows.stale(RESORT)) and (self.rows.reorder() or news.first):
             self._redraw(reorder=False)
         else:
-            self._patch()
+            self._patch(news)
             if others:
                 self._count()
         return any(map(_moves, self.shown.values()))
@@ -120,13 +120,13 @@ class Fleet(pn.viewable.Viewer):
         self.count.draw(f'<span class="muted">{words if total else ""}</span>')
         self.back.disabled, self.on.disabled = page == 0, page >= self.rows.pages - 1
 
-    def _patch(self) -> None:
+    def _patch(self, news: News) -> None:
         changed, self.changed = self.changed, set()
         pieces = {}
         for id, before in list(self.shown.items()):
             if id not in changed and not _moves(before):
                 continue
-            row = self.rows.read(id)
+            row = self.rows.read(id, news)
             if row is not None and row != before:
                 self.shown[id] = row
                 pieces[id] = row_html(id, row)

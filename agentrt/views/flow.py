@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
-from param.parameterized import discard_events
 
 from .address import Address
 from .axes import SECONDS
 from .crowd import Crowd, label_of
 from .feed import News
-from .graph import edge_of, graph_of, node_of, width_of, zoom_of
+from .graph import edge_of, graph_of, node_of, redraw, width_of, zoom_of
 from .layout import WIDE
 from .live import Live
 from .nodes import LAST, Node, Places
@@ -101,7 +100,9 @@ class Flow(pn.viewable.Viewer):
         if self.misfit:
             self._arrange()
         self.stale |= {id for id in news.changed if id in self.nodes.names}
-        due = time.monotonic() - self.looked_at >= EVERY
+        hub = self.manager.hub
+        every = 2 * EVERY if hub.pause > 2 * hub.interval else EVERY  # where drawing is over its budget
+        due = time.monotonic() - self.looked_at >= every
         if self.places.of and (due or news.first or not any(self.extent)):
             self.looked_at = time.monotonic()
             self.crowd.look(self.stale)
@@ -225,7 +226,7 @@ class Flow(pn.viewable.Viewer):
             self.graph = graph_of(nodes, edges, rows=self.extent[1], on=self.does)
             self.holder.objects = [self.graph]
         else:
-            replace(self.graph, nodes=nodes, edges=edges)
+            redraw(self.graph, nodes=nodes, edges=edges)
 
     def _number(self, node: Node) -> str:
         """What the page calls a node: never a string of somebody else's."""
@@ -284,16 +285,6 @@ class Flow(pn.viewable.Viewer):
     def _row(self, pair: Way, flowing: Flowing) -> str:
         wrong = ' class="wrong"' if flowing.failed or flowing.lost else ""
         return f"<li{wrong}>{safe_text(self._words(pair, flowing), 240)}</li>"
-
-
-def replace(graph: Any, **lists: list[Any]) -> None:
-    """Set lists of a graph that differ from what it has."""
-    lists = {name: new for name, new in lists.items() if new != getattr(graph, name)}
-    # param compares old and new item by item for each of its watchers, which takes longer than the rest of a drawing;
-    # with an empty list it has nothing to compare.
-    with discard_events(graph):
-        graph.param.update(**{name: [] for name in lists})
-    graph.param.update(**lists)
 
 
 def _named(node: Node) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from panel_reactflow import ReactFlow
+from param.parameterized import discard_events
 
 from .theme import CSS, NEUTRAL, STATUSES
 
-__all__ = ["edge_of", "graph_of", "node_of", "width_of", "zoom_of"]
+__all__ = ["edge_of", "graph_of", "node_of", "redraw", "width_of", "zoom_of"]
 
 Drawn = dict[str, Any]
 WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
@@ -73,10 +74,31 @@ def graph_of(
         popup_trigger="hover",
         popup_hover_delay=250,
     )
+    _hold_no_views(graph)
     for event, name in (("selection_changed", "chosen"), ("edge_hovered", "over"), ("edge_unhovered", "off")):
         graph.on(event, on[name])
     graph.param.watch(lambda event: on["fitted"](event.new or {}), "viewport")
     return graph
+
+
+def redraw(graph: Any, **lists: list[Drawn]) -> None:
+    """Set the nodes or edges of a graph, where they differ from what it has."""
+    lists = {name: new for name, new in lists.items() if new != getattr(graph, name)}
+    # param compares old and new item by item for each of its watchers, which takes longer than the rest of a drawing;
+    # with an empty list it has nothing to compare.
+    with discard_events(graph):
+        graph.param.update(**{name: [] for name in lists})
+    graph.param.update(**lists)
+    if "nodes" in lists:
+        graph._node_update_count += 1
+
+
+def _hold_no_views(graph: Any) -> None:
+    """No node of ours has a view of Panel's in it. Without this they are looked for at each change, for which Bokeh
+    walks through the whole page: five times what the rest takes. What follows from that is said by `redraw`."""
+    for watcher in list(graph.param.watchers.get("nodes", {}).get("value", ())):
+        if getattr(watcher.fn, "__name__", "") == "_update_views":
+            graph.param.unwatch(watcher)
 
 
 def _height(rows: int) -> int:

@@ -54,6 +54,12 @@ class Live(JSComponent):
         self._patches += 1
         self._send_msg({"pieces": pieces})
 
+    def _update_properties(self, *events: Any, doc: Any) -> dict[str, Any]:
+        # Panel asks its design first, which looks into the file system each time: of use for styles only.
+        if any(event.name == "stylesheets" for event in events):
+            return super()._update_properties(*events, doc=doc)
+        return self._process_param_change({event.name: event.new for event in events})
+
     def _handle_msg(self, message: Any) -> None:
         action = self.actions.get(str(message.get("do"))) if isinstance(message, dict) else None
         if action is None:

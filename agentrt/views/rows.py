@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import AgentError
 from ..metrics import LaneMetrics
 from ..snapshot import Snapshot
+from .feed import News
 from .text import plain
 from .theme import look_of
 
@@ -127,17 +128,21 @@ class Rows:
         """Whether a sorting by something that changes is older than `after` seconds."""
         return self.sort is not None and self.sort[0] != "id" and time.monotonic() - self.ordered_at > after
 
-    def read(self, id: str) -> Row | None:
-        """The row of one runtime now; None if it is gone for good."""
+    def read(self, id: str, news: News | None = None) -> Row | None:
+        """The row of one runtime now, or as of this news; None if it is gone for good."""
         try:
-            return self._row(id, metrics=True)
+            if news is None:
+                return self._row(id, metrics=True)
+            return self._of(news.once(("snapshot", id), lambda: self.manager.snapshot(id)))
         except AgentError:  # forgotten in between
             return None
 
     def _row(self, id: str, metrics: bool) -> Row:
-        shot = self.manager.snapshot(id, metrics=metrics)
+        return self._of(self.manager.snapshot(id, metrics=metrics))
+
+    def _of(self, shot: Snapshot) -> Row:
         ended = shot.fates.done + shot.fates.failed + shot.fates.timed_out
-        return row(shot, self.rates.of(id, shot.at, ended, max(1.0, self._second)))
+        return row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
 
     @property
     def _second(self) -> float:
