@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from weakref import WeakSet
 
 from .errors import ConfigurationError
+from .loop import running_loop
 
 __all__ = ["Clock", "Timer", "Timers"]
 
@@ -34,37 +38,49 @@ class Clock:
         self._wall = wall or datetime.now(UTC).astimezone()
         self._origin = start = source()
         # What it read when the speed was set last, what the source read then, the speed: one record, for any thread.
-        self._pace = (start, start, 1.0)
+        # None for the moment in which another one is made.
+        self._pace: tuple[float, float, float] | None = (start, start, 1.0)
+        self._lock = threading.Lock()
+        self._speed = 1.0
+        self.timers: WeakSet[Timers] = WeakSet()
         # Another function after each change of speed: call `clock.now()`, keep no `clock.now` across an await.
         self.now: Callable[[], float] = source
         self.frozen, self.pace = False, 1.0
         if speed != 1.0:
-            self._set(speed, start, start)
+            self.speed = speed
+            self._pace = (start, start, self._speed)  # from the beginning on, not from a moment after
 
     @property
     def speed(self) -> float:
         """Seconds on this clock for one real second: 0 to inf."""
-        return self._pace[2]
+        return self._speed
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        self._set(speed, self.now(), self._source())
-
-    def _set(self, speed: float, now: float, real: float) -> None:
         if not isinstance(speed, int | float) or isinstance(speed, bool) or math.isnan(speed) or speed < 0:
             raise ConfigurationError(f"speed is {speed!r}; give 0 (stopped), a factor such as 60, or math.inf")
-        self._pace = (now, real, float(speed))
-        # Clock seconds in a real one as far as slices are concerned: on a clock that stands still they never end.
-        self.frozen = speed == 0 or math.isinf(speed)
-        self.pace = math.inf if self.frozen else float(speed)
-        self.now = self._still if self.frozen else self._scaled
-
-    def _still(self) -> float:
-        return self._pace[0]
+        with self._lock:
+            before, self._pace = self._read_pace(), None
+            # Only now: who has read the source before this has used the old pace, and comes out below where the new
+            # one begins.
+            real = self._source()
+            self._pace = (_reading(before, real), real, float(speed))
+            self._speed = float(speed)
+            # Clock seconds in a real one as far as slices are concerned: on a clock that stands still they never end.
+            self.frozen = speed == 0 or math.isinf(speed)
+            self.pace = math.inf if self.frozen else float(speed)
+            self.now = self._scaled
+        for timers in tuple(self.timers):
+            timers.rearm()
 
     def _scaled(self) -> float:
-        base, real, speed = self._pace
-        return base + (self._source() - real) * speed
+        real = self._source()  # before the pace, see there
+        return _reading(self._read_pace(), real)
+
+    def _read_pace(self) -> tuple[float, float, float]:
+        while (pace := self._pace) is None:
+            time.sleep(0)
+        return pace
 
     def until(self, at: float) -> float | None:
         """Real seconds until this clock reads `at`; None while it is stopped."""
@@ -74,8 +90,10 @@ class Clock:
 
     def jump(self, at: float) -> None:
         """Move a clock of infinite speed forward to `at`; never back."""
-        base, real, speed = self._pace
-        self._pace = (max(base, at), real, speed)
+        with self._lock:
+            base, real, speed = self._read_pace()
+            if math.isinf(speed):
+                self._pace = (max(base, at), real, speed)
 
     def wall(self, at: float) -> datetime:
         """The date and time of a reading."""
@@ -83,6 +101,11 @@ class Clock:
 
     def __repr__(self) -> str:
         return f"<Clock {self.wall(self.now()):%Y-%m-%d %H:%M:%S} speed={self.speed:g}>"
+
+
+def _reading(pace: tuple[float, float, float], real: float) -> float:
+    base, since, speed = pace
+    return base if math.isinf(speed) else base + max(0.0, real - since) * speed
 
 
 class Timer:
@@ -105,7 +128,8 @@ class Timer:
 class Timers:
     """What is due when, on one clock and one event loop. Equal times fire in the order they were set.
 
-    Only the loop's thread may touch it. `arm()` after the speed changed: nothing is lost and nothing overtakes.
+    Only the loop's thread may touch it. The clock arms it anew when its speed changes: nothing is lost and nothing
+    overtakes.
     """
 
     def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
@@ -116,6 +140,7 @@ class Timers:
         self._handle: asyncio.Handle | None = None
         self._armed = math.inf
         self._cancelled = 0
+        clock.timers.add(self)
 
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
@@ -130,6 +155,8 @@ class Timers:
 
     def at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call `call()` on the loop once the clock reads `when`."""
+        if when != when:  # nan, which is neither before nor after anything: nothing behind it would ever be due
+            raise ConfigurationError("a time is nan; it must be seconds")
         timer = Timer(when, call, self)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         if when < self._armed or self._handle is None:
@@ -148,6 +175,16 @@ class Timers:
             self._handle = self._loop.call_soon(self._leap)
         else:
             self._handle = self._loop.call_later(delay, self._fire)
+
+    def rearm(self) -> None:
+        """The speed has changed. Any thread."""
+        if self._loop.is_closed():
+            return
+        if running_loop() is self._loop:
+            self.arm()
+        else:
+            with suppress(RuntimeError):  # closed in between
+                self._loop.call_soon_threadsafe(self.arm)
 
     def stop(self) -> None:
         """Drop the wake-up; what is set stays set."""

@@ -65,6 +65,10 @@ class LoopThread:
             self.loop.call_soon_threadsafe(self._stop)
         self._thread.join(timeout)
 
+    def stop_soon(self) -> None:
+        """Stop the loop once those who wait for what it does now have been told; from the loop's thread."""
+        self.loop.call_soon(self.loop.call_soon, self._stop)
+
     def _stop(self) -> None:
         self._stopping = True
         self.loop.stop()

@@ -314,7 +314,6 @@ class RuntimeManager(ManagerShows):
         self.ring.append(
             Event(self.number(), "", self.clock.now(), "speed", control.ACTOR.get(), {"from": old, "to": speed})
         )
-        self.post(self._timers.arm)
         self.notify()
 
     def serve(self, port: int = 0, **options: Any) -> Any:
@@ -476,6 +475,9 @@ class RuntimeManager(ManagerShows):
         else:
             await settle_all(self._end())
             self.hub.close()
+            if self._own is not None:
+                atexit.unregister(self.close)
+                self._own.stop_soon()
 
     def _end(self) -> list[Latch[bool]]:
         with self.lock:

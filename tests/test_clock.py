@@ -3,13 +3,14 @@
 import asyncio
 import math
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrt import Clock, ConfigurationError, RuntimeManager
+from agentrt import Clock, ConfigurationError, ProcessingError, RuntimeManager
 from agentrt.clock import Timers
 from agentrt.testing.virtual import VirtualLoop
 from tests.support import turns, virtual
@@ -261,3 +262,55 @@ async def test_a_change_of_speed_is_on_the_record(manager):
     manager.speed = 60
     (event,) = [r for r in manager.ring.since(0)[0] if r.kind == "speed"]
     assert event.detail == {"from": 1, "to": 60}
+
+
+@virtual
+async def test_a_time_that_is_no_number_is_refused_and_the_others_are_due_all_the_same(manager):
+    async def sleeps(activity, state, ctx):
+        await ctx.sleep(activity.payload)
+        return state + 1
+
+    good, bad = manager.create("good", 0, sleeps), manager.create("bad", 0, sleeps)
+    with pytest.raises(ProcessingError, match="a time is nan"):
+        await bad.ask(math.nan)
+    assert await asyncio.wait_for(good.ask(5), 60) == 1
+
+
+@virtual
+async def test_a_speed_that_is_set_on_the_clock_itself_moves_what_waits(manager):
+    other = RuntimeManager(loop="current", clock=manager.clock)
+    try:
+        waits = [asyncio.ensure_future(each.sleep(100)) for each in (manager, other)]
+        await turns()
+        began = manager.loop.time()
+        manager.clock.speed = 100
+        await asyncio.gather(*waits)
+        assert manager.loop.time() - began == pytest.approx(1)
+    finally:
+        await other.aclose()
+
+
+@pytest.mark.parametrize("speed", [0, math.inf, 0.5, 60])
+def test_who_reads_while_the_speed_changes_is_never_ahead_of_who_reads_later(speed):
+    source = Source()
+    clock = Clock(60, source=source)
+    read = []
+
+    def beside():
+        """The source, read by the setter; before it can say so, another thread reads a second later."""
+        now = source.now
+        if changing and not read:
+            source.now += 1
+            reader = threading.Thread(target=lambda: read.append(clock.now()))
+            read.append(reader)
+            reader.start()
+            while clock._pace is not None and reader.is_alive():
+                pass
+        return now
+
+    changing = False
+    clock._source = beside
+    changing = True
+    clock.speed = speed
+    read[0].join()
+    assert read[1] <= clock.now()

@@ -19,14 +19,14 @@ PACKAGE = ROOT / "agentrt"
 # `import agentrt` itself.
 LAYERS = """
     errors frames travel
-    typecheck frozen
+    typecheck frozen loop
     activity convert clock metrics theory
     events fields
     host
     turn
     deadlock
     receipt mailbox workflow
-    context supervision loop hub subscription
+    context supervision hub subscription
     watchdog background
     limits snapshot
     state

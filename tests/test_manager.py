@@ -511,6 +511,16 @@ def test_nobody_waits_for_ever_where_a_workflow_blocks_the_loop():
     assert (manager.fates().terminated, manager.fates().dead) == (1, 1)
 
 
+def test_closed_from_its_own_loop_it_leaves_no_thread():
+    manager = RuntimeManager(loop="thread")
+    manager.create("a", 0, add)
+    manager.run(manager.aclose())
+    manager._own._thread.join(TIMEOUT)
+    assert not manager._own._thread.is_alive()
+    assert manager.loop.is_closed()
+    manager.close()
+
+
 def test_a_context_manager_closes_on_an_error():
     with pytest.raises(ZeroDivisionError), RuntimeManager(loop="thread") as manager:
         1 / 0  # noqa: B018

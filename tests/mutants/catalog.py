@@ -360,9 +360,9 @@ MUTANTS = (
     # --- time, the record, grants, asks
     Mutant(
         "a change of speed leaves the timers as they were",
-        "manager.py",
-        "        self.post(self._timers.arm)\n",
-        "",
+        "clock.py",
+        "            timers.rearm()\n",
+        "            pass\n",
         ("tests/test_clock.py", "-k", "speed_knob"),
     ),
     Mutant(
