@@ -11,12 +11,16 @@ from .child import ROOT
 
 
 @contextmanager
-def visitors(url: str, n: int) -> Iterator[None]:
-    """`n` pages of a dashboard are open and drawn. The browser is another process: its CPU is not counted here."""
+def visitors(url: str, n: int, *, elsewhere: bool = False) -> Iterator[None]:
+    """`n` pages of a dashboard are open and drawn, or `elsewhere` only open, see `listeners`.
+
+    Whoever it is runs in another process: its CPU is not counted here.
+    """
     if not n:
         yield
         return
-    command = [sys.executable, "-m", "benchmarks.visitors", url, str(n)]
+    who = "benchmarks.listeners" if elsewhere else "benchmarks.visitors"
+    command = [sys.executable, "-m", who, url, str(n)]
     people = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert people.stdin is not None
     assert people.stdout is not None

@@ -55,7 +55,7 @@ def look(manager: Any, runtimes: list[Any], seconds: float) -> Figures:
     return {"core %": 100 * steady, "frames": calm, "busy frames": busy, "us": spent / done * 1e6}
 
 
-def child(seconds: str, *numbers: str) -> Figures:
+def child(seconds: str, where: str, *numbers: str) -> Figures:
     with RuntimeManager(loop="thread") as manager:
         runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
         server = manager.serve()
@@ -64,7 +64,7 @@ def child(seconds: str, *numbers: str) -> Figures:
         for number in numbers:
             n = int(number)
             before = look(manager, runtimes, float(seconds))
-            with visitors(server.url, n):
+            with visitors(server.url, n, elsewhere=where == "elsewhere"):
                 now = look(manager, runtimes, float(seconds))
             after = look(manager, runtimes, float(seconds))
             alone = {name: (before[name] + after[name]) / 2 for name in before}
@@ -78,7 +78,12 @@ def child(seconds: str, *numbers: str) -> Figures:
 
 def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
     """Each number of pages between two looks without any."""
-    return process.figures("sessions", size.looks, *size.pages)
+    return process.figures("sessions", size.looks, "here", *size.pages)
+
+
+def elsewhere(peer: Peer, kind: Kind, size: Size) -> Figures:
+    """The largest number of pages, drawn by nobody on this machine."""
+    return process.figures("sessions", size.looks, "elsewhere", size.pages[-1])
 
 
 MEASURES = [
@@ -90,5 +95,14 @@ MEASURES = [
         "0 loss %",
         ONE_KIND,
         1,
-    )
+    ),
+    Measure(
+        "sessions elsewhere",
+        "the same number of sessions at most, whose pages are drawn on other machines",
+        "shown",
+        elsewhere,
+        "20 loss %",
+        ONE_KIND,
+        1,
+    ),
 ]
