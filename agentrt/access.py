@@ -173,7 +173,7 @@ class _Granted(Subscription):
     """A subscription that is good as long as its grant."""
 
     def __init__(self, grant: Grant, runtime: Runtime[Any, Any]) -> None:
-        super().__init__(runtime.manager.ring, runtime.manager.listeners, lambda: runtime.entry.closed, runtime.id)
+        super().__init__(runtime.manager.ring, runtime.manager.listeners, runtime._over, runtime.id)
         self._grant = grant
 
     async def __anext__(self) -> Record:

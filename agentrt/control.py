@@ -150,6 +150,8 @@ def terminate(entry: Entry, drain: bool = False) -> Latch[bool]:
                 end_drain(entry)
                 return entry.ended
             entry.draining = True
+        elif drain and not entry.failed:  # as it was told already, or sooner
+            return entry.ended
         host.post(lambda: host.leave(entry))
         return entry.ended
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -17,6 +18,7 @@ import msgspec
 
 from .activity import Activity, Lane
 from .errors import AgentError
+from .typecheck import shown
 
 __all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
 
@@ -56,6 +58,9 @@ class Outcome(msgspec.Struct, frozen=True):
     reply: Any = msgspec.UNSET
     error: AgentError | None = None
     attempts: int = 1
+
+    def __repr__(self) -> str:
+        return f"Outcome({', '.join(f'{name}={shown(getattr(self, name), 200)}' for name in self.__struct_fields__)})"
 
     @property
     def lane(self) -> Lane:
@@ -107,11 +112,12 @@ class Event(msgspec.Struct, frozen=True):
 Record = Activity[Any] | Outcome | Event
 
 RECORD_BYTES = 200
+CHAIN = 3  # errors, each the cause of the one before, whose variables are weighed
 PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 
 
 class Ring:
-    """The last records, bounded by count and (estimated) bytes. Says what it has let go.
+    """The last records, bounded by count and (estimated) bytes, but at least `LEAST`. Says what it has let go.
 
     `append` is the append of a plain list: any thread. `trim` keeps the bounds and must be called now and then by
     whoever appends. A reader keeps a cursor and pulls only what is newer; from any thread.
@@ -122,7 +128,7 @@ class Ring:
     (['a'], 1, 0)
     """
 
-    STEP = 1_000
+    STEP, LEAST = 1_000, 16
 
     def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
         self.limit = limit
@@ -130,7 +136,7 @@ class Ring:
         self.records: list[Any] = []
         self.append = self.records.append
         self.base = 0
-        self.mark = self.STEP
+        self.mark = self.LEAST  # how many there are when the bounds are looked at next
         self._fitting = limit
         self._lock = threading.Lock()
 
@@ -152,7 +158,7 @@ class Ring:
             return records, max(cursor, self.base) + len(records), missed
 
     def trim(self) -> None:
-        """Keep the bounds. Cheap when called too often: it looks only once in 1,000 records."""
+        """Keep the bounds. Cheap when called too often: it looks once in 1,000 records, more often at large ones."""
         if len(self.records) < self.mark:
             return
         self._fitting = min(self.limit, self._affordable())
@@ -161,20 +167,30 @@ class Ring:
             if extra > 0:
                 del self.records[:extra]
                 self.base += extra
-        self.mark = len(self.records) + self.STEP
+        self.mark = len(self.records) + min(self.STEP, max(self.LEAST, self._fitting // 4))
 
     def _affordable(self) -> int:
         """How many records of the size of the newest ones the byte bound allows; a few of them are weighed."""
         # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
-        sample = self.records[-self.STEP :: self.STEP // 4 - 1]
-        held = [
-            getattr(record, name)
-            for record in sample
-            for name in ("payload", "state", "detail")
-            if hasattr(record, name)
-        ]
+        last = min(self.STEP, len(self.records))
+        sample = self.records[-last :: max(1, last // 8 * 2 - 1)]
+        held = [part for record in sample for part in _held(record)]
         each = RECORD_BYTES + weigh(held) / max(1, len(sample))
-        return max(self.STEP, int(self.max_bytes / each))
+        return max(self.LEAST, int(self.max_bytes / each))
+
+
+def _held(record: Any) -> list[Any]:
+    """What a record keeps alive that is not its own."""
+    held = [getattr(record, name) for name in ("payload", "state", "detail") if hasattr(record, name)]
+    error: BaseException | None = getattr(record, "error", None)
+    for _ in range(CHAIN):
+        if error is None:
+            break
+        for frame, _line in traceback.walk_tb(error.__traceback__):
+            if not frame.f_globals.get("__name__", "").startswith("agentrt."):
+                held += frame.f_locals.values()
+        error = error.__cause__
+    return held
 
 
 LOOKS_AT = 100_000  # objects, where a size is a limit; beyond that it is estimated from those
@@ -190,9 +206,12 @@ def weigh(items: Sequence[Any], budget: int = 200) -> int:
         if id(item) in seen:
             continue
         seen.add(id(item))
-        total += sys.getsizeof(item, 64)
-        if type(item) not in PLAIN:
-            todo.extend(_parts(item))
+        try:
+            total += sys.getsizeof(item, 64)
+            if type(item) not in PLAIN:
+                todo.extend(_parts(item))
+        except Exception:  # anybody's object, which need not like to be looked at
+            total += RECORD_BYTES
     return total * max(1, (len(seen) + len(todo)) // max(1, len(seen)))
 
 

@@ -76,7 +76,7 @@ class _Client:
         self.hub.missed += frame.missed
         try:
             self.flush(frame)
-        except Exception:
+        except (Exception, SystemExit):  # anybody's function: it may not end the thread that tells the others
             logger.exception("a view failed and was detached")
             self.hub.remove(self, None)
         self.hub.charge(time.thread_time() - started)

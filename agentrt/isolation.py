@@ -63,6 +63,11 @@ def isolated(workflow: Workflow, limits: Limits, workers: Workers) -> Workflow:
     return msgspec.structs.replace(workflow, call=partial(_in_thread, workflow.call, workers), is_async=True)
 
 
+def _begun(start: threading.Lock, call: Callable[..., Any], *args: Any) -> Any:
+    """The call, unless it was cancelled before: who takes `start` first decides."""
+    return _called(call, *args) if start.acquire(blocking=False) else None
+
+
 def _called(call: Callable[..., Any], *args: Any) -> Any:
     try:
         return call(*args)
@@ -91,13 +96,17 @@ def thread_of(activity: Activity[Any]) -> int | None:
 
 async def _in_thread(call: Callable[..., Any], workers: Workers, *args: Any) -> Any:
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(workers.threads(), partial(copy_context().run, _called, call, *args))
+    start = threading.Lock()
+    work = loop.run_in_executor(workers.threads(), partial(copy_context().run, _begun, start, call, *args))
     cancelled: asyncio.CancelledError | None = None
     # A thread can't be interrupted: being cancelled is remembered, and nothing goes on before the thread is done.
     while not work.done():
         try:
             await asyncio.wait([work])
         except asyncio.CancelledError as error:
+            if start.acquire(blocking=False):  # no thread was free yet: it is not begun after its end
+                work.cancel()
+                raise
             cancelled = error
     if cancelled is not None:
         work.exception()

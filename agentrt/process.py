@@ -28,7 +28,7 @@ from typing import Any
 import msgspec
 
 from .activity import Activity
-from .errors import ConfigurationError
+from .errors import ConfigurationError, ManagerClosedError
 from .limits import Limits
 from .workflow import Workflow
 
@@ -51,6 +51,7 @@ class Processes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: Any = None
+        self._closed = False
 
     def pool(self) -> Any:
         """The running pool; a broken one is replaced. Takes a while the first time."""
@@ -59,6 +60,8 @@ class Processes:
         from pebble import ProcessPool
 
         with self._lock:
+            if self._closed:
+                raise ManagerClosedError("the manager is closed: no process is started any more")
             if self._pool is None or not self._pool.active:
                 self._pool = ProcessPool(os.cpu_count() or 2, context=multiprocessing.get_context("spawn"))
                 assert self._pool.active  # being asked starts it
@@ -67,6 +70,7 @@ class Processes:
     def close(self) -> None:
         """Kill them all; whoever waits is told by a cancelled future."""
         with self._lock:
+            self._closed = True
             if self._pool is not None:
                 self._pool.stop()
                 # Joining takes some tenths of a second and this may be the loop. The interpreter waits for the thread.

@@ -89,8 +89,19 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
         future = loop.create_future()
         wake = partial(settle, future)
         host = entry.host
-        self.when_decided(partial(host.post, wake) if loop is host.loop else partial(_across, loop, wake))
-        await future
+        call = partial(host.post, wake) if loop is host.loop else partial(_across, loop, wake)
+        self.when_decided(call)
+        try:
+            await future
+        except BaseException:
+            self._forget(host, call)
+            raise
+
+    def _forget(self, host: Host, call: Callable[[], object]) -> None:
+        """Nobody waits there any more."""
+        with host.lock:
+            if self.waiters is not None and call in self.waiters:
+                self.waiters.remove(call)
 
     def wait(self, timeout: float | None, advice: str) -> None:
         """Block until it is decided, `timeout` seconds at most."""
@@ -104,9 +115,10 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
                 runtime=entry.id,
             )
         done = threading.Event()
-        self.when_decided(done.set)
         with entry.awaited():
+            self.when_decided(done.set)
             if not done.wait(timeout):
+                self._forget(entry.host, done.set)
                 raise TimeoutError(f"{self!r} is not decided after {timeout:g} s; it still may be")
 
 

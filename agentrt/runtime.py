@@ -266,7 +266,12 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def subscribe(self) -> Subscription:
         """Its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
-        return Subscription(self.manager.ring, self.manager.listeners, lambda: self.entry.closed, self.entry.id)
+        return Subscription(self.manager.ring, self.manager.listeners, self._over, self.entry.id)
+
+    def _over(self) -> bool:
+        """Whether it has left, after its last record."""
+        there = self.manager.get(self.id)
+        return self.entry.closed and (there is None or there.entry is not self.entry)
 
     def mailbox_items(self) -> list[Activity[Any]]:
         """What waits, in order: priority, standard, not yet due."""

@@ -610,3 +610,16 @@ async def test_steps_that_a_drain_made_needless_are_not_taken_in_a_later_pause(m
     runtime.resume()
     await ending
     assert manager.snapshot("a").state == 3
+
+
+@virtual
+async def test_to_be_told_twice_to_drain_is_to_be_told_once(manager):
+    gate = Gate()
+    runtime = manager.create("a", (), gate)
+    receipts = [runtime.send_nowait(n) for n in range(3)]
+    await turns()
+    first, second = runtime.terminate(drain=True), runtime.terminate(drain=True)
+    gate.open.set()
+    await first
+    await second
+    assert [receipt.outcome.fate for receipt in receipts] == [Fate.DONE] * 3

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from agentrt import Activity, Event, Fate, Lane, Outcome
+from agentrt import Activity, Event, Fate, Lane, Outcome, ProcessingError
 from agentrt.events import Ring, weigh
 
 
@@ -90,6 +90,54 @@ def test_it_is_bounded_by_bytes():
         ring.trim()
     assert len(ring.records) <= 2 * Ring.STEP
     assert ring.let_go == 5_000 - len(ring.records)
+
+
+def test_large_ones_are_noticed_soon():
+    ring = Ring(limit=100_000, max_bytes=1_000_000)
+    most = 0
+    for n in range(500):
+        ring.append(Event(n, "a", 0.0, "log", detail=bytes(100_000)))
+        ring.trim()
+        most = max(most, len(ring.records))
+    assert most <= 3 * Ring.LEAST
+
+
+def test_the_variables_that_a_failure_keeps_alive_are_counted():
+    def fails():
+        big = bytearray(100_000)
+        raise ValueError(len(big))
+
+    ring = Ring(limit=100_000, max_bytes=1_000_000)
+    for n in range(200):
+        error = ProcessingError("no")
+        try:
+            fails()
+        except ValueError as cause:
+            error.__cause__ = cause
+        ring.append(Outcome(n, n, "a", False, "failed", 0.0, 0.0, 1.0, 0, error=error))
+        ring.trim()
+    assert len(ring.records) <= 3 * Ring.LEAST
+
+
+class Unseeable:
+    """Looks at nothing but raises."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        raise RuntimeError("not connected")
+
+    def __sizeof__(self):
+        raise RuntimeError("not connected")
+
+    def __repr__(self):
+        raise RuntimeError("not connected")
+
+
+def test_what_can_not_be_looked_at_is_weighed_and_shown_all_the_same():
+    assert weigh([Unseeable(), [Unseeable()]]) > 0
+    outcome = Outcome(1, 1, "a", False, "done", 0.0, 0.0, 1.0, Unseeable())
+    assert repr(outcome).startswith("Outcome(sequence=1, id=1, runtime='a'")
 
 
 def test_the_bounds_follow_the_size_of_what_comes():

@@ -94,6 +94,17 @@ def test_clients_that_keep_up_share_a_frame_and_each_gets_every_record_once(ring
     assert len(set(middle[0])) >= 7
 
 
+def test_a_client_that_wants_to_end_the_program_ends_nobody_else(hub, ring):
+    def exits(frame):
+        raise SystemExit
+
+    hub.attach(exits)
+    frames = Frames(hub)
+    frames.next()
+    ring.append(event(1))
+    assert frames.next().records == ring.records
+
+
 def test_it_is_silent_while_nothing_happens(hub):
     frames, other = Frames(hub), Frames(hub)
     frames.next()

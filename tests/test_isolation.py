@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
-from agentrt import ConfigurationError, Fate, ProcessingError, RuntimeManager, Status
+from agentrt import AgentError, ConfigurationError, Fate, ProcessingError, RuntimeManager, Status
+from agentrt.isolation import THREADS
+from tests.harness.wait import wait_until
 from tests.support import add, virtual
 
 TIMEOUT = 10
@@ -104,6 +106,27 @@ def test_a_thread_that_ends_within_the_grace_is_a_plain_timeout(manager):
     with pytest.raises(TimeoutError):
         runtime.send_nowait(1).result(TIMEOUT)
     assert "stuck" not in [record.kind for record in manager.ring.since(0)[0]]
+
+
+@pytest.mark.parametrize("end", ["timeout", "terminate"])
+def test_what_ended_before_a_thread_was_free_is_not_begun_later(manager, end):
+    release, ran = threading.Event(), []
+    threads = manager.workers.threads()
+    busy = [threads.submit(release.wait, TIMEOUT) for _ in range(THREADS)]
+    runtime = manager.create("a", 0, lambda activity, state: ran.append(1), blocking=True, timeout=0.05)
+    receipt = runtime.send_nowait(1, timeout=0.05 if end == "timeout" else TIMEOUT)
+    if end == "terminate":
+        wait_until(lambda: runtime.status is Status.PROCESSING)
+        manager.run(runtime.terminate())
+    with pytest.raises(AgentError):
+        receipt.result(TIMEOUT)
+    wait_until(lambda: runtime.status is not Status.PROCESSING)
+    assert runtime.status is not Status.STUCK
+    release.set()
+    for each in busy:
+        each.result(TIMEOUT)
+    threads.submit(int).result(TIMEOUT)
+    assert ran == []
 
 
 @virtual

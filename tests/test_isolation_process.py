@@ -14,8 +14,16 @@ import psutil
 import pytest
 
 import agentrt
-from agentrt import ActivityTimeoutError, ConfigurationError, Fate, ProcessingError, RuntimeTerminatedError, Status
-from agentrt.process import ProcessEndedError
+from agentrt import (
+    ActivityTimeoutError,
+    ConfigurationError,
+    Fate,
+    ManagerClosedError,
+    ProcessingError,
+    RuntimeTerminatedError,
+    Status,
+)
+from agentrt.process import ProcessEndedError, Processes
 from agentrt.testing.virtual import run
 
 for name in ("pebble", "cloudpickle"):
@@ -237,6 +245,13 @@ def test_virtual_time_waits_for_the_other_process():
             return await runtime.ask(7)
 
     assert run(main()) == 7
+
+
+def test_after_the_end_no_process_is_started():
+    processes = Processes()
+    processes.close()
+    with pytest.raises(ManagerClosedError):
+        processes.pool()
 
 
 def test_close_leaves_no_process():

@@ -182,6 +182,21 @@ def test_a_loop_that_is_gone_does_not_disturb_the_runtime(manager):
 
 
 @virtual
+async def test_who_gives_up_waiting_is_forgotten(manager):
+    runtime = manager.create("a", 0, add)
+    runtime.pause()
+    receipt = runtime.send_nowait(1)
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(wait(receipt), 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.to_thread(receipt.result, 0)
+    assert receipt.waiters == []
+    runtime.resume()
+    assert (await receipt).state == 1
+
+
+@virtual
 async def test_a_callback_that_raises_disturbs_nobody(manager, caplog):
     runtime = manager.create("a", 0, add)
     runtime.pause()

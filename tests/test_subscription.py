@@ -92,6 +92,33 @@ async def test_it_ends_with_its_runtime_after_the_last_record(manager):
     assert (await asyncio.wait_for(reading, 60))[-1] == "terminated"
 
 
+def test_on_another_loop_it_ends_after_the_last_record_too():
+    """What waited is buried while the runtime is closed already."""
+
+    async def ended():
+        return [record.kind async for record in subscription].count("dead")
+
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        runtime.pause()
+        subscription = runtime.subscribe()
+        for n in range(100):
+            runtime.send_nowait(n)
+        looked = []
+        bury = manager.bury
+
+        def slowly(activity, reason):
+            if not looked:
+                assert runtime.entry.closed
+                looked.append(subscription._ended())
+            bury(activity, reason)
+
+        manager.bury = slowly
+        manager.run(runtime.terminate())
+        assert looked == [False]
+        assert asyncio.run(ended()) == 100
+
+
 @virtual
 async def test_it_ends_with_its_manager(manager):
     subscription = manager.subscribe()
