@@ -293,13 +293,13 @@ class RuntimeEntry(Generic[S, P]):
             if self.done + self.failed_count + self.timed_out >= self.fold_at:
                 self.fold()
                 priority_wait, priority_service, standard_wait, standard_service = self.adders()
+            if watchdog.due <= monotonic() and not self.single:
+                watchdog.let_in()
             finished = clock.now()
             if self.single:
                 self.single, slice_end = False, -math.inf
             else:
                 slice_end = finished + SLICE_SECONDS * clock.pace / (1 + len(ready))
-                if watchdog.due <= monotonic():
-                    watchdog.let_in()
             for _ in TURNS:
                 if self.held and not self._may_step():
                     if self._park():

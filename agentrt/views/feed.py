@@ -28,6 +28,7 @@ __all__ = ["Feed", "News", "Session", "View", "feed_notebook", "feed_page"]
 log = logging.getLogger(__name__)
 
 PAUSE = 0.1
+AWAY = 0.25  # seconds between two looks whether a page that is gone is back
 AGAIN = 0.25  # seconds until a view that moves by itself is asked again
 Call = Callable[[], Any]
 T = TypeVar("T")
@@ -242,8 +243,12 @@ class Session:
 
     async def _run(self, call: Call) -> None:
         context = self.doc.session_context
-        if context is not None and context.session is not None:
-            await context.session.with_document_locked(self._inside, call)
+        session = None if context is None else context.session
+        # Nobody is there: the page was closed, and the server keeps its session for a while; or it will be back.
+        while session is not None and not session.connection_count and not session.destroyed:
+            await asyncio.sleep(AWAY)
+        if session is not None and not session.destroyed:
+            await session.with_document_locked(self._inside, call)
 
     def _inside(self, call: Call) -> None:
         with set_curdoc(self.doc):

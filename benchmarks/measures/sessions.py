@@ -30,14 +30,18 @@ async def steadily(runtimes: list[Any], seconds: float) -> None:
         await asyncio.sleep(AGENTS / STEADY)
 
 
+def burst(runtime: Any) -> Any:
+    for _ in range(BURST):
+        last = runtime.send_nowait(1)
+    return last
+
+
 async def flat_out(runtimes: list[Any], seconds: float) -> int:
     """As many activities as go; how many that were."""
     end, done = time.perf_counter() + seconds, 0
     while time.perf_counter() < end:
-        for runtime in runtimes:
-            for _ in range(BURST):
-                last = runtime.send_nowait(1)
-        await last
+        for last in [burst(runtime) for runtime in runtimes]:
+            await last
         done += BURST * len(runtimes)
     return done
 

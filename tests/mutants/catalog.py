@@ -82,8 +82,8 @@ MUTANTS = (
     Mutant(
         "the watchdog is not let in",
         "entry.py",
-        "                    watchdog.let_in()\n",
-        "                    pass\n",
+        "                watchdog.let_in()\n",
+        "                pass\n",
         ("tests/test_watchdog.py", "-k", "lets_it_in"),
     ),
     Mutant(

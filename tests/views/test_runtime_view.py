@@ -1,4 +1,5 @@
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -6,7 +7,7 @@ from agentrt import Fate, Lane, Outcome, RuntimeManager, Status
 from agentrt.hub import Frame
 from agentrt.views.axes import Scale, TimeAxis
 from agentrt.views.depth import depth_history
-from agentrt.views.feed import Feed, News
+from agentrt.views.feed import Feed, News, Session
 from agentrt.views.log import Events, line, words_of
 from agentrt.views.past import Past
 from agentrt.views.problem import problem_html
@@ -351,3 +352,31 @@ def test_a_feed_lets_go_of_the_hub():
 
         wait_until(lambda: not gone.running, 5, "a feed whose output is gone stops by itself")
         assert not manager.hub.running
+
+
+@virtual
+async def test_nothing_is_drawn_for_a_page_that_is_gone_until_it_is_back(manager):
+    class Doc:
+        session_context = None
+
+    class Page:
+        connection_count, destroyed = 0, False
+
+        async def with_document_locked(self, inside, call):
+            inside(call)
+
+    page, doc, drawn = Page(), Doc(), []
+    doc.session_context = SimpleNamespace(session=page)
+    session = Session(doc, asyncio.get_running_loop())
+    session.schedule(lambda: drawn.append("first"))
+    await asyncio.sleep(100)
+    assert drawn == []
+    page.connection_count = 1
+    await asyncio.sleep(1)
+    assert drawn == ["first"]
+    page.connection_count = 0
+    session.schedule(lambda: drawn.append("never"))
+    await asyncio.sleep(100)
+    page.destroyed = True
+    await asyncio.sleep(1)
+    assert (drawn, session.tasks) == (["first"], set())
