@@ -122,6 +122,11 @@ class Hub:
         """Whether somebody is attached."""
         return bool(self.clients)
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a frame is on its way to somebody."""
+        return any(client.pending for client in tuple(self.clients))
+
     def frame(self, cursor: int) -> Frame:
         """What is new since a record, up to the last offer. Who asks from the same one is given the same frame."""
         until, frames = self._offered

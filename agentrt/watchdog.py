@@ -15,7 +15,7 @@ from .loop import time_of
 __all__ = ["Watchdog"]
 
 LET_IN = 0.0005  # seconds that the loop waits for it at most
-BREATHS, BREATH = 0.0025, 0.00002  # while somebody watches: seconds from one to the next, and of each
+BREATHS, BREATH = 0.002, 0.00002  # while somebody draws: seconds from one to the next, and of each
 
 
 class Watchdog:
@@ -69,7 +69,8 @@ class Watchdog:
             self._asleep_until = math.inf
             self._inside.wait(LET_IN)
         if self._host.hub.running:
-            time.sleep(BREATH)
+            if self._host.hub.drawing:
+                time.sleep(BREATH)
             self._breath = time.monotonic() + BREATHS
         else:
             self._breath = math.inf

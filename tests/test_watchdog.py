@@ -239,7 +239,7 @@ def test_letting_it_in_sees_it_asleep_again_and_does_not_wait_for_one_who_does_n
 
 
 def test_the_loop_takes_a_breath_while_somebody_watches_and_only_then():
-    watchdog = Watchdog(SimpleNamespace(hub=SimpleNamespace(running=True), loop=VirtualLoop()))
+    watchdog = Watchdog(SimpleNamespace(hub=SimpleNamespace(running=True, drawing=True), loop=VirtualLoop()))
     watchdog.let_in()
     assert watchdog.due < math.inf
     watchdog._host.hub.running = False
