@@ -21,7 +21,7 @@ __all__ = ["Frame", "Hub"]
 
 logger = logging.getLogger(__name__)
 
-SLOWEST = 0.5  # seconds between two frames at the most: whoever looks sees at least two a second
+SLOWEST = 0.45  # seconds between two frames at the most: whoever looks sees at least two a second
 LAST = 1.0  # seconds that closing waits for a frame that is being drawn
 
 Flush = Callable[["Frame"], object]
