@@ -7,7 +7,6 @@
 10
 """
 
-from .access import Grant, Right
 from .activity import Activity, Lane
 from .clock import Clock
 from .context import Context
@@ -29,6 +28,7 @@ from .errors import (
 )
 from .events import Event, Fate, Outcome
 from .frames import StackFrame
+from .grants import Grant, Right
 from .groups import Group
 from .limits import Backoff, Overflow
 from .manager import RuntimeManager

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .typecheck import shown
+from .schema.typecheck import shown
 
 __all__ = ["Activity", "Lane"]
 

@@ -149,9 +149,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _list_served() -> int:
-    from . import served
+    from . import discovery
 
-    found = served.live()
+    found = discovery.live()
     if not found:
         print("No manager is served on this machine now. In the program that has one: manager.serve()")
         return 0

@@ -14,7 +14,7 @@ import msgspec
 from .activity import Activity
 from .host import Member
 from .receipt import Receipt
-from .typecheck import shown
+from .schema.typecheck import shown
 
 __all__ = ["Context"]
 

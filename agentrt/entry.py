@@ -28,16 +28,16 @@ from .errors import (
     MailboxFullError,
 )
 from .events import Event, Outcome
-from .frozen import kept
 from .host import Host
 from .limits import Limits, Overflow
 from .metrics import FOLD_AT, Histogram
 from .receipt import SETTLED, Latch, Receipt, cut
 from .resources import check_payload_size, mailbox_for
+from .schema.immutability import kept
+from .schema.typecheck import by_class, problem
 from .state import checked
 from .trouble import Late, fault, refusal, trouble
 from .turn import SLICE, SLICE_SECONDS, drive, give_way, lend, rest, wake
-from .typecheck import by_class, problem
 from .workflow import Workflow
 
 __all__ = ["RuntimeEntry"]

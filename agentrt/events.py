@@ -18,7 +18,7 @@ import msgspec
 
 from .activity import Activity, Lane
 from .errors import AgentError
-from .typecheck import shown
+from .schema.typecheck import shown
 
 __all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
 

@@ -12,8 +12,8 @@ import msgspec
 
 from .errors import ConfigurationError
 from .mailbox import capacity, limit_of
+from .schema.typecheck import uncheckable
 from .supervision import Supervision
-from .typecheck import uncheckable
 
 __all__ = ["Backoff", "Limits", "Overflow"]
 

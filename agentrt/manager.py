@@ -24,6 +24,7 @@ from .background import watch
 from .clock import Clock, Timer, Timers
 from .deadlines import Deadlines
 from .deadlock import CURRENT
+from .display import ManagerShows
 from .entry import RuntimeEntry
 from .errors import (
     ConfigurationError,
@@ -34,7 +35,6 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Ring
-from .frozen import is_frozen, warn_mutable
 from .groups import Group, Groups
 from .hub import Hub
 from .isolation import Workers, isolated
@@ -43,7 +43,7 @@ from .loop import LoopThread, as_coroutine, choose, in_ipython, running_loop, ti
 from .metrics import Fates
 from .receipt import Latch, Receipt, settle, settle_all
 from .runtime import Runtime
-from .shows import ManagerShows
+from .schema.immutability import is_frozen, warn_mutable
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
@@ -255,7 +255,7 @@ class RuntimeManager(ManagerShows):
         if isinstance(to, Runtime):
             return to.entry
         if not isinstance(to, str):
-            from .access import target
+            from .grants import target
 
             return target(to)
         entry = self._entries.get(to)

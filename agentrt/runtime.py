@@ -18,6 +18,7 @@ from param.parameterized import Event
 
 from . import control
 from .activity import Activity, Lane
+from .display import RuntimeShows
 from .entry import RuntimeEntry
 from .errors import ConfigurationError
 from .hub import Frame
@@ -25,17 +26,16 @@ from .limits import Overflow
 from .loop import running_loop
 from .metrics import Fates, Metrics
 from .receipt import Latch, Receipt
-from .shows import RuntimeShows
+from .schema.typecheck import shown
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
-from .typecheck import shown
 from .workflow import Workflow
 
 if TYPE_CHECKING:
-    from .access import Grant
     from .control import Place
     from .debugger import Breakpoints, Whereabouts
     from .frames import StackFrame
+    from .grants import Grant
     from .manager import RuntimeManager
 
 __all__ = ["Runtime"]
@@ -366,7 +366,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def grant(self, rights: Iterable[str] | str) -> Grant:
         """A handle that does only this: {"send"}, {"observe"}, {"control"} or several of them. It can be revoked."""
-        from .access import Grant
+        from .grants import Grant
 
         return Grant(self, rights)
 

@@ -9,9 +9,9 @@ import msgspec
 
 from .activity import Activity
 from .errors import AgentError
-from .frozen import lent
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
-from .typecheck import shown
+from .schema.immutability import lent
+from .schema.typecheck import shown
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry

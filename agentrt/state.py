@@ -6,8 +6,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .events import LOOKS_AT, weigh
-from .frozen import ATOMS
-from .typecheck import by_class, problem
+from .schema.immutability import ATOMS
+from .schema.typecheck import by_class, problem
 from .workflow import Workflow
 
 if TYPE_CHECKING:

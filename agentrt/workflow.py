@@ -15,7 +15,7 @@ import msgspec
 
 from .activity import Activity
 from .errors import ConfigurationError
-from .typecheck import describe, uncheckable
+from .schema.typecheck import describe, uncheckable
 
 __all__ = ["Workflow"]
 

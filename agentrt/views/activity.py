@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 
 from ..events import Event
-from ..frozen import is_frozen
+from ..schema.immutability import is_frozen
 from . import diff, sequence, trace
 from .address import Address
 from .feed import News

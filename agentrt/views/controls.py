@@ -7,7 +7,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
-from ..fields import Field, Form
+from ..schema.fields import Field, Form
 from .text import plain
 
 __all__ = ["Controls"]

@@ -10,7 +10,7 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from ..activity import Lane
-from ..theory import Stream, utilisation, waits
+from ..queueing import Stream, utilisation, waits
 from .axes import Scale
 from .layout import WIDE
 from .live import Live

@@ -13,7 +13,7 @@ from typing import Any
 from bokeh.server.auth_provider import AuthProvider
 from tornado.web import HTTPError, RequestHandler, create_signed_value, decode_signed_value
 
-from ..served import Keys
+from ..discovery import Keys
 from .role import Role
 
 __all__ = ["Answer", "Door"]

@@ -31,6 +31,6 @@ def _button(of: Any, suffix: str, label: str) -> Any:
 
 
 def _made(of: Any, suffix: str) -> io.BytesIO:
-    from ..export import rendered
+    from ..export.table import rendered
 
     return io.BytesIO(rendered(of, suffix))

@@ -11,9 +11,9 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ..activity import Activity
-from ..convert import is_pydantic, parse_json, to_json
 from ..errors import ActivityValidationError
-from ..fields import Field, Form, fields_of
+from ..schema.convert import is_pydantic, parse_json, to_json
+from ..schema.fields import Field, Form, fields_of
 from .controls import Controls, editor, mark, typed
 from .inject import toggle
 from .injection import JSON, by_field

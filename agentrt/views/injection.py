@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from ..errors import ActivityValidationError
-from ..fields import Form, FormError, example, fields_of, parse_json
+from ..schema.fields import Form, FormError, example, fields_of, parse_json
 from .burst import MOST, Burst
 from .role import Commands
 from .text import duration, safe_text

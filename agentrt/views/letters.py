@@ -9,8 +9,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ..activity import Activity
+from ..dead_letters import DeadLetters, Ledger
 from ..errors import ActivityValidationError, AgentError
-from ..letters import DeadLetters, Ledger
 from ..manager import DeadLetter
 from . import items
 from .address import Address

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..activity import Activity, Lane
 from ..events import Outcome
-from ..theory import Stream
+from ..queueing import Stream
 
 __all__ = ["Measured", "Queue", "Reading"]
 

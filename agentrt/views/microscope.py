@@ -11,7 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ..activity import Activity
-from ..letters import send_again
+from ..dead_letters import send_again
 from ..snapshot import Snapshot, Status
 from . import items
 from .edit import Edit

@@ -1,7 +1,7 @@
 """The dashboard served from this process, on a thread of its own: it goes on while a cell runs.
 
 Two links, the operator's and the viewer's; `door` says who may come in. A page that is left open comes back when the
-program is started anew: its port and keys are kept, see `agentrt.served`.
+program is started anew: its port and keys are kept, see `agentrt.discovery`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from panel.io.server import get_server
 from tornado.ioloop import IOLoop
 from tornado.web import ErrorHandler
 
-from .. import served
+from .. import discovery
+from ..discovery import Keys, Served
 from ..errors import ConfigurationError
-from ..served import Keys, Served
 from .address import NAMING, PAGES
 from .content import Content, ManagerPage
 from .door import Answer, Door
@@ -62,7 +62,7 @@ class Server:
 
     def _enter(self) -> Path:
         mine = Served(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
-        return served.enter(mine)
+        return discovery.enter(mine)
 
     @property
     def url(self) -> str:
@@ -90,7 +90,7 @@ class Server:
             self._loop.add_callback(self._loop.stop)
             self._thread.join(PATIENCE)
         if self._entered is not None:
-            served.leave(self._entered)
+            discovery.leave(self._entered)
 
     def __repr__(self) -> str:
         return f"<Server of {self.content.name!r}: {self.url if self.running else 'stopped'}>"
@@ -188,13 +188,13 @@ def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: It
 
 def _keys(name: str, port: int, address: str) -> Keys:
     """Those of the last time where they still do; else new ones, kept for the next time."""
-    path, last = served.keys_of(name)
+    path, last = discovery.keys_of(name)
     if last is not None and port in (0, last.port):
         if _bindable(last.port, address) is not None:
             return last
         return Keys.new(_free(port, address))  # its page is still served: it keeps what it has
     keys = Keys.new(_free(port, address))
-    served.keep(path, keys)
+    discovery.keep(path, keys)
     return keys
 
 

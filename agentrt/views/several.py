@@ -16,9 +16,9 @@ import msgspec
 import panel as pn
 from tornado.httpclient import AsyncHTTPClient
 
-from .. import served
+from .. import discovery
+from ..discovery import Served
 from ..metrics import Fates
-from ..served import Served
 from .bar import column
 from .feed import Session
 from .live import Live
@@ -84,7 +84,7 @@ class Several:
 
     def summary(self) -> dict[str, Any]:
         """How many there are."""
-        return {"name": self.name, "managers": len(served.live())}
+        return {"name": self.name, "managers": len(discovery.live())}
 
     def close(self) -> None:
         """Ask no more."""
@@ -101,7 +101,7 @@ class Several:
 
     async def _ask(self) -> None:
         while self.pages:
-            found = served.live()
+            found = discovery.live()
             told = await asyncio.gather(*map(ask, found))
             for live, (session, role) in tuple(self.pages.items()):
                 html = managers_html(list(zip(found, told, strict=True)), role)

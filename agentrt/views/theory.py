@@ -8,8 +8,8 @@ from typing import Any
 import panel as pn
 
 from ..activity import Lane
+from ..queueing import little, utilisation, waits
 from ..snapshot import Snapshot
-from ..theory import little, utilisation, waits
 from .curve import Curve
 from .feed import News
 from .layout import WIDE, beside

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from ..activity import Lane
+from ..queueing import doubt, growth, little, time_until, utilisation
 from ..snapshot import Snapshot, Status
-from ..theory import doubt, growth, little, time_until, utilisation
 from .measured import Reading
 from .text import count, duration, listing, percent, rate, si
 

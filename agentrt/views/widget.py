@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from ..fields import Field, Form
+from ..schema.fields import Field, Form
 from ..snapshot import Snapshot, Status
 from .injection import JSON, OPTIONS, Injection
 from .role import Commands

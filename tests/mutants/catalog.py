@@ -374,10 +374,10 @@ MUTANTS = (
     ),
     Mutant(
         "what was derived from a revoked grant stays",
-        "access.py",
+        "grants.py",
         "return self._revoked or (self._above is not None and self._above.revoked)",
         "return self._revoked",
-        ("tests/test_access.py", "-k", "outlive_the_revocation"),
+        ("tests/test_grants.py", "-k", "outlive_the_revocation"),
     ),
     Mutant(
         "who waits lends its turn for ever",

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.shows import ManagerShows, RuntimeShows
+from agentrt.display import ManagerShows, RuntimeShows
 from agentrt.views.alone import Alone, Room
 from agentrt.views.feed import Feed
 from agentrt.views.offline import data_url

@@ -8,7 +8,7 @@ from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import RuntimeManager
-from agentrt.letters import Ledger
+from agentrt.dead_letters import Ledger
 from agentrt.views.feed import News, feed_page
 from agentrt.views.letters import Letters
 from agentrt.views.role import Commands, Role

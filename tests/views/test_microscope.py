@@ -12,7 +12,7 @@ from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import Activity, Fate, Runtime, RuntimeManager
-from agentrt.fields import fields_of
+from agentrt.schema.fields import fields_of
 from agentrt.views.edit import Edit, filled, is_whole, type_of
 from agentrt.views.feed import News, feed_page
 from agentrt.views.hand import Undo

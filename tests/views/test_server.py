@@ -7,9 +7,9 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from agentrt import RuntimeManager, served
+from agentrt import RuntimeManager, discovery
+from agentrt.discovery import Keys
 from agentrt.errors import ConfigurationError
-from agentrt.served import Keys
 from agentrt.views.door import Door
 from agentrt.views.role import Role
 from agentrt.views.server import serve
@@ -176,9 +176,9 @@ def test_a_program_that_is_started_anew_has_its_links_again(manager):
 
 
 def test_it_is_on_the_list_as_long_as_it_runs(manager, server):
-    assert server.url in [each.url for each in served.live()]
+    assert server.url in [each.url for each in discovery.live()]
     server.stop()
-    assert server.url not in [each.url for each in served.live()]
+    assert server.url not in [each.url for each in discovery.live()]
 
 
 def test_a_taken_port_gives_the_next_one_and_says_so(manager, capsys):

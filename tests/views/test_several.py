@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from agentrt import RuntimeManager, served
+from agentrt import RuntimeManager, discovery
+from agentrt.discovery import Served
 from agentrt.metrics import Fates
-from agentrt.served import Served
 from agentrt.views.role import Role
 from agentrt.views.server import start
 from agentrt.views.several import Several, Told, ask, managers_html
@@ -57,7 +57,7 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
         links = [fine.serve().url, ill.serve().url]
         both = start(Several())
         try:
-            assert sorted(each.url for each in served.live()) == sorted(links), "the page itself is none of them"
+            assert sorted(each.url for each in discovery.live()) == sorted(links), "the page itself is none of them"
             page.goto(both.url)
             page.get_by_text("All managers are fine.").wait_for(timeout=20_000)
             with pytest.raises(Exception, match=r"."):

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from agentrt import Lane, RuntimeManager
+from agentrt.queueing import little, utilisation, waits
 from agentrt.testing import virtual_manager
-from agentrt.theory import little, utilisation, waits
 from agentrt.views.feed import News
 from agentrt.views.measured import Measured
 from agentrt.views.theory import Theory

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from agentrt.errors import ActivityValidationError
-from agentrt.fields import FormError, example, fields_of, parse_json
+from agentrt.schema.fields import FormError, example, fields_of, parse_json
 
 
 class Mixed(Enum):
@@ -327,7 +327,7 @@ def test_there_is_always_an_example(of: Any) -> None:
 def test_pydantic_is_never_imported_for_the_user() -> None:
     code = """
 import sys
-from agentrt.fields import example, fields_of, parse_json
+from agentrt.schema.fields import example, fields_of, parse_json
 parse_json(example(list[int]), list[int]), fields_of(int).build({"payload": "1"})
 assert not {"pydantic", "panel", "ipywidgets"} & set(sys.modules)
 """

@@ -9,8 +9,8 @@ from collections import defaultdict
 import pytest
 
 from agentrt import ConfigurationError, RuntimeManager
-from agentrt import export as exporting
-from agentrt.export import COLUMNS, activities, harmless, rendered
+from agentrt.export import table as exporting
+from agentrt.export.table import COLUMNS, activities, harmless, rendered
 from tests.support import Gate, add, fail, virtual
 
 HOSTILE = '=HYPERLINK("evil")</script><script>window.owned = 1</script>\'<img src=x onerror=window.owned=1>'

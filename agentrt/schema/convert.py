@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Union
 
 import msgspec
 
-from .errors import ActivityValidationError
+from ..errors import ActivityValidationError
 from .typecheck import describe
 
 __all__ = ["FormError", "annotation_of", "builtins", "convert", "is_pydantic", "loads", "parse_json", "to_json"]

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from agentrt import served
+from agentrt import discovery
+from agentrt.discovery import Keys, Served
 from agentrt.errors import ConfigurationError
-from agentrt.served import Keys, Served
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def gone() -> int:
 
 
 def test_only_the_owner_may_read_it(place):
-    path = served.enter(one(os.getpid()))
+    path = discovery.enter(one(os.getpid()))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
@@ -37,7 +37,7 @@ def test_only_the_owner_may_read_it(place):
 def test_a_directory_that_is_too_open_is_closed(place):
     place.mkdir()
     place.chmod(0o777)
-    served.folder()
+    discovery.folder()
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
@@ -45,49 +45,49 @@ def test_a_directory_of_somebody_else_is_not_used(place, tmp_path):
     (tmp_path / "theirs").mkdir()
     place.symlink_to(tmp_path / "theirs")
     with pytest.raises(ConfigurationError, match="AGENTRT_RUNTIME_DIR"):
-        served.folder()
+        discovery.folder()
 
 
 def test_who_is_gone_is_taken_off_the_list(place):
-    stale = served.enter(one(gone()))
+    stale = discovery.enter(one(gone()))
     here = [one(os.getpid(), 2, started=2.0), one(os.getpid(), 1, started=1.0)]
     for each in here:
-        served.enter(each)
+        discovery.enter(each)
     (place / "server-x.json").write_text("{")
-    assert served.live() == here[::-1]
+    assert discovery.live() == here[::-1]
     assert not stale.exists()
 
 
 def test_who_left_is_off_the_list_and_may_leave_again():
-    path = served.enter(one(os.getpid()))
-    served.leave(path)
-    served.leave(path)
-    assert served.live() == []
+    path = discovery.enter(one(os.getpid()))
+    discovery.leave(path)
+    discovery.leave(path)
+    assert discovery.live() == []
 
 
 def test_keys_are_kept_for_a_name_in_a_directory(tmp_path, monkeypatch):
-    path, before = served.keys_of("a")
+    path, before = discovery.keys_of("a")
     assert before is None
     keys = Keys.new(8000)
-    served.keep(path, keys)
+    discovery.keep(path, keys)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert served.keys_of("a") == (path, keys)
-    assert served.keys_of("b")[1] is None
+    assert discovery.keys_of("a") == (path, keys)
+    assert discovery.keys_of("b")[1] is None
     monkeypatch.chdir(tmp_path)
-    assert served.keys_of("a")[1] is None
+    assert discovery.keys_of("a")[1] is None
 
 
 def test_keys_that_nobody_used_for_long_are_forgotten():
-    path, _ = served.keys_of("a")
-    served.keep(path, Keys.new(1))
+    path, _ = discovery.keys_of("a")
+    discovery.keep(path, Keys.new(1))
     os.utime(path, (0, 0))
-    assert served.keys_of("a")[1] is None
+    assert discovery.keys_of("a")[1] is None
 
 
 def test_a_file_that_is_broken_is_no_keys():
-    path, _ = served.keys_of("a")
+    path, _ = discovery.keys_of("a")
     path.write_text(json.dumps({"port": "x"}))
-    assert served.keys_of("a")[1] is None
+    assert discovery.keys_of("a")[1] is None
 
 
 def test_no_two_keys_are_alike():

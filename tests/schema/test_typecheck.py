@@ -28,7 +28,7 @@ import pytest
 import typing_extensions
 
 from agentrt import Activity, ActivityValidationError, ConfigurationError, ProcessingError
-from agentrt.typecheck import describe, problem, uncheckable
+from agentrt.schema.typecheck import describe, problem, uncheckable
 from tests.support import virtual
 
 

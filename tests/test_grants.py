@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 import agentrt
 from agentrt import AccessDeniedError, ConfigurationError, Grant, Lane, Right, RuntimeNotFoundError
-from agentrt.access import rights_of
 from agentrt.control import Place
-from agentrt.frozen import is_frozen
+from agentrt.grants import rights_of
+from agentrt.schema.immutability import is_frozen
 
 GUIDE = Path(__file__).parents[1] / "docs" / "grants.md"
 USES = {

@@ -7,7 +7,7 @@ import pytest
 
 from agentrt import AgentError, Fate, MailboxFullError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
 from agentrt.control import ACTOR
-from agentrt.letters import DeadLetters, Ledger, send_again
+from agentrt.dead_letters import DeadLetters, Ledger, send_again
 from tests.support import collect, virtual
 
 

@@ -14,7 +14,7 @@ def _alone(of: Any, name: str) -> Any:
 
 
 class Exports:
-    """What happened, to take away. Of a manager: of all its runtimes. See `agentrt.export`."""
+    """What happened, to take away. Of a manager: of all its runtimes. See `agentrt.export.table`."""
 
     def export(self, path: Any, view: str = "") -> Any:
         """Write a file of the kind its suffix says, and return where it is; it holds what is still on record.
@@ -25,19 +25,19 @@ class Exports:
         In a CSV a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, or such a part
         follows a semicolon) gets an apostrophe before it, which makes it a text; numbers are as they are.
         """
-        from .export import export
+        from .export.table import export
 
         return export(self, path, view)
 
     def frame(self) -> Any:
         """The activities still on record as a pandas DataFrame: lane, fate, wait and service in seconds, payload..."""
-        from .export import frame
+        from .export.table import frame
 
         return frame(self)
 
     def metrics_frame(self) -> Any:
         """The figures of each lane as a pandas DataFrame: depth, capacity, accepted, and how waits are spread."""
-        from .export import metrics_frame
+        from .export.table import metrics_frame
 
         return metrics_frame(self)
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from .activity import Activity
-from .errors import ConfigurationError
-from .events import Outcome
-from .trace import trace
-from .views.text import plain
+from ..activity import Activity
+from ..errors import ConfigurationError
+from ..events import Outcome
+from ..views.text import plain
+from .perfetto import trace
 
 __all__ = ["COLUMNS", "activities", "export", "frame", "metrics_frame", "rendered"]
 
@@ -185,7 +185,7 @@ def as_trace(of: Any, view: str = "") -> bytes:
 
 def as_html(of: Any, view: str = "") -> bytes:
     """One view, as it is now, in a file that needs nothing else and no network."""
-    from .views.alone import Alone
+    from ..views.alone import Alone
 
     return Alone(of, view or "timeline").written().encode("utf-8", "replace")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError
 from .events import Record
 from .runtime import Runtime
+from .schema.typecheck import shown
 from .subscription import Subscription
-from .typecheck import shown
 
 if TYPE_CHECKING:
     from .entry import RuntimeEntry

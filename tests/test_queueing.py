@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentrt.theory import Stream, doubt, growth, little, served, time_until, utilisation, waits
+from agentrt.queueing import Stream, doubt, growth, little, served, time_until, utilisation, waits
 
 STREAMS = st.builds(
     lambda rate, mean, spread: Stream(rate, mean, mean**2 * (1 + spread)),

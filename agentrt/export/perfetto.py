@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from .activity import Activity
-from .events import Event, Outcome
-from .snapshot import Snapshot
-from .views.text import plain
+from ..activity import Activity
+from ..events import Event, Outcome
+from ..snapshot import Snapshot
+from ..views.text import plain
 
 __all__ = ["trace"]
 

@@ -1,0 +1,1 @@
+"""What happened, to take away: tables, Parquet and traces."""
