@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from weakref import WeakSet
 
+from .engine.loop_thread import running_loop
 from .errors import ConfigurationError
-from .loop import running_loop
 
 __all__ = ["Clock", "Timer", "Timers"]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .activity import Activity
-from .host import Member
+from .engine.protocols import Member
 from .receipt import Receipt
 from .schema.typecheck import shown
 

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from .activity import Activity
-from .control import ACTOR
-from .deadlock import CURRENT
+from .engine.commands import ACTOR
+from .engine.deadlock import CURRENT
 from .errors import AgentError
 from .events import Event
 from .manager import DeadLetter, RuntimeManager

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .activity import Activity, Lane
-from .control import ACTOR
-from .deadlock import awaits
+from .engine.commands import ACTOR
+from .engine.deadlock import awaits
+from .engine.isolation import original, thread_of
 from .errors import ConfigurationError
 from .frames import StackFrame, awaiting, beginning, running
-from .isolation import original, thread_of
 
 if TYPE_CHECKING:
-    from .entry import RuntimeEntry
+    from .engine.entry import RuntimeEntry
 
     Entry = RuntimeEntry[Any, Any]
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["StackFrame", "awaiting", "beginning", "brief", "running"]
+__all__ = ["RUNNERS", "StackFrame", "awaiting", "beginning", "brief", "package_of", "running"]
 
 DEEPEST = 100
 LOCALS = 20
 TEXT = 60
+CORE = (Path(__file__).parent, Path(__file__).parent / "engine")
 SUSPENDABLE = (CoroutineType, GeneratorType, AsyncGeneratorType)
-# What runs a workflow, outermost first: frames up to the last of these are not the workflow's.
+# The functions that call a workflow, by package: frames outside of the last of these are not the workflow's.
 RUNNERS = {
     *(("asyncio", name) for name in ("_run_once", "_run")),
     *(("agentrt", name) for name in ("_loop", "_again", "_called")),
@@ -74,8 +75,16 @@ def beginning(call: Any) -> StackFrame | None:
     )
 
 
+def package_of(file: str) -> str:
+    """The package that a file belongs to: "agentrt" for the core, "asyncio", else the name of the file itself."""
+    path = Path(file)
+    if path.parent in CORE:
+        return "agentrt"
+    return "asyncio" if path.parent.name == "asyncio" else path.stem
+
+
 def _runner(frame: FrameType) -> tuple[str, str]:
-    return Path(frame.f_code.co_filename).parent.name, frame.f_code.co_name
+    return package_of(frame.f_code.co_filename), frame.f_code.co_name
 
 
 def _suspended(thing: Any) -> Iterator[FrameType]:

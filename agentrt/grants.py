@@ -13,7 +13,7 @@ from .schema.typecheck import shown
 from .subscription import Subscription
 
 if TYPE_CHECKING:
-    from .entry import RuntimeEntry
+    from .engine.entry import RuntimeEntry
 
 __all__ = ["Grant", "Right", "target"]
 

@@ -19,14 +19,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import control
+from .engine import commands
+from .engine.failure import fail, interrupt, restart
 from .errors import AgentError, ConfigurationError, ProcessingError
 from .events import Event
 from .supervision import Policy, Response, Rule, Supervision, respond
-from .trouble import fail, interrupt, restart
 
 if TYPE_CHECKING:
-    from .entry import RuntimeEntry
+    from .engine.entry import RuntimeEntry
     from .runtime import Runtime
 
     Entry = RuntimeEntry[Any, Any]
@@ -95,7 +95,7 @@ class Group:
             if isinstance(child, Group):
                 child.recover()
             else:
-                control.recover(child)
+                commands.recover(child)
 
     def _failed(self, child: str, cause: AgentError) -> None:
         """A child of it failed. The loop's thread only."""
@@ -138,7 +138,7 @@ class Group:
             if isinstance(child, Group):
                 child._forget_failures()
         for entry in concerned:
-            control.recover(entry)
+            commands.recover(entry)
             restart(entry, cause)
 
     def _forget_failures(self) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from .engine.mailbox import capacity, limit_of
 from .errors import ConfigurationError
-from .mailbox import capacity, limit_of
 from .schema.typecheck import uncheckable
 from .supervision import Supervision
 

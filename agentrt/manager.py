@@ -18,14 +18,20 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from . import control
 from .activity import Activity
-from .background import watch
 from .clock import Clock, Timer, Timers
-from .deadlines import Deadlines
-from .deadlock import CURRENT
 from .display import ManagerShows
-from .entry import RuntimeEntry
+from .engine import commands
+from .engine.deadlines import Deadlines
+from .engine.deadlock import CURRENT
+from .engine.detached_tasks import watch
+from .engine.entry import RuntimeEntry
+from .engine.handoff import Lending
+from .engine.hub import Hub
+from .engine.isolation import Workers, isolated
+from .engine.loop_thread import LoopThread, as_coroutine, choose, in_ipython, running_loop, time_of
+from .engine.watchdog import Watchdog
+from .engine.workflow import Workflow
 from .errors import (
     ConfigurationError,
     DeadlockError,
@@ -36,10 +42,7 @@ from .errors import (
 )
 from .events import Event, Ring
 from .groups import Group, Groups
-from .hub import Hub
-from .isolation import Workers, isolated
 from .limits import Limits
-from .loop import LoopThread, as_coroutine, choose, in_ipython, running_loop, time_of
 from .metrics import Fates
 from .receipt import Latch, Receipt, settle, settle_all
 from .runtime import Runtime
@@ -47,9 +50,6 @@ from .schema.immutability import is_frozen, warn_mutable
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
-from .turn import Lending
-from .watchdog import Watchdog
-from .workflow import Workflow
 
 __all__ = ["DeadLetter", "RuntimeManager"]
 
@@ -186,7 +186,7 @@ class RuntimeManager(ManagerShows):
             self.groups.join(entry, group)
             self._entries[id] = entry
             self.terminated.pop(id, None)
-            entry.note("created", made.name, control.ACTOR.get())
+            entry.note("created", made.name, commands.ACTOR.get())
         return entry
 
     def agent(self, id: str, state: Any = _REQUIRED, **limits: Any) -> Callable[[Callable[..., Any]], Handle]:
@@ -205,8 +205,8 @@ class RuntimeManager(ManagerShows):
                 return self.create(id, state, workflow, **limits)
             changes = {name: value for name, value in limits.items() if name != "group"}
             Limits.of(changes)
-            made = isolated(Workflow.of(workflow), control.changed(known.entry, changes), self.workers)
-            control.configure(known.entry, changes, made)
+            made = isolated(Workflow.of(workflow), commands.changed(known.entry, changes), self.workers)
+            commands.configure(known.entry, changes, made)
             return known
 
         return decorate
@@ -312,7 +312,7 @@ class RuntimeManager(ManagerShows):
         old = self.clock.speed
         self.clock.speed = speed
         self.ring.append(
-            Event(self.number(), "", self.clock.now(), "speed", control.ACTOR.get(), {"from": old, "to": speed})
+            Event(self.number(), "", self.clock.now(), "speed", commands.ACTOR.get(), {"from": old, "to": speed})
         )
         self.notify()
 
@@ -434,7 +434,7 @@ class RuntimeManager(ManagerShows):
         with self.lock:
             if entry.closed:
                 return
-            control.close(entry)
+            commands.close(entry)
             if self._entries.get(entry.id) is entry:
                 del self._entries[entry.id]
                 self.groups.leave(entry)
@@ -484,7 +484,7 @@ class RuntimeManager(ManagerShows):
             if self.closed:
                 return self._endings
             self.closed = True
-            self._endings = [control.terminate(entry) for entry in tuple(self._entries.values())]
+            self._endings = [commands.terminate(entry) for entry in tuple(self._entries.values())]
         if self._server is not None:
             self._server.stop()
         self.workers.close()

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .loop import running_loop
+from .engine.loop_thread import running_loop
 
 __all__ = ["block", "hear_stop", "show"]
 

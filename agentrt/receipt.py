@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .deadlock import CURRENT
+from .engine.deadlock import CURRENT
+from .engine.handoff import lend
+from .engine.protocols import Host
 from .errors import DeadlockError
 from .events import Outcome
-from .host import Host
-from .turn import lend
 
 __all__ = ["Receipt"]
 

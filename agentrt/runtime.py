@@ -16,24 +16,24 @@ from weakref import WeakKeyDictionary
 import param
 from param.parameterized import Event
 
-from . import control
 from .activity import Activity, Lane
 from .display import RuntimeShows
-from .entry import RuntimeEntry
+from .engine import commands
+from .engine.entry import RuntimeEntry
+from .engine.hub import Frame
+from .engine.loop_thread import running_loop
+from .engine.workflow import Workflow
 from .errors import ConfigurationError
-from .hub import Frame
 from .limits import Overflow
-from .loop import running_loop
 from .metrics import Fates, Metrics
 from .receipt import Latch, Receipt
 from .schema.typecheck import shown
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
-from .workflow import Workflow
 
 if TYPE_CHECKING:
-    from .control import Place
     from .debugger import Breakpoints, Whereabouts
+    from .engine.commands import Place
     from .frames import StackFrame
     from .grants import Grant
     from .manager import RuntimeManager
@@ -90,13 +90,13 @@ class _Knob(_Live):
 
 
 def _limit(name: str) -> tuple[Callable[[Entry], Any], Callable[[Entry, Any], None]]:
-    return lambda entry: getattr(entry.limits, name), lambda entry, value: control.set_limit(entry, name, value)
+    return lambda entry: getattr(entry.limits, name), lambda entry, value: commands.set_limit(entry, name, value)
 
 
 def _set_paused(entry: Entry, paused: Any) -> None:
     if not isinstance(paused, bool):
         raise ConfigurationError(f"paused is {paused!r}; it must be True or False", runtime=entry.id)
-    (control.pause if paused else control.resume)(entry)
+    (commands.pause if paused else commands.resume)(entry)
 
 
 class NumberKnob(_Knob, param.Number):  # type: ignore[misc, type-arg]
@@ -275,7 +275,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def mailbox_items(self) -> list[Activity[Any]]:
         """What waits, in order: priority, standard, not yet due."""
-        return control.items(self.entry)
+        return commands.items(self.entry)
 
     @property
     def breakpoints(self) -> Breakpoints:
@@ -300,48 +300,48 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def pause(self) -> None:
         """Take nothing more after the activity that runs now."""
-        control.pause(self.entry)
+        commands.pause(self.entry)
 
     def resume(self) -> None:
         """Go on after a pause."""
-        control.resume(self.entry)
+        commands.resume(self.entry)
 
     def step(self, n: int = 1) -> int:
         """Pause, and let `n` waiting activities through; returns how many there were."""
-        return control.step(self.entry, n)
+        return commands.step(self.entry, n)
 
     def recover(self) -> None:
         """Go on after the supervisor stopped it."""
-        control.recover(self.entry)
+        commands.recover(self.entry)
 
     def swap(self, workflow: Callable[..., Any]) -> None:
         """Another workflow from the next activity on; state and mailbox are kept."""
-        from .isolation import isolated
+        from .engine.isolation import isolated
 
-        control.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager.workers))
+        commands.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager.workers))
 
     def terminate(self, drain: bool = False) -> Latch[bool]:
         """End it; with `drain`, after what waits, also what is not due yet. Starts at once; awaitable.
 
         Every open receipt resolves with `RuntimeTerminatedError`, what was not delivered goes to the dead letters.
         """
-        return control.terminate(self.entry, drain)
+        return commands.terminate(self.entry, drain)
 
     def drop(self, id: int) -> Activity[Any]:
         """Take a waiting activity out, and return it. Its receipt resolves with `MailboxFullError`."""
-        return control.drop(self.entry, id)
+        return commands.drop(self.entry, id)
 
     def promote(self, id: int) -> Place:
         """Move a waiting activity to the end of the priority lane. Returns where it was, for `put_back`."""
-        return control.move(self.entry, id, lane=Lane.PRIORITY)
+        return commands.move(self.entry, id, lane=Lane.PRIORITY)
 
     def demote(self, id: int) -> Place:
         """Move a waiting activity to the end of the standard lane. Returns where it was, for `put_back`."""
-        return control.move(self.entry, id, lane=Lane.STANDARD)
+        return commands.move(self.entry, id, lane=Lane.STANDARD)
 
     def first(self, id: int) -> Place:
         """Move a waiting activity to the front of its lane, if it is due. Returns where it was, for `put_back`."""
-        return control.move(self.entry, id, first=True)
+        return commands.move(self.entry, id, first=True)
 
     def put_back(self, id: int, place: Place) -> Place:
         """Undo a move: put a waiting activity where it was, beside the neighbours that still wait.
@@ -358,11 +358,11 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         [2, 1, 3]
         [1, 2, 3]
         """
-        return control.put_back(self.entry, id, place)
+        return commands.put_back(self.entry, id, place)
 
     def edit(self, id: int, payload: Any) -> Any:
         """Give a waiting activity another payload, checked as at the door; returns the one it had."""
-        return control.edit(self.entry, id, payload)
+        return commands.edit(self.entry, id, payload)
 
     def grant(self, rights: Iterable[str] | str) -> Grant:
         """A handle that does only this: {"send"}, {"observe"}, {"control"} or several of them. It can be revoked."""

@@ -14,7 +14,7 @@ from .schema.immutability import lent
 from .schema.typecheck import shown
 
 if TYPE_CHECKING:
-    from .entry import RuntimeEntry
+    from .engine.entry import RuntimeEntry
 
     Entry = RuntimeEntry[Any, Any]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from agentrt import RuntimeManager
 from agentrt.activity import Activity, Lane
-from agentrt.deadlock import CURRENT
+from agentrt.engine.deadlock import CURRENT
 from agentrt.events import Outcome, Ring
 from agentrt.metrics import Histogram
 from agentrt.receipt import SETTLED, Receipt, cut

@@ -6,8 +6,8 @@ from collections import deque
 import pytest
 
 from agentrt import AgentError, Fate, MailboxFullError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
-from agentrt.control import ACTOR
 from agentrt.dead_letters import DeadLetters, Ledger, send_again
+from agentrt.engine.commands import ACTOR
 from tests.support import collect, virtual
 
 

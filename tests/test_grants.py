@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import agentrt
 from agentrt import AccessDeniedError, ConfigurationError, Grant, Lane, Right, RuntimeNotFoundError
-from agentrt.control import Place
+from agentrt.engine.commands import Place
 from agentrt.grants import rights_of
 from agentrt.schema.immutability import is_frozen
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from ..control import ACTOR
+from ..engine.commands import ACTOR
 from ..errors import AccessDeniedError, AgentError
 
 __all__ = ["Commands", "Role"]

@@ -17,7 +17,7 @@ __all__ = ["CSS", "is_own", "listing_html", "locals_html", "place_of", "title_of
 
 AROUND = 8  # lines shown on each side of the one that is marked; as many as fit
 MOST = 400  # lines of one function that are looked at
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(inspect.getfile(StackFrame)).parent
 DEMO = str(PACKAGE / "demo")
 LIBRARIES = (str(PACKAGE), *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import PurePath
 from typing import Any
 
 from ..debugger import How, Whereabouts
 from ..events import Event, Outcome
-from ..frames import StackFrame
+from ..frames import StackFrame, package_of
 from ..snapshot import Snapshot, Status
 from .address import Address
 from .items import link
@@ -49,12 +48,7 @@ WAITS = {
 
 def awaited(frames: Sequence[StackFrame]) -> str:
     """What these frames wait for, in words; empty where that can't be told."""
-    return next((words for frame in frames if (words := WAITS.get((_module(frame), frame.function)))), "")
-
-
-def _module(frame: StackFrame) -> str:
-    path = PurePath(frame.file)
-    return path.parent.name if path.parent.name in ("agentrt", "asyncio") else path.stem
+    return next((words for frame in frames if (words := WAITS.get((package_of(frame.file), frame.function)))), "")
 
 
 def sentence(shot: Snapshot, found: Whereabouts, here: float) -> str:

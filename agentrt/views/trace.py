@@ -5,16 +5,14 @@ from __future__ import annotations
 import linecache
 import traceback
 from collections.abc import Container, Iterable, Iterator
-from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
+from ..frames import RUNNERS, package_of
 from .text import safe_text
 
 __all__ = ["CSS", "Place", "places", "trace_html"]
 
-PACKAGE = Path(__file__).parents[1]
-RUNNERS = ("_loop", "_again", "_called")  # what runs a workflow, in this package: what is above them is not of it
 AROUND, DEEPEST, CHAIN = 2, 8, 4
 CSS = """
 .trace section + section { margin-top: var(--s4); } .trace .at { margin-top: var(--s2); }
@@ -38,7 +36,7 @@ class Place(NamedTuple):
 def places(error: BaseException) -> list[Place]:
     """Where an error came through, outermost first: the workflow's frames, without this package's around them."""
     frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    heads = [n for n, (code, _) in enumerate(frames, 1) if _ours(code) and code.co_name in RUNNERS]
+    heads = [n for n, (code, _) in enumerate(frames, 1) if (package_of(code.co_filename), code.co_name) in RUNNERS]
     kept = frames[heads[-1] if heads else 0 :] or frames
     while len(kept) > 1 and _ours(kept[-1][0]):
         kept.pop()
@@ -46,7 +44,7 @@ def places(error: BaseException) -> list[Place]:
 
 
 def _ours(code: CodeType) -> bool:
-    return Path(code.co_filename).parent == PACKAGE
+    return package_of(code.co_filename) == "agentrt"
 
 
 def _place(file: str, line: int, function: str) -> Place:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from agentrt import Fate, Lane, Outcome, RuntimeManager, Status
-from agentrt.hub import Frame
+from agentrt.engine.hub import Frame
 from agentrt.views.axes import Scale, TimeAxis
 from agentrt.views.depth import depth_history
 from agentrt.views.feed import Feed, News, Session

@@ -1,0 +1,1 @@
+"""The hot path and what serves it: private to agentrt."""

@@ -1,0 +1,98 @@
+"""Who waits for whom among runtimes, so that a circle of asks is an error at once and not a silence for ever."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+from ..activity import Activity
+from ..errors import DeadlockError
+from .protocols import Member
+
+__all__ = ["CURRENT", "Branch", "Wait", "awaits"]
+
+
+class Branch:
+    """What runs in a task that a workflow has started: for that activity, even when the runtime is at another one."""
+
+    __slots__ = ("current", "entry", "id")
+
+    def __init__(self, entry: Member, activity: Activity[Any]) -> None:
+        self.entry = entry
+        self.id = entry.id
+        self.current = activity
+
+
+# The entry in whose processing task this code runs, or the branch of it. Threads started by a workflow inherit it.
+CURRENT: ContextVar[Member | Branch | None] = ContextVar("agentrt_current", default=None)
+
+
+class Wait:
+    """While it is open, the activity that runs here waits for `target` to get on with its mailbox.
+
+    A runtime does one activity at a time: if, following who waits for whom from `target`, we come back to ourselves,
+    nobody in that circle can move. Entering it then raises `DeadlockError` with the chain. Outside of a workflow it is
+    nothing, and neither is it in a task that has outlived the activity it was started by: nobody is held up by that.
+    """
+
+    __slots__ = ("activity", "target", "waiter")
+
+    def __init__(self, target: Member) -> None:
+        current = CURRENT.get()
+        self.target = target
+        self.activity = None if current is None else current.current
+        self.waiter = current.entry if isinstance(current, Branch) else current
+        if self.waiter is None or self.activity is None or self.waiter.current is not self.activity:
+            self.waiter = None
+
+    def __enter__(self) -> None:
+        waiter = self.waiter
+        if waiter is None:
+            return
+        with waiter.host.lock:
+            chain = _chain(self.target, waiter)
+            if chain is None:
+                waiter.waits_for = waiter.waits_for or {}
+                waiter.waits_for[self] = None
+                return
+        self.waiter = None
+        raise DeadlockError(
+            f"{' -> '.join(chain)}: {waiter.id!r} would wait for itself; don't await it here: "
+            "use `ctx.send` without awaiting its receipt, or answer later with another activity",
+            chain=chain,
+            runtime=waiter.id,
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        waiter = self.waiter
+        if waiter is not None and waiter.waits_for is not None:
+            with waiter.host.lock:
+                waiter.waits_for.pop(self, None)
+
+
+def awaits(member: Member) -> tuple[Member, ...]:
+    """Whom the activity that a runtime does now can't go on without. The lock is held."""
+    current = member.current
+    found = {wait.target: None for wait in tuple(member.waits_for or ()) if wait.activity is current}
+    return tuple(found) if current is not None else ()
+
+
+def _chain(start: Member, goal: Member) -> tuple[str, ...] | None:
+    """From the goal, which is to wait for the start, back to the goal; None if nobody waits that way."""
+    before: dict[Member, Member] = {start: goal}
+    following = [start]
+    for member in following:
+        if member is goal:
+            break
+        for other in awaits(member):
+            if other not in before:
+                before[other] = member
+                following.append(other)
+    else:
+        return None
+    chain, member = [goal.id], before[goal]
+    while member is not goal:
+        chain.append(member.id)
+        member = before[member]
+    return (goal.id, *reversed(chain))

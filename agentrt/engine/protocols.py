@@ -1,0 +1,88 @@
+"""What the parts of a runtime need of each other, so that none has to import the one above it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import count
+from typing import Any, Protocol, TypeVar
+
+from ..activity import Activity
+from ..clock import Clock, Timer
+from ..events import Ring
+
+__all__ = ["Host", "Member"]
+
+T = TypeVar("T")
+
+
+class Member(Protocol):
+    """A runtime entry, as receipts, contexts and waits see it."""
+
+    id: str
+    host: Host
+    current: Activity[Any] | None
+    spans: tuple[int, tuple[str, ...]]  # of which activity, and the steps
+    waits_for: dict[Any, None] | None  # the waits that are open, see `Wait`
+
+    def awaited(self) -> AbstractContextManager[None]:
+        """Open while somebody waits for it."""
+
+    def note(self, kind: str, detail: Any = None, who: str | None = None) -> None:
+        """Put an event on the record."""
+
+
+class Host(Protocol):
+    """The manager, as its entries see it. `lock` guards every door; the rest belongs to the loop's thread."""
+
+    lock: Any
+    acquire: Any  # of the lock, where `with` is too dear
+    release: Any
+    loop: asyncio.AbstractEventLoop
+    thread: int
+    clock: Clock
+    ring: Ring
+    seed: int
+    chance: random.Random
+    busy: set[Any]
+    resting: dict[Any, None]
+    lending: Any
+    listeners: dict[Any, Callable[[], None]]
+    deadlines: Any
+    watchdog: Any
+    closed: bool
+    number: Callable[[], int]
+    counter: count[int]  # what `number` draws from
+    record: Callable[[Any], None]  # the ring's append
+
+    def wake(self, entry: Any) -> None:
+        """See that `entry` processes. Any thread; the lock is held."""
+
+    def do(self, call: Callable[[], T]) -> T:
+        """Call on the loop's thread and wait for the result. Any thread."""
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Call on the loop's thread, at once if this is it. Any thread."""
+
+    def at(self, when: float, call: Callable[[], object]) -> Timer:
+        """Call when the clock reads `when`."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the manager's clock."""
+
+    def notify(self) -> None:
+        """There are new records: wake who watches."""
+
+    def bury(self, activity: Activity[Any], reason: str) -> None:
+        """Put an undelivered activity with the dead letters."""
+
+    def leave(self, entry: Any) -> None:
+        """Close an entry and let it leave the map."""
+
+    def escalate(self, entry: Any) -> None:
+        """Let the entry's group decide about its failures."""
+
+    def entry(self, to: Any) -> Any:
+        """The entry of an id or a handle."""

@@ -1,0 +1,108 @@
+"""Resource limits: how large payloads and states may be, how many come in a second, how long one may wait in its lane.
+
+A runtime without them pays nothing: they live on the ways that the hot path leaves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..activity import Activity, Lane
+from ..errors import ActivityTimeoutError, ActivityValidationError
+from ..events import LOOKS_AT, Fate, weigh
+from .admission import admit
+from .failure import resolve
+from .mailbox import PrioritizedMailbox
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["LimitedMailbox", "check_payload_size", "mailbox_for"]
+
+SLACK = 1e-9  # of a token: sums of floats
+
+
+def check_payload_size(entry: Entry, payload: Any) -> None:
+    """Raise `ActivityValidationError` if a payload is larger than `max_payload`."""
+    most = entry.limits.max_payload
+    if most is None or (size := weigh([payload], LOOKS_AT)) <= most:
+        return
+    text = f"it is about {size:,} bytes, and max_payload is {most:,}"
+    raise ActivityValidationError(
+        f"{entry.id!r} does not take this payload: {text}", runtime=entry.id, problems={"": text}
+    )
+
+
+def mailbox_for(entry: Entry) -> PrioritizedMailbox:
+    """The mailbox that the entry's limits ask for."""
+    limits = entry.limits
+    kind = PrioritizedMailbox if limits.rate is None and limits.deadline is None else LimitedMailbox
+    mailbox = kind(limits.priority_capacity, limits.standard_capacity, limits.fairness)
+    if isinstance(mailbox, LimitedMailbox):
+        mailbox.belong(entry)
+    return mailbox
+
+
+class LimitedMailbox(PrioritizedMailbox):
+    """A mailbox that has room for `rate` activities a second, and times out what waits in it longer than `deadline`.
+
+    The rate is a token bucket that holds what comes in one second, and at least one. What was accepted and not dropped
+    has taken a token each, so nobody has to count. Times are the manager's.
+    """
+
+    __slots__ = ("_at", "_entry", "_taken", "_tokens", "armed")
+
+    def belong(self, entry: Entry) -> None:
+        """Take limits, counts and clock from this entry."""
+        self._entry = entry
+        self._at = entry.host.clock.now()
+        self._tokens = max(1.0, entry.limits.rate or 0.0)
+        self._taken = 0
+        self.armed = False
+
+    def room(self, lane: Lane) -> int:
+        """How many more the lane takes now, by its bound and by the rate. The lock is held."""
+        room = super().room(lane)
+        return room if self._entry.limits.rate is None else min(room, int(self._refill() + SLACK))
+
+    def due(self) -> float | None:
+        """When the rate allows one more; None if it does now. The lock is held."""
+        missing = 1.0 - self._refill()
+        if missing <= SLACK:
+            return None
+        # At least one step of the float later: a clock that jumps must come past it.
+        return max(self._at + missing / (self._entry.limits.rate or 1.0), math.nextafter(self._at, math.inf))
+
+    def _refill(self) -> float:
+        entry = self._entry
+        rate = entry.limits.rate or 0.0
+        now, taken = entry.host.clock.now(), entry.accepted - entry.dropped
+        self._tokens = min(max(1.0, rate), self._tokens - (taken - self._taken) + (now - self._at) * rate)
+        self._at, self._taken = now, taken
+        return self._tokens
+
+    def take(self) -> Activity[Any] | None:
+        """The next activity that is still in time; those before it are timed out."""
+        while (activity := super().take()) is not None and self._is_late(activity):
+            self._time_out(activity)
+        return activity
+
+    def _is_late(self, activity: Activity[Any]) -> bool:
+        deadline = self._entry.limits.deadline
+        since = max(activity.created, activity.not_before or activity.created)
+        return deadline is not None and self._entry.host.clock.now() - since > deadline
+
+    def _time_out(self, activity: Activity[Any]) -> None:
+        entry = self._entry
+        error = ActivityTimeoutError(
+            f"activity {activity.id} waited longer than {entry.limits.deadline:g} s in the {activity.lane.value} lane "
+            f"of {entry.id!r}, its deadline; it never ran",
+            runtime=entry.id,
+            activity=activity.id,
+        )
+        resolve(entry, activity, Fate.TIMED_OUT, None, error=error)
+        with entry.host.lock:
+            admit(entry)

@@ -1,0 +1,46 @@
+"""A new state before it is committed: awaited, checked against its type, weighed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from ..events import LOOKS_AT, weigh
+from ..schema.immutability import ATOMS
+from ..schema.typecheck import by_class, problem
+from .workflow import Workflow
+
+if TYPE_CHECKING:
+    from .entry import RuntimeEntry
+
+    Entry = RuntimeEntry[Any, Any]
+
+__all__ = ["checked"]
+
+
+async def checked(entry: Entry, new: Any, workflow: Workflow) -> Any:
+    """The new state that `workflow` has made, or a `TypeError` that says what is wrong with it."""
+    if type(new) not in ATOMS and inspect.isawaitable(new):
+        new = await new
+    hint = workflow.state
+    if hint is not None:
+        found = problem(new, hint)
+        if found is not None:
+            path, text = found
+            raise TypeError(f"{workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
+    elif new is None and entry.initial is not None:
+        raise TypeError(f"{workflow.name} returned None; a workflow must return the new state")
+    if entry.limits.max_state is not None:
+        check_state_size(entry, new)
+    elif hint is None or type(new) is hint or (by_class(hint) and hint is not float):
+        with entry.host.lock:
+            if entry.workflow is workflow:  # else swapped meanwhile: what the next one may return is not known
+                entry.exact_state = type(new)
+    return new
+
+
+def check_state_size(entry: Entry, state: Any) -> None:
+    """Raise `ValueError`, which fails the activity, if a new state is larger than `max_state`."""
+    most = entry.limits.max_state
+    if most is not None and (size := weigh([state], LOOKS_AT)) > most:
+        raise ValueError(f"{entry.workflow.name} returned a state of about {size:,} bytes, and max_state is {most:,}")

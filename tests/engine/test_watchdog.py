@@ -1,0 +1,248 @@
+"""The watchdog names who blocks the loop, and says where; it sleeps while nothing is busy."""
+
+import asyncio
+import math
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+import agentrt
+from agentrt.engine.watchdog import Watchdog
+from agentrt.testing.virtual import VirtualLoop, run
+
+WAIT = 60
+
+
+class Seen:
+    """The "blocked" events of a manager, as the hub tells them."""
+
+    def __init__(self, manager):
+        self.events = []
+        self._news = threading.Condition()
+        manager.hub.attach(self._flush)
+
+    def _flush(self, frame):
+        with self._news:
+            self.events += [record for record in frame.records if record.kind == "blocked"]
+            self._news.notify_all()
+
+    def wait(self, n=1):
+        with self._news:
+            return self._news.wait_for(lambda: len(self.events) >= n, WAIT)
+
+
+@pytest.fixture
+def manager():
+    with agentrt.RuntimeManager() as manager:
+        manager.watchdog.after = 0.05
+        yield manager
+
+
+def blocks_until(event):
+    def deeper(flag):
+        number = 42  # noqa: F841 - it is seen in the stack
+        flag.wait(WAIT)
+
+    async def workflow(activity, state):
+        deeper(event)
+        return state + 1
+
+    return workflow
+
+
+def test_who_blocks_the_loop_is_named_with_its_stack_once(manager):
+    released = threading.Event()
+    seen = Seen(manager)
+    waiting = manager.create("waiting", 0, lambda activity, state: state)
+    blocking = manager.create("blocking", 0, blocks_until(released))
+    receipt = blocking.send_nowait(None)
+    waiting.send_nowait(None)
+    assert seen.wait()
+    event = seen.events[0]
+    assert event.runtime == "blocking"
+    assert event.detail["seconds"] >= 0.05
+    assert event.detail["activity"] == receipt.id
+    functions = [frame.function.split(".")[-1] for frame in event.detail["stack"]]
+    assert functions[:2] == ["workflow", "deeper"]
+    deeper = event.detail["stack"][1]
+    assert deeper.source == "flag.wait(WAIT)"
+    assert deeper.locals["number"] == "42"
+    assert deeper.file == __file__
+    released.set()
+    assert receipt.result(WAIT).state == 1
+    assert [e.sequence for e in seen.events] == [event.sequence]
+
+
+def test_the_next_incident_is_told_again(manager):
+    seen = Seen(manager)
+    for n in (1, 2):
+        released = threading.Event()
+        receipt = manager.create(f"blocking {n}", 0, blocks_until(released)).send_nowait(None)
+        assert seen.wait(n)
+        released.set()
+        receipt.result(WAIT)
+    assert [event.runtime for event in seen.events] == ["blocking 1", "blocking 2"]
+
+
+def test_a_plain_function_is_found_too_and_where_says_the_same(manager):
+    released = threading.Event()
+    seen = Seen(manager)
+
+    def blocks(activity, state):
+        released.wait(WAIT)
+        return state
+
+    runtime = manager.create("plain", 0, blocks)
+    receipt = runtime.send_nowait(None)
+    assert seen.wait()
+    assert runtime.where()[0].source == "released.wait(WAIT)"
+    released.set()
+    receipt.result(WAIT)
+    assert runtime.where() == []
+
+
+def test_who_only_waits_does_not_block(manager):
+    async def patient(activity, state, ctx):
+        await ctx.sleep(0.3)
+        return state + 1
+
+    runtime = manager.create("patient", 0, patient)
+    runtime.send_nowait(None).result(WAIT)
+    assert "blocked" not in {record.kind for record in manager.ring.since(0)[0]}
+
+
+def test_it_sleeps_while_nothing_is_busy_and_wakes_for_work(manager):
+    looked, dozed = [], threading.Event()
+    look, has_work = manager.watchdog._look, manager.watchdog._has_work
+
+    def counted():
+        looked.append(None)
+        look()
+
+    def noted():
+        working = has_work()
+        if not working:
+            dozed.set()
+        return working
+
+    manager.watchdog._look, manager.watchdog._has_work = counted, noted
+    runtime = manager.create("x", 0, lambda activity, state: state + 1)
+    assert manager.watchdog._thread is None
+    for _ in range(3):
+        dozed.clear()
+        runtime.send_nowait(None).result(WAIT)
+        assert dozed.wait(WAIT)
+        assert manager.watchdog.dozing
+        # Asleep: it waits for an event that nothing sets until there is work.
+        assert not manager.watchdog._work.is_set()
+        assert manager.watchdog._thread.is_alive()
+
+
+def test_close_ends_the_thread_even_while_the_loop_is_blocked():
+    released = threading.Event()
+    manager = agentrt.RuntimeManager()
+    manager.watchdog.after = 0.01
+    seen = Seen(manager)
+    manager.create("blocking", 0, blocks_until(released)).send_nowait(None)
+    assert seen.wait()
+    thread = manager.watchdog._thread
+    released.set()
+    manager.close()
+    assert not thread.is_alive()
+
+
+def test_on_a_shared_loop_somebody_else_may_be_it():
+    async def main():
+        async with agentrt.RuntimeManager(loop="current") as manager:
+            manager.watchdog.after = 0.05
+            seen = Seen(manager)
+
+            async def patient(activity, state):
+                await asyncio.Event().wait()
+
+            manager.create("patient", 0, patient).send_nowait(None)
+            await asyncio.sleep(0)
+            assert await asyncio.to_thread(lambda: manager.watchdog._thread is not None)
+            seen.wait()  # the one who blocks is this test
+            return seen.events[0]
+
+    event = asyncio.run(main())
+    assert event.runtime == ""
+    assert event.detail["activity"] is None
+    assert event.detail["stack"][0].function.endswith("main")
+
+
+def test_virtual_time_is_not_watched():
+    async def main():
+        async with agentrt.RuntimeManager(loop="current") as manager:
+            assert await manager.create("x", 0, lambda activity, state: 1).ask(None) == 1
+            return manager.watchdog._thread
+
+    assert run(main()) is None
+
+
+def test_what_became_busy_while_it_went_to_sleep_is_not_overlooked():
+    class Host:
+        loop = asyncio.new_event_loop()
+
+        @property
+        def busy(self):
+            return self.answers.pop(0)
+
+    host = Host()
+    watchdog = Watchdog(host)
+    host.answers = [set(), {1}]
+    assert watchdog._has_work()
+    assert not watchdog.dozing
+    host.answers = [set(), set()]
+    assert not watchdog._has_work()
+    assert watchdog.dozing
+    host.loop.close()
+
+
+def test_a_busy_loop_that_turns_is_not_blocked(manager):
+    runtime = manager.create("x", 0, lambda activity, state: state + 1, standard_capacity=100_000)
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        runtime.send_nowait(None).result(WAIT)
+    assert "blocked" not in {record.kind for record in manager.ring.since(0)[0]}
+
+
+def test_a_busy_loop_lets_it_in_when_it_is_due(manager):
+    asked = []
+    manager.watchdog.let_in = lambda: asked.append(manager.watchdog.due)
+    runtime = manager.create("x", 0, lambda activity, state: state + 1)
+    manager.watchdog.dozing, manager.watchdog.due = False, float("inf")
+    runtime.pause()
+    receipts = [runtime.send_nowait(None) for _ in range(100)]
+    runtime.resume()
+    receipts[-1].result(WAIT)
+    assert asked == []
+    manager.watchdog.due = 0.0
+    runtime.pause()
+    receipts = [runtime.send_nowait(None) for _ in range(100)]
+    runtime.resume()
+    receipts[-1].result(WAIT)
+    assert asked
+
+
+def test_letting_it_in_sees_it_asleep_again_and_does_not_wait_for_one_who_does_not_come(manager):
+    watchdog = manager.watchdog
+    watchdog.due = 0.0
+    watchdog.let_in()
+    assert watchdog.due == float("inf")
+    runtime = manager.create("x", 0, lambda activity, state: state + 1)
+    runtime.send_nowait(None).result(WAIT)
+    assert watchdog.due > time.monotonic()
+
+
+def test_the_loop_takes_a_breath_while_somebody_watches_and_only_then():
+    watchdog = Watchdog(SimpleNamespace(hub=SimpleNamespace(running=True, drawing=True), loop=VirtualLoop()))
+    watchdog.let_in()
+    assert watchdog.due < math.inf
+    watchdog._host.hub.running = False
+    watchdog.let_in()
+    assert watchdog.due == math.inf
+    watchdog._host.loop.close()
