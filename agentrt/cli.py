@@ -24,7 +24,7 @@ from .errors import AgentError, ConfigurationError
 if TYPE_CHECKING:
     from .demo import Towers
     from .manager import RuntimeManager
-    from .views.server import Server
+    from .views.server.server import Server
 
 __all__ = ["main"]
 
@@ -123,8 +123,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _serve_all(options: argparse.Namespace) -> int:
-    from .views.server import start
-    from .views.several import Several
+    from .views.server.managers import Several
+    from .views.server.server import start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = start(Several(), port=options.port)

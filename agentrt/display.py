@@ -8,7 +8,7 @@ __all__ = ["Exports", "ManagerShows", "RuntimeShows"]
 
 
 def _alone(of: Any, name: str) -> Any:
-    from .views.alone import Alone
+    from .views.notebook.standalone import Alone
 
     return Alone(of, name)
 

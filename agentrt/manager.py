@@ -317,8 +317,8 @@ class RuntimeManager(ManagerShows):
         self.notify()
 
     def serve(self, port: int = 0, **options: Any) -> Any:
-        """Serve the dashboard from this process, on a thread of its own; see `agentrt.views.server.serve`."""
-        from .views.server import serve
+        """Serve the dashboard from this process, on a thread of its own; see `agentrt.views.server.server.serve`."""
+        from .views.server.server import serve
 
         self._server = serve(self, port=port, **options)
         return self._server

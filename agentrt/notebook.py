@@ -42,6 +42,6 @@ def hear_stop() -> None:
 
 def show(item: Any, include: Any = None, exclude: Any = None) -> Any:
     """The mime bundle of a runtime or a manager: a live view, or a picture and text where live is not to be had."""
-    from .views.card import repr_mimebundle
+    from .views.notebook.card import repr_mimebundle
 
     return repr_mimebundle(item, include, exclude)

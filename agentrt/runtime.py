@@ -374,7 +374,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def widget(self) -> Any:
         """Plain ipywidgets: for front ends that speak nothing else."""
-        from .views.widget import Widget
+        from .views.notebook.widget import Widget
 
         return Widget(self)
 

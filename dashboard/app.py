@@ -4,7 +4,7 @@ import panel as pn
 
 from agentrt import RuntimeManager
 from agentrt.demo import load_day, towers
-from agentrt.views.page import dashboard
+from agentrt.views.app.dashboard import dashboard
 
 
 def demo() -> tuple[RuntimeManager, str]:

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page
 
 import agentrt
 from agentrt.demo import load_day, towers
-from agentrt.views.address import OF_RUNTIME, Address
-from agentrt.views.server import serve
+from agentrt.views.app.address import OF_RUNTIME, Address
+from agentrt.views.server.server import serve
 from tests.harness.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / ".screenshots" / "views"

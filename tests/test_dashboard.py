@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.views.server import serve
+from agentrt.views.server.server import serve
 from tests.harness.screenshot import is_blank, shoot
 from tests.harness.wait import wait_until
 

@@ -185,7 +185,7 @@ def as_trace(of: Any, view: str = "") -> bytes:
 
 def as_html(of: Any, view: str = "") -> bytes:
     """One view, as it is now, in a file that needs nothing else and no network."""
-    from ..views.alone import Alone
+    from ..views.notebook.standalone import Alone
 
     return Alone(of, view or "timeline").written().encode("utf-8", "replace")
 

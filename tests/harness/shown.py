@@ -9,8 +9,8 @@ import panel as pn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from agentrt.views.app.page_template import sheet
 from agentrt.views.feed import feed_page
-from agentrt.views.sheet import sheet
 from tests.harness.place import free_port
 from tests.harness.wait import wait_until
 

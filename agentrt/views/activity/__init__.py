@@ -1,0 +1,1 @@
+"""One activity, and what caused it."""

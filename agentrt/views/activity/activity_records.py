@@ -1,0 +1,112 @@
+"""What a story is: one activity, its relatives and the states around it, as plain records; and what it is told from."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from ...activity import Activity
+from ...events import Event, Outcome
+from ...snapshot import Snapshot
+
+__all__ = ["PENDING", "RUNNING", "UNKNOWN", "Message", "Story", "World"]
+
+UNKNOWN: Any = msgspec.UNSET  # a state that is not on the record
+PENDING, RUNNING = "pending", "processing"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One activity of a family. `source` is None if it came from outside; times are seconds of the manager's clock."""
+
+    id: int
+    runtime: str
+    source: str | None
+    parent: int | None
+    lane: str
+    payload: Any
+    created: float
+    started: float | None
+    finished: float | None
+    fate: str
+    reply: Any = UNKNOWN
+
+
+class Story(msgspec.Struct, frozen=True):
+    """What is known of one activity at one time.
+
+    `message` is None if nothing is; then `let_go` and `newest` say whether it has left the ring or is still to come.
+    `before` and `after` are the states around it, UNSET where they are not on the record. `ancestors` begin with the
+    first, `descendants` are nearest first; `left_out` counts those that are not listed. `spans` and `notes` are what
+    it did and what was done to it, `around` what happened to its runtime meanwhile. `place` is how many wait before it
+    in its lane, `timeout` the deadline that its runtime gives to each activity now.
+    """
+
+    id: int
+    at: float
+    message: Message | None = None
+    activity: Activity[Any] | None = None
+    outcome: Outcome | None = None
+    before: Any = UNKNOWN
+    after: Any = UNKNOWN
+    ancestors: tuple[Message, ...] = ()
+    descendants: tuple[Message, ...] = ()
+    left_out: int = 0
+    lost_parent: int | None = None
+    place: int | None = None
+    spans: tuple[Event, ...] = ()
+    notes: tuple[Event, ...] = ()
+    around: tuple[Event, ...] = ()
+    snapshot: Snapshot | None = None
+    timeout: float | None = None
+    let_go: int = 0
+    newest: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it is being processed."""
+        return self.message is not None and self.message.fate == RUNNING
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has its fate."""
+        return self.outcome is not None
+
+    @property
+    def correlation(self) -> int | None:
+        """The first activity of its chain."""
+        return None if self.activity is None else self.activity.correlation
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds it waited, so far if it still does."""
+        if self.message is None:
+            return None
+        end = self.message.started if self.message.started is not None else self.message.finished
+        return (self.at if end is None else end) - self.message.created
+
+    @property
+    def service(self) -> float | None:
+        """Seconds it was processed, so far if it still is; None if it never was."""
+        if self.message is None or self.message.started is None:
+            return None
+        return (self.at if self.message.finished is None else self.message.finished) - self.message.started
+
+
+class World(Protocol):
+    """What a story asks of the runtimes at one time; `at` is that time, `let_go` how many records are gone by then."""
+
+    at: float
+    let_go: int
+
+    def look(self, runtime: str) -> Snapshot | None:
+        """The snapshot of a runtime; None if there is no such runtime."""
+
+    def waiting(self, runtime: str) -> list[Activity[Any]]:
+        """What waits in it."""
+
+    def timeout(self, runtime: str) -> float | None:
+        """The deadline it gives to each activity."""
+
+    def initial(self, runtime: str) -> Any:
+        """The state it began with; UNSET if that is not known."""

@@ -1,0 +1,1 @@
+"""The page: its bar, tabs, address and window."""

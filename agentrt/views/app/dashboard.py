@@ -1,0 +1,153 @@
+"""The dashboard: one `Dashboard` per session, which shows one page at a time. What is on a page is said in `pages`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+from panel_material_ui.base import _env
+
+from ..feed import Feed, feed_page
+from ..role import Commands, Role
+from ..runtime.steer import Soon, at_once
+from ..text import count, plain
+from .address import OF_RUNTIME, Address, address_of
+from .bar import Bar, banner, column
+from .page_template import sheet
+from .routes import build
+from .window import Window
+
+__all__ = ["Dashboard", "dashboard"]
+
+log = logging.getLogger(__name__)
+
+# Addresses are paths: what a page loads later is found from the root, wherever its address bar stands by then.
+ROOTED = '{% extends "base.html" %}{% block preamble %}<base href="/">{{ super() }}{% endblock %}'
+
+
+class Dashboard:
+    """Shows the page of an address: `go("runtime/JFK")`. What is shown is fed, what is not costs nothing.
+
+    `base` and `paths` say how the browser shows its addresses, see `Window`; a notebook has no window and no base.
+    """
+
+    def __init__(
+        self,
+        manager: Any,
+        feed: Feed,
+        commands: Commands,
+        *,
+        note: str = "",
+        loud: bool = False,
+        base: str | None = None,
+        paths: bool = False,
+        health: str = "",
+        title: str = "",
+        soon: Soon = at_once,
+    ) -> None:
+        self.manager = manager
+        self.feed = feed
+        self.commands = commands
+        self.soon = soon
+        self.title = title or manager.name
+        self.at = Address()
+        self._ends: list[Callable[[], Any]] = []
+        self.bar = Bar(manager, commands, self.go, served=base is not None, paths=paths)
+        self.window = None if base is None else Window(self.go, self.key, base=base, paths=paths, health=health)
+        self.holder = column()
+        notes = [banner(note, loud=loud)] if note else []
+        notes += [] if commands.may_steer else [banner("This link is for looking only: buttons are off.", loud=True)]
+        window = [self.window] if self.window is not None else []
+        self.panel = column(*window, *notes, self.bar.panel, self.holder, padding="12px")
+        commands.tell = lambda text, wrong: self.soon(lambda: self.bar.say(text, wrong))
+
+    def go(self, address: str = "") -> None:
+        """Show the page of an address. From any thread: it is drawn through `soon`."""
+        self.soon(lambda: self.draw(address))
+
+    def draw(self, address: str = "") -> None:
+        """The same, at once: where models may be changed."""
+        for end in self._ends:
+            end()
+        self.at = Address.read(address)
+        made = build(self, self.at)
+        self.mark(self.at)
+        self._ends = [*made.ends, *(self.feed.follow(view) for view in (self.bar, *made.views))]
+        self.holder.objects = made.objects
+
+    def mark(self, at: Address) -> None:
+        """Say that this is what is shown."""
+        self.at = at
+        self.bar.show(at.page)
+        if self.window is not None:
+            self.window.param.update(address=str(at), name_of_page=self._named())
+
+    def _named(self) -> str:
+        what = plain(self.at.of or self.at.page, 60)
+        return f"{what} · {self.title}" if what else self.title
+
+    def key(self, key: str) -> None:
+        """What a key does here; the window takes care of `?` and of `/` where there is a search."""
+        if key == "/":
+            self.go()
+            if self.window is not None:
+                self.soon(self.window.search)
+        elif key == "o":
+            self.go()
+        elif key == " ":
+            self._pause()
+        elif key == "." and self.runtime is not None:
+            self.commands.step(self.runtime)
+
+    @property
+    def runtime(self) -> Any:
+        """The runtime whose page is shown; None on other pages, and if it has ended."""
+        return self.manager.get(self.at.of) if self.at.page in OF_RUNTIME else None
+
+    def _pause(self) -> None:
+        if self.runtime is not None:
+            (self.commands.resume if self.runtime.paused else self.commands.pause)(self.runtime)
+        elif self.at.page not in OF_RUNTIME:
+            paused = all(each.paused for each in self.manager.runtimes())
+            (self.commands.resume_all if paused else self.commands.pause_all)()
+
+
+def dashboard(
+    manager: Any,
+    *,
+    role: Role = Role.OPERATOR,
+    title: str = "",
+    note: str = "",
+    loud: bool = False,
+    who: str = "",
+    at: str | None = None,
+    feed: Feed | None = None,
+    health: str = "",
+    paths: bool = False,
+) -> Any:
+    """The page for the session that is being made now. Returns it. With `paths` each address has a path of its own."""
+    title = title or manager.name
+    commands = Commands(manager, role=role, who=who or f"{role.value} (page)")
+    place = pn.state.location
+    path, search = (place.pathname or "/", place.search or "") if place else ("/", "")
+    feed = feed or feed_page(manager, pn.state.curdoc)
+    board = Dashboard(
+        manager,
+        feed,
+        commands,
+        note=note,
+        loud=loud,
+        base="/" if paths else path,
+        paths=paths,
+        health=health,
+        title=title,
+    )
+    board.draw(at if at is not None else str(address_of(path if paths else "", search)))
+    return sheet(
+        title=title,
+        main=[board.panel],
+        template=_env.from_string(ROOTED) if paths else None,
+        meta_description=f"{count(len(manager), 'runtime')} live",
+    )

@@ -1,0 +1,136 @@
+"""What is on each page of the dashboard: which views, and how they are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from ..activity.activity import ActivityView
+from ..download import downloads
+from ..feed import Feed, View
+from ..fleet.fleet import Fleet
+from ..fleet.overview import Overview
+from ..flow.flow import Flow
+from ..inject.inject import Inject
+from ..layout import beside, section
+from ..live import Live
+from ..mailbox.dead_letters import Letters
+from ..mailbox.microscope import Microscope
+from ..queueing.theory import Theory
+from ..queueing.waits import Waits
+from ..role import Commands
+from ..runtime.log import Events
+from ..runtime.runtime import RuntimeView
+from ..runtime.steer import Soon, at_once
+from ..runtime.terminated import Past
+from ..text import listing, safe_text
+from ..timeline.swimlanes import Swimlanes
+from .address import TABS, Address
+from .tabs import Tabs
+
+__all__ = ["Board", "Made", "build"]
+
+
+LEGEND = "pale: waiting, solid: working, marks: what did not end well"
+
+
+class Board(Protocol):
+    """What shows a page: it has it fed, carries out its commands, and leads on to others."""
+
+    manager: Any
+    feed: Feed
+    commands: Commands
+    soon: Soon
+
+    def go(self, address: str) -> None:
+        """Show another page."""
+
+    def mark(self, at: Address) -> None:
+        """Say what is shown, without drawing it again."""
+
+
+class Made(NamedTuple):
+    """A page: what is drawn from top to bottom, which views of it are to be fed, and what ends the others."""
+
+    objects: list[Any]
+    views: list[View]
+    ends: tuple[Callable[[], Any], ...] = ()
+
+
+def build(board: Board, at: Address) -> Made:
+    """The page of an address; for one that is not there, what there is."""
+    if not at.known:
+        return _nothing(f"There is no page {safe_text(str(at), 80)}.")
+    return PAGE.get(at.page, _runtime)(board, at)
+
+
+def _nothing(words: str) -> Made:
+    return Made([Live(f'<div class="empty">{words}</div>')], [])
+
+
+def _first(board: Board, at: Address) -> Made:
+    overview = Overview(board.manager, board.go)
+    timeline = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon, lanes=8)
+    flow = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
+    fleet = Fleet(board.manager, go=board.go, soon=board.soon)
+    happened = section("What happened", timeline, note=LEGEND, grow=3)
+    table = section("Runtimes", fleet, note="click one to open it")
+    parts = [overview.panel, beside(happened, section("Who sends to whom", flow, grow=2)), table]
+    return Made(parts, [overview, timeline, flow, fleet])
+
+
+def _runtime(board: Board, at: Address) -> Made:
+    manager, id = board.manager, at.of
+    if id not in manager and id not in manager.terminated:
+        known = listing([safe_text(each, 40) for each in manager], most=6) or "none yet"
+        return _nothing(f"There is no runtime {safe_text(id, 80)}. There are: {known}.")
+    runtime = manager.get(id) or Past(manager, id)
+    tabs = _tabs(board, runtime, at.page)
+    files = None if isinstance(runtime, Past) else downloads(runtime)
+    view = RuntimeView(runtime, board.commands, tabs.panel, files=files, go=board.go, soon=board.soon)
+    return Made([view], [view], (tabs.end,))
+
+
+def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
+    """What there is to see of a runtime beside what always is. One that has ended takes no activity any more."""
+    makers: dict[str, Callable[[], Any]] = {
+        "mailbox": lambda: Microscope(runtime, board.commands, go=board.go, soon=board.soon),
+        "inject": lambda: Inject(runtime, board.commands, soon=None if board.soon is at_once else board.soon),
+        "waits": lambda: Waits(runtime),
+        "theory": lambda: Theory(runtime),
+        "events": lambda: Events(runtime, go=board.go),
+    }
+    if isinstance(runtime, Past):
+        makers = {"events": makers["events"]}
+
+    def chosen(title: str) -> None:
+        board.mark(Address(next(name for name, words in TABS.items() if words == title), runtime.id))
+
+    shown = {TABS[name]: make for name, make in makers.items()}
+    return Tabs(shown, board.feed.follow, first=TABS.get(page, ""), chosen=chosen, soon=board.soon)
+
+
+def _activity(board: Board, at: Address) -> Made:
+    if not at.of.isdecimal():
+        return _nothing(f"{safe_text(at.of, 80)} is no activity: they are numbered.")
+    view = ActivityView(board.manager, int(at.of), board.commands, go=board.go, soon=board.soon)
+    return Made([view], [view])
+
+
+def _flow(board: Board, at: Address) -> Made:
+    view = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
+    return Made([section("Who sends to whom", view)], [view])
+
+
+def _letters(board: Board, at: Address) -> Made:
+    view = Letters(board.manager, board.commands, go=board.go, soon=board.soon)
+    return Made([section("Dead letters", view, note="what could not be delivered")], [view])
+
+
+def _timeline(board: Board, at: Address) -> Made:
+    view = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon, search=True)
+    files = downloads(board.manager)
+    return Made([section("What happened, in what order", view, files, note=LEGEND)], [view])
+
+
+PAGE = {"": _first, "activity": _activity, "flow": _flow, "timeline": _timeline, "letters": _letters}

@@ -1,0 +1,139 @@
+"""The fleet: every runtime in one table. Sorted, searched and paged here; the browser gets one page of rows, then rows.
+
+Not a Tabulator: in a page of panel-material-ui (0.16.6, Panel 1.9.4) its resizing waits for style sheets that never
+load, which takes a core of the browser for as long as the page is open, and it raises errors while the page is made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from ..feed import News
+from ..icons import icon
+from ..layout import WIDE, line
+from ..live import Live
+from ..runtime.steer import Soon, at_once
+from ..text import count
+from .rows import COLUMNS, PAGE, Row, Rows
+from .table import CSS, row_html, table_html
+
+__all__ = ["Fleet"]
+
+RESORT = 2.0  # seconds between two sortings by something that changes
+EVERY = 0.25  # real seconds between two looks: figures that change faster can't be read
+LIVELY = ("processing",)
+ORDERED = {"created", "terminated"}
+EMPTY = """<div class="empty">No runtime yet. Make one, in the notebook or script that runs this manager:
+<pre>async def counter(activity, state):
+    return state + activity.payload
+
+runtime = manager.create("counter", 0, counter)
+runtime.send_nowait(1)</pre></div>"""
+
+
+class Fleet(pn.viewable.Viewer):
+    """The table of all runtimes. A click on a row calls `go("runtime/JFK")`. An update costs per row that changed."""
+
+    def __init__(self, manager: Any, *, go: Callable[[str], Any] | None = None, soon: Soon = at_once) -> None:
+        super().__init__()
+        self.soon = soon
+        self.rows = Rows(manager)
+        self.shown: dict[str, Row] = {}
+        self.changed: set[str] = set()
+        self.looked_at = 0.0
+        self.table = Live(css=CSS, on={"go": go or (lambda address: None), "sort": self.sort})
+        self.search = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
+        self.search.param.watch(self._searched, "value_input")
+        self.count = Live(styles={"flex": "1 0 190px"})
+        self.back = self._turner("previous page", "left", -1)
+        self.on = self._turner("next page", "right", 1)
+        tools = line(self.search, self.count, self.back, self.on, margin=(0, 0, 8, 0))
+        self.panel = pn.Column(tools, self.table, **WIDE)
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    def _turner(self, words: str, drawing: str, pages: int) -> Any:
+        button = pmui.Button(
+            label="", icon=icon(drawing), size="small", variant="text", width=40, margin=0, description=words
+        )
+        button.disabled = True
+        button.on_click(lambda event: self.turn(pages))
+        return button
+
+    def sort(self, field: str) -> None:
+        """Sort by a column: largest first, then smallest first, then not at all. Not by what is no column."""
+        if field not in COLUMNS:
+            return
+        now = self.rows.sort
+        down = field not in ("id", "status", "error")
+        if now is None or now[0] != field:
+            self.rows.sort = (field, down)
+        else:
+            self.rows.sort = (field, not down) if now[1] is down else None
+        self.rows.page = 0
+        self.soon(self._redraw)
+
+    def _searched(self, event: Any) -> None:
+        self.rows.search, self.rows.page = event.new, 0
+        self.soon(self._redraw)
+
+    def turn(self, pages: int) -> None:
+        """Go on or back by so many pages."""
+        self.rows.page = min(max(0, self.rows.page + pages), self.rows.pages - 1)
+        self.soon(lambda: self._redraw(reorder=False))
+
+    def update(self, news: News) -> bool:
+        """Bring the visible rows up to date."""
+        others = news.first or any(event.kind in ORDERED for event in news.events)
+        self.changed |= news.changed
+        if not others and time.monotonic() - self.looked_at < EVERY:
+            return True
+        self.looked_at = time.monotonic()
+        if (others or self.rows.stale(RESORT)) and (self.rows.reorder() or news.first):
+            self._redraw(reorder=False)
+        else:
+            self._patch(news)
+            if others:
+                self._count()
+        return any(map(_moves, self.shown.values()))
+
+    def _redraw(self, reorder: bool = True) -> None:
+        if reorder:
+            self.rows.reorder()
+        self.shown = {id: row for id in self.rows.visible if (row := self.rows.read(id)) is not None}
+        self.table.draw(table_html(self.shown, self.rows.sort) if self.rows.total else EMPTY)
+        self._count()
+
+    def _count(self) -> None:
+        total, found, page = self.rows.total, len(self.rows.order), self.rows.page
+        first = page * PAGE + 1
+        place = f"{first:,} to {min(found, first + PAGE - 1):,} of " if found > PAGE else ""
+        words = (
+            f"{place}{count(found, 'runtime')}" if total == found else f"{place}{found:,} of {count(total, 'runtime')}"
+        )
+        self.count.draw(f'<span class="muted">{words if total else ""}</span>')
+        self.back.disabled, self.on.disabled = page == 0, page >= self.rows.pages - 1
+
+    def _patch(self, news: News) -> None:
+        changed, self.changed = self.changed, set()
+        pieces = {}
+        for id, before in list(self.shown.items()):
+            if id not in changed and not _moves(before):
+                continue
+            row = self.rows.read(id, news)
+            if row is not None and row != before:
+                self.shown[id] = row
+                pieces[id] = row_html(id, row)
+        if pieces:
+            self.table.patch(pieces)
+
+
+def _moves(row: Row) -> bool:
+    """Whether a row may change without news: it works, is about to, or its rate is still to fall."""
+    return row["status"].endswith(LIVELY) or bool(row["rate"] or row["priority"] or row["standard"])

@@ -1,0 +1,155 @@
+"""The rows of the fleet: what they hold, in what order they stand, which page of them is shown. No widgets here."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ...errors import AgentError
+from ...metrics import LaneMetrics
+from ...snapshot import Snapshot
+from ..feed import News
+from ..text import plain
+from ..theme import look_of
+
+__all__ = ["COLUMNS", "Rates", "Rows", "row"]
+
+PAGE = 25
+COLUMNS = (
+    "status", "id", "priority", "standard", "rate", "wait_priority", "wait_standard", "service50", "service95",
+    "processed", "failed", "error",
+)  # fmt: skip
+TIMES = {"wait_priority", "wait_standard", "service50", "service95"}
+
+Row = dict[str, Any]
+
+
+class Rates:
+    """Activities per second of each runtime that is looked at, over a second or more of its own clock."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, int, float]] = {}
+
+    def of(self, id: str, at: float, processed: int, least: float = 1.0) -> float:
+        """The rate, from how many had been processed the last time."""
+        before, count, rate = self._seen.get(id, (at, processed, 0.0))
+        if at - before >= least or id not in self._seen:
+            rate = (processed - count) / (at - before) if at > before else 0.0
+            self._seen[id] = (at, processed, rate)
+        return rate
+
+    def keep(self, ids: set[str]) -> None:
+        """Forget all others."""
+        self._seen = {id: seen for id, seen in self._seen.items() if id in ids}
+
+
+def row(shot: Snapshot, rate: float) -> Row:
+    """What the table shows of one runtime. Texts are plain: whoever draws them must escape."""
+    fates, look = shot.fates, look_of(shot.status.value)
+    lanes = (
+        [lane for lane in (shot.metrics.priority, shot.metrics.standard) if lane.service.count] if shot.metrics else []
+    )
+    slowest: LaneMetrics | None = max(lanes, key=lambda lane: lane.service.p95, default=None)
+    error = shot.error and (shot.error.__cause__ or shot.error)
+    return {
+        "status": f"{look.glyph} {look.word}",
+        "id": plain(shot.id, 80),
+        "priority": shot.depth[0],
+        "standard": shot.depth[1],
+        "rate": round(rate, 2),
+        "wait_priority": _p95(shot.metrics.priority if shot.metrics else None),
+        "wait_standard": _p95(shot.metrics.standard if shot.metrics else None),
+        "service50": slowest.service.p50 if slowest else None,
+        "service95": slowest.service.p95 if slowest else None,
+        "processed": fates.done + fates.failed + fates.timed_out,
+        "failed": fates.failed + fates.timed_out,
+        "error": plain(f"{type(error).__name__}: {error}", 120) if error else "",
+        "tone": look.tone,
+        "fill_priority": _full(shot.depth[0], shot.capacity[0]),
+        "fill_standard": _full(shot.depth[1], shot.capacity[1]),
+    }
+
+
+def _p95(lane: LaneMetrics | None) -> float | None:
+    return lane.wait.p95 if lane is not None and lane.wait.count else None
+
+
+def _full(depth: int, capacity: int) -> int:
+    return 0 if not depth or not capacity else min(100, max(4, round(100 * depth / capacity)))
+
+
+class Rows:
+    """All runtimes of a manager, ended ones last, filtered, sorted, one page of them made into rows."""
+
+    def __init__(self, manager: Any) -> None:
+        self.manager = manager
+        self.search = ""
+        self.sort: tuple[str, bool] | None = None
+        self.page = 0
+        self.rates = Rates()
+        self.order: list[str] = []
+        self.ordered_at = 0.0
+
+    @property
+    def total(self) -> int:
+        """How many there are, ended ones included."""
+        return len(self.manager) + len(self.manager.terminated)
+
+    @property
+    def pages(self) -> int:
+        """How many pages what was searched for fills."""
+        return max(1, -(-len(self.order) // PAGE))
+
+    @property
+    def visible(self) -> list[str]:
+        """The ids on this page."""
+        self.page = min(self.page, self.pages - 1)
+        return self.order[self.page * PAGE : (self.page + 1) * PAGE]
+
+    def reorder(self) -> bool:
+        """Filter and sort again. Whether other runtimes, or the same in another order, are on the page."""
+        before = self.visible
+        ids = [*self.manager, *(id for id in tuple(self.manager.terminated) if id not in self.manager)]
+        wanted = self.search.casefold()
+        found = [id for id in ids if wanted in id.casefold()] if wanted else ids
+        self.order = self._sorted(found)
+        self.ordered_at = time.monotonic()
+        return self.visible != before
+
+    def _sorted(self, ids: list[str]) -> list[str]:
+        if self.sort is None:
+            return ids
+        field, down = self.sort
+        keys = {id: _key(self._row(id, field in TIMES), field) for id in ids if id in self.manager}
+        ended = [id for id in ids if id not in keys]
+        return sorted(keys, key=keys.__getitem__, reverse=down) + ended
+
+    def stale(self, after: float) -> bool:
+        """Whether a sorting by something that changes is older than `after` seconds."""
+        return self.sort is not None and self.sort[0] != "id" and time.monotonic() - self.ordered_at > after
+
+    def read(self, id: str, news: News | None = None) -> Row | None:
+        """The row of one runtime now, or as of this news; None if it is gone for good."""
+        try:
+            if news is None:
+                return self._row(id, metrics=True)
+            return self._of(news.once(("snapshot", id), lambda: self.manager.snapshot(id)))
+        except AgentError:  # forgotten in between
+            return None
+
+    def _row(self, id: str, metrics: bool) -> Row:
+        return self._of(self.manager.snapshot(id, metrics=metrics))
+
+    def _of(self, shot: Snapshot) -> Row:
+        ended = shot.fates.done + shot.fates.failed + shot.fates.timed_out
+        return row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
+
+    @property
+    def _second(self) -> float:
+        speed = self.manager.clock.speed
+        return speed if 0 < speed < float("inf") else 1.0
+
+
+def _key(row: Row, field: str) -> Any:
+    value = row[field]
+    return (value is not None, value if value is not None else 0)

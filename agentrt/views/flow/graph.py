@@ -1,0 +1,159 @@
+"""A graph in the page, drawn by React Flow: nodes, edges and the frame as it takes them, in the look of all the rest.
+
+It comes compiled with panel-reactflow and fetches nothing. Two things it would do are undone in the styles: the wheel
+scrolls the page, and zooms only in a graph that somebody has clicked into; handles to draw edges with are not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from panel_reactflow import ReactFlow
+from param.parameterized import discard_events
+
+from ..theme import CSS, NEUTRAL, STATUSES
+
+__all__ = ["edge_of", "graph_of", "node_of", "redraw", "width_of", "zoom_of"]
+
+Drawn = dict[str, Any]
+WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
+LARGEST, PADDING = 1.25, 1.12
+ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}
+GRAPH = (
+    CSS
+    + f"""
+.react-flow {{ --xy-background-color: transparent; --xy-edge-label-background-color: var(--rt-surface);
+  --xy-edge-label-color: var(--rt-text); --xy-controls-button-background-color: var(--rt-surface);
+  --xy-controls-button-color: var(--rt-text); --xy-controls-button-border-color: var(--rt-line);
+  --xy-controls-button-background-color-hover: var(--rt-fill); --xy-attribution-background-color: transparent; }}
+.react-flow__background {{ display: none; }}
+.react-flow__controls-interactive {{ display: none; }}
+.react-flow__attribution a {{ color: var(--rt-muted); }}
+.react-flow__handle {{ visibility: hidden; }}
+.react-flow:not(:focus-within) .react-flow__pane {{ pointer-events: none; }}
+.react-flow__node.flow-node {{ background: var(--rt-surface); color: var(--rt-text); border: 1px solid var(--rt-line);
+  border-left: 5px solid var(--tone); border-radius: 8px; min-width: 0; box-shadow: none; cursor: pointer;
+  width: {WIDTH}px; height: {HEIGHT}px; overflow: hidden; }}
+.react-flow__node.flow-node:hover, .react-flow__node.flow-node:focus-visible {{ outline: 2px solid #0072B2; }}
+.flow-node.many {{ box-shadow: 4px 4px 0 -1px var(--rt-surface), 4px 4px 0 0 var(--rt-line); }}
+.flow-node.still {{ cursor: default; border-left-width: 1px; border-style: dashed; }}
+.flow-node .rf-node-content {{ padding: 5px 8px; min-width: 0; }}
+.flow-node .rf-node-label {{ margin: 0 !important; font-weight: 400 !important; font-size: 12px; line-height: 17px;
+  white-space: pre; overflow: hidden; text-overflow: ellipsis; font-variant-numeric: tabular-nums; }}
+.flow-node .rf-node-label::first-line {{ font-weight: 650; font-size: 13px; }}
+.react-flow__edge-text {{ font-size: 12px; font-variant-numeric: tabular-nums; }}
+"""
+    + "".join(f".tone-{name} {{ --tone: {look.tone}; }}\n" for name, look in STATUSES.items())
+)
+
+
+def graph_of(
+    nodes: list[dict[str, Any]],
+    edges: list[dict[str, Any]],
+    rows: int,
+    on: Mapping[str, Callable[[dict[str, Any]], Any]],
+) -> Any:
+    """The frame. It fits the picture into itself when it is made, never later. `on`: chosen, over, off, fitted."""
+    graph = ReactFlow(
+        nodes=nodes,
+        edges=edges,
+        height=_height(rows),
+        sizing_mode="stretch_width",
+        margin=0,
+        stylesheets=[GRAPH],
+        enable_connect=False,
+        enable_delete=False,
+        enable_multiselect=False,
+        editor_mode="side",
+        default_node_editor=_no_editor,
+        default_edge_editor=_no_editor,
+        min_zoom=0.2,
+        max_zoom=LARGEST,
+        popup_trigger="hover",
+        popup_hover_delay=250,
+    )
+    _hold_no_views(graph)
+    for event, name in (("selection_changed", "chosen"), ("edge_hovered", "over"), ("edge_unhovered", "off")):
+        graph.on(event, on[name])
+    graph.param.watch(lambda event: on["fitted"](event.new or {}), "viewport")
+    return graph
+
+
+def redraw(graph: Any, **lists: list[Drawn]) -> None:
+    """Set the nodes or edges of a graph, where they differ from what it has."""
+    lists = {name: new for name, new in lists.items() if new != getattr(graph, name)}
+    # param compares old and new item by item for each of its watchers, which takes longer than the rest of a drawing;
+    # with an empty list it has nothing to compare.
+    with discard_events(graph):
+        graph.param.update(**{name: [] for name in lists})
+    graph.param.update(**lists)
+    if "nodes" in lists:
+        graph._node_update_count += 1
+
+
+def _hold_no_views(graph: Any) -> None:
+    """No node of ours has a view of Panel's in it. Without this they are looked for at each change, for which Bokeh
+    walks through the whole page: five times what the rest takes. What follows from that is said by `redraw`."""
+    for watcher in list(graph.param.watchers.get("nodes", {}).get("value", ())):
+        if getattr(watcher.fn, "__name__", "") == "_update_views":
+            graph.param.unwatch(watcher)
+
+
+def _height(rows: int) -> int:
+    return min(580, max(360, rows * DOWN + 60))
+
+
+def zoom_of(size: tuple[int, int], width: float) -> float:
+    """How large so many columns and rows are drawn in a frame of that width."""
+    columns, rows = size
+    across = width / (PADDING * ((columns - 1) * ACROSS + WIDTH))
+    return min(across, _height(rows) / (PADDING * ((rows - 0.5) * DOWN + HEIGHT)), LARGEST)
+
+
+def width_of(size: tuple[int, int], zoom: float) -> float:
+    """How wide a frame is in which so many columns are drawn that large."""
+    return zoom * PADDING * ((size[0] - 1) * ACROSS + WIDTH)
+
+
+def _no_editor(*args: Any, **options: Any) -> None:
+    """A graph to look at has none."""
+
+
+def node_of(number: str, place: tuple[int, int], kind: str, name: str, label: str, tone: str) -> Drawn:
+    """A node: one, many or still (nothing to open), with a label of up to three lines. Texts are shown as they are."""
+    return {
+        "id": number,
+        "type": "panel",
+        # Every other column half a row lower: what passes a column on its way goes between its nodes, not behind them.
+        "position": {"x": place[0] * ACROSS, "y": (place[1] + place[0] % 2 / 2) * DOWN},
+        "width": WIDTH,
+        "height": HEIGHT,
+        "measured": {"width": WIDTH, "height": HEIGHT},  # else it is measured anew at each change, and blinks
+        "className": f"flow-node nowheel {kind} tone-{tone}",
+        "label": label,
+        "ariaLabel": ", ".join([name, *label.splitlines()[1:]]),
+        "draggable": False,
+        "data": {},
+    }
+
+
+def edge_of(source: str, target: str, label: str, words: str, rate: float, *, wrong: bool, quiet: bool) -> Drawn:
+    """An edge: thick for much, in the tone of an error where something went wrong, pale where nothing goes now."""
+    tone = STATUSES["error"].tone if wrong else NEUTRAL
+    return {
+        "id": f"{source}-{target}",
+        "source": source,
+        "target": target,
+        "label": label,
+        "ariaLabel": words,
+        "focusable": False,
+        "style": {"stroke": tone, "strokeWidth": _thick(rate), "opacity": 0.35 if quiet else 1},
+        "markerEnd": {**ARROW, "color": tone},
+        "data": {},
+    }
+
+
+def _thick(per_second: float) -> float:
+    return round(min(5.0, 1.5 + 0.8 * math.log2(1 + per_second)), 1)

@@ -1,0 +1,180 @@
+"""Who sends to whom, and how it went: counted from the records over a sliding window of the agents' clock. Bounded."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Container, Iterable
+from itertools import islice, repeat
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ...events import Outcome
+from ..feed import News
+
+__all__ = ["OUTSIDE", "Counts", "Flowing", "Pair", "Traffic"]
+
+K = TypeVar("K")
+L = TypeVar("L")
+
+OUTSIDE = None  # who sends when no activity does: a cell, a script, a person
+Pair = tuple[str | None, str]  # from whom, to whom
+PAIRS, OPEN, CELLS = 20_000, 50_000, 30
+FAILED = {"failed", "timed_out"}
+LOST = {"dropped", "dead", "terminated"}
+LEAST = 1.0  # seconds: a rate over less says nothing
+
+
+class Flowing(NamedTuple):
+    """What went from one to another within the window: how many, how many of those ended so, and how many a second."""
+
+    sent: int = 0
+    failed: int = 0
+    lost: int = 0
+    rate: float = 0.0
+
+    def __add__(self, other: Any) -> Flowing:
+        """Two flows as one."""
+        return Flowing(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class _Counter:
+    """What is counted for one key, in cells of a thirtieth of a window and in all."""
+
+    __slots__ = ("cells", "total")
+
+    def __init__(self, cells: Iterable[tuple[float, list[int]]] = ()) -> None:
+        self.cells: deque[tuple[float, list[int]]] = deque()
+        self.total = [0, 0, 0]
+        for at, counts in cells:
+            self.cells.append((at, list(counts)))
+            self.total = [have + more for have, more in zip(self.total, counts, strict=True)]
+
+    def add(self, at: float, cell: float, column: int, n: int = 1) -> None:
+        if not self.cells or at - self.cells[-1][0] > cell / 2:  # `at` is where a cell begins, give or take
+            self.cells.append((at, [0, 0, 0]))
+            while len(self.cells) > 2 * CELLS:  # the window has become shorter, and nobody has looked since
+                self._forget()
+        self.cells[-1][1][column] += n
+        self.total[column] += n
+
+    def since(self, start: float) -> list[int]:
+        while self.cells and self.cells[0][0] < start:
+            self._forget()
+        return self.total
+
+    def _forget(self) -> None:
+        _, counts = self.cells.popleft()
+        for column, number in enumerate(counts):
+            self.total[column] -= number
+
+
+class Counts(Generic[K]):
+    """A counter for each key, those that are quiet longest first. The rest is forgotten beyond `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.of: OrderedDict[K, _Counter] = OrderedDict()
+        self.began: float | None = None
+
+    def add(self, key: K, at: float, cell: float, column: int, n: int = 1) -> bool:
+        """Count `n`, in the cell that begins at `at`. Whether the key is new."""
+        counter = self.of.get(key)
+        new = counter is None
+        if counter is None:
+            counter = self.of[key] = _Counter()
+        self.of.move_to_end(key)
+        if self.began is None:
+            self.began = at
+        counter.add(at, cell, column, n)
+        while len(self.of) > self.most:
+            self.of.popitem(last=False)
+        return new
+
+    def flowing(self, now: float, window: float) -> dict[K, Flowing]:
+        """Every key that anything went for within the window."""
+        span = max(LEAST, min(window, now - (self.began if self.began is not None else now)))
+        found = {}
+        for key, counter in self.of.items():
+            if counter.cells and any(counts := counter.since(now - window)):
+                found[key] = Flowing(counts[0], counts[1], counts[2], counts[0] / span)
+        return found
+
+    def summed(self, by: Callable[[K], L]) -> Counts[L]:
+        """The same counted by something coarser."""
+        cells: dict[L, list[tuple[float, list[int]]]] = {}
+        for key, counter in self.of.items():
+            cells.setdefault(by(key), []).extend(counter.cells)
+        coarser: Counts[L] = Counts(self.most)
+        coarser.began = self.began
+        for name, many in cells.items():
+            coarser.of[name] = _Counter(sorted(many, key=itemgetter(0)))
+        return coarser
+
+
+class _Batch(NamedTuple):
+    """What is in some records: what began and ended so, what only began, and what had begun before."""
+
+    counted: Counter[tuple[float, Pair, int]]
+    opened: dict[int, Pair]
+    ended: list[Outcome]
+
+    @classmethod
+    def of(cls, news: News, cell: float) -> _Batch:
+        # Counted together first, in C where that goes: there may be as many as the ring holds, ten times a second.
+        pairs = [(each.source, each.runtime) for each in news.activities]
+        cells = [each.created // cell for each in news.activities]
+        counted = Counter(zip(cells, pairs, repeat(0)))
+        opened = dict(zip([each.id for each in news.activities], pairs, strict=True))
+        ended = []
+        for outcome in news.outcomes:
+            pair = opened.pop(outcome.id, None)
+            if pair is None:
+                ended.append(outcome)
+            elif outcome.kind != "done":
+                counted[_badly(outcome, pair, cell)] += 1
+        return cls(counted, opened, ended)
+
+
+def _badly(outcome: Outcome, pair: Pair, cell: float) -> tuple[float, Pair, int]:
+    return outcome.finished // cell, pair, 1 if outcome.kind in FAILED else 2
+
+
+class Traffic:
+    """Takes records in their order and counts them by pair, and by whatever stands for pairs: its ways."""
+
+    def __init__(self) -> None:
+        self.pairs: Counts[Pair] = Counts(PAIRS)
+        self.ways: Counts[Any] = Counts(PAIRS)
+        self.open: dict[int, Pair] = {}
+        self.counted: Counter[tuple[float, Pair, int]] = Counter()
+
+    def take(self, news: News, window: float) -> list[Pair]:
+        """Count what is new. Returns the pairs that were not known before; `on_ways` says what stands for them."""
+        cell = window / CELLS
+        batch = news.once(("traffic", cell), lambda: _Batch.of(news, cell))
+        self.counted = batch.counted.copy()
+        for outcome in batch.ended:
+            pair = self.open.pop(outcome.id, None)
+            if pair is not None and outcome.kind != "done":
+                self.counted[_badly(outcome, pair, cell)] += 1
+        self.open.update(batch.opened)
+        for id in list(islice(self.open, max(0, len(self.open) - OPEN))):
+            del self.open[id]
+        return [
+            pair for (at, pair, column), n in self.counted.items() if self.pairs.add(pair, at * cell, cell, column, n)
+        ]
+
+    def on_ways(self, way: Callable[[Pair], Any], window: float) -> None:
+        """Count what was taken last by way too."""
+        cell = window / CELLS
+        for (at, pair, column), n in self.counted.items():
+            self.ways.add(way(pair), at * cell, cell, column, n)
+
+    def regroup(self, way: Callable[[Pair], Any]) -> None:
+        """Count by other ways from now on; what was counted is moved to them."""
+        self.ways = self.pairs.summed(way)
+
+    def forget(self, known: Container[str]) -> None:
+        """Forget the pairs of those that are not known any more."""
+        for pair in [pair for pair in self.pairs.of if not all(id is OUTSIDE or id in known for id in pair)]:
+            del self.pairs.of[pair]

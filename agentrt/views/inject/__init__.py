@@ -1,0 +1,1 @@
+"""Sending activities by hand."""

@@ -1,0 +1,93 @@
+"""A burst: many sends at a rate, on the agents' own loop, and a way to stop it. It waits while the lane is full."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ...errors import AgentError
+
+__all__ = ["MOST", "Burst"]
+
+MOST = 10_000  # activities in one burst
+TICK = 0.02  # seconds: faster rates send several at once
+AT_ONCE = 200  # sends until others get a turn
+
+Send = Callable[[], Coroutine[Any, Any, Any]]
+
+
+class Burst:
+    """`total` sends at `rate` a second of real time. `sent`, `error` and `running` may be read from any thread.
+
+    `send()` gives the coroutine of one send, which waits while its lane is full. `ended()` is called once, on the
+    thread where it ends, after the last send, the first that fails, or `stop()`.
+    """
+
+    def __init__(self, send: Send, total: int, rate: float, ended: Callable[[], Any] = lambda: None) -> None:
+        self.send = send
+        self.total = total
+        self.rate = rate
+        self.ended = ended
+        self.sent = 0
+        self.error: str = ""
+        self.stopped = False
+        self.waiting: deque[Any] = deque()
+        self.fates: Counter[str] = Counter()
+        self._future: concurrent.futures.Future[None] | None = None
+
+    def start(self, manager: Any) -> Burst:
+        """Begin, on the manager's loop."""
+        self._future = manager.submit(self.run())
+        self._future.add_done_callback(self._end)
+        return self
+
+    def stop(self) -> None:
+        """Send no more. What was sent is not taken back."""
+        if self.running and self._future is not None:
+            self.stopped = True
+            self._future.cancel()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still has something to send."""
+        return self._future is not None and not self._future.done()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is over and everything it sent has its fate."""
+        return not self.running and not self.count()
+
+    def count(self) -> int:
+        """Bring `fates` up to date; how many of what was sent are still pending. One thread at a time."""
+        for _ in range(len(self.waiting)):
+            receipt = self.waiting.popleft()
+            if receipt.outcome is None:
+                self.waiting.append(receipt)
+            else:
+                self.fates[receipt.outcome.kind] += 1
+        return len(self.waiting)
+
+    async def run(self) -> None:
+        """Send until it is done; raises nothing but a cancellation."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            while self.sent < self.total:
+                await self._send_due(1 + int((loop.time() - started) * self.rate))
+                await asyncio.sleep(max(TICK, 1 / self.rate) if self.sent < self.total else 0)
+        except AgentError as error:
+            self.error = str(error)
+
+    async def _send_due(self, due: int) -> None:
+        most = min(due, self.total, self.sent + AT_ONCE)
+        while self.sent < most:
+            self.waiting.append(await self.send())
+            self.sent += 1
+
+    def _end(self, future: concurrent.futures.Future[None]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self.error = f"{type(error).__name__}: {error}"
+        self.ended()

@@ -1,0 +1,150 @@
+"""Take part: send what a person typed to a runtime, once or as a burst, and see what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from ..icons import icon
+from ..live import Live
+from ..role import Commands
+from ..theme import LANES
+from .controls import Controls, editor, mark, typed
+from .injection import JSON, OPTIONS, Injection
+
+__all__ = ["Inject"]
+
+CSS = ".sends p { padding: 3px 0; overflow-wrap: anywhere; }"
+ROOM = {"margin": (6, 6), "size": "small"}
+BURST = ("count", "rate")
+
+
+class Inject(pn.viewable.Viewer):
+    """The form of a runtime's payload, or raw JSON; lane, delay, burst; and what happened, refreshed by `update`.
+
+    A send is carried out where its button is pressed, on any thread. What is drawn then is drawn through `soon(call)`,
+    which runs it where the session's models may be changed; without it, at once.
+    """
+
+    def __init__(
+        self, runtime: Any, commands: Commands | None = None, soon: Callable[[Callable[[], Any]], Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.soon = soon or (lambda call: call())
+        self.injection = Injection(runtime, commands, lambda: soon and soon(self.draw))
+        self.lane = toggle({f"{look.glyph} {look.word}": name for name, look in reversed(LANES.items())}, LANE_SX)
+        self.mode = toggle({"form": "form", "JSON": JSON}, {})
+        self.options = Controls(OPTIONS, self.send, width=130)
+        self.raw = editor(label="payload as JSON", sizing_mode="stretch_width", **ROOM)
+        self.fields = Controls(self.injection.form, self.send)
+        self.send_button = button("Send", "send", self.send, color="primary", variant="contained")
+        self.burst_button = button("Burst", "bolt", self.burst)
+        self.stop_button = button("Stop", "stop", self.stop, color="error")
+        self.progress = pmui.LinearProgress(
+            value=0, max=1, variant="determinate", sizing_mode="stretch_width", margin=(6, 6)
+        )
+        self.said = Live(css=CSS, margin=(0, 6))
+        self.body = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self.panel = self._laid_out()
+        self.mode.param.watch(lambda event: self.soon(self._arrange), "value")
+        self._adapt()
+        self.draw()
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    def _laid_out(self) -> Any:
+        asked = self.options.by_name
+        return pmui.Column(
+            pmui.FlexBox(self.lane, self.mode, align_items="center"),
+            self.body,
+            pmui.FlexBox(self.send_button, asked["delay"], align_items="flex-start"),
+            pmui.FlexBox(
+                self.burst_button, *(asked[name] for name in BURST), self.stop_button, align_items="flex-start"
+            ),
+            self.progress,
+            self.said,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    def _adapt(self) -> None:
+        """New controls for another payload type."""
+        self.fields = Controls(self.injection.form, self.send)
+        self.raw.value = self.injection.example
+        only = self.injection.form.fields
+        self.mode.visible = self.injection.form.record or only[0].kind != "json"
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self.body[:] = (
+            [self.raw] if self.mode.value == JSON else [pmui.FlexBox(*self.fields.by_name.values(), gap="0px")]
+        )
+
+    # -- commands
+
+    def send(self, event: Any = None) -> None:
+        """Send once what is typed."""
+        self.injection.send(self._typed(), self.options.typed, lane=self.lane.value)
+        self.soon(self.draw)
+
+    def burst(self, event: Any = None) -> None:
+        """Send it many times."""
+        self.injection.start(self._typed(), self.options.typed, lane=self.lane.value)
+        self.soon(self.draw)
+
+    def stop(self, event: Any = None) -> None:
+        """End the burst."""
+        self.injection.stop()
+        self.soon(self.draw)
+
+    def _typed(self) -> Any:
+        return str(typed(self.raw)) if self.mode.value == JSON else self.fields.typed
+
+    # -- drawing
+
+    def update(self, news: Any) -> bool:
+        """Draw what is new; whether it will look different soon without news."""
+        if self.injection.adapt():
+            self._adapt()
+        self.draw()
+        return self.injection.moving
+
+    def draw(self) -> None:
+        """Show what is wrong, what was sent and how far a burst is."""
+        injection = self.injection
+        self.fields.show(injection.problems)
+        self.options.show(injection.option_problems)
+        mark(self.raw, injection.problems.get(JSON, ""))
+        burst, bursting = injection.burst, injection.bursting
+        self.progress.param.update(visible=bursting, value=burst.sent if burst else 0, max=burst.total if burst else 1)
+        self.burst_button.disabled = bursting
+        self.stop_button.visible = bursting
+        self.said.draw(injection.words())
+
+
+CALM = {"& .MuiToggleButton-root": {"textTransform": "none", "whiteSpace": "nowrap", "padding": "5px 12px"}}
+LANE_SX = {
+    f"& .MuiToggleButton-root.Mui-selected:nth-of-type({place})": {
+        "backgroundColor": look.tone,
+        "color": "#14171a",
+        "&:hover": {"backgroundColor": look.tone},
+    }
+    for place, look in enumerate(reversed(LANES.values()), start=1)
+}
+
+
+def toggle(options: dict[str, str], sx: dict[str, Any]) -> Any:
+    """Two words of which one holds; the first at the start."""
+    first = next(iter(options.values()))
+    return pmui.RadioButtonGroup(options=options, value=first, sx={**CALM, **sx}, variant="outlined", **ROOM)
+
+
+def button(label: str, drawing: str, pressed: Callable[[Any], Any], **look: Any) -> Any:
+    """A button with a drawing, which needs no icon font."""
+    made = pmui.Button(label=label, icon=icon(drawing), **{"variant": "outlined", **ROOM, **look})
+    made.on_click(pressed)
+    return made

@@ -1,0 +1,289 @@
+"""The mailbox microscope: the items of both lanes side by side, coloured by age, and hands to move them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from operator import is_
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from ...activity import Activity
+from ...dead_letters import send_again
+from ...snapshot import Snapshot, Status
+from ..feed import News
+from ..layout import WIDE, line
+from ..live import Live
+from ..role import Commands
+from ..runtime.steer import Soon, at_once
+from ..theme import LANES, STATUSES, Look
+from . import items
+from .edit import Edit
+from .items import CSS, Ages, Lane, Texts
+from .undoable_commands import Hand, Undo, ask_html, buttons_html
+
+__all__ = ["Microscope"]
+
+LATER = "delayed"
+LOOKS = {**LANES, LATER: Look("#8A94A6", "◔", "not due yet")}
+PAUSE = 0.25  # real seconds between two drawings of a mailbox that keeps changing
+WORDS = {
+    "first": "Move to the front",
+    "promote": "Promote",
+    "demote": "Demote",
+    "edit": "Change payload",
+    "drop": "Drop",
+}
+QUESTIONS = {
+    "first": ("Let activity {} go before all others of its lane?", "Move it"),
+    "promote": ("Move activity {} to the end of the priority lane?", "Promote it"),
+    "demote": ("Move activity {} to the end of the standard lane?", "Demote it"),
+    "drop": (
+        "Drop activity {}? Who waits for it gets a MailboxFullError. That can't be taken back: "
+        "undo can only send the same again, as a new activity.",
+        "Drop it",
+    ),
+}
+OVER = '<p class="muted" style="padding:6px 4px">It is over: nothing waits.</p>'
+EMPTY = """<div class="empty" style="margin-top:8px">Nothing waits. What comes while an activity runs is seen here, and
+can be moved, changed or dropped. To look at some, pause the runtime and send it a few:
+<pre>runtime.pause()
+for n in range(5):
+    runtime.send_nowait(n)</pre></div>"""
+
+
+class Microscope(pn.viewable.Viewer):
+    """What waits in one mailbox. A click on an item opens it: all of its payload, where it is from, what can be done.
+
+    Every act asks once, in place, goes through `commands`, and is offered to be undone for some seconds. Of a long lane
+    there is a page of 50. `go(address)` opens another page of the dashboard.
+    """
+
+    def __init__(
+        self,
+        runtime: Any,
+        commands: Commands | None = None,
+        *,
+        go: Callable[[str], Any] | None = None,
+        soon: Soon = at_once,
+    ) -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.manager = runtime.manager
+        self.soon = soon
+        self.hand = Hand(commands or Commands(runtime.manager), self.draw, soon)
+        self.opened: int | None = None
+        self.asked = ""
+        self.wanted = ""
+        self.pages = dict.fromkeys(LOOKS, 0)
+        self.pause = PAUSE
+        self.editor: Edit | None = None
+        self._texts = Texts()
+        self._shown: dict[str, tuple[list[Activity[Any]], Any]] = {}
+        self._drawn_at = self._aged_at = 0.0
+        on = {"go": go or (lambda address: None), "open": self.open, "ask": self.ask, "turn": self.turn}
+        on |= {"yes": lambda _: self.confirm(), "no": lambda _: self.ask("")}
+        self.lists = {name: Live(css=CSS, on=on) for name in LOOKS}
+        self.legend = Live(css=CSS, styles={"flex": "1 1 260px", "min-width": "0"})
+        self.search = pmui.TextInput(placeholder="search what waits", size="small", width=200, margin=0)
+        self.search.param.watch(lambda event: self.find(event.new), "value_input")
+        self.editing = pn.Column(**WIDE)
+        self.panel = self._lay_out()
+
+    def _lay_out(self) -> Any:
+        for name in LANES:
+            self.lists[name].styles = {"flex": "1 1 min(320px, 100%)", "min-width": "0"}
+        lanes = line(*(self.lists[name] for name in LANES), gap=16, align="flex-start")
+        head = line(self.legend, self.search)
+        parts = (head, self.hand.said, self.editing, lanes, self.lists[LATER])
+        return pn.Column(*parts, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}})
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    # ---- what a person does
+
+    def open(self, id: str) -> None:
+        """Open an item, or close it."""
+        number = int(id) if id.isdecimal() else None
+        self.opened = None if number == self.opened else number
+        self.ask("")
+
+    def ask(self, what: str) -> None:
+        """Ask about an act on the item that is open ("drop:12"), or about none; editing opens the editor."""
+        name, _, id = what.partition(":")
+        self.asked = name if id == str(self.opened) and name in QUESTIONS else ""
+        if name == "edit" and id == str(self.opened) and self.hand.commands.do("change an activity", lambda: None):
+            self.soon(self._edit)
+        self.soon(self.draw)
+
+    def confirm(self) -> None:
+        """Do what was asked about."""
+        if self.opened is not None and self.asked:
+            id, act = self.opened, getattr(self, f"_{self.asked}")
+            self.hand.act(f"{WORDS[self.asked].lower()} activity {id}", lambda: act(id))
+        self.ask("")
+
+    def find(self, text: str) -> None:
+        """Show only what has this in its id, its payload or its source."""
+        self.wanted = text.strip().casefold()
+        self.pages = dict.fromkeys(LOOKS, 0)
+        self.soon(self.draw)
+
+    def turn(self, which: str) -> None:
+        """Another page of a lane: "standard:1" is the next."""
+        name, _, by = which.partition(":")
+        if name in self.pages and by in ("1", "-1"):
+            self.pages[name] = max(0, self.pages[name] + int(by))
+            self.soon(self.draw)
+
+    # ---- the acts: on the agents' loop, each with its undo
+
+    def _first(self, id: int) -> Undo:
+        return self._moved(id, self.runtime.first(id), "was moved to the front")
+
+    def _promote(self, id: int) -> Undo:
+        return self._moved(id, self.runtime.promote(id), "was promoted")
+
+    def _demote(self, id: int) -> Undo:
+        return self._moved(id, self.runtime.demote(id), "was demoted")
+
+    def _moved(self, id: int, place: Any, how: str) -> Undo:
+        def back() -> Undo:
+            self.runtime.put_back(id, place)
+            return Undo(f"Activity {id} is back where it was.")
+
+        return Undo(f"Activity {id} {how}.", "Undo: put it back", back)
+
+    def _drop(self, id: int) -> Undo:
+        dropped = self.runtime.drop(id)
+
+        def again() -> Undo:
+            receipt = send_again(self.manager, dropped)
+            return Undo(f"What activity {id} said was sent again, as activity {receipt.id}.")
+
+        return Undo(f"Activity {id} was dropped.", "Send the same again", again)
+
+    def _change(self, id: int, payload: Any) -> Undo:
+        old = self.runtime.edit(id, payload)
+
+        def back() -> Undo:
+            self.runtime.edit(id, old)
+            return Undo(f"Activity {id} has its old payload again.")
+
+        return Undo(f"The payload of activity {id} was changed.", "Undo: the old payload", back)
+
+    def _edit(self) -> None:
+        """Open the editor, unless it is open on this item."""
+        found = next((each for each in self.runtime.mailbox_items() if each.id == self.opened), None)
+        if found is None or (self.editor is not None and self.editor.id == found.id):
+            return
+        id = found.id
+        self.editor = Edit(self.runtime, found, lambda payload: self._save(id, payload), self._close, self.soon)
+        self.editing.objects = [self.editor.panel]
+
+    def _save(self, id: int, payload: Any) -> None:
+        self.hand.act(f"change activity {id}", lambda: self._change(id, payload))
+        self._close()
+
+    def _close(self) -> None:
+        self.editor = None
+        self.soon(lambda: self.editing.param.update(objects=[]))
+
+    # ---- drawing
+
+    def update(self, news: News) -> bool:
+        """Draw what waits now. True while something waits, or an undo is offered."""
+        offering = self.hand.update()
+        late = not news.first and time.monotonic() - self._drawn_at < self.pause
+        if not late:
+            self.draw()
+        return offering or late or any(self.runtime.snapshot(metrics=False).depth)
+
+    def draw(self) -> None:
+        """The same, at once."""
+        self._drawn_at = time.monotonic()
+        shot: Snapshot = self.runtime.snapshot(metrics=False)
+        waiting = self.runtime.mailbox_items()
+        self._forget(waiting)
+        ages = Ages(self.manager.clock.speed)
+        self.legend.draw(items.legend_html(ages))
+        empty = "" if waiting else OVER if shot.status is Status.TERMINATED else EMPTY
+        capacity = dict(zip(LANES, shot.capacity, strict=True))
+        for name, found in split(waiting, shot.at).items():
+            lane = Lane.of(found, self._texts, self.wanted, self.pages[name])
+            self.pages[name] = lane.start // items.PAGE
+            self._list(name, lane, capacity.get(name), shot.at, ages, empty)
+        if self._age_is_due():
+            self._aged_at = time.monotonic()
+
+    def _forget(self, waiting: list[Activity[Any]]) -> None:
+        """What is gone is neither open nor edited any more."""
+        self._texts.keep(waiting)
+        ids = {each.id for each in waiting} if self.opened is not None or self.editor is not None else set()
+        if self.opened not in ids:
+            self.opened, self.asked = None, ""
+        if self.editor is not None and self.editor.id not in ids:
+            self.editor.gone()
+
+    def _age_is_due(self) -> bool:
+        return time.monotonic() - self._aged_at >= 1
+
+    def _list(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, empty: str) -> None:
+        """Draw a lane whose items are others than before; else only their ages, once a second."""
+        other = (lane[1:], self.wanted, capacity, empty, ages.limits, self._state_of(lane))
+        before = self._shown.get(name)
+        # Compared by what they are, not by what they hold: payloads are anybody's.
+        if before is None or before[1] != other or not same(before[0], lane.items):
+            self._shown[name] = lane.items, other
+            self.lists[name].draw(self._lane(name, lane, capacity, now, ages, empty))
+        elif lane.items and self._age_is_due():
+            self.lists[name].patch({f"a{each.id}": items.age_html(each, now, ages) for each in lane.items})
+
+    def _state_of(self, lane: Lane) -> tuple[Any, ...] | None:
+        return (self.opened, self.asked) if any(each.id == self.opened for each in lane.items) else None
+
+    def _lane(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, empty: str) -> str:
+        if name == LATER and not lane.total:
+            return ""
+        rows = [self._row(name, each, now, ages) for each in lane.items]
+        body = items.list_html(rows) if rows else items.nothing_html(lane, self.wanted)
+        of = f" of {capacity:,}" if capacity is not None else ""
+        # The lanes are always as high: nothing on the page jumps when one fills or empties.
+        box = (
+            f'<div class="{"later" if name == LATER else "box"}">{(empty if name == "standard" else "") or body}</div>'
+        )
+        return items.head_html(LOOKS[name], lane, of) + box + items.footer_html(lane, name)
+
+    def _row(self, name: str, activity: Activity[Any], now: float, ages: Ages) -> str:
+        text = self._texts.of(activity)
+        if activity.id != self.opened:
+            return items.row_html(activity, text, now, ages)
+        detail = items.detail_html(activity, self.manager.clock, self._acts(name, activity.id))
+        return items.row_html(activity, text, now, ages, detail)
+
+    def _acts(self, name: str, id: int) -> str:
+        left_out = {LATER: WORDS.keys() - {"drop"}, "priority": {"promote"}, "standard": {"demote"}}[name]
+        words = {act: word for act, word in WORDS.items() if act not in left_out}
+        buttons = buttons_html(words, id, self.asked, () if self.hand.commands.may_steer else words)
+        if self.asked not in words:
+            return buttons
+        question, yes = QUESTIONS[self.asked]
+        return buttons + ask_html(question.format(id), yes, "Leave it", STATUSES["error"].tone)
+
+
+def split(waiting: list[Activity[Any]], now: float) -> dict[str, list[Activity[Any]]]:
+    """What waits, by lane, in its order there; and what is not due yet, the next one first."""
+    found: dict[str, list[Activity[Any]]] = {name: [] for name in LOOKS}
+    for activity in waiting:
+        held = activity.not_before is not None and activity.not_before > now
+        found[LATER if held else activity.lane.value].append(activity)
+    found[LATER].sort(key=lambda activity: activity.not_before or 0.0)
+    return found
+
+
+def same(some: list[Activity[Any]], others: list[Activity[Any]]) -> bool:
+    """Whether these are the same objects in the same order."""
+    return len(some) == len(others) and all(map(is_, some, others))

@@ -1,0 +1,1 @@
+"""Views in a cell, as one file, and as a static picture."""

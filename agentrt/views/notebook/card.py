@@ -1,0 +1,169 @@
+"""What a cell shows: a runtime as a compact card, a manager as its fleet. Without a kernel: a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from html import escape
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from ...runtime import Runtime
+from ...snapshot import Snapshot
+from ..app.address import Address
+from ..app.dashboard import Dashboard
+from ..feed import Feed, News
+from ..inject.inject import Inject
+from ..layout import WIDE
+from ..live import Live
+from ..role import Commands
+from ..runtime.lanes import fill
+from ..runtime.last_error import Problem
+from ..runtime.log import Log
+from ..runtime.runtime import headline, lively
+from ..runtime.state import State
+from ..runtime.steer import Soon, Steer, at_once
+from ..text import percent, safe_text
+from ..theme import CSS, LANES
+from ..timeline.axes import TimeAxis
+from ..timeline.timeline import Timeline
+from .cell import bundle, kernel_loop
+from .static_render import manager_html, manager_text, runtime_html, runtime_text
+
+__all__ = ["Card", "repr_mimebundle"]
+
+log = logging.getLogger(__name__)
+
+TALL = 128
+BOX = (
+    CSS
+    + """
+:host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; padding: 8px 14px;
+  max-height: 418px; overflow-y: auto; overflow-x: hidden; }
+"""
+)
+BARS = """
+.bars { display: grid; grid-template-columns: 1fr 1fr; gap: var(--s4); }
+.bars > div { display: grid; grid-template-columns: auto 1fr auto; gap: var(--s2); align-items: center;
+  white-space: nowrap; }
+"""
+
+
+def bars_html(snapshot: Snapshot) -> str:
+    """Both lanes in one line."""
+    cells = []
+    for look, depth, capacity in zip(LANES.values(), snapshot.depth, snapshot.capacity, strict=True):
+        words = f"{look.word} lane: {depth:,} of {capacity:,} waiting, {percent(depth, capacity)} full"
+        cells.append(
+            f'<div><span class="tone" style="--tone:{look.tone}">{look.glyph} {look.word}</span>'
+            f"{fill(depth, capacity, look.tone, words)}<strong>{depth:,}</strong></div>"
+        )
+    return f'<div class="bars">{"".join(cells)}</div>'
+
+
+class Card(pn.viewable.Viewer):
+    """One runtime in under 420 pixels: how it is, both lanes, what it did, its state, and ways to take part."""
+
+    def __init__(self, runtime: Any, commands: Commands | None = None, *, soon: Soon = at_once, link: str = "") -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.commands = commands or Commands(runtime.manager)
+        self.link = link
+        self.axis = TimeAxis(runtime.manager.clock)
+        self.head, self.bars = Live(), Live(css=BARS, margin=(6, 0, 2, 0))
+        self.timeline = Timeline(self.axis, height=96)
+        self.state, self.log, self.problem = State(TALL), Log(runtime.manager.clock, TALL), Problem()
+        self.inject = Inject(runtime, self.commands, soon=None if soon is at_once else soon)
+        self.steer = Steer(runtime, self.commands, knobs=False, soon=soon)
+        self.commands.tell = self.steer.say
+        self.panel = self._lay_out()
+
+    def _lay_out(self) -> Any:
+        tall = {"max-height": f"{TALL}px", "overflow-y": "auto"}
+        tabs = pmui.Tabs(
+            ("State", self.state.panel),
+            ("Inject", pn.Column(self.inject, **{**WIDE, "styles": {**WIDE["styles"], **tall}})),
+            ("Events", self.log.panel),
+            ("Last error", pn.Column(self.problem.panel, **{**WIDE, "styles": {**WIDE["styles"], **tall}})),
+            sizing_mode="stretch_width",
+            margin=0,
+            sx={
+                ".MuiTab-root": {"textTransform": "none", "minHeight": "34px", "padding": "4px 14px"},
+                ".MuiTabs-root": {"minHeight": "34px"},
+            },
+        )
+        return pn.Column(
+            self.head, self.bars, self.timeline.panel, self.steer.panel, tabs, **{**WIDE, "stylesheets": [BOX]}
+        )
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    def update(self, news: News) -> bool:
+        """Draw what is new. True while it moves by itself."""
+        snapshot = self.runtime.snapshot()
+        records = news.of.get(snapshot.id, [])
+        self.axis.move(snapshot.at)
+        self.head.draw(headline(snapshot, self.link))
+        self.bars.draw(bars_html(snapshot))
+        self.timeline.draw(snapshot, news, records, self.runtime.mailbox_items)
+        self.state.draw(snapshot.state)
+        self.log.draw(news, records)
+        self.problem.draw(snapshot)
+        self.steer.draw(snapshot)
+        moves = self.inject.update(news)
+        return lively(snapshot) or bool(moves)
+
+
+# ---- in a notebook
+
+
+def repr_mimebundle(item: Any, include: Any = None, exclude: Any = None) -> Any:
+    """The mime bundle of a runtime or a manager."""
+    loop = kernel_loop()
+    if loop is not None:
+        try:
+            return _live(item, loop)
+        except Exception:  # the picture is better than an error under every cell
+            log.exception("the live view can't be shown; this is a picture")
+    return _still(item), {}
+
+
+def _still(item: Any) -> dict[str, str]:
+    if isinstance(item, Runtime):
+        snapshot = item.snapshot()
+        return {"text/plain": runtime_text(snapshot), "text/html": runtime_html(snapshot)}
+    snapshots = item.snapshots()
+    return {"text/plain": manager_text(item.name, snapshots), "text/html": manager_html(snapshots)}
+
+
+def _live(item: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    is_runtime = isinstance(item, Runtime)
+    manager = item.manager if is_runtime else item
+    show = _show_runtime if is_runtime else _show_manager
+    fill = partial(show, item, soon=loop.call_soon_threadsafe)
+    return bundle(manager, loop, fill, _still(item)["text/plain"])
+
+
+def _show_runtime(runtime: Any, holder: Any, feed: Feed, soon: Soon) -> None:
+    card = Card(runtime, soon=soon, link=_link(runtime.manager, runtime.id))
+    holder.append(card)
+    feed.follow(card)
+
+
+def _show_manager(manager: Any, holder: Any, feed: Feed, soon: Soon) -> None:
+    board = Dashboard(manager, feed, Commands(manager), soon=soon)
+    board.panel.stylesheets = [BOX.replace("418px", "560px")]
+    holder.append(board.panel)
+    board.draw()
+
+
+def _link(manager: Any, id: str) -> str:
+    server = manager._server
+    if server is None or not server.running:
+        return ""
+    link = server.link("operator", str(Address("runtime", id)))
+    return f'<a href="{escape(link)}" target="_blank" title="{safe_text(id, 60)}">page</a>'

@@ -1,0 +1,57 @@
+"""Live views in a notebook's cell: the kernel's loop, the parts that a notebook loads once, and the mime bundle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+from panel.io import notebook
+
+from ..feed import Feed, feed_notebook
+from ..layout import WIDE
+from .dedupe_modules import slim
+
+__all__ = ["bundle", "kernel_loop"]
+
+
+def kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of the Jupyter kernel this runs in; None outside of one."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    kernel = getattr(get_ipython(), "kernel", None)
+    loop = getattr(kernel, "io_loop", None)
+    return getattr(loop, "asyncio_loop", None)
+
+
+def bundle(manager: Any, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
+    """The mime bundle of a live view: `fill(holder, feed)` puts it into the cell and has it fed."""
+    _load()
+    holder = pn.Column(**WIDE)
+    feed = feed_notebook(manager, holder, loop)
+    fill(holder, feed)
+    made = holder._repr_mimebundle_()
+    feed.start()
+    data, meta = made if isinstance(made, tuple) else (made, {})
+    return {**data, "text/html": slim(data["text/html"]), "text/plain": text}, meta
+
+
+def _load() -> None:
+    """Load the parts of the views into this notebook once, from this machine: nothing is fetched."""
+    if not pn.extension._loaded:
+        pn.extension(inline=True)
+    notebook.send = _send_whole
+
+
+_send, _sending = notebook.send, threading.Lock()
+
+
+def _send_whole(comm: Any, msg: Any) -> None:
+    # A message goes out in three parts. Callbacks of widgets run on another thread than the feed: with no lock their
+    # parts mix, and the page can't read them.
+    with _sending:
+        _send(comm, msg)

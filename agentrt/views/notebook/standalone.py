@@ -1,0 +1,165 @@
+"""One view alone: in a cell, in a layout of Panel, or in a file. `runtime.mailbox()` and `manager.flow()` return it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.resources import INLINE
+
+from ..activity.activity import ActivityView
+from ..app.address import Address
+from ..app.bar import column
+from ..app.routes import build
+from ..feed import Feed, feed_notebook, feed_page
+from ..fleet.fleet import Fleet
+from ..fleet.overview import Overview
+from ..flow.flow import Flow
+from ..icons import icon
+from ..inject.inject import Inject
+from ..mailbox.dead_letters import Letters
+from ..mailbox.microscope import Microscope
+from ..queueing.theory import Theory
+from ..queueing.waits import Waits
+from ..role import Commands
+from ..runtime.log import Events
+from ..runtime.steer import Soon, at_once
+from ..runtime.where import Where
+from ..theme import CSS
+from ..timeline.swimlanes import Swimlanes
+from .cell import bundle, kernel_loop
+from .offline import offline
+
+__all__ = ["Alone"]
+
+BOX = CSS + ":host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; }"
+
+
+class Room:
+    """Where one view lives: all that it needs of a dashboard. What it leads to opens below it, and can be closed."""
+
+    def __init__(self, manager: Any, feed: Feed, soon: Soon) -> None:
+        self.manager = manager
+        self.feed = feed
+        self.soon = soon
+        self.commands = Commands(manager)
+        self.below = column()
+        self._ends: list[Callable[[], Any]] = []
+
+    def go(self, address: str) -> None:
+        """Open a page below."""
+        self.soon(lambda: self.open(address))
+
+    def open(self, address: str) -> None:
+        """The same, at once."""
+        self.close()
+        made = build(self, Address.read(address))
+        close = pmui.Button(label="Close", icon=icon("back"), size="small", variant="text", margin=0)
+        close.on_click(lambda event: self.soon(self.close))
+        self._ends = [*made.ends, *(self.feed.follow(view) for view in made.views)]
+        self.below.objects = [close, *made.objects]
+
+    def mark(self, at: Address) -> None:
+        """There is no address to show."""
+
+    def close(self) -> None:
+        """Let go of what is open below. Idempotent."""
+        for end in self._ends:
+            end()
+        self._ends = []
+        self.below.objects = []
+
+
+def make(of: Any, name: str, room: Room) -> Any:
+    """The view of that name, of a runtime or of a manager."""
+    page, _, number = name.partition("/")
+    if page == "activity":
+        return ActivityView(of, int(number), room.commands, go=room.go, soon=room.soon)
+    if page == "overview":
+        return Overview(of, room.go)
+    if page == "fleet":
+        return Fleet(of, go=room.go, soon=room.soon)
+    if page == "events":
+        return Events(of, go=room.go)
+    if page in LOOKS:
+        return LOOKS[page](of)
+    if page == "inject":
+        return Inject(of, room.commands, soon=None if room.soon is at_once else room.soon)
+    return VIEWS[page](of, room.commands, go=room.go, soon=room.soon)
+
+
+LOOKS: dict[str, Callable[[Any], Any]] = {"theory": Theory, "waits": Waits}  # nothing in them can be clicked
+VIEWS: dict[str, Callable[..., Any]] = {
+    "where": Where,
+    "mailbox": Microscope,
+    "flow": Flow,
+    "letters": Letters,
+    "timeline": Swimlanes,
+}
+
+
+class Alone(pn.viewable.Viewer):
+    """A view of a runtime or a manager with a feed of its own. The last line of a cell shows it, live."""
+
+    def __init__(self, of: Any, name: str) -> None:
+        super().__init__()
+        self.of = of
+        self.view = name
+        self.manager = getattr(of, "manager", of)
+
+    def __repr__(self) -> str:
+        return f"<{self.view} of {self.of!r}>"
+
+    def _fill(self, holder: Any, feed: Feed, soon: Soon = at_once) -> None:
+        room = Room(self.manager, feed, soon)
+        view = make(self.of, self.view, room)
+        feed.follow(view)
+        holder.objects = [view if isinstance(view, pn.viewable.Viewer) else view.panel, room.below]
+
+    def __panel__(self) -> Any:
+        """For a layout: fed for as long as its page or its output is there."""
+        holder = column()
+        loop, document = kernel_loop(), pn.state.curdoc
+        if document is not None and document.session_context is not None:
+            self._fill(holder, feed_page(self.manager, document))
+        elif loop is not None:
+            feed = feed_notebook(self.manager, holder, loop)
+            self._fill(holder, feed, loop.call_soon_threadsafe)
+            feed.start()
+        else:
+            self._fill(holder, self._unfed())
+        return holder
+
+    def _unfed(self) -> Feed:
+        return Feed(self.manager, schedule=lambda call: None, later=lambda seconds, call: None)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        loop = kernel_loop()
+        if loop is None:
+            return {"text/plain": repr(self), "text/html": f"<pre>{escape(repr(self))}</pre>"}, {}
+
+        def fill(holder: Any, feed: Feed) -> None:
+            holder.stylesheets = [BOX]
+            self._fill(holder, feed, loop.call_soon_threadsafe)
+
+        return bundle(self.manager, loop, fill, repr(self))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as it is now into one HTML file, which needs nothing else and no network. Returns where it is."""
+        Path(path).write_text(self.written(), encoding="utf-8", errors="replace")
+        return Path(path)
+
+    def written(self) -> str:
+        """What such a file holds."""
+        holder = column(padding="12px")
+        self._fill(holder, self._unfed())
+        title = f"{self.view} of {getattr(self.of, 'id', self.manager.name)}"
+        written = StringIO()
+        with pn.config.set(inline=True):
+            holder.save(written, title=escape(title), resources=INLINE, embed=False)
+        return offline(written.getvalue())

@@ -1,0 +1,1 @@
+"""Queueing theory beside what was measured."""

@@ -1,0 +1,1 @@
+"""The served dashboard: who gets in, what is served, which managers there are."""

@@ -1,0 +1,72 @@
+"""What a server shows: the dashboard of one manager here, a page over several managers in `several`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol
+from weakref import WeakSet
+
+import panel as pn
+
+from ..app.dashboard import dashboard
+from ..feed import Feed, feed_page
+from ..role import Role
+from .summary import Summary
+
+__all__ = ["Content", "ManagerPage"]
+
+
+class Content(Protocol):
+    """Pages under `routes`, and a summary for programs. `listed` says whether it is one manager of this machine."""
+
+    name: str
+    title: str
+    listed: bool
+
+    def page(self, role: Role) -> Any:
+        """The page of the session that is being made now, on the server's thread."""
+
+    def summary(self) -> dict[str, Any]:
+        """A few figures."""
+
+    def close(self) -> None:
+        """Let go of every session."""
+
+
+class ManagerPage:
+    """The dashboard of a manager."""
+
+    listed = True
+
+    def __init__(self, manager: Any, title: str = "", note: str = "", loud: bool = False) -> None:
+        self.manager = manager
+        self.name = manager.name
+        self.title = title or manager.name
+        self.note = note
+        self.loud = loud
+        self._summary = Summary(manager)
+        self._feeds: WeakSet[Feed] = WeakSet()
+
+    def page(self, role: Role) -> Any:
+        """A dashboard with a feed of its own."""
+        feed = feed_page(self.manager, pn.state.curdoc)
+        self._feeds.add(feed)
+        return dashboard(
+            self.manager,
+            role=role,
+            title=self.title,
+            note=self.note,
+            loud=self.loud,
+            feed=feed,
+            health="/health",
+            paths=True,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """How the manager is, in figures and in words."""
+        return {"name": self.title, "pid": os.getpid(), **self._summary.read()}
+
+    def close(self) -> None:
+        """Stop every feed."""
+        for feed in tuple(self._feeds):
+            feed.stop()

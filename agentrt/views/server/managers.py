@@ -1,0 +1,153 @@
+"""Several managers side by side: those that are served on this machine, each asked for its summary once a second.
+
+Nothing of theirs is shown in a frame, and none of them is steered from here: a card is a few figures and the link. Who
+holds the operator's link of this page gets the operators' links of all, who holds the viewer's gets the viewers'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import panel as pn
+from tornado.httpclient import AsyncHTTPClient
+
+from ... import discovery
+from ...discovery import Served
+from ...metrics import Fates
+from ..app.bar import column
+from ..app.page_template import sheet
+from ..app.window import Window
+from ..feed import Session
+from ..fleet.overview import CSS as TILES
+from ..fleet.overview import fates_bar
+from ..live import Live
+from ..role import Role
+from ..text import count, safe_text
+from ..theme import LANES, STATUSES
+
+__all__ = ["Several", "Told"]
+
+log = logging.getLogger(__name__)
+
+EVERY = 1.0
+PATIENCE = 3.0
+CSS = (
+    TILES
+    + """
+.managers { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); gap: var(--s3); }
+.manager { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; min-width: 0;
+  padding: var(--s3) var(--s4); display: grid; gap: var(--s2); align-content: start; }
+.manager .words { overflow-wrap: anywhere; min-height: 2.9em; }
+"""
+)
+NONE = """<div class="empty">No manager is served on this machine now. In the program that has one:
+<pre>server = manager.serve()</pre></div>"""
+
+
+class Told(msgspec.Struct):
+    """What a manager answered to `/summary`; whatever else it says is left out."""
+
+    name: str = ""
+    runtimes: int = 0
+    wrong: int = 0
+    sentence: str = ""
+    waiting: tuple[int, int] = (0, 0)
+    fates: Fates = Fates()
+
+
+class Several:
+    """The page. Managers are asked only while somebody looks."""
+
+    name = title = "All managers"
+    listed = False
+
+    def __init__(self) -> None:
+        self.pages: dict[Live, tuple[Session, Role]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def page(self, role: Role) -> Any:
+        """A page that is drawn as the managers answer."""
+        document: Any = pn.state.curdoc
+        loop = asyncio.get_running_loop()
+        live = Live('<p class="muted">asking the managers of this machine</p>', css=CSS)
+        document.on_session_destroyed(lambda context: self._left(live))
+        self.pages[live] = (Session(document, loop), role)
+        pn.state.onload(lambda: self._watch(loop))
+        window = Window(lambda address: None, lambda key: None, health="/health", name_of_page=self.title, paths=True)
+        main = [column(window, live, padding="12px")]
+        return sheet(title=self.title, main=main)
+
+    def summary(self) -> dict[str, Any]:
+        """How many there are."""
+        return {"name": self.name, "managers": len(discovery.live())}
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.pages.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _left(self, live: Live) -> None:
+        self.pages.pop(live, None)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        while self.pages:
+            found = discovery.live()
+            told = await asyncio.gather(*map(ask, found))
+            for live, (session, role) in tuple(self.pages.items()):
+                html = managers_html(list(zip(found, told, strict=True)), role)
+                session.schedule(partial(live.draw, html))
+            await asyncio.sleep(EVERY)
+
+
+async def ask(one: Served) -> Told | None:
+    """The summary of a manager, with the token of its viewer's link; None if it does not answer."""
+    link = urlsplit(one.view_url)
+    url = link._replace(path="/summary").geturl()
+    try:
+        response = await AsyncHTTPClient().fetch(url, request_timeout=PATIENCE)
+        return msgspec.json.decode(response.body, type=Told)
+    except Exception as error:  # whatever is wrong with another process, its card says that it does not answer
+        log.debug("%s does not answer: %s", one.name, error)
+        return None
+
+
+def managers_html(managers: list[tuple[Served, Told | None]], role: Role) -> str:
+    """A card for each."""
+    if not managers:
+        return NONE
+    troubled = sum(told is None or told.wrong > 0 for _, told in managers)
+    words = f"{count(troubled, 'manager')} of {len(managers):,} need a look." if troubled else "All managers are fine."
+    cards = "".join(_card(one, told, role) for one, told in managers)
+    return f'<p class="say" role="status">{words}</p><div class="managers">{cards}</div>'
+
+
+def _card(one: Served, told: Told | None, role: Role) -> str:
+    url = one.url if role is Role.OPERATOR else one.view_url
+    name = safe_text(told.name if told is not None and told.name else one.name, 60)
+    link = f'<a href="{safe_text(url, 500)}" target="_blank" rel="noopener noreferrer">open</a>'
+    head = f'<div class="row spread"><h2>{name}</h2><span class="muted">process {one.pid} {link}</span></div>'
+    return f'<section class="manager" data-key="{one.pid}-{one.port}">{head}{_figures(told)}</section>'
+
+
+def _figures(told: Told | None) -> str:
+    if told is None:
+        look = STATUSES["stuck"]
+        return f'<p class="words tone" style="--tone:{look.tone}">{look.glyph} It does not answer.</p>'
+    waits = " ".join(
+        f'<span class="tone" style="--tone:{look.tone}">{look.glyph}</span> {number:,}'
+        for look, number in zip(LANES.values(), told.waiting, strict=True)
+    )
+    return (
+        f'<p class="words">{safe_text(told.sentence, 300)}</p>'
+        f"<p>{count(told.runtimes, 'runtime')}, waiting {waits}</p><div>{fates_bar(told.fates)}</div>"
+    )

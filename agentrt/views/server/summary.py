@@ -1,0 +1,44 @@
+"""One manager in a few figures, for a page that shows several of them, and for programs."""
+
+from __future__ import annotations
+
+import re
+import time
+from html import unescape
+from typing import Any
+
+import msgspec
+
+from ..fleet.health import Health
+
+__all__ = ["Summary"]
+
+FRESH = 1.0  # seconds in which a summary is not made again
+TAGS = re.compile(r"<[^>]*>")
+
+
+class Summary:
+    """What `/summary` answers. It costs a look at every runtime, once a second at the most, and only when asked."""
+
+    def __init__(self, manager: Any) -> None:
+        self.manager = manager
+        self.made = -FRESH
+        self.last: dict[str, Any] = {}
+
+    def read(self) -> dict[str, Any]:
+        """The sentence in plain words, how many runtimes and what waits, and what became of all activities."""
+        if time.monotonic() - self.made >= FRESH:
+            self.last, self.made = self._read(), time.monotonic()
+        return self.last
+
+    def _read(self) -> dict[str, Any]:
+        health = Health(self.manager)
+        health.look_at()
+        sentence = health.sentence(self.manager.clock.now())
+        return {
+            "runtimes": len(self.manager),
+            "wrong": len(health.troubles),
+            "sentence": unescape(TAGS.sub("", sentence)),
+            "waiting": list(health.waiting),
+            "fates": msgspec.to_builtins(self.manager.fates()),
+        }

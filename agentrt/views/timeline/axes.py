@@ -1,0 +1,84 @@
+"""The time axis that every plot of a view shares: the last minute, as the agents' clock counts it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bokeh.models import CustomJSTickFormatter, DatetimeTicker, NoOverlap, Range1d
+from bokeh.plotting import figure
+
+from ..theme import style
+
+__all__ = ["Scale", "TimeAxis"]
+
+SECONDS = 60  # real seconds in view
+LEAST = 1e-3
+
+# Hours, minutes and seconds of the reading's date; fractions where the ticks are that close.
+TICKS = """
+const iso = new Date(tick).toISOString().slice(11)
+const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1000
+return step < 1000 ? iso.slice(3, 10) : step < 60000 ? iso.slice(0, 8) : iso.slice(0, 5)
+"""
+
+
+class TimeAxis:
+    """One range for all plots of a runtime, so that one change moves them all. Positions are milliseconds of a date."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+        self._origin = self._ms_of(0.0)
+        self.range = Range1d()
+        self.move(clock.now())
+
+    def _ms_of(self, at: float) -> float:
+        wall = self.clock.wall(at)
+        offset = wall.utcoffset()
+        return (wall.timestamp() + (offset.total_seconds() if offset else 0.0)) * 1000
+
+    def ms(self, at: float) -> float:
+        """Where a reading of the clock (seconds) is on the axis."""
+        return self._origin + at * 1000
+
+    @property
+    def span(self) -> float:
+        """Seconds of the agents' clock in view."""
+        speed = self.clock.speed
+        return SECONDS * speed if 0 < speed < math.inf else SECONDS
+
+    def move(self, now: float) -> None:
+        """Let the axis end a little after `now`."""
+        span = self.span * 1000
+        end = self.ms(now) + span * 0.01
+        self.range.update(start=end - span, end=end)
+
+    def figure(self, height: int, **options: Any) -> Any:
+        """An empty plot on this axis."""
+        plot = figure(
+            height=height,
+            x_range=self.range,
+            x_axis_type="datetime",
+            sizing_mode="stretch_width",
+            tools="",
+            toolbar_location=None,
+            **options,
+        )
+        plot.xaxis.formatter = CustomJSTickFormatter(code=TICKS)
+        plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)
+        plot.xaxis.major_label_policy = NoOverlap(min_distance=8)  # on a narrow page there is room for fewer
+        return style(plot)
+
+
+class Scale:
+    """The other axis, from 0. It grows at once and shrinks only by much, so that the picture does not jump."""
+
+    def __init__(self, top: float) -> None:
+        self.top = top
+        self.range = Range1d(start=0, end=top)
+
+    def fit(self, most: float, room: float = 1.25) -> None:
+        """See that `most` is on it."""
+        if most > self.top or most < self.top * 0.4:
+            self.top = most * room
+            self.range.end = self.top

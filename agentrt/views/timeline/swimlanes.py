@@ -1,0 +1,321 @@
+"""What happened in all runtimes, in what order: a swimlane each, waiting pale and working solid, steps nested below."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import BoxZoomTool, ColumnDataSource, HoverTool, Range1d, ResetTool, TapTool, WheelZoomTool
+
+from ...errors import AgentError
+from ...events import Event, Outcome
+from ...snapshot import Snapshot
+from ..app.address import Address
+from ..feed import News
+from ..icons import icon
+from ..layout import WIDE, line
+from ..live import Live
+from ..role import Commands
+from ..runtime.steer import Soon, at_once
+from ..text import count, duration, plain, safe_text
+from ..theme import FATES, LANES, STATUSES
+from .axes import TimeAxis
+from .lane_allocation import Seats
+from .timeline import bar, groups
+
+__all__ = ["Swimlanes"]
+
+KEEP, SPANS = 3000, 1500
+PIECES = 400  # of the time in view: what ended badly or well within one is drawn as one
+EVERY = 0.4  # real seconds between two sentences: who reads one is not faster
+DEEP = 2  # steps within steps within steps; deeper ones lie on the last
+TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
+COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
+FROZEN = """<span class="muted">Frozen: nothing moves here, all goes on and nothing is lost. Drag over a stretch of time
+to enlarge it; Live goes on.</span>"""
+Bar = tuple[Any, ...]  # the first outcome of a group, and the row of `timeline.bar`
+STEP = ("left", "right", "y", "tone", "words", "to")
+EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
+<pre>runtime.send_nowait(1)</pre></div>"""
+
+
+class Swimlanes(pn.viewable.Viewer):
+    """The timeline of a manager's runtimes, or of one; `lanes` of them at the most, see `Seats`. `search` adds a field.
+
+    While it is live it shows the last minute; frozen it stays, a drag over it zooms in and the wheel zooms. A click on
+    an activity opens it through `go`.
+    """
+
+    def __init__(
+        self,
+        of: Any,
+        commands: Commands | None = None,
+        *,
+        go: Callable[[str], Any] | None = None,
+        soon: Soon = at_once,
+        lanes: int = 40,
+        search: bool = False,
+    ) -> None:
+        super().__init__()
+        self.manager = getattr(of, "manager", of)
+        self.only = of.id if self.manager is not of else None
+        self.go = go
+        self.soon = soon
+        self.most = 1 if self.only is not None else lanes
+        self.seats = Seats(self.most)
+        self.axis = TimeAxis(self.manager.clock)
+        self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
+        self.wrong: deque[Outcome] = deque(maxlen=KEEP)
+        self.steps: deque[Event] = deque(maxlen=SPANS)
+        self.begun: dict[tuple[str, str], float] = {}  # when the last that is drawn began, by runtime and lane
+        self.ended = ColumnDataSource({name: [] for name in COLUMNS})
+        self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
+        self.spans = ColumnDataSource({name: [] for name in STEP})
+        self.frozen = False
+        self.said_at = 0.0
+        self.say = Live(EMPTY, on={"go": go or (lambda address: None)}, styles={"flex": "1 1 300px", "min-width": "0"})
+        self.freeze = pmui.Button(label="Freeze", icon=icon("pause"), size="small", variant="text", margin=0)
+        self.freeze.on_click(lambda event: soon(self._toggle))
+        self.plot = self._plot()
+        self.figure = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
+        tools = [self._field(), self.say] if search else [self.say]
+        self.panel = pn.Column(line(*tools, self.freeze), self.figure, **WIDE)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Which lane each runtime has that is shown."""
+        return self.seats.rows
+
+    def _field(self) -> Any:
+        field = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
+        field.param.watch(lambda event: self.search(event.new), "value_input")
+        return field
+
+    def __panel__(self) -> Any:
+        return self.panel
+
+    def _plot(self) -> Any:
+        wanted = min(self.most, len(self.manager)) * TALL + 40
+        height = 130 if self.only is not None else max(LEAST, wanted)
+        plot = self.axis.figure(height, y_range=Range1d(start=0, end=self.most))
+        plot.ygrid.grid_line_color = None
+        plot.min_border_left = 110
+        plot.yaxis.ticker = []
+        self._bars(plot)
+        zoom = BoxZoomTool(dimensions="width")
+        plot.add_tools(zoom, WheelZoomTool(dimensions="width"), ResetTool(), TapTool())
+        plot.toolbar.active_drag = zoom
+        return plot
+
+    def _bars(self, plot: Any) -> None:
+        look = {"y": "y", "fill_color": "tone", "line_color": None}
+        pale = {"nonselection_fill_alpha": 0.25}
+        same = {"nonselection_fill_alpha": 0.9, "nonselection_line_alpha": 0.9}
+        waits = [
+            plot.hbar(left="created", right=right, height=0.34, source=source, fill_alpha=0.25, **look, **pale)
+            for source, right in ((self.ended, "started"), (self.now, "finished"))
+        ]
+        work = plot.hbar(left="started", right="finished", height=0.24, source=self.ended, **look, **same)
+        grows = plot.hbar(left="started", right="finished", height=0.24, source=self.now, fill_alpha="alpha", **look)
+        steps = plot.hbar(left="left", right="right", height=0.04, source=self.spans, **look, **same)
+        marks = plot.scatter(
+            "finished", "y", source=self.ended, marker="shape", size="fate", line_color="mark", fill_color="mark"
+        )
+        plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, grows, marks, steps, waits[1]]))
+        for source in (self.ended, self.now, self.spans):
+            source.selected.on_change("indices", partial(self._chosen, source))
+
+    # ---- what a person does
+
+    def _chosen(self, source: Any, name: str, old: Any, indices: list[int]) -> None:
+        if indices and self.go is not None:
+            self.go(str(Address("activity", source.data["to"][indices[0]])))
+            source.selected.indices = []
+
+    def search(self, text: str) -> None:
+        """Give lanes to runtimes with this in their names only."""
+        self.seats.search(text)
+        self.soon(self._again)
+
+    def _again(self) -> None:
+        self._arrange(self.manager.clock.now())
+        self._place()
+        self._say(self.manager.clock.now())
+
+    def _toggle(self) -> None:
+        self.frozen = not self.frozen
+        label, drawing = ("Live", "play") if self.frozen else ("Freeze", "pause")
+        self.freeze.param.update(label=label, icon=icon(drawing))
+        if self.frozen:
+            self.say.draw(FROZEN)
+        else:
+            self._again()
+
+    # ---- drawing
+
+    def update(self, news: News) -> bool:
+        """Draw what is new. True while anything runs or waits; never while frozen."""
+        ended = news.once("ended of", lambda: _by_runtime(news.outcomes[-KEEP:]))
+        steps = [each for each in news.events if each.kind == "step" and self.only in (None, each.runtime)]
+        self.outcomes.extend(news.outcomes[-KEEP:] if self.only is None else ended.get(self.only, ()))
+        self.steps.extend(steps)
+        self._meet(news)
+        if self.frozen:
+            return False
+        if self._arrange(news.at) or news.first:
+            self._place()
+        else:
+            self._stream(news, ended, steps)
+        self.axis.move(news.at)
+        runs = self._draw_now()
+        due = news.first or time.monotonic() - self.said_at >= EVERY
+        if due:
+            self._say(news.at)
+        return runs or not due
+
+    def _meet(self, news: News) -> None:
+        ids = news.once("ids", lambda: dict.fromkeys([each.runtime for each in news.records] + sorted(news.changed)))
+        self.seats.meet((id for id in ids if id and self.only in (None, id)), news.at)
+        wrong = [each for each in news.failures if self.only in (None, each.runtime)]
+        self.wrong.extend(wrong)
+        for outcome in wrong:
+            self.seats.blame(outcome.runtime, outcome.finished)
+
+    def _arrange(self, now: float) -> bool:
+        return self.seats.arrange(now - self.axis.span, (each.runtime for each in self.outcomes))
+
+    def _place(self) -> None:
+        """Draw all lanes anew."""
+        middles = {self._middle(row): plain(id, 16) for id, row in self.rows.items()}
+        self.plot.y_range.start = self.most - max(min(3, self.most), len(self.rows))
+        self.plot.y_range.end = self.most
+        self.plot.yaxis.ticker = sorted(middles)
+        self.plot.yaxis.major_label_overrides = middles
+        self.begun.clear()
+        self.ended.data = self._ended({id: self._bars_of(mine) for id, mine in _by_runtime(self.outcomes).items()})
+        self.spans.data = self._steps(self.steps)
+
+    def _stream(self, news: News, ended: dict[str, list[Outcome]], steps: list[Event]) -> None:
+        least = self.axis.span / PIECES
+        fresh = {
+            id: news.once(("bars", id, least), partial(self._bars_of, ended[id])) for id in self.rows if id in ended
+        }
+        for source, columns in ((self.ended, self._ended(fresh)), (self.spans, self._steps(steps))):
+            if columns["y"]:
+                source.stream(columns, KEEP)
+
+    def _middle(self, row: int) -> float:
+        return self.most - row - 0.5
+
+    def _y(self, id: str, lane: str) -> float:
+        return self._middle(self.rows[id]) + (0.2 if lane == "priority" else -0.18)
+
+    def _bars_of(self, outcomes: list[Outcome]) -> list[Bar]:
+        return [(group[0], *bar(group, self.axis)) for group in groups(outcomes, self.axis.span / PIECES)]
+
+    def _ended(self, bars: dict[str, list[Bar]]) -> Any:
+        found = [self._bar(*each) for id, mine in bars.items() if id in self.rows for each in mine]
+        return {name: [each[i] for each in found] for i, name in enumerate(COLUMNS)}
+
+    def _bar(self, first: Outcome, created: float, started: float, finished: float, _: float, *look: Any) -> Any:
+        tone, mark, shape, words = look
+        created = self._pale(first.runtime, first.lane, created, started)
+        words = f"{plain(first.runtime, 60)}: {words}"
+        wrong = 0 if first.ok else 8
+        y = self._y(first.runtime, first.lane)
+        return created, started, finished, y, tone, mark, shape, words, str(first.id), wrong
+
+    def _pale(self, id: str, lane: str, created: float, started: float) -> float:
+        """From where its waiting is drawn: where others of its lane wait too it is drawn once, not darker for each."""
+        before = self.begun.get((id, lane), created)
+        self.begun[id, lane] = max(before, started)
+        return min(started, max(created, before))
+
+    def _steps(self, steps: Iterable[Event]) -> Any:
+        found = [self._step(each) for each in steps if each.runtime in self.rows]
+        return {name: [each[i] for each in found] for i, name in enumerate(STEP)}
+
+    def _step(self, step: Event) -> tuple[Any, ...]:
+        detail = step.detail
+        look = STATUSES["error"] if detail.get("failed") else FATES["done"]
+        y = self._middle(self.rows[step.runtime]) - 0.365 - 0.045 * min(int(detail.get("depth", 0)), DEEP)
+        took = duration(step.at - detail["started"])
+        words = f"step {plain(detail['name'], 60)} of activity {detail['activity']} took {took}"
+        return self.axis.ms(detail["started"]), self.axis.ms(step.at), y, look.tone, words, str(detail["activity"])
+
+    def _draw_now(self) -> bool:
+        rows = [row for id in self.rows for row in self._now(id)]
+        columns = {name: [row[i] for row in rows] for i, name in enumerate((*COLUMNS, "alpha"))}
+        if columns != dict(self.now.data):
+            self.now.data = columns
+        return bool(rows)
+
+    def _now(self, id: str) -> list[tuple[Any, ...]]:
+        """The bars that grow: what waits in each lane, from when its first was sent, and what runs."""
+        try:
+            shot: Snapshot = self.manager.snapshot(id, metrics=False)
+        except AgentError:  # forgotten in between
+            return []
+        bars = [
+            self._growing(shot, first, None, f"{count(depth, 'activity')} waiting, the first")
+            for first, depth in zip(shot.first, shot.depth, strict=True)
+            if first is not None
+        ]
+        current = shot.current
+        if current is not None:
+            started = min(shot.at, shot.started or shot.at)
+            words = f"activity {current.id} waited {duration(started - current.created)}, runs"
+            bars.append(self._growing(shot, current, started, words))
+        return bars
+
+    def _growing(self, shot: Snapshot, of: Any, started: float | None, words: str) -> tuple[Any, ...]:
+        now, created = self.axis.ms(shot.at), self.axis.ms(min(shot.at, of.created))
+        created = min(now, max(created, self.begun.get((shot.id, of.lane), created)))
+        since = of.created if started is None else started
+        words = f"{plain(shot.id, 60)}: {words} for {duration(max(0.0, shot.at - since))}"
+        begun = now if started is None else self.axis.ms(started)
+        tone, y = LANES[of.lane.value].tone, self._y(shot.id, of.lane)
+        return created, begun, now, y, tone, "", "dot", words, str(of.id), 0, 0.85
+
+    def _say(self, now: float) -> None:
+        self.said_at = time.monotonic()
+        self.say.draw(self._words(now))
+
+    def _words(self, now: float) -> str:
+        span = duration(self.axis.span)
+        if not self.rows and self.seats.wanted:
+            return f'<span class="muted">No runtime of that name did anything in the last {span}.</span>'
+        if not self.rows:
+            return EMPTY
+        since, fits = now - self.axis.span, self.seats.fits
+        failed = [each for each in self.wrong if each.finished >= since and fits(each.runtime)]
+        every = not self.seats.wanted and bool(self.outcomes) and self.outcomes[0].finished >= since
+        recent = (
+            len(self.outcomes)
+            if every
+            else sum(each.finished >= since and fits(each.runtime) for each in self.outcomes)
+        )
+        # The deque is bounded: what it does not hold any more was not counted.
+        more = "more than " if recent == KEEP else ""
+        said = f"{more}{count(recent, 'activity')} ended in the last {span}"
+        wrong = f", {len(failed):,} of them badly; last {_link(failed[-1])}" if failed else ""
+        others = len(self.seats.left_out)
+        out = f"; {count(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
+        return f'<span class="muted">{said}{wrong}{out}.</span>'
+
+
+def _by_runtime(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.runtime, []).append(outcome)
+    return found
+
+
+def _link(outcome: Outcome) -> str:
+    address, words = Address("activity", str(outcome.id)), f"activity {outcome.id} of {safe_text(outcome.runtime, 40)}"
+    return f'<button class="link" data-do="go" data-with="{address}">{words}</button>'

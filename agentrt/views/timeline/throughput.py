@@ -1,0 +1,68 @@
+"""How many activities end per second: both lanes stacked, failures on top of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import panel as pn
+from bokeh.models import ColumnDataSource, HoverTool
+
+from ...events import Outcome
+from ...snapshot import Snapshot
+from ..feed import News
+from ..theme import FATES, LANES
+from .axes import Scale, TimeAxis
+
+__all__ = ["Throughput"]
+
+BARS = 60
+PARTS = {"standard": LANES["standard"].tone, "priority": LANES["priority"].tone, "failed": FATES["failed"].tone}
+WORDS = """<div style="font: 12px system-ui">@standard{0.[0]} standard, @priority{0.[0]} priority,<br>
+@failed{0.[0]} failed</div>"""
+FAST = 10  # from this speed of the clock on a minute is the natural unit
+
+
+class Throughput:
+    """The plot: one bar for a second of a person's time, whatever the speed of the agents' clock."""
+
+    def __init__(self, axis: TimeAxis, height: int = 170) -> None:
+        self.axis = axis
+        self.width = axis.span / BARS
+        self.counts: dict[int, Counter[str]] = {}
+        self.source = ColumnDataSource({name: [] for name in ("at", "width", *PARTS)})
+        self.scale = Scale(5)
+        self.unit = 60 if axis.span >= 60 * FAST else 1
+        label = f"ended per {'minute' if self.unit == 60 else 'second'}"
+        self.plot = axis.figure(height, y_range=self.scale.range, y_axis_label=label)
+        stack = self.plot.vbar_stack(
+            list(PARTS), x="at", width="width", color=list(PARTS.values()), source=self.source, line_color=None
+        )
+        self.plot.add_tools(HoverTool(tooltips=WORDS, renderers=stack))
+        self.panel = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
+
+    def draw(self, snapshot: Snapshot, news: News, records: list[Any]) -> None:
+        """Count what ended."""
+        if self.width != self.axis.span / BARS:
+            self.width, self.counts = self.axis.span / BARS, {}
+            self.unit = 60 if self.axis.span >= 60 * FAST else 1
+            self.plot.yaxis.axis_label = f"ended per {'minute' if self.unit == 60 else 'second'}"
+        if self._take(records):
+            self._show()
+
+    def _take(self, records: list[Any]) -> bool:
+        ended = [record for record in records if isinstance(record, Outcome) and record.started is not None]
+        for outcome in ended:
+            part = outcome.lane.value if outcome.ok else "failed"
+            self.counts.setdefault(int(outcome.finished / self.width), Counter())[part] += 1
+        for slot in sorted(self.counts)[: -BARS * 2]:
+            del self.counts[slot]
+        return bool(ended)
+
+    def _show(self) -> None:
+        slots = sorted(self.counts)
+        # Of the agents' clock, like every other number of the view.
+        columns = {part: [self.counts[slot][part] / self.width * self.unit for slot in slots] for part in PARTS}
+        at = [self.axis.ms((slot + 0.5) * self.width) for slot in slots]
+        self.source.data = {"at": at, "width": [self.width * 900] * len(slots), **columns}
+        self.scale.fit(max(map(sum, zip(*columns.values(), strict=True)), default=1.0))

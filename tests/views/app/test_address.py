@@ -1,0 +1,34 @@
+import pytest
+
+from agentrt.views.app.address import NAMING, PAGES, Address, address_of
+
+ODD = ["JFK", "a b/c", "a&b=c?d#e", "<script>", "'\"", "%2F", "日本", "\u202e", "\n", "\ud800"]
+
+
+@pytest.mark.parametrize("id", ODD)
+def test_an_address_survives_the_way_there_and_back(id):
+    text = str(Address("runtime", id))
+    assert Address.read(text) == address_of(f"/{text}") == ("runtime", id)
+    assert address_of("/app", f"?theme=dark&at={text.replace('%', '%25')}") == ("runtime", id)
+    assert not set("<>'\"& \n#?") & set(text), "it stands in attributes and paths as it is"
+
+
+def test_what_is_no_text_is_the_address_of_nothing():
+    assert Address.read("runtime/%FF") == ("runtime", "\ufffd")
+
+
+@pytest.mark.parametrize(("search", "id"), [("?runtime=JFK", "JFK"), ("?token=x&runtime=a%20b%2Fc", "a b/c")])
+def test_the_links_of_old_still_lead_there(search, id):
+    assert address_of("/", search) == Address("runtime", id)
+
+
+@pytest.mark.parametrize("text", ["nothing", "runtime", "runtime/", "flow/x", "activity", "../flow"])
+def test_what_is_no_page_is_told_apart(text):
+    assert not Address.read(text).known
+
+
+@pytest.mark.parametrize("page", ["", *PAGES])
+def test_every_page_is_known(page):
+    at = Address(page, "x" if page in NAMING else "")
+    assert at.known
+    assert Address.read(str(at)) == at

@@ -1,0 +1,177 @@
+"""Each question that a person who debugs has: from the first page, in two clicks at the most, in visible text."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page
+
+from agentrt import RuntimeManager
+from agentrt.views.server.server import serve
+from tests.harness.wait import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+MOST = 2
+
+
+async def relay(activity, seen, ctx):
+    """Passes orders on to the store, and waits for the ledger when it is told to."""
+    if activity.payload == "wait":
+        balance = await ctx.ask("ledger", "balance")
+        return seen + balance
+    with ctx.step("pass on"):
+        await ctx.send("store", activity.payload)
+    return seen + 1
+
+
+async def store(activity, stock, ctx):
+    """Fails for an order that is out of stock."""
+    await ctx.sleep(0.01)
+    if activity.payload < 0:
+        raise ValueError(f"out of stock: {activity.payload}")
+    return stock + activity.payload
+
+
+async def ledger(activity, balance, ctx):
+    """Takes for ever."""
+    patience = 3600
+    await ctx.sleep(patience)
+    return balance
+
+
+class Visitor:
+    """A person at the first page, whose clicks are counted."""
+
+    def __init__(self, page: Page, link: str) -> None:
+        self.page = page
+        self.clicks = 0
+        page.goto(link)
+        page.locator(".say").first.wait_for(timeout=30_000)
+        page.wait_for_function("() => window.Bokeh && !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=30_000)
+
+    def click(self, on: Locator) -> None:
+        on.first.click(timeout=20_000)
+        self.clicks += 1
+        assert self.clicks <= MOST
+
+    def sees(self, text: str | re.Pattern[str]) -> None:
+        """Wait until this can be read."""
+        self.page.get_by_text(text).locator("visible=true").first.wait_for(timeout=20_000)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("link", name=re.compile(name))
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture(scope="module")
+def manager() -> Iterator[RuntimeManager]:
+    """A shop in trouble: the ledger hangs, the desk waits for it, the store failed, the till is full, one is dead."""
+    with RuntimeManager(loop="thread", name="A shop") as manager:
+        manager.create("ledger", 0, ledger)
+        manager.create("store", 0, store)
+        desk = manager.create("desk", 0, relay)
+        till = manager.create("till", 0, store, standard_capacity=20)
+        gone = manager.create("gone", 0, store)
+        for n in range(30):
+            desk.send_nowait(n, priority=n % 2 == 0).result(10)
+        wait_until(lambda: manager["store"].processed == 30, 10, "the store has worked")
+        with pytest.raises(Exception, match="out of stock"):
+            manager["store"].send_nowait(-7).result(10)
+        gone.pause()
+        gone.send_nowait(41)
+        manager.run(gone.terminate())
+        till.pause()
+        for n in range(19):
+            till.send_nowait(100 + n, priority=n == 18)
+        desk.send_nowait("wait")
+        wait_until(lambda: manager["ledger"].status == "processing", 10, "the ledger hangs")
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def link(manager: RuntimeManager) -> Iterator[str]:
+    server = serve(manager)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def visitor(page: Page, link: str) -> Visitor:
+    return Visitor(page, link)
+
+
+def test_is_anything_wrong_right_now(visitor: Visitor) -> None:
+    visitor.sees(re.compile(r"1 of 4 runtimes is failing"))
+    visitor.sees(re.compile(r"standard lane is 90 % full"))
+    assert visitor.clicks == 0
+
+
+def test_which_runtime_hangs_and_on_which_line(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator("td").get_by_role("button", name="ledger", exact=True))
+    visitor.sees("await ctx.sleep(patience)")
+    visitor.sees("3600")
+    visitor.sees(re.compile(r"for \d"))
+
+
+def test_what_waits_oldest_first(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator("td").get_by_role("button", name="till", exact=True))
+    page = visitor.page
+    page.get_by_text(re.compile(r"\b100\b")).locator("visible=true").first.wait_for(timeout=20_000)
+    page.get_by_text(re.compile(r"\b117\b")).locator("visible=true").first.wait_for()
+    top = [page.get_by_text(re.compile(rf"\b{n}\b")).locator("visible=true").first.bounding_box() for n in (100, 117)]
+    assert top[0]["y"] < top[1]["y"]
+
+
+def test_who_is_talking_to_whom_how_much(visitor: Visitor) -> None:
+    visitor.sees("Who sends to whom")
+    visitor.sees(re.compile(r"desk → store"))
+    visitor.sees(re.compile(r"outside → desk"))
+    assert visitor.clicks == 0
+
+
+def test_what_happened_in_what_order(visitor: Visitor) -> None:
+    visitor.sees(re.compile(r"activities ended in the last 60 s, \d+ of them badly"))
+    visitor.click(visitor.link("Timeline"))
+    visitor.sees("What happened, in what order")
+    visitor.click(visitor.page.get_by_role("button", name=re.compile(r"activity \d+ of")))
+    visitor.sees("Who caused it, and what it caused")
+
+
+def test_why_did_this_activity_fail_and_who_caused_it(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator(".say").get_by_role("button", name="store"))
+    visitor.click(visitor.page.locator(".problem").get_by_role("button", name=re.compile("activity")))
+    visitor.sees("Why it failed")
+    visitor.sees("ValueError")
+    visitor.sees(re.compile(r"raise ValueError"))
+    visitor.sees("sent from outside: no activity caused it")
+    visitor.sees("The state before and after")
+
+
+def test_did_urgent_ones_really_overtake(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator("td").get_by_role("button", name="desk", exact=True))
+    visitor.click(visitor.page.get_by_role("tab", name="Waits"))
+    visitor.sees(re.compile("of 100 urgent activities 95 waited less than"))
+    visitor.sees("p99")
+
+
+def test_is_this_queue_stable(visitor: Visitor) -> None:
+    visitor.click(visitor.page.locator("td").get_by_role("button", name="store", exact=True))
+    visitor.click(visitor.page.get_by_role("tab", name="Theory"))
+    visitor.sees(re.compile(r"^\s*(Stable|Probably stable)"))
+
+
+def test_was_anything_lost(visitor: Visitor, manager: RuntimeManager) -> None:
+    assert manager.fates().adds_up
+    visitor.sees(re.compile(r"[\d,]+ accepted"))
+    visitor.sees(re.compile(r"1 failed"))
+    visitor.sees(re.compile(r"pending"))
+    visitor.click(visitor.link("Dead letters"))
+    visitor.sees(re.compile(r"\b41\b"))
+    visitor.sees(re.compile(r"gone"))
+
+
+def test_what_does_watching_cost(visitor: Visitor) -> None:
+    visitor.sees(re.compile("watching costs"))
+    assert visitor.clicks == 0

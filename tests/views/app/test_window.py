@@ -1,0 +1,134 @@
+"""The browser's window: addresses, back and on, keys, and a manager that goes away and comes back."""
+
+import re
+
+import pytest
+
+from agentrt import RuntimeManager
+from agentrt.views.server.server import serve
+from tests.harness.wait import wait_until
+from tests.support import add
+
+pytestmark = pytest.mark.browser
+LOST = "Connection lost; waiting for the manager."
+
+
+@pytest.fixture
+def manager():
+    with RuntimeManager(loop="thread", name="Windowed") as manager:
+        for name in ("JFK", "a b/c?"):
+            manager.create(name, 0, add)
+        yield manager
+
+
+@pytest.fixture
+def server(manager):
+    server = serve(manager)
+    yield server
+    server.stop()
+
+
+def live(page) -> None:
+    page.wait_for_function("() => window.Bokeh && !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=20_000)
+
+
+def heading(page, text: str) -> None:
+    page.locator("header h2", has_text=text).wait_for(timeout=20_000)
+
+
+def test_a_deep_link_opens_its_page_and_forgets_the_token(server, page):
+    page.goto(server.link("operator", "runtime/a%20b%2Fc%3F"))
+    heading(page, "a b/c?")
+    page.wait_for_url(f"**:{server.port}/runtime/a%20b%2Fc%3F")
+    assert page.title() == "a b/c? · Windowed"
+    page.reload()  # by its cookie
+    heading(page, "a b/c?")
+
+
+def test_back_and_on_lead_where_one_was(server, page):
+    page.goto(server.url)
+    live(page)
+    page.get_by_role("row", name=re.compile("JFK")).click()
+    heading(page, "JFK")
+    page.wait_for_url("**/runtime/JFK")
+    page.get_by_role("link", name="Overview").click()
+    page.wait_for_url(f"**:{server.port}/")
+    page.locator(".say").wait_for()
+    page.go_back()
+    heading(page, "JFK")
+    page.go_back()
+    page.locator(".say").wait_for()
+    page.go_forward()
+    heading(page, "JFK")
+    assert page.title() == "JFK · Windowed"
+    page.reload()
+    heading(page, "JFK")
+
+
+def test_back_leads_past_the_tabs_of_a_page(server, page):
+    page.goto(server.url)
+    live(page)
+    page.get_by_role("row", name=re.compile("JFK")).click()
+    heading(page, "JFK")
+    for tab in ("Inject", "Waits"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_url(f"**/{tab.lower()}/JFK")
+    page.go_back()
+    page.locator(".say").wait_for()
+    page.wait_for_url(f"**:{server.port}/")
+
+
+def test_keys(manager, server, page):
+    page.goto(server.link("operator", "runtime/JFK"))
+    heading(page, "JFK")
+    live(page)
+    page.keyboard.press("Space")
+    wait_until(lambda: manager["JFK"].paused, 10, "space pauses what is shown")
+    manager["JFK"].send_nowait(2)
+    page.keyboard.press(".")
+    wait_until(lambda: manager["JFK"].state == 2, 10, "a point is a step")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="keyboard").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="keyboard").wait_for(state="hidden")
+    page.keyboard.press("/")
+    page.wait_for_url(f"**:{server.port}/")
+    page.wait_for_function("() => (" + ACTIVE + ")()?.placeholder === 'search runtimes'", timeout=10_000)
+    page.keyboard.type("a b. ?")
+    assert page.get_by_placeholder("search runtimes").input_value() == "a b. ?", "in a field keys are letters"
+    assert not manager["a b/c?"].paused
+
+
+ACTIVE = """() => {
+  let node = document.activeElement
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
+  return node
+}"""
+
+
+def test_a_viewers_keys_do_nothing(manager, server, page):
+    page.goto(server.link("viewer", "runtime/JFK"))
+    heading(page, "JFK")
+    live(page)
+    page.keyboard.press("Space")
+    page.get_by_text("This link is for looking only: to pause JFK").wait_for()
+    assert not manager["JFK"].paused
+
+
+def test_a_page_says_that_the_manager_is_gone_and_comes_back_with_it(manager, server, guard, page):
+    guard.allow("ERR_CONNECTION_REFUSED|WebSocket|Lost websocket|connection")
+    page.goto(server.link("operator", "runtime/JFK"))
+    heading(page, "JFK")
+    live(page)
+    server.stop()
+    page.get_by_text(LOST).wait_for(timeout=10_000)
+    again = serve(manager)
+    try:
+        assert again.url == server.url
+        page.get_by_text(LOST).wait_for(state="hidden", timeout=20_000)
+        heading(page, "JFK")
+        live(page)
+        page.keyboard.press("Space")
+        wait_until(lambda: manager["JFK"].paused, 10, "it is live again")
+    finally:
+        again.stop()

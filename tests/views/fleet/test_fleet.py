@@ -1,0 +1,199 @@
+import math
+import time
+
+import pytest
+
+from agentrt import RuntimeManager
+from agentrt.views.app.address import Address
+from agentrt.views.feed import News
+from agentrt.views.fleet.fleet import Fleet
+from agentrt.views.fleet.health import Health
+from agentrt.views.fleet.rows import PAGE, Rows
+from tests.support import add, fail, virtual
+
+HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
+
+
+@pytest.fixture
+def manager():
+    with RuntimeManager(loop="thread") as manager:
+        yield manager
+
+
+def first(manager) -> News:
+    records, _, _ = manager.ring.since(0)
+    return News(manager.clock.now(), records, set(), first=True)
+
+
+def news(manager, cursor: int) -> News:
+    records, _, _ = manager.ring.since(cursor)
+    return News(manager.clock.now(), records, {record.runtime for record in records})
+
+
+def test_an_empty_fleet_teaches_the_next_step(manager):
+    fleet = Fleet(manager)
+    fleet.update(first(manager))
+    assert "manager.create(" in fleet.table.html
+
+
+def test_every_row_says_all_of_its_runtime(manager):
+    manager.create("sum", 0, add, standard_capacity=10)
+    manager.run(manager["sum"].ask(1))
+    with pytest.raises(Exception, match="unsupported"):
+        manager.run(manager["sum"].ask("x"))
+    row = Rows(manager).read("sum")
+    assert (row["id"], row["processed"], row["failed"], row["standard"]) == ("sum", 2, 1, 0)
+    assert row["status"].endswith("error")
+    assert row["error"].startswith("TypeError: unsupported")
+    assert row["wait_standard"] is not None
+    assert row["wait_priority"] is None
+
+
+def test_only_changed_rows_are_sent(manager, monkeypatch):
+    monkeypatch.setattr("agentrt.views.fleet.fleet.EVERY", 0)
+    for name in ("a", "b", "c"):
+        manager.create(name, 0, add)
+    fleet = Fleet(manager)
+    fleet.update(first(manager))
+    sent = []
+    fleet.table.patch = sent.append
+    cursor, html = manager.ring.cursor, fleet.table.html
+    manager.run(manager["b"].ask(1))
+    fleet.update(news(manager, cursor))
+    assert [list(pieces) for pieces in sent] == [["b"]]
+    fleet.shown["b"]["rate"] = 0  # it has come to rest
+    fleet.update(News(manager.clock.now(), [], set()))
+    assert fleet.table.html == html
+
+
+def test_rows_are_looked_at_as_often_as_they_can_be_read(manager, monkeypatch):
+    monkeypatch.setattr("agentrt.views.fleet.fleet.EVERY", 3600)
+    manager.create("a", 0, add)
+    fleet = Fleet(manager)
+    fleet.update(first(manager))
+    cursor = manager.ring.cursor
+    manager.run(manager["a"].ask(1))
+    assert fleet.update(news(manager, cursor)) is True, "it will be asked again"
+    assert fleet.shown["a"]["processed"] == 0
+    fleet.looked_at = -math.inf
+    fleet.update(News(manager.clock.now(), [], set()))
+    assert fleet.shown["a"]["processed"] == 1, "what had changed meanwhile is not forgotten"
+
+
+def test_sorting_searching_and_paging_are_done_here(manager):
+    for n in range(60):
+        manager.create(f"agent-{n:02}", 0, add)
+    manager.run(manager["agent-42"].ask(1))
+    fleet = Fleet(manager)
+    fleet.update(first(manager))
+    assert len(fleet.shown) == PAGE
+    assert "1 to 25 of 60 runtimes" in fleet.count.html
+    fleet.turn(1)
+    assert next(iter(fleet.shown)) == "agent-25"
+    fleet.sort("processed")
+    assert next(iter(fleet.shown)) == "agent-42"
+    fleet.sort("processed")
+    assert next(iter(fleet.shown)) != "agent-42"
+    before = fleet.rows.sort
+    fleet.sort("no such column")
+    assert fleet.rows.sort == before
+    fleet.search.value_input = "AGENT-1"
+    assert len(fleet.shown) == 10
+    assert "10 of 60 runtimes" in fleet.count.html
+    fleet.turn(5)
+    assert fleet.rows.page == 0
+
+
+def test_new_and_ended_runtimes_are_noticed(manager):
+    manager.create("a", 0, add)
+    fleet = Fleet(manager)
+    fleet.update(first(manager))
+    cursor = manager.ring.cursor
+    manager.create("b", 0, add)
+    manager.run(manager["a"].terminate())
+    fleet.update(news(manager, cursor))
+    assert list(fleet.shown) == ["b", "a"]
+    assert fleet.shown["a"]["status"].endswith("terminated")
+
+
+def test_a_hostile_id_and_error_are_only_text(manager):
+    manager.create(HOSTILE, 0, fail)
+    manager[HOSTILE].send_nowait(HOSTILE)
+    with pytest.raises(Exception, match="script"):
+        manager.run(manager[HOSTILE].ask(HOSTILE))
+    opened = []
+    fleet = Fleet(manager, go=opened.append)
+    fleet.update(first(manager))
+    assert "<script" not in fleet.table.html
+    assert "<img" not in fleet.table.html
+    address = str(Address("runtime", HOSTILE))
+    assert f'data-do="go" data-with="{address}"' in fleet.table.html
+    fleet.table._handle_msg({"do": "go", "with": address})
+    assert opened == [address]
+    fleet.table._handle_msg({"do": "__class__", "with": "x"})
+    fleet.table._handle_msg("nonsense")
+
+
+def test_ten_thousand_runtimes_cost_a_page(manager):
+    for n in range(10_000):
+        manager.create_entry(f"agent-{n}", 0, add, manager_limits())
+    fleet = Fleet(manager)
+    started = time.thread_time()
+    fleet.update(first(manager))
+    assert time.thread_time() - started < 2
+    cursor = manager.ring.cursor
+    for n in range(0, 10_000, 10):
+        manager.send_nowait(f"agent-{n}", 1)
+    started = time.thread_time()
+    fleet.update(news(manager, cursor))
+    assert time.thread_time() - started < 0.1
+
+
+def manager_limits():
+    from agentrt.limits import Limits
+
+    return Limits()
+
+
+# ---- the sentence
+
+
+def test_the_sentence_says_what_is_wrong_and_names_it(manager):
+    health = Health(manager)
+    health.look_at()
+    assert health.sentence(0) == "No runtime yet."
+    for name in ("JFK", "LGA"):
+        manager.create(name, 0, add, standard_capacity=10)
+    health.look_at()
+    assert health.sentence(0) == "All 2 runtimes are fine."
+    manager["LGA"].pause()
+    for _ in range(10):
+        manager["LGA"].send_nowait(1)
+    health.look_at({"LGA"})
+    assert health.sentence(0).startswith('<button class="link" data-do="go" data-with="runtime/LGA">LGA</button>')
+    assert "standard lane is 100 % full" in health.sentence(0)
+    assert health.waiting == [0, 10]
+    manager.run(manager["LGA"].terminate())
+    health.look_at({"LGA"})
+    assert health.sentence(0) == "The runtime is fine."
+    assert health.waiting == [0, 0]
+
+
+@virtual
+async def test_failing_and_stopped_runtimes_are_counted(manager):
+    for name in ("a", "b"):
+        manager.create(name, 0, fail)
+        with pytest.raises(Exception, match="no 1"):
+            await manager[name].ask(1)
+    health = Health(manager)
+    health.look_at()
+    assert "2 of 2 runtimes are failing" in health.sentence(0)
+
+
+def test_a_row_that_is_read_while_its_runtime_ends_is_left_out(manager):
+    manager.create("a", 0, add)
+    rows = Rows(manager)
+    rows.reorder()
+    manager.run(manager["a"].terminate())
+    manager.terminated.clear()
+    assert rows.read("a") is None

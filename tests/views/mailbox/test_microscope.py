@@ -1,0 +1,651 @@
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import panel as pn
+import pytest
+from msgspec import Meta
+from panel.tests.util import serve_and_wait
+from playwright.sync_api import Page, expect
+
+from agentrt import Activity, Fate, Runtime, RuntimeManager
+from agentrt.schema.fields import fields_of
+from agentrt.views.feed import News, feed_page
+from agentrt.views.mailbox.edit import Edit, filled, is_whole, type_of
+from agentrt.views.mailbox.microscope import Microscope
+from agentrt.views.mailbox.undoable_commands import Undo
+from agentrt.views.role import Commands, Role
+from agentrt.views.runtime.terminated import Past
+from tests.harness.wait import wait_until
+from tests.support import collect, turns, virtual
+
+HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>\ud800\x00\u202e"
+
+
+def news(manager, *, first: bool = False) -> News:
+    records, _, _ = manager.ring.since(0)
+    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+
+
+def html(view: Microscope) -> str:
+    return "".join(part.html for part in (view.legend, view.hand.said, *view.lists.values()))
+
+
+def shown(manager, runtime, **options) -> Microscope:
+    view = Microscope(runtime, Commands(manager, **options))
+    view.pause = 0
+    view.update(news(manager, first=True))
+    return view
+
+
+def paused(manager, *payloads, **limits):
+    runtime = manager.create("a", (), collect, **limits)
+    runtime.pause()
+    return runtime, [runtime.send_nowait(payload).id for payload in payloads]
+
+
+def press(view: Microscope, action: str, of: str = "") -> None:
+    view.lists["standard"].actions[action](of)
+
+
+async def by_hand(view: Microscope, act: str, id: int) -> None:
+    """Open an item, ask for an act on it, say yes."""
+    if view.opened != id:
+        press(view, "open", str(id))
+    press(view, "ask", f"{act}:{id}")
+    press(view, "yes")
+    await turns()
+
+
+async def undo(view: Microscope) -> None:
+    view.hand.said.actions["undo"]("")
+    await turns()
+
+
+def order(runtime) -> str:
+    return "".join(activity.payload for activity in runtime.mailbox_items())
+
+
+# ---- what is seen
+
+
+@virtual
+async def test_both_lanes_and_what_is_not_due_yet(manager):
+    runtime, _ = paused(manager, "s1", "s2")
+    runtime.send_nowait("p1", priority=True)
+    runtime.send_nowait("later", delay=90)
+    await asyncio.sleep(20)
+    view = shown(manager, runtime)
+    priority, standard, later = (view.lists[name].html for name in ("priority", "standard", "delayed"))
+    assert "p1" in priority
+    assert standard.index("s1") < standard.index("s2")
+    assert "later" in later
+    assert "in 70 s" in later
+    assert "later" not in priority + standard
+    assert '<span class="age a3"' in standard, "as old as 15 s to 60 s"
+    assert "2 of 1,000 waiting" in standard
+    assert "15 s to 60 s" in view.legend.html
+    runtime.resume()
+    await asyncio.sleep(100)
+    view.update(news(manager))
+    assert "Nothing waits." in view.lists["standard"].html
+    assert "<li" not in html(view)
+    assert view.update(news(manager)) is False
+
+
+@virtual
+async def test_a_long_lane_is_paged_and_searched(manager):
+    runtime, ids = paused(manager, *(f"order {n}" for n in range(1000)))
+    view = shown(manager, runtime)
+    lane = view.lists["standard"]
+    assert lane.html.count("<li") == 50
+    assert "1 to 50 of 1,000, … 950 more" in lane.html
+    press(view, "turn", "standard:1")
+    assert "51 to 100 of 1,000" in lane.html
+    assert "order 50&#x27;<" in lane.html
+    for odd in ("standard:7", "nowhere:1", HOSTILE, ""):
+        press(view, "turn", odd)
+    assert "51 to 100 of 1,000" in lane.html
+    view.find("ORDER 99")
+    assert "11 match" in lane.html
+    assert lane.html.count("<li") == 11
+    view.find(str(ids[500]))
+    assert f'data-key="i{ids[500]}"' in lane.html
+    assert lane.html.count("<li") == 2, "its id, and the payload of another"
+    view.find(HOSTILE)
+    assert "None of 1,000 activities" in lane.html
+    assert "<script" not in lane.html
+    view.find("")
+    for _ in range(30):
+        press(view, "turn", "standard:1")
+    assert "951 to 1,000 of 1,000" in lane.html, "not beyond the last"
+    runtime.resume()
+
+
+@virtual
+async def test_what_is_opened_shows_all_of_it(manager):
+    runtime, (id,) = paused(manager, {"text": HOSTILE, "long": "x" * 300})
+    view = shown(manager, runtime)
+    press(view, "open", str(id))
+    page = html(view)
+    assert "x" * 300 in page
+    assert "its story" in page
+    assert 'aria-expanded="true"' in page
+    press(view, "open", str(id))
+    assert 'aria-expanded="true"' not in html(view)
+    for odd in ("", "-1", "999999", HOSTILE):
+        press(view, "open", odd)
+    assert "<script" not in html(view)
+    runtime.resume()
+
+
+@virtual
+async def test_nothing_hostile_becomes_markup(manager):
+    runtime = manager.create(HOSTILE, (), collect)
+    runtime.pause()
+
+    async def sends(activity, state, ctx):
+        await ctx.send(HOSTILE, {HOSTILE: [HOSTILE]}, key=HOSTILE)
+        return state
+
+    sender = manager.create(HOSTILE + "2", 0, sends)
+    await sender.ask(None)
+    view = shown(manager, runtime)
+    press(view, "open", str(runtime.mailbox_items()[0].id))
+    await by_hand(view, "drop", runtime.mailbox_items()[0].id)
+    assert "<script" not in html(view)
+    assert "<img" not in html(view)
+    runtime.resume()
+
+
+class Odd:
+    """Can be neither compared nor written."""
+
+    def __eq__(self, other):
+        raise RuntimeError("no")
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+    __hash__ = None
+
+
+@virtual
+async def test_payloads_are_neither_compared_nor_trusted(manager):
+    runtime, ids = paused(manager, Odd(), Odd())
+    view = shown(manager, runtime)
+    view.update(news(manager))
+    assert "Odd that can&#x27;t be shown" in html(view)
+    press(view, "open", str(ids[0]))
+    press(view, "ask", f"edit:{ids[0]}")
+    assert "can&#x27;t be written as JSON" in view.editor.said.html
+    runtime.resume()
+
+
+@virtual
+async def test_only_ages_are_sent_while_nothing_moves(manager):
+    runtime, (id,) = paused(manager, "a")
+    view = shown(manager, runtime)
+    lane = view.lists["standard"]
+    before, sent = lane.html, []
+    lane._send_msg = sent.append
+    view.update(news(manager))
+    assert (lane.html, sent) == (before, [])
+    await asyncio.sleep(30)
+    view._aged_at = 0.0
+    view.update(news(manager))
+    assert lane.html == before
+    assert list(sent[0]["pieces"]) == [f"a{id}"]
+    assert "30 s" in sent[0]["pieces"][f"a{id}"]
+    runtime.resume()
+
+
+@virtual
+async def test_a_mailbox_that_churns_is_drawn_four_times_a_second_at_most(manager):
+    runtime, _ = paused(manager)
+    view = shown(manager, runtime)
+    view.pause = 60
+    runtime.send_nowait("x")
+    assert view.update(news(manager)) is True, "what was left out is drawn later"
+    assert "<li" not in view.lists["standard"].html
+    runtime.resume()
+    await turns()
+    assert runtime.depth == (0, 0)
+    assert view.update(news(manager)) is True, "that it is empty too"
+    runtime.pause()
+    runtime.send_nowait("x")
+    view.pause = 0
+    view.update(news(manager))
+    assert "<li" in view.lists["standard"].html
+    runtime.resume()
+
+
+@virtual
+async def test_a_runtime_that_is_over_has_no_mailbox(manager):
+    runtime, _ = paused(manager, "a")
+    view = shown(manager, runtime)
+    await runtime.terminate()
+    view.update(news(manager))
+    assert "It is over" in html(view)
+    assert "It is over" in html(shown(manager, Past(manager, "a")))
+
+
+# ---- hands
+
+
+@virtual
+async def test_moves_ask_once_and_are_undone(manager):
+    runtime, ids = paused(manager, *"abcd")
+    view = shown(manager, runtime, who="operator (page)")
+    for act, lane, moved in (("first", "standard", "cabd"), ("promote", "priority", "cabd")):
+        press(view, "open", str(ids[2]))
+        press(view, "ask", f"{act}:{ids[2]}")
+        assert order(runtime) == "abcd", "it asks"
+        assert f"activity {ids[2]}" in view.lists["standard"].html
+        press(view, "no")
+        await turns()
+        assert order(runtime) == "abcd"
+        await by_hand(view, act, ids[2])
+        assert order(runtime) == moved
+        assert "c&#x27;</code>" in view.lists[lane].html
+        assert "Undo: put it back" in view.hand.said.html
+        await undo(view)
+        assert order(runtime) == "abcd"
+        assert "is back where it was" in view.hand.said.html
+        press(view, "open", str(ids[2]))
+    await by_hand(view, "promote", ids[0])
+    await by_hand(view, "demote", ids[0])
+    assert order(runtime) == "bcda"
+    who = {record.who for record in manager.ring.since(0)[0] if record.kind == "moved"}
+    assert who == {"operator (page)"}
+    runtime.resume()
+
+
+@virtual
+async def test_a_drop_is_honest_about_its_undo(manager):
+    runtime, ids = paused(manager, "a", "b")
+    receipt = runtime.mailbox_items()[0].receipt
+    view = shown(manager, runtime)
+    press(view, "open", str(ids[0]))
+    press(view, "ask", f"drop:{ids[0]}")
+    assert "as a new activity" in view.lists["standard"].html
+    press(view, "yes")
+    await turns()
+    assert receipt.outcome.fate is Fate.DROPPED
+    assert (order(runtime), view.opened) == ("b", None)
+    await undo(view)
+    again = runtime.mailbox_items()[-1]
+    assert (again.payload, again.parent) == ("a", ids[0])
+    assert f"as activity {again.id}" in view.hand.said.html
+    assert runtime.fates().dropped == 1
+    runtime.resume()
+
+
+@virtual
+async def test_what_is_not_due_yet_can_only_be_dropped(manager):
+    runtime, _ = paused(manager)
+    id = runtime.send_nowait("later", delay=60).id
+    view = shown(manager, runtime)
+    press(view, "open", str(id))
+    assert 'data-with="drop:' in view.lists["delayed"].html
+    assert 'data-with="promote:' not in view.lists["delayed"].html
+    await by_hand(view, "drop", id)
+    assert runtime.mailbox_items() == []
+    runtime.resume()
+
+
+@virtual
+async def test_an_offer_to_undo_goes_after_a_while(manager):
+    runtime, ids = paused(manager, *"ab")
+    view = shown(manager, runtime)
+    now = 0.0
+    view.hand.now = lambda: now
+    await by_hand(view, "first", ids[1])
+    assert view.update(news(manager)) is True
+    now = 21.0
+    await undo(view)
+    assert order(runtime) == "ba", "too late, though it is still shown"
+    await by_hand(view, "first", ids[0])
+    now = 42.0
+    view.update(news(manager))
+    assert "Undo" not in view.hand.said.html
+    runtime.resume()
+
+
+@virtual
+async def test_who_comes_too_late_is_told(manager):
+    runtime, ids = paused(manager, *"ab")
+    view = shown(manager, runtime)
+    press(view, "open", str(ids[0]))
+    press(view, "ask", f"drop:{ids[0]}")
+    runtime.step()
+    await turns()
+    press(view, "yes")
+    await turns()
+    assert "does not wait in" in view.hand.said.html
+    assert "Undo" not in view.hand.said.html
+    view.update(news(manager))
+    assert (view.opened, view.asked) == (None, "")
+    press(view, "yes")
+    runtime.resume()
+
+
+@virtual
+async def test_a_full_lane_refuses_and_says_so(manager):
+    runtime, ids = paused(manager, "a", priority_capacity=1)
+    runtime.send_nowait("u", priority=True)
+    view = shown(manager, runtime)
+    await by_hand(view, "promote", ids[0])
+    assert "lane of" in view.hand.said.html
+    assert order(runtime) == "ua"
+    runtime.resume()
+
+
+@virtual
+async def test_a_viewer_moves_nothing(manager):
+    runtime, ids = paused(manager, *"abc")
+    view = shown(manager, runtime, role=Role.VIEWER)
+    cursor = manager.ring.cursor
+    for act in ("first", "promote", "demote", "drop"):
+        await by_hand(view, act, ids[1])
+        assert "for looking only" in view.hand.said.html
+    press(view, "ask", f"edit:{ids[1]}")
+    assert view.editor is None
+    view._save(ids[1], "B")
+    view.hand.undo = Undo("", "", lambda: runtime.drop(ids[1]))
+    view.hand._until = float("inf")
+    await undo(view)
+    assert (order(runtime), manager.ring.cursor) == ("abc", cursor)
+    assert html(view).count("disabled") >= 4
+    runtime.resume()
+
+
+@virtual
+async def test_a_closed_manager_is_said(manager):
+    runtime, ids = paused(manager, *"ab")
+    view = shown(manager, runtime)
+    manager.closed = True
+    await by_hand(view, "first", ids[1])
+    manager.closed = False
+    assert order(runtime) == "ba", "its loop still turns"
+
+    def refuse(awaitable):
+        awaitable.close()
+        from agentrt import ManagerClosedError
+
+        raise ManagerClosedError("the manager is closed; make a new one")
+
+    manager.submit = refuse
+    await by_hand(view, "first", ids[0])
+    del manager.submit
+    assert "the manager is closed" in view.hand.said.html
+    runtime.resume()
+
+
+# ---- changing a payload
+
+
+@dataclass
+class Flight:
+    number: Annotated[int, Meta(ge=1)]
+    carrier: str = "UA"
+
+
+async def board(activity: Activity[Flight], state: int) -> int:
+    return state + activity.payload.number
+
+
+@virtual
+async def test_a_payload_is_changed_in_its_form_and_undone(manager):
+    runtime = manager.create("a", 0, board)
+    runtime.pause()
+    id = runtime.send_nowait(Flight(7, "AA")).id
+    view = shown(manager, runtime)
+    press(view, "open", str(id))
+    press(view, "ask", f"edit:{id}")
+    controls = view.editor.controls.by_name
+    assert (controls["number"].value, controls["carrier"].value) == ("7", "AA")
+    controls["number"].value_input = controls["number"].value = "0"
+    view.editor.submit()
+    assert "Expected int >= 1" in controls["number"].helper_text
+    assert runtime.mailbox_items()[0].payload == Flight(7, "AA")
+    controls["number"].value_input = controls["number"].value = "9"
+    view.editor.submit()
+    await turns()
+    assert runtime.mailbox_items()[0].payload == Flight(9, "AA")
+    assert view.editor is None
+    assert "number=9" in view.lists["standard"].html
+    await undo(view)
+    assert runtime.mailbox_items()[0].payload == Flight(7, "AA")
+    runtime.resume()
+
+
+@virtual
+async def test_an_open_edit_stays_while_the_mailbox_moves(manager):
+    runtime, ids = paused(manager, {"n": 1}, {"n": 2})
+    view = shown(manager, runtime)
+    press(view, "open", str(ids[0]))
+    press(view, "ask", f"edit:{ids[0]}")
+    editor = view.editor
+    assert editor.raw.value == '{"n":1}'
+    editor.raw.value_input = '{"n": 10'
+    runtime.send_nowait({"n": 3})
+    view.update(news(manager))
+    press(view, "ask", f"edit:{ids[0]}")
+    assert view.editor is editor
+    assert editor.raw.value_input == '{"n": 10'
+    editor.submit()
+    assert editor.raw.error_state
+    runtime.step()
+    await turns()
+    view.update(news(manager))
+    assert view.editor is editor
+    assert "does not wait any more" in editor.said.html
+    assert editor.done.disabled
+    runtime.resume()
+
+
+@virtual
+async def test_what_the_runtime_refuses_is_said_where_it_is_typed(manager):
+    runtime, (id,) = paused(manager, {"n": 1}, max_payload=2_000)
+    view = shown(manager, runtime)
+    press(view, "open", str(id))
+    press(view, "ask", f"edit:{id}")
+    view.editor.raw.value_input = '{"n": "' + "x" * 5_000 + '"}'
+    view.editor.submit()
+    await turns()
+    assert "bytes" in view.editor.raw.helper_text
+    assert runtime.mailbox_items()[0].payload == {"n": 1}
+    runtime.resume()
+
+
+def test_what_a_changed_payload_has_to_be():
+    class Point(msgspec.Struct):
+        x: int
+
+    assert type_of(Flight, Flight(1)) is Flight
+    assert type_of(None, Point(1)) is Point
+    assert type_of(None, (1, 2)) is tuple
+    assert type_of(None, None) is None
+    assert is_whole({"a": [1, Point(2), Flight(3)]})
+    assert not is_whole({"a": object()})
+    assert [field.initial for field in filled(fields_of(Flight), Flight(3, "DL")).fields] == ["3", "DL"]
+
+
+@virtual
+async def test_a_payload_of_another_type_than_now_taken_is_changed_as_json(manager):
+    runtime, (id,) = paused(manager, {"n": 1})
+    runtime.swap(board)
+    edit = Edit(runtime, runtime.mailbox_items()[0], lambda payload: None, lambda: None)
+    assert edit.controls is None
+    edit.submit()
+    assert "number" in edit.raw.helper_text
+    runtime.drop(id)
+    runtime.resume()
+
+
+# ---- in a real browser
+
+
+@pytest.fixture
+def manager() -> Iterator[RuntimeManager]:
+    with RuntimeManager(loop="thread") as manager:
+        yield manager
+
+
+def test_a_page_does_not_wait_for_a_loop_that_is_kept(manager):
+    entered, leave = threading.Event(), threading.Event()
+
+    def keeps(activity, state):
+        entered.set()
+        leave.wait(30)
+        return state
+
+    runtime, ids = paused(manager, "tea", "cake")
+    view = shown(manager, runtime)
+    receipt = manager.create("keeper", 0, keeps).send_nowait(1)
+    try:
+        assert entered.wait(10)
+        press(view, "open", str(ids[0]))
+        press(view, "ask", f"drop:{ids[0]}")
+        press(view, "yes")
+        assert "as soon as the loop is free" in view.hand.said.html
+        assert view.hand.update() is True
+        assert len(runtime.mailbox_items()) == 2
+    finally:
+        leave.set()
+    receipt.result(10)
+    wait_until(lambda: "was dropped" in view.hand.said.html)
+    assert order(runtime) == "cake"
+
+
+@pytest.fixture
+def show(page: Page) -> Iterator[Callable[..., Page]]:
+    """Serves the microscope of a runtime and opens it in the real browser."""
+
+    def show(runtime: Runtime, role: Role = Role.OPERATOR) -> Page:
+        def app() -> Any:
+            feed = feed_page(runtime.manager, pn.state.curdoc)
+            view = Microscope(runtime, Commands(runtime.manager, role=role), soon=feed.schedule)
+            feed.follow(view)
+            return view
+
+        port = serve_and_wait(app, address="127.0.0.1", verbose=False)
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect(page.get_by_placeholder("search what waits")).to_be_visible(timeout=20_000)
+        return page
+
+    yield show
+    page.close()
+    pn.state.kill_all_servers()
+
+
+def button(page: Page, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+@pytest.mark.browser
+def test_a_person_moves_an_item_and_takes_it_back(manager, show):
+    runtime, _ = paused(manager, "tea", "cake", HOSTILE)
+    page = show(runtime)
+    rows = page.locator(".items .line")
+    expect(rows).to_have_count(3)
+    rows.nth(2).click()
+    button(page, "Move to the front").click()
+    expect(page.get_by_text("go before all others")).to_be_visible()
+    button(page, "Move it").click()
+    expect(rows.nth(0)).to_contain_text("<script>")
+    wait_until(lambda: runtime.mailbox_items()[0].payload == HOSTILE)
+    button(page, "Undo: put it back").click()
+    expect(rows.nth(0)).to_contain_text("tea")
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.browser
+def test_focus_and_what_is_typed_stay_while_it_changes(manager, show):
+    runtime, ids = paused(manager, {"n": 1}, {"n": 2})
+    page = show(runtime)
+    page.locator(".items .line").nth(1).click()
+    button(page, "Change payload").click()
+    box = page.get_by_label("payload as JSON")
+    box.fill('{"n": 20}')
+    for n in range(5):
+        runtime.send_nowait({"n": f"new {n}"})
+    expect(page.locator(".items .line")).to_have_count(7)
+    expect(box).to_be_focused()
+    expect(box).to_have_value('{"n": 20}')
+    row = page.locator(".items .line").nth(0)
+    row.focus()
+    runtime.promote(ids[1])
+    expect(page.locator(".items").nth(0)).to_contain_text("'n': 2")
+    expect(row).to_be_focused()
+    button(page, "Change it").click()
+    wait_until(lambda: runtime.mailbox_items()[0].payload == {"n": 20})
+    expect(button(page, "Undo: the old payload")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_focus_stays_on_an_item_while_those_before_it_are_taken_and_it_is_moved(manager, show):
+    runtime, ids = paused(manager, *(f"order {n}" for n in range(8)))
+    page = show(runtime)
+    row = page.locator(f".items [data-key=b{ids[5]}]")
+    row.focus()
+    for left in (7, 6, 5):
+        runtime.step()
+        expect(page.locator(".items .line")).to_have_count(left)
+        expect(row).to_be_focused()
+    runtime.first(ids[5])
+    expect(page.locator(".items .line").nth(0)).to_contain_text("order 5")
+    expect(row).to_be_focused()
+    runtime.drop(ids[6])
+    expect(page.locator(".items .line")).to_have_count(4)
+    expect(row).to_be_focused()
+
+
+@pytest.mark.browser
+def test_what_is_opened_is_scrolled_into_view_and_nothing_else_moves(manager, show):
+    runtime, _ = paused(manager, *(f"order {n}" for n in range(40)))
+    page = show(runtime)
+    boxes = page.locator(".box")
+    expect(page.locator(".items .line")).to_have_count(40)
+    high = [box.bounding_box()["height"] for box in boxes.all()]
+    page.locator(".items .line").nth(12).click()
+    expect(button(page, "Drop")).to_be_in_viewport(ratio=1)
+    button(page, "Drop").click()
+    expect(button(page, "Drop it")).to_be_in_viewport(ratio=1)
+    runtime.resume()
+    expect(page.get_by_text("Nothing waits. What comes")).to_be_visible()
+    assert [box.bounding_box()["height"] for box in boxes.all()] == high
+
+
+@pytest.mark.browser
+def test_by_keyboard_and_search(manager, show):
+    runtime, _ = paused(manager, *(f"order {n}" for n in range(120)))
+    page = show(runtime)
+    expect(page.get_by_text("1 to 50 of 120, … 70 more")).to_be_visible()
+    page.get_by_placeholder("search what waits").fill("order 117")
+    row = page.locator(".items .line")
+    expect(row).to_have_count(1)
+    row.focus()
+    page.keyboard.press("Enter")
+    expect(button(page, "Drop")).to_be_visible()
+    button(page, "Drop").press("Enter")
+    expect(button(page, "Drop it")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(button(page, "Drop it")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(button(page, "Send the same again")).to_be_visible()
+    assert runtime.fates().dropped == 1
+
+
+@pytest.mark.browser
+def test_a_viewer_sees_and_moves_nothing(manager, show):
+    runtime, _ = paused(manager, "tea")
+    page = show(runtime, Role.VIEWER)
+    page.locator(".items .line").click()
+    expect(button(page, "Drop")).to_be_disabled()
+    page.locator(".act[data-with^=drop]").dispatch_event("click")
+    assert runtime.depth == (0, 1)

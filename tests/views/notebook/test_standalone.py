@@ -1,0 +1,74 @@
+"""Each view alone: in a file that works offline, in a layout, in a cell without a kernel."""
+
+import inspect
+
+import pytest
+
+from agentrt import RuntimeManager
+from agentrt.display import ManagerShows, RuntimeShows
+from agentrt.views.feed import Feed
+from agentrt.views.notebook.offline import data_url
+from agentrt.views.notebook.standalone import Alone, Room
+from tests.support import add, fail
+
+HOSTILE = "<script>window.owned = 1</script>\"'<img src=x onerror=window.owned=1>"
+
+
+def names(of) -> list[str]:
+    return [name for name, value in vars(of).items() if inspect.isfunction(value)]
+
+
+SHOWN = [(True, name) for name in names(RuntimeShows)] + [(False, name) for name in names(ManagerShows)]
+
+
+@pytest.fixture
+def manager():
+    with RuntimeManager(loop="thread", name="alone") as manager:
+        manager.create(HOSTILE, HOSTILE, add)
+        broken = manager.create("a", HOSTILE, fail)
+        with pytest.raises(Exception, match=r"."):
+            broken.send_nowait(HOSTILE).result(5)
+        broken.pause()
+        broken.send_nowait((HOSTILE, 2))
+        yield manager
+
+
+def show(manager, of_runtime: bool, name: str) -> Alone:
+    number = next(record.id for record in manager.ring.since(0)[0] if record.kind == "accepted")
+    return getattr(manager["a"] if of_runtime else manager, name)(*([number] if name == "activity" else []))
+
+
+@pytest.mark.parametrize(("of_runtime", "name"), SHOWN)
+def test_outside_of_a_notebook_it_is_a_text(manager, of_runtime, name):
+    data, _ = show(manager, of_runtime, name)._repr_mimebundle_()
+    assert set(data) == {"text/plain", "text/html"}
+    assert "<script" not in data["text/html"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("of_runtime", "name"), SHOWN)
+def test_a_saved_view_works_offline(manager, of_runtime, name, page, guard, tmp_path):
+    guard.allow("file:///")
+    path = show(manager, of_runtime, name).save(tmp_path / "view.html")
+    assert path.stat().st_size < 12e6
+    page.goto(path.as_uri())
+    page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for(timeout=30_000)
+    assert page.evaluate("window.owned") is None
+    assert not [url for url in guard.requests if not url.startswith("file:")]
+
+
+def test_a_part_that_is_not_there_is_an_empty_one():
+    assert data_url("https://cdn.holoviz.org/panel/1.9.4/dist/css/nothing.css").endswith(",")
+    assert len(data_url("https://cdn.holoviz.org/panel/1.9.4/dist/css/loading.css")) > 100
+
+
+def test_what_it_leads_to_opens_below_and_closes(manager):
+    feed = Feed(manager, schedule=lambda call: None, later=lambda seconds, call: None)
+    room = Room(manager, feed, lambda call: call())
+    room.go("runtime/a")
+    assert len(room.feed.views) == 2
+    room.go("nothing")
+    assert room.feed.views == []
+    assert len(room.below) == 2
+    room.close()
+    assert len(room.below) == 0

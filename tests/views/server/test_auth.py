@@ -1,0 +1,298 @@
+"""Who may do what on the served dashboard: every host, origin, token, cookie, role and command against each other."""
+
+import asyncio
+import gc
+import http.client
+import inspect
+import itertools
+import json
+import re
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from agentrt import RuntimeManager
+from agentrt.views.live import Live
+from agentrt.views.role import Commands, Role
+from agentrt.views.server.server import serve
+from tests.harness.wait import wait_until
+from tests.support import Gate
+
+PAGES = ["/", "/runtime/a", "/activity/1", "/flow", "/timeline", "/letters"]
+SECRET = [*PAGES, "/summary", "/metadata", "/runtime/a/metadata"]
+HOSTS = {"127.0.0.1:PORT": True, "localhost:PORT": True, "LOCALHOST:PORT": True, "evil.example": False}
+HOSTS |= dict.fromkeys(
+    ["evil.example:PORT", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:PORT", "[::1]:PORT"], False
+)
+GOOD_ORIGINS = ["http://127.0.0.1:PORT", "http://localhost:PORT"]
+BAD_ORIGINS = [
+    "http://evil.example",
+    "http://evil.example:PORT",
+    "http://127.0.0.1:1",
+    "http://localhost:1",
+    "http://127.0.0.1.evil.example:PORT",
+    "null",
+    "https://127.0.0.1",
+]
+
+
+@pytest.fixture(scope="module")
+def manager():
+    with RuntimeManager(loop="thread", name="doors") as manager:
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def server(manager):
+    server = serve(manager)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def other(manager):
+    server = serve(manager)
+    yield server
+    server.stop()
+
+
+def ask(server, path: str, host: str = "127.0.0.1:PORT", **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", path, headers={"Host": host.replace("PORT", str(server.port)), **headers})
+    response = connection.getresponse()
+    response.body = response.read()
+    connection.close()
+    return response
+
+
+def keys(server, other) -> dict[str, tuple[str, str, Role | None]]:
+    """A token, a cookie, and what they make of who brings them."""
+    operator, viewer = (server.door.tokens[role] for role in (Role.OPERATOR, Role.VIEWER))
+    name = server.door.cookie
+    stamped = {role: f"{name}={server.door.stamp(role)}" for role in Role}
+    theirs = f"{name}={other.door.stamp(Role.OPERATOR)}"
+    made_up = stamped[Role.VIEWER].replace("dmlld2Vy", "b3BlcmF0b3I=")
+    return {
+        "nothing": ("", "", None),
+        "operator's token": (operator, "", Role.OPERATOR),
+        "viewer's token": (viewer, "", Role.VIEWER),
+        "operator's cookie": ("", stamped[Role.OPERATOR], Role.OPERATOR),
+        "viewer's cookie": ("", stamped[Role.VIEWER], Role.VIEWER),
+        "viewer's token over the operator's cookie": (viewer, stamped[Role.OPERATOR], Role.VIEWER),
+        "wrong token": ("x" * len(operator), "", None),
+        "half a token": (operator[:-1], "", None),
+        "token of another server": (other.door.tokens[Role.OPERATOR], "", None),
+        "wrong token with a good cookie": ("x", stamped[Role.OPERATOR], None),
+        "cookie of another server": ("", theirs, None),
+        "cookie whose role was changed": ("", made_up, None),
+        "plain cookie": ("", f"{name}=operator", None),
+    }
+
+
+def test_every_page_asks_for_a_good_host_and_a_role(server, other):
+    wrong = []
+    for (words, (token, cookie, role)), path, (host, good) in itertools.product(
+        keys(server, other).items(), SECRET, HOSTS.items()
+    ):
+        headers = {"Cookie": cookie} if cookie else {}
+        status = ask(server, f"{path}?token={token}" if token else path, host, **headers).status
+        if status != (403 if not good else 200 if role is not None else 401):
+            wrong.append((words, path, host, status))
+    assert wrong == []
+
+
+def test_what_needs_no_role_tells_nothing_of_the_manager(server):
+    for path in ("/health", "/favicon.ico", "/static/js/bokeh.min.js", "/autoload.js", "/nothing"):
+        body = ask(server, path).body
+        assert b"doors" not in body
+        assert not any(token.encode() in body for token in server.door.tokens.values())
+
+
+@pytest.mark.parametrize(
+    "path", ["/autoload.js", "/flow/autoload.js", "/runtime/a/autoload.js", "/runtime/a%2Fb/autoload.js"]
+)
+def test_no_script_of_another_origin_gets_a_page(server, path):
+    cookie = {"Cookie": f"{server.door.cookie}={server.door.stamp(Role.OPERATOR)}", "Origin": "http://localhost:1"}
+    answer = ask(server, f"{path}?bokeh-autoload-element=1", **cookie)
+    assert answer.status == 404
+    assert answer.getheader("Access-Control-Allow-Origin") is None
+
+
+def test_a_page_is_in_nobodys_frame_and_its_link_goes_to_nobody(server):
+    answer = ask(server, f"/?token={server.door.tokens[Role.VIEWER]}")
+    assert answer.getheader("Content-Security-Policy") == "frame-ancestors 'self'"
+    assert answer.getheader("Referrer-Policy") == "no-referrer"
+    cookie = answer.getheader("Set-Cookie")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+
+
+# ---- the WebSocket
+
+
+def session_token(server) -> str:
+    page = ask(server, f"/?token={server.door.tokens[Role.OPERATOR]}").body.decode()
+    return re.search(r'"token":"([^"]+)"', page).group(1)
+
+
+async def opened(server, session: str, host: str, origin: str, cookie: str) -> int:
+    """What the WebSocket answers; 101 for one that opens and greets."""
+    port = str(server.port)
+    headers = {"Host": host.replace("PORT", port), "Sec-WebSocket-Protocol": f"bokeh, {session}"}
+    headers |= {"Origin": origin.replace("PORT", port)} if origin else {}
+    headers |= {"Cookie": cookie} if cookie else {}
+    try:
+        connection = await websocket_connect(HTTPRequest(f"ws://127.0.0.1:{port}/ws", headers=headers))
+    except Exception as error:
+        return getattr(error, "code", 0)
+    greeting = await connection.read_message()
+    connection.close()
+    return 101 if greeting else 0
+
+
+def test_the_websocket_asks_for_the_same_and_for_its_own_origin(server, other):
+    async def everything() -> list[tuple[Any, ...]]:
+        wrong = []
+        session = session_token(server)
+        cookies = {words: (cookie, role) for words, (token, cookie, role) in keys(server, other).items() if not token}
+        for (words, (cookie, role)), host, origin in itertools.product(
+            cookies.items(), HOSTS, GOOD_ORIGINS + BAD_ORIGINS
+        ):
+            status = await opened(server, session, host, origin, cookie)
+            may = role is not None and HOSTS[host] and origin in GOOD_ORIGINS
+            if (status == 101) is not may:
+                wrong.append((words, host, origin, status))
+        return wrong
+
+    assert asyncio.run(everything()) == []
+
+
+# ---- commands
+
+
+def given(name: str, parameter: inspect.Parameter, runtime: Any) -> Any:
+    """Something to call a command with."""
+    waiting = runtime.mailbox_items()
+    dead = list(runtime.manager.dead_letters)
+    known = {
+        "runtime": runtime,
+        "knob": "retries",
+        "value": 3,
+        "factor": 2.0,
+        "id": waiting[0].id if waiting else 0,
+        "activity": waiting[0] if waiting else None,
+        "payload": 5,
+        "what": "do something",
+        "act": runtime.pause,
+        "letter": dead[0] if dead else None,
+        "letters": dead,
+        "ids": [waiting[0].id] if waiting else [],
+        "lane": "priority",
+    }
+    assert parameter.name in known, f"say here what {name} is called with: {parameter.name}"
+    return known[parameter.name]
+
+
+COMMANDS = sorted(
+    name
+    for name, value in vars(Commands).items()
+    if inspect.isfunction(value) and not name.startswith("_") and name not in ("check",)
+)
+
+
+def everything_of(manager) -> Any:
+    """All that a command could change."""
+    runtimes = [
+        (r.id, r.paused, r.retries, r.depth, [a.id for a in r.mailbox_items()], r.status) for r in manager.runtimes()
+    ]
+    return runtimes, manager.speed, manager.fates(), len(manager.dead_letters)
+
+
+@pytest.fixture
+def busy():
+    """One runtime that runs and has activities waiting in both lanes, and a dead letter."""
+    gate = Gate()
+    with RuntimeManager(loop="thread", name="commands") as manager:
+        ended = manager.create("ended", 0, gate)
+        ended.pause()
+        ended.send_nowait(1)
+        manager.run(ended.terminate())
+        runtime = manager.create("a", 0, gate)
+        for n in range(4):
+            runtime.send_nowait(n, priority=n > 2)
+        wait_until(lambda: runtime.status == "processing")
+        yield manager, runtime
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_viewer_carries_out_no_command(busy, name):
+    manager, runtime = busy
+    said: list[tuple[str, bool]] = []
+    commands = Commands(manager, role=Role.VIEWER, who="a viewer", tell=lambda text, wrong: said.append((text, wrong)))
+    method = getattr(commands, name)
+    before = everything_of(manager)
+    arguments = [
+        given(name, parameter, runtime)
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+    ]
+    assert not method(*arguments)
+    assert everything_of(manager) == before
+    assert said[-1][1]
+    assert "looking only" in said[-1][0]
+    assert not [record for record in manager.ring.since(0)[0] if getattr(record, "who", None)]
+
+
+# What a page could send if its buttons were not off: every message of every pane.
+EVERYTHING = """(messages) => {
+  const deep = function* (root) {
+    for (const node of root.querySelectorAll("*")) { yield node; if (node.shadowRoot) yield* deep(node.shadowRoot) }
+  }
+  for (const box of [...deep(document)].filter((node) => node.classList?.contains("live")))
+    for (const [act, of] of messages) {
+      const button = document.createElement("button")
+      button.dataset.do = act
+      button.dataset.with = of
+      box.append(button)
+      button.click()
+      button.remove()
+    }
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("address", [path.lstrip("/") for path in PAGES])
+def test_a_viewer_who_sends_every_message_changes_nothing(busy, page, address):
+    manager, runtime = busy
+    server = serve(manager)
+    try:
+        before = everything_of(manager)
+        page.goto(server.link("viewer", address.replace("/1", f"/{runtime.mailbox_items()[0].id}")))
+        page.get_by_text("This link is for looking only").first.wait_for(timeout=20_000)
+        page.wait_for_function("() => !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=20_000)
+        panes = [each for each in gc.get_objects() if isinstance(each, Live)]
+        acts = {act for live in panes for act in live.actions} - {"go"}
+        waiting = [str(activity.id) for activity in runtime.mailbox_items()]
+        page.evaluate(EVERYTHING, [[act, waiting[0]] for act in sorted(acts)])
+        for name in ("Dead letters", "Overview"):  # messages are taken in turn: when this one is, all were
+            page.locator("nav a", has_text=name).evaluate("(link) => link.click()")
+            page.locator("nav a[aria-current]", has_text=name).wait_for(timeout=60_000)
+        assert everything_of(manager) == before
+        assert not [record for record in manager.ring.since(0)[0] if getattr(record, "who", None)]
+        page.goto("about:blank")
+    finally:
+        server.stop()
+
+
+def test_what_is_steered_is_recorded_with_who(busy):
+    manager, runtime = busy
+    commands = Commands(manager, who="operator (page)")
+    assert commands.pause(runtime)
+    assert commands.set(runtime, "retries", 2)
+    assert commands.speed(2.0)
+    acts = {record.kind: record.who for record in manager.ring.since(0)[0] if getattr(record, "who", None)}
+    assert set(acts) == {"paused", "limit", "speed"}
+    assert set(acts.values()) == {"operator (page)"}
+    assert json.dumps(acts)

@@ -1,0 +1,222 @@
+import asyncio
+import http.client
+import json
+import socket
+
+import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from agentrt import RuntimeManager, discovery
+from agentrt.discovery import Keys
+from agentrt.errors import ConfigurationError
+from agentrt.views.role import Role
+from agentrt.views.server.auth import Door
+from agentrt.views.server.server import serve
+from tests.support import add
+
+
+@pytest.fixture
+def manager():
+    with RuntimeManager(loop="thread", name="tested") as manager:
+        manager.create("a", 0, add)
+        yield manager
+
+
+@pytest.fixture
+def server(manager):
+    server = serve(manager)
+    yield server
+    server.stop()
+
+
+def get(server, path: str = "/", *, host: str | None = None, cookie: str = "") -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    headers = {"Host": host or f"127.0.0.1:{server.port}", **({"Cookie": cookie} if cookie else {})}
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    response.body = response.read()
+    connection.close()
+    return response
+
+
+def token(server, role: Role) -> str:
+    return f"/?token={server.door.tokens[role]}"
+
+
+def cookie_of(response) -> str:
+    return response.getheader("Set-Cookie", "").split(";")[0]
+
+
+async def socket_status(server, *, cookie: str = "", host: str = "", origin: str = "") -> int:
+    """What the WebSocket answers: 101 if it opens."""
+    at = f"127.0.0.1:{server.port}"
+    headers = {"Host": host or at, "Origin": f"http://{origin or at}", "Sec-WebSocket-Protocol": "bokeh, x"}
+    if cookie:
+        headers["Cookie"] = cookie
+    try:
+        connection = await websocket_connect(HTTPRequest(f"ws://{at}/ws", headers=headers))
+    except Exception as error:
+        return getattr(error, "code", 0)
+    connection.close()
+    return 101
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_link_is_needed_once(server, role):
+    assert get(server).status == 401
+    entered = get(server, token(server, role))
+    assert entered.status == 200
+    assert get(server, cookie=cookie_of(entered)).status == 200
+    for part in ("HttpOnly", "SameSite=Strict", "Path=/"):
+        assert part in entered.getheader("Set-Cookie")
+    assert b"tested" in entered.body
+
+
+@pytest.mark.parametrize("path", ["/?token=", "/?token=wrong", "/?token=%00", "/?token=x&token=y"])
+def test_a_wrong_token_is_refused_even_with_a_cookie(server, path):
+    cookie = cookie_of(get(server, token(server, Role.OPERATOR)))
+    assert get(server, path).status == 401
+    if path != "/?token=":
+        assert get(server, path, cookie=cookie).status == 401
+
+
+def test_a_forged_or_foreign_cookie_is_refused(server, manager):
+    name = server.door.cookie
+    assert get(server, cookie=f"{name}=operator").status == 401
+    cookie = cookie_of(get(server, token(server, Role.VIEWER)))
+    assert get(server, cookie=cookie.replace("dmlld2Vy", "b3BlcmF0b3I=")).status == 401
+    other = serve(manager)
+    try:
+        theirs = cookie_of(get(other, token(other, Role.OPERATOR)))
+        assert theirs.split("=")[0] != name, "two servers on one host keep their cookies apart"
+        assert get(server, cookie=f"{name}={theirs.split('=', 1)[1]}").status == 401
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"]
+)
+def test_a_foreign_host_name_is_refused_with_the_right_token(server, host):
+    assert get(server, token(server, Role.OPERATOR), host=host).status == 403
+
+
+def test_the_websocket_asks_for_the_same(server):
+    cookie = cookie_of(get(server, token(server, Role.VIEWER)))
+    at = f"127.0.0.1:{server.port}"
+
+    async def ask() -> list[int]:
+        return [
+            await socket_status(server),
+            await socket_status(server, cookie=f"{server.door.cookie}=x"),
+            await socket_status(server, cookie=cookie, host="evil.example"),
+            await socket_status(server, cookie=cookie, origin="evil.example"),
+            await socket_status(server, cookie=cookie, host=at, origin="evil.example:80"),
+        ]
+
+    assert asyncio.run(ask()) == [401, 401, 403, 403, 403]
+
+
+def test_a_role_is_what_its_token_or_signature_says():
+    class Request:
+        def __init__(self, cookies=None, **arguments):
+            self.cookies = cookies or {}
+            self.arguments = {name: [value.encode()] for name, value in arguments.items()}
+
+    door = Door(Keys.new(1), ["localhost"])
+    for role in Role:
+        assert door.role_of(Request(token=door.tokens[role])) is role
+        assert door.role_of(Request({door.cookie: door.stamp(role)})) is role
+    assert door.role_of(Request({door.cookie: Door(Keys.new(1), []).stamp(Role.OPERATOR)})) is None
+    assert door.role_of(Request({door.cookie: "operator"})) is None
+    assert door.role_of(Request()) is None
+
+
+@pytest.mark.parametrize("path", ["/runtime/a", "/runtime/a%20b%2Fc", "/activity/1", "/flow", "/timeline", "/letters"])
+def test_every_page_has_a_path_of_its_own_and_the_same_door(server, path):
+    assert get(server, path).status == 401
+    assert get(server, path, host="evil.example").status == 403
+    entered = get(server, f"{path}?token={server.door.tokens[Role.VIEWER]}")
+    assert entered.status == 200
+    assert get(server, path, cookie=cookie_of(entered)).status == 200
+
+
+def test_its_health_is_open_to_all_and_tells_nothing(server):
+    response = get(server, "/health")
+    assert json.loads(response.body) == {"instance": server.instance}
+    assert get(server, "/health", host="evil.example").status == 403
+
+
+def test_its_summary_needs_a_role(server, manager):
+    manager.run(manager["a"].ask(1))
+    assert get(server, "/summary").status == 401
+    told = json.loads(get(server, f"/summary?token={server.door.tokens[Role.VIEWER]}").body)
+    assert told["sentence"] == "The runtime is fine."
+    assert (told["runtimes"], told["wrong"], told["waiting"]) == (1, 0, [0, 0])
+    assert told["fates"]["done"] == told["fates"]["accepted"] == 1
+
+
+def test_a_program_that_is_started_anew_has_its_links_again(manager):
+    first = serve(manager)
+    first.stop()
+    second = serve(manager)
+    try:
+        assert (second.url, second.view_url) == (first.url, first.view_url)
+        assert second.instance != first.instance
+        beside = serve(manager)  # while the page is served, another one of that name gets keys of its own
+        assert beside.port != second.port
+        assert beside.door.tokens != second.door.tokens
+        beside.stop()
+    finally:
+        second.stop()
+    third = serve(manager)
+    third.stop()
+    assert third.url == first.url
+
+
+def test_it_is_on_the_list_as_long_as_it_runs(manager, server):
+    assert server.url in [each.url for each in discovery.live()]
+    server.stop()
+    assert server.url not in [each.url for each in discovery.live()]
+
+
+def test_a_taken_port_gives_the_next_one_and_says_so(manager, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = serve(manager, port=port)
+        try:
+            assert port < server.port <= port + 20
+            assert f"port {port} is taken; the dashboard is on {server.port}" in capsys.readouterr().out
+            assert get(server, token(server, Role.OPERATOR)).status == 200
+        finally:
+            server.stop()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.1", "my-machine", "::1"])
+def test_what_others_can_reach_needs_to_be_told(manager, address):
+    with pytest.raises(ConfigurationError, match="address"):
+        serve(manager, address=address)
+
+
+def test_it_is_never_open_to_all(manager):
+    with pytest.raises(ConfigurationError, match="never served without a token"):
+        serve(manager, auth=False)
+
+
+def test_it_stops_and_lets_go(manager):
+    server = serve(manager)
+    get(server, token(server, Role.OPERATOR))
+    assert server.url in repr(server)
+    assert server.view_url in server._repr_html_()
+    assert server.url != server.view_url
+    server.stop()
+    server.stop()
+    assert not server.running
+    assert "stopped" in repr(server)
+    with pytest.raises(OSError, match="refused"):
+        get(server)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", server.port))
