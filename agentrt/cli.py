@@ -139,7 +139,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.app is None:
         return _list_served()
     with _app(options.app) as manager:
-        rows = [("runtime", "status", "priority", "standard", "processed", "failed")]
+        rows: list[tuple[str, ...]] = [("runtime", "status", "priority", "standard", "processed", "failed")]
         rows += [
             (runtime.id, str(runtime.status), *map(str, (*runtime.depth, runtime.processed, runtime.failed)))
             for runtime in manager.runtimes()

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .engine.protocols import Handle
 from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError
 from .events import Record
-from .runtime import Runtime
 from .schema.typecheck import shown
 from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .engine.entry import RuntimeEntry
 
-__all__ = ["Grant", "Right", "target"]
+__all__ = ["Grant", "Right", "entry_of"]
 
 
 class Right(StrEnum):
@@ -76,7 +76,7 @@ class Grant:
     __slots__ = ("__weakref__", "_above", "_revoked", "_rights", "_target")
     __frozen__ = True
 
-    def __init__(self, target: Runtime[Any, Any], rights: Iterable[str] | str, above: Grant | None = None) -> None:
+    def __init__(self, target: Handle, rights: Iterable[str] | str, above: Grant | None = None) -> None:
         self._target = target
         self._rights = rights_of(rights)
         self._above = above
@@ -114,7 +114,7 @@ class Grant:
         """Take it back, for good; with it goes all that was derived from it."""
         self._revoked = True
 
-    def _reach(self, right: Right, what: str) -> Runtime[Any, Any]:
+    def _reach(self, right: Right, what: str) -> Handle:
         if self.revoked:
             self._deny(right, f"{what!r} is not allowed: it was revoked")
         if right not in self._rights:
@@ -172,8 +172,9 @@ class Grant:
 class _Granted(Subscription):
     """A subscription that is good as long as its grant."""
 
-    def __init__(self, grant: Grant, runtime: Runtime[Any, Any]) -> None:
-        super().__init__(runtime.manager.ring, runtime.manager.listeners, runtime._over, runtime.id)
+    def __init__(self, grant: Grant, runtime: Handle) -> None:
+        host = runtime.entry.host
+        super().__init__(host.ring, host.listeners, runtime.has_left, runtime.id)
         self._grant = grant
 
     async def __anext__(self) -> Record:
@@ -182,8 +183,9 @@ class _Granted(Subscription):
         return record
 
 
-def target(to: Any) -> RuntimeEntry[Any, Any]:
+def entry_of(to: Any) -> RuntimeEntry[Any, Any]:
     """The entry that a grant allows to send to. For the modules of this package."""
     if isinstance(to, Grant):
-        return to._reach(Right.SEND, "send").entry
+        entry: RuntimeEntry[Any, Any] = to._reach(Right.SEND, "send").entry
+        return entry
     raise RuntimeNotFoundError(f"{shown(to, 80)} is no runtime: give its id, its handle, or a grant")

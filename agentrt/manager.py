@@ -8,7 +8,6 @@ import concurrent.futures
 import logging
 import random
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
@@ -16,10 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-import msgspec
-
 from .activity import Activity
 from .clock import Clock, Timer, Timers
+from .dead_letters import DeadLetters
 from .display import ManagerShows
 from .engine import commands
 from .engine.deadlines import Deadlines
@@ -41,9 +39,12 @@ from .errors import (
     RuntimeTerminatedError,
 )
 from .events import Event, Ring
+from .grants import entry_of
 from .groups import Group, Groups
 from .limits import Limits
 from .metrics import Fates
+from .publisher import Publisher
+from .readouts import watchable
 from .receipt import Latch, Receipt, settle, settle_all
 from .runtime import Runtime
 from .schema.immutability import is_frozen, warn_mutable
@@ -51,7 +52,7 @@ from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Rule
 
-__all__ = ["DeadLetter", "RuntimeManager"]
+__all__ = ["RuntimeManager"]
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -60,16 +61,7 @@ Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
 KEEP_TERMINATED = 1000
-KEEP_DEAD_LETTERS = 10_000
 _REQUIRED: Any = object()
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """An activity that could not be delivered, why, and when (manager's clock)."""
-
-    activity: Activity[Any]
-    reason: str
-    at: float
 
 
 class RuntimeManager(ManagerShows):
@@ -123,9 +115,10 @@ class RuntimeManager(ManagerShows):
         self.resting: dict[Entry, None] = {}
         self.lending = Lending(self.loop)
         self.deadlines = Deadlines(self)
-        self.dead_letters: deque[DeadLetter] = deque(maxlen=KEEP_DEAD_LETTERS)
+        self.dead_letters = DeadLetters(self)
         self.terminated: dict[str, Snapshot] = {}
         self._entries: dict[str, Entry] = {}
+        self._publisher: Publisher | None = None
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
         self._timers = Timers(self.clock, self.loop)
@@ -168,11 +161,8 @@ class RuntimeManager(ManagerShows):
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
             raise ConfigurationError(f"id is {id!r}; it must be a string that is not empty")
-        read = self._read
-        if read is None or read.call is not workflow:  # many runtimes of one workflow are made in a row
-            read = self._read = Workflow.of(workflow)
-        made = isolated(read, limits, self.workers)
-        entry: Entry = RuntimeEntry(self, id, state, made, limits)
+        prepared = self.prepare(workflow, limits)
+        entry: Entry = RuntimeEntry(self, id, state, prepared, limits)
         with self.lock:
             if self.closed:
                 raise ManagerClosedError(f"can't create {id!r}: the manager is closed; make a new one", runtime=id)
@@ -186,8 +176,15 @@ class RuntimeManager(ManagerShows):
             self.groups.join(entry, group)
             self._entries[id] = entry
             self.terminated.pop(id, None)
-            entry.note("created", made.name, commands.ACTOR.get())
+            entry.note("created", prepared.name, commands.ACTOR.get())
         return entry
+
+    def prepare(self, function: Callable[..., Any], limits: Limits) -> Workflow:
+        """Read a workflow function, and have it called as these limits say: in a process, in a thread, on the loop."""
+        workflow = self._read
+        if workflow is None or workflow.call is not function:  # many runtimes of one workflow are made in a row
+            workflow = self._read = Workflow.of(function)
+        return isolated(workflow, limits, self.workers)
 
     def agent(self, id: str, state: Any = _REQUIRED, **limits: Any) -> Callable[[Callable[..., Any]], Handle]:
         """Decorator for notebooks: the first run of the cell creates the runtime, a later one swaps its workflow.
@@ -205,8 +202,8 @@ class RuntimeManager(ManagerShows):
                 return self.create(id, state, workflow, **limits)
             changes = {name: value for name, value in limits.items() if name != "group"}
             Limits.of(changes)
-            made = isolated(Workflow.of(workflow), commands.changed(known.entry, changes), self.workers)
-            commands.configure(known.entry, changes, made)
+            prepared = self.prepare(workflow, commands.changed(known.entry, changes))
+            commands.configure(known.entry, changes, prepared)
             return known
 
         return decorate
@@ -255,9 +252,7 @@ class RuntimeManager(ManagerShows):
         if isinstance(to, Runtime):
             return to.entry
         if not isinstance(to, str):
-            from .grants import target
-
-            return target(to)
+            return entry_of(to)
         entry = self._entries.get(to)
         if entry is None:
             if to in self.terminated:
@@ -265,6 +260,17 @@ class RuntimeManager(ManagerShows):
             known = ", ".join(list(self._entries)[:8]) or "none yet"
             raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=to)
         return entry
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether an entry is in the map."""
+        return self._entries.get(entry.id) is entry
+
+    def follow(self, handle: Handle) -> None:
+        """Publish to the `param` watchers of a handle what changes."""
+        with self.lock:
+            if self._publisher is None:
+                self._publisher = Publisher(self.hub, self.lock, watchable(Runtime))
+            self._publisher.follow(handle)
 
     def _handle(self, entry: Entry) -> Handle:
         with self.lock:
@@ -423,7 +429,7 @@ class RuntimeManager(ManagerShows):
 
     def bury(self, activity: Activity[Any], reason: str) -> None:
         """Put an undelivered activity with the dead letters."""
-        self.dead_letters.append(DeadLetter(activity, reason, self.clock.now()))
+        self.dead_letters.add(activity, reason)
 
     def escalate(self, entry: Entry) -> None:
         """Let the entry's group decide about its failures."""
@@ -435,7 +441,7 @@ class RuntimeManager(ManagerShows):
             if entry.closed:
                 return
             commands.close(entry)
-            if self._entries.get(entry.id) is entry:
+            if self.holds(entry):
                 del self._entries[entry.id]
                 self.groups.leave(entry)
             self._retired = self._retired + fates(entry)

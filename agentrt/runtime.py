@@ -1,31 +1,26 @@
-"""Runtime: the handle a person holds. Knobs that drive the entry, readouts that follow it.
+"""Runtime: the handle a person holds. Commands, knobs that drive the runtime, readouts that follow it.
 
-A readout reads through to the entry, so it is always current and costs an activity nothing. Who watches one
-(`rt.param.watch`, `pn.bind`, `param.depends`) is told at frame rate, by the hub, as long as somebody watches.
+Whoever watches a knob or a readout (`runtime.param.watch`, `pn.bind`, `param.depends`) is called at frame rate.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 import param
-from param.parameterized import Event
 
 from .activity import Activity, Lane
 from .display import RuntimeShows
 from .engine import commands
+from .engine.commands import Place
 from .engine.entry import RuntimeEntry
-from .engine.hub import Frame
-from .engine.loop_thread import running_loop
-from .engine.workflow import Workflow
-from .errors import ConfigurationError
+from .engine.protocols import Manager
+from .grants import Grant
 from .limits import Overflow
 from .metrics import Fates, Metrics
+from .publisher import Namespace
+from .readouts import ChoiceKnob, IntegerKnob, NumberKnob, PausedKnob, Readout
 from .receipt import Latch, Receipt
 from .schema.typecheck import shown
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
@@ -33,110 +28,13 @@ from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .debugger import Breakpoints, Whereabouts
-    from .engine.commands import Place
     from .frames import StackFrame
-    from .grants import Grant
-    from .manager import RuntimeManager
 
 __all__ = ["Runtime"]
 
-logger = logging.getLogger(__name__)
 S = TypeVar("S")
 P = TypeVar("P")
 Entry = RuntimeEntry[Any, Any]
-LINGER = 2.0  # seconds a handle stays on the watch list after its `.param` was touched, for the watcher to arrive
-
-
-class _Live:
-    """What knobs and readouts share: the value is the entry's."""
-
-    __slots__ = ()
-    name: str
-    read: Callable[[Entry], Any]
-
-    def __get__(self, obj: Any, objtype: Any = None) -> Any:
-        entry = None if obj is None else obj.__dict__.get("entry")
-        return super().__get__(obj, objtype) if entry is None else self.read(entry)  # type: ignore[misc]
-
-
-class Readout(_Live, param.Parameter):  # type: ignore[misc, type-arg]
-    """A value of the entry that can be read and watched, not set."""
-
-    __slots__ = ["read"]
-
-    def __init__(self, read: Callable[[Entry], Any], **settings: Any) -> None:
-        super().__init__(**settings)
-        self.read = read
-
-    def __set__(self, obj: Any, value: Any) -> None:
-        if obj is not None and "entry" in obj.__dict__ and value is not self.read(obj.entry):
-            raise ConfigurationError(f"{self.name} follows the runtime and can't be set", runtime=obj.entry.id)
-        super().__set__(obj, value)
-
-
-class _Knob(_Live):
-    """A limit of the entry that can be set while it runs."""
-
-    __slots__ = ()
-    write: Callable[[Entry, Any], None]
-
-    def __set__(self, obj: Any, value: Any) -> None:
-        if obj is not None and "entry" in obj.__dict__:
-            self.write(obj.entry, value)
-        super().__set__(obj, value)  # type: ignore[misc]
-
-    def _validate(self, value: Any) -> None:
-        """Nothing here: `Limits` checks, with a message that says what would do."""
-
-
-def _limit(name: str) -> tuple[Callable[[Entry], Any], Callable[[Entry, Any], None]]:
-    return lambda entry: getattr(entry.limits, name), lambda entry, value: commands.set_limit(entry, name, value)
-
-
-def _set_paused(entry: Entry, paused: Any) -> None:
-    if not isinstance(paused, bool):
-        raise ConfigurationError(f"paused is {paused!r}; it must be True or False", runtime=entry.id)
-    (commands.pause if paused else commands.resume)(entry)
-
-
-class NumberKnob(_Knob, param.Number):  # type: ignore[misc, type-arg]
-    """A knob that holds a number, or None."""
-
-    __slots__ = ["read", "write"]
-
-    def __init__(self, limit: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.read, self.write = _limit(limit)
-
-
-class IntegerKnob(_Knob, param.Integer):  # type: ignore[misc, type-arg]
-    """A knob that holds a whole number, or None."""
-
-    __slots__ = ["read", "write"]
-
-    def __init__(self, limit: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.read, self.write = _limit(limit)
-
-
-class ChoiceKnob(_Knob, param.Selector):  # type: ignore[misc, type-arg]
-    """A knob that holds one of a few words."""
-
-    __slots__ = ["read", "write"]
-
-    def __init__(self, limit: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.read, self.write = _limit(limit)
-
-
-class PausedKnob(_Knob, param.Boolean):  # type: ignore[misc, type-arg]
-    """Whether the runtime is paused."""
-
-    __slots__ = ["read", "write"]
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.read, self.write = (lambda entry: entry.paused), _set_paused
 
 
 class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
@@ -154,7 +52,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     id = Readout(lambda e: e.id, doc="The id, as given to create.")
     status = Readout(status, doc="What it is doing: idle, processing, paused, error, stuck, failed or terminated.")
-    state = Readout(read_state, doc="The last committed state; a copy of one that can be changed in place.")
+    state: Readout[S] = Readout(read_state, doc="The last committed state; a copy of one that can be changed in place.")
     priority_depth = Readout(lambda e: e.mailbox.depth[0], doc="How many activities wait in the priority lane.")
     standard_depth = Readout(lambda e: e.mailbox.depth[1], doc="How many activities wait in the standard lane.")
     processed = Readout(lambda e: e.done + e.failed_count + e.timed_out, doc="Activities run to an end.")
@@ -162,18 +60,24 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
     error = Readout(lambda e: e.error, doc="The last error, or None.")
 
     paused = PausedKnob(doc="Take nothing more after the activity that runs now.")
-    timeout = NumberKnob("timeout", default=None, allow_None=True, doc="Seconds an activity may take; None: no limit.")
-    retries = IntegerKnob("retries", default=0, doc="How often a failed activity is tried again.")
-    priority_capacity = IntegerKnob("priority_capacity", default=1000, doc="How many may wait in the priority lane.")
-    standard_capacity = IntegerKnob("standard_capacity", default=1000, doc="How many may wait in the standard lane.")
-    overflow = ChoiceKnob(
+    timeout: NumberKnob[float | None] = NumberKnob(
+        "timeout", default=None, allow_None=True, doc="Seconds an activity may take; None: no limit."
+    )
+    retries: IntegerKnob[int] = IntegerKnob("retries", default=0, doc="How often a failed activity is tried again.")
+    priority_capacity: IntegerKnob[int] = IntegerKnob(
+        "priority_capacity", default=1000, doc="How many may wait in the priority lane."
+    )
+    standard_capacity: IntegerKnob[int] = IntegerKnob(
+        "standard_capacity", default=1000, doc="How many may wait in the standard lane."
+    )
+    overflow: ChoiceKnob[Overflow] = ChoiceKnob(
         "overflow", default="wait", objects=list(Overflow), doc="What a full lane does with one more."
     )
-    fairness = IntegerKnob(
+    fairness: IntegerKnob[int | None] = IntegerKnob(
         "fairness", default=8, allow_None=True, doc="One standard after so many priority activities."
     )
 
-    def __init__(self, entry: Entry, manager: RuntimeManager) -> None:
+    def __init__(self, entry: Entry, manager: Manager) -> None:
         super().__init__(name=entry.id)
         self.entry = entry
         self.manager = manager
@@ -266,12 +170,11 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def subscribe(self) -> Subscription:
         """Its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
-        return Subscription(self.manager.ring, self.manager.listeners, self._over, self.entry.id)
+        return Subscription(self.manager.ring, self.manager.listeners, self.has_left, self.entry.id)
 
-    def _over(self) -> bool:
-        """Whether it has left, after its last record."""
-        there = self.manager.get(self.id)
-        return self.entry.closed and (there is None or there.entry is not self.entry)
+    def has_left(self) -> bool:
+        """Whether it has ended and its last record is written."""
+        return self.entry.closed and not self.manager.holds(self.entry)
 
     def mailbox_items(self) -> list[Activity[Any]]:
         """What waits, in order: priority, standard, not yet due."""
@@ -316,9 +219,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def swap(self, workflow: Callable[..., Any]) -> None:
         """Another workflow from the next activity on; state and mailbox are kept."""
-        from .engine.isolation import isolated
-
-        commands.swap(self.entry, isolated(Workflow.of(workflow), self.entry.limits, self.manager.workers))
+        commands.swap(self.entry, self.manager.prepare(workflow, self.entry.limits))
 
     def terminate(self, drain: bool = False) -> Latch[bool]:
         """End it; with `drain`, after what waits, also what is not due yet. Starts at once; awaitable.
@@ -366,8 +267,6 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def grant(self, rights: Iterable[str] | str) -> Grant:
         """A handle that does only this: {"send"}, {"observe"}, {"control"} or several of them. It can be revoked."""
-        from .grants import Grant
-
         return Grant(self, rights)
 
     # ---- in a notebook
@@ -384,119 +283,4 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         return show(self, include, exclude)
 
 
-WATCHABLE = tuple(
-    name
-    for name, parameter in Runtime.param.objects().items()
-    if isinstance(parameter, Readout | _Knob) and name != "id"
-)
-
-
-Handle = Runtime[Any, Any]
-
-
-class _Namespace:
-    """`Runtime.param`, noticing that somebody may be about to watch: nothing is published before."""
-
-    def __init__(self, original: Any) -> None:
-        self._original = original
-
-    def __get__(self, obj: Any, objtype: Any) -> Any:
-        if obj is not None and "manager" in obj.__dict__:
-            Publisher.of(obj.manager).follow(obj)
-        return self._original.__get__(obj, objtype)
-
-
-class Publisher:
-    """Tells the `param` watchers of one manager's handles what changed; attached to the hub while there are any."""
-
-    _all: WeakKeyDictionary[Any, Publisher] = WeakKeyDictionary()
-
-    def __init__(self, manager: RuntimeManager) -> None:
-        self._hub = manager.hub
-        self._lock = manager.lock
-        # The handles are held here: a watcher on a handle nobody else keeps must go on.
-        self._followed: dict[Handle, tuple[float, asyncio.AbstractEventLoop | None]] = {}
-        self._detach: Callable[[], None] | None = None
-
-    @classmethod
-    def of(cls, manager: RuntimeManager) -> Publisher:
-        """The one publisher of a manager."""
-        with manager.lock:
-            if manager not in cls._all:
-                cls._all[manager] = cls(manager)
-            return cls._all[manager]
-
-    def follow(self, runtime: Handle) -> None:
-        """Watch a handle from now on; its watchers are called on the loop that runs here, if one does."""
-        with self._lock:
-            known = self._followed.get(runtime)
-            if known is None:
-                runtime._param__private.values.update(_values(runtime))
-            self._followed[runtime] = (time.monotonic(), running_loop() or (known and known[1]))
-            if self._detach is None:
-                self._detach = self._hub.attach(self._flush, self._always)
-
-    def _always(self, call: Callable[[], None]) -> None:
-        call()
-
-    def _flush(self, frame: Frame) -> None:
-        for runtime, (since, loop) in tuple(self._followed.items()):
-            over = runtime.entry.closed
-            if not _watched(runtime):
-                over = over or time.monotonic() - since > LINGER
-            elif loop is not None and loop.is_running():
-                loop.call_soon_threadsafe(publish, runtime)
-            else:
-                publish(runtime)
-            if over:
-                self._forget(runtime)
-
-    def _forget(self, runtime: Handle) -> None:
-        with self._lock:
-            self._followed.pop(runtime, None)
-            if not self._followed and self._detach is not None:
-                self._detach()
-                self._detach = None
-
-
-def _watched(runtime: Handle) -> bool:
-    return any(watchers for by_what in runtime._param__private.watchers.values() for watchers in by_what.values())
-
-
-def _values(runtime: Handle) -> dict[str, Any]:
-    return {name: getattr(runtime, name) for name in WATCHABLE}
-
-
-def publish(runtime: Handle) -> None:
-    """Tell the watchers of one handle what changed since they were told last."""
-    private = runtime._param__private
-    known = private.values
-    news = {name: value for name, value in _values(runtime).items() if _differs(known.get(name), value)}
-    events = {name: Event("value", name, runtime, Runtime, known.get(name), news[name], "changed") for name in news}
-    known.update(news)
-    watchers = [watcher for name in news for watcher in private.watchers.get(name, {}).get("value", ())]
-    for watcher in sorted({id(watcher): watcher for watcher in watchers}.values(), key=lambda each: each.precedence):
-        _tell(runtime, watcher, [events[name] for name in watcher.parameter_names if name in events])
-
-
-def _tell(runtime: Handle, watcher: Any, events: list[Any]) -> None:
-    # Not through `param.update`: there one that raises silences those after it, and a knob that one turns is not heard.
-    namespace = _PARAM.__get__(runtime, Runtime)
-    try:
-        namespace._execute_watcher(watcher, events)
-    except Exception:  # a watcher is anybody's code: the others go on
-        logger.exception("a watcher of %r failed and was removed", runtime.entry.id)
-        namespace.unwatch(watcher)
-
-
-def _differs(old: Any, new: Any) -> bool:
-    if old is new:
-        return False
-    try:
-        return bool(old != new)
-    except Exception:  # the state is anybody's type; one that can't be compared counts as changed
-        return True
-
-
-_PARAM = Runtime.__mro__[1].__dict__["param"]
-type.__setattr__(Runtime, "param", _Namespace(_PARAM))
+type.__setattr__(Runtime, "param", Namespace())

@@ -1,7 +1,6 @@
-"""letters.py: what becomes of dead letters, and that the counts add up."""
+"""dead_letters.py: what becomes of dead letters, and that the counts add up."""
 
 import threading
-from collections import deque
 
 import pytest
 
@@ -29,7 +28,7 @@ async def test_a_letter_sent_again_is_a_new_activity_of_the_same_story(manager):
     (dead,) = await buried(manager, "tea", priority=True, timeout=7)
     other = manager.create("other", (), collect)
     other.pause()
-    receipt = DeadLetters(manager).resend(dead, to="other")
+    receipt = manager.dead_letters.resend(dead, to="other")
     (again,) = other.mailbox_items()
     assert (again.id, again.parent, again.correlation) == (receipt.id, dead, dead)
     assert (again.payload, again.lane, again.timeout, again.runtime) == ("tea", "priority", 7, "other")
@@ -42,7 +41,7 @@ async def test_a_letter_sent_again_is_a_new_activity_of_the_same_story(manager):
 @virtual
 async def test_to_the_same_runtime_once_it_is_there_again(manager):
     (dead,) = await buried(manager, "tea")
-    letters = DeadLetters(manager)
+    letters = manager.dead_letters
     with pytest.raises(RuntimeTerminatedError):
         letters.resend(dead)
     with pytest.raises(RuntimeNotFoundError):
@@ -57,13 +56,13 @@ async def test_to_the_same_runtime_once_it_is_there_again(manager):
 @virtual
 async def test_the_ledger_adds_up_with_the_fates(manager):
     first, second, third = await buried(manager, 1, 2, 3)
-    letters = DeadLetters(manager)
+    letters = manager.dead_letters
     assert letters.ledger() == Ledger(dead=3, here=3)
     manager.create("other", (), collect)
     await letters.resend(second, to="other")
     assert letters.discard(first).activity.payload == 1
-    assert [letter.activity.id for letter in letters.all()] == [third]
-    ledger = DeadLetters(manager).ledger()
+    assert [letter.activity.id for letter in letters] == [third]
+    ledger = manager.dead_letters.ledger()
     assert ledger == Ledger(dead=3, here=1, resent=1, discarded=1)
     assert ledger.let_go == 0
     manager.dead_letters.clear()
@@ -73,16 +72,35 @@ async def test_the_ledger_adds_up_with_the_fates(manager):
 @virtual
 async def test_a_discarded_letter_is_put_back_where_it_was(manager):
     ids = await buried(manager, 1, 2, 3)
-    letters = DeadLetters(manager)
+    letters = manager.dead_letters
     for id in ids:
         letters.put_back(letters.discard(id))
-        assert [letter.activity.id for letter in letters.all()] == ids
+        assert [letter.activity.id for letter in letters] == ids
     assert letters.ledger() == Ledger(dead=3, here=3)
-    letter = letters.discard(ids[0])
-    manager.dead_letters = deque(manager.dead_letters, maxlen=2)
+
+
+@virtual
+async def test_no_more_are_put_back_than_are_kept(manager):
+    letters = manager.dead_letters = DeadLetters(manager, limit=2)
+    _, second, third = await buried(manager, 1, 2, 3)
+    assert [letter.activity.id for letter in letters] == [second, third], "the oldest is let go"
+    letter = letters.discard(second)
+    letters.add(letters[0].activity, "again")
     with pytest.raises(AgentError, match="no more than 2"):
         letters.put_back(letter)
     assert letters.ledger() == Ledger(dead=3, here=2, discarded=1)
+
+
+@virtual
+async def test_they_are_a_sequence_of_what_is_kept_now(manager):
+    first, second = await buried(manager, 1, 2)
+    letters = manager.dead_letters
+    assert [letter.activity.id for letter in reversed(letters)] == [second, first]
+    assert letters[-1].activity.id == second
+    assert [letter.activity.id for letter in letters[:1]] == [first]
+    for letter in letters:  # what is discarded meanwhile does not disturb
+        letters.discard(letter.activity.id)
+    assert (len(letters), repr(letters)) == (0, "<DeadLetters 0 of at most 10,000>")
 
 
 @virtual
@@ -91,7 +109,7 @@ async def test_a_refused_letter_stays(manager):
     full = manager.create("full", (), collect, standard_capacity=1)
     full.pause()
     full.send_nowait(0)
-    letters = DeadLetters(manager)
+    letters = manager.dead_letters
     with pytest.raises(MailboxFullError):
         letters.resend(dead, to="full")
     assert letters.ledger() == Ledger(dead=1, here=1)
@@ -103,7 +121,7 @@ async def test_it_is_on_the_record_with_who_did_it(manager):
     first, second = await buried(manager, 1, 2)
     manager.create("other", (), collect)
     ACTOR.set("operator (page)")
-    letters = DeadLetters(manager)
+    letters = manager.dead_letters
     receipt = letters.resend(first, to="other")
     letters.discard(second)
     ACTOR.set(None)
@@ -122,7 +140,7 @@ async def test_a_workflow_that_sends_one_again_is_not_its_parent(manager):
     (dead,) = await buried(manager, 1)
 
     async def postman(activity, state):
-        return DeadLetters(manager).resend(dead, to="other").id
+        return manager.dead_letters.resend(dead, to="other").id
 
     manager.create("other", (), collect)
     await manager.create("postman", 0, postman).ask(None)
@@ -152,7 +170,7 @@ class Odd:
 @virtual
 async def test_payloads_are_never_compared(manager):
     dead = await buried(manager, Odd(), Odd())
-    letters = DeadLetters(manager)
+    letters = manager.dead_letters
     for id in reversed(dead):
         letters.discard(id)
     assert letters.ledger().discarded == 2
@@ -167,7 +185,7 @@ def test_many_hands_send_each_letter_once():
         def hand():
             for id in dead:
                 try:
-                    receipt = DeadLetters(manager).resend(id, to="other")
+                    receipt = manager.dead_letters.resend(id, to="other")
                 except AgentError:
                     continue
                 with lock:
@@ -181,4 +199,4 @@ def test_many_hands_send_each_letter_once():
         for receipt in sent:
             receipt.result(10)
         assert sorted(manager["other"].state) == list(range(200))
-        assert DeadLetters(manager).ledger() == Ledger(dead=200, here=0, resent=200)
+        assert manager.dead_letters.ledger() == Ledger(dead=200, here=0, resent=200)

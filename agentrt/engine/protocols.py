@@ -12,8 +12,11 @@ from typing import Any, Protocol, TypeVar
 from ..activity import Activity
 from ..clock import Clock, Timer
 from ..events import Ring
+from ..limits import Limits
+from ..metrics import Fates
+from .workflow import Workflow
 
-__all__ = ["Host", "Member"]
+__all__ = ["Handle", "Host", "Manager", "Member"]
 
 T = TypeVar("T")
 
@@ -86,3 +89,34 @@ class Host(Protocol):
 
     def entry(self, to: Any) -> Any:
         """The entry of an id or a handle."""
+
+
+class Manager(Host, Protocol):
+    """The manager, as the handles on its runtimes and its dead letters see it. All of it may be used on any thread."""
+
+    def holds(self, entry: Any) -> bool:
+        """Whether an entry is in the map."""
+
+    def follow(self, handle: Any) -> None:
+        """Publish to the watchers of a handle what changes."""
+
+    def prepare(self, function: Callable[..., Any], limits: Limits) -> Workflow:
+        """Read a workflow function, and have it called as these limits say: in a process, in a thread, on the loop."""
+
+    def fates(self) -> Fates:
+        """The counts of all runtimes, terminated ones included."""
+
+
+class Handle(Protocol):
+    """A runtime, as a grant on it sees it. It has the public methods of `Runtime` as well."""
+
+    @property
+    def id(self) -> str:
+        """The id of the runtime."""
+
+    @property
+    def entry(self) -> Any:
+        """The runtime's entry."""
+
+    def has_left(self) -> bool:
+        """Whether it has ended and its last record is written."""

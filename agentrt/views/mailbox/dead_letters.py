@@ -9,9 +9,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ...activity import Activity
-from ...dead_letters import DeadLetters, Ledger
+from ...dead_letters import DeadLetter, Ledger
 from ...errors import ActivityValidationError, AgentError
-from ...manager import DeadLetter
 from ..app.address import Address
 from ..feed import News
 from ..layout import WIDE, line
@@ -62,7 +61,7 @@ class Letters(pn.viewable.Viewer):
         super().__init__()
         self.manager = manager
         self.soon = soon
-        self.letters = DeadLetters(manager)
+        self.letters = manager.dead_letters
         self.hand = Hand(commands or Commands(manager), self.draw, soon)
         self.opened: int | None = None
         self.asked = ""
@@ -139,7 +138,7 @@ class Letters(pn.viewable.Viewer):
     def _resend_all(self, ids: list[int], to: str | None) -> Undo:
         wanted, sent, why = set(ids), 0, ""
         hopeless: set[tuple[str, str]] = set()  # runtimes that are gone, lanes that are full
-        for activity in [letter.activity for letter in self.letters.all() if letter.activity.id in wanted]:
+        for activity in [letter.activity for letter in self.letters if letter.activity.id in wanted]:
             lane = to or activity.runtime, activity.lane.value
             if lane in hopeless:
                 continue
@@ -178,7 +177,7 @@ class Letters(pn.viewable.Viewer):
 
     def draw(self) -> None:
         """The same, at once."""
-        every = self.letters.all()
+        every = list(self.letters)
         self._texts.keep([letter.activity for letter in every])
         self.found = [letter for letter in every if self._matches(letter)] if self.wanted else every
         if all(letter.activity.id != self.opened for letter in self.found):
