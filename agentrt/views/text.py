@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
@@ -11,6 +10,8 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+
+from .html import Markup, escape
 
 __all__ = [
     "brief",
@@ -40,21 +41,21 @@ def plain(value: Any, limit: int = 200) -> str:
     return "".join(map(_visible, shorten(text, limit)))
 
 
-def safe_text(value: Any, limit: int = 200) -> str:
+def safe_text(value: Any, limit: int = 200) -> Markup:
     """The same for HTML: nothing in it can become an element or leave an attribute.
 
     >>> safe_text("<script>")
     '&lt;script&gt;'
     """
-    return html.escape(plain(value, limit))
+    return escape(plain(value, limit))
 
 
-def safe_block(text: str, lines: int = 60, width: int = 400) -> str:
+def safe_block(text: str, lines: int = 60, width: int = 400) -> Markup:
     """Several lines for a `<pre>`; the last ones if there are too many (a traceback ends with what matters)."""
     rows = str(text).splitlines()
-    kept = [html.escape("".join(map(_visible, shorten(row.expandtabs(4), width)))) for row in rows[-lines:]]
-    left_out = len(rows) - len(kept)
-    return "\n".join([f"… {left_out} lines left out", *kept] if left_out else kept)
+    last = ["".join(map(_visible, shorten(row.expandtabs(4), width))) for row in rows[-lines:]]
+    left_out = len(rows) - len(last)
+    return escape("\n".join([f"… {left_out} lines left out", *last] if left_out else last))
 
 
 def shorten(text: str, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""A burst: many sends at a rate, on the agents' own loop, and a way to stop it. It waits while the lane is full."""
+"""A burst: many sends at a rate, on the loop of the agents. It waits while the lane is full, and can be stopped."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ...errors import AgentError
 __all__ = ["MOST", "Burst"]
 
 MOST = 10_000  # activities in one burst
-TICK = 0.02  # seconds: faster rates send several at once
-AT_ONCE = 200  # sends until others get a turn
+TICK = 0.02  # seconds between two turns: a faster rate sends several in one
+AT_ONCE = 200  # sends in one turn at the most: then the loop serves others
 
 Send = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -57,11 +57,11 @@ class Burst:
 
     @property
     def settled(self) -> bool:
-        """Whether it is over and everything it sent has its fate."""
+        """Whether it has ended, and everything it sent too."""
         return not self.running and not self.count()
 
     def count(self) -> int:
-        """Bring `fates` up to date; how many of what was sent are still pending. One thread at a time."""
+        """Bring `fates` up to date. Returns how many of those sent are pending. Call it from one thread at a time."""
         for _ in range(len(self.waiting)):
             receipt = self.waiting.popleft()
             if receipt.outcome is None:
@@ -71,7 +71,7 @@ class Burst:
         return len(self.waiting)
 
     async def run(self) -> None:
-        """Send until it is done; raises nothing but a cancellation."""
+        """Send until all are sent. Raises nothing but `CancelledError`; a failure is in `error`."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:

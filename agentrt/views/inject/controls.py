@@ -10,38 +10,38 @@ import panel_material_ui as pmui
 from ...schema.fields import Field, Form
 from ..text import plain
 
-__all__ = ["Controls"]
+__all__ = ["MaterialControls", "editor", "mark", "value_of"]
 
 LONGEST = 100_000  # characters of one field
 MONO = {"& textarea": {"fontFamily": "ui-monospace, 'DejaVu Sans Mono', Menlo, monospace", "fontSize": "13px"}}
 
 
-class Controls:
-    """The controls of a form. `entered()` is called when Enter is pressed in one of its lines.
+class MaterialControls:
+    """The controls of a form. `on_enter()` is called when Enter is pressed in a field of one line.
 
-    Labels and texts are rendered as text by React: they are made visible with `plain`, not escaped.
+    React renders labels and texts as text: they pass `plain`, which makes control characters visible, and no escaping.
     """
 
-    def __init__(self, form: Form, entered: Callable[[], Any], *, width: int | None = None) -> None:
+    def __init__(self, form: Form, on_enter: Callable[[], Any], *, width: int | None = None) -> None:
         self.form = form
         self.by_name = {field.name: control_of(field, width) for field in form.fields}
         for control in self.by_name.values():
             if isinstance(control, pmui.TextInput):
-                control.param.watch(lambda event: entered(), "enter_pressed")
+                control.param.watch(lambda event: on_enter(), "enter_pressed")
 
     @property
-    def typed(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """What the controls hold now, by field."""
-        return {name: typed(control) for name, control in self.by_name.items()}
+        return {name: value_of(control) for name, control in self.by_name.items()}
 
     def show(self, problems: Mapping[str, str]) -> None:
-        """Mark the fields that are wrong, and only those."""
+        """Mark the fields that are wrong, and no others."""
         for field in self.form.fields:
             mark(self.by_name[field.name], problems.get(field.name, ""), field.doc)
 
 
 def control_of(field: Field, width: int | None = None) -> Any:
-    """The control of one field, holding what the field starts with."""
+    """The control of one field, with the value that the field starts with."""
     label = plain(field.label, 60) + (" *" if field.required else "")
     size = {"width": width} if width else {"sizing_mode": "stretch_width", "min_width": 160}
     shared = {"label": label, "size": "small", "margin": (6, 6), **size}
@@ -64,14 +64,14 @@ def editor(**settings: Any) -> Any:
     )
 
 
-def typed(control: Any) -> Any:
-    """What is in a control at this moment: for text each keystroke counts, not only what was left with Tab."""
+def value_of(control: Any) -> Any:
+    """What a control holds at this moment. Of a text, the latest keystroke, though nobody has pressed Enter or Tab."""
     latest = getattr(control, "value_input", None)
     return control.value if latest is None else latest
 
 
 def mark(control: Any, problem: str, otherwise: str = "") -> None:
-    """Say at a control what is wrong with it; with no problem, what it is for."""
+    """Write at a control what is wrong with it; without a problem, `otherwise`: what it is for."""
     if "helper_text" in control.param:
         control.param.update(error_state=bool(problem), helper_text=plain(problem or otherwise, 300))
     else:

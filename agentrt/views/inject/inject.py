@@ -12,7 +12,7 @@ from ..icons import icon
 from ..live import Live
 from ..role import Commands
 from ..theme import LANES
-from .controls import Controls, editor, mark, typed
+from .controls import MaterialControls, editor, mark, value_of
 from .injection import JSON, OPTIONS, Injection
 
 __all__ = ["Inject"]
@@ -25,8 +25,8 @@ BURST = ("count", "rate")
 class Inject(pn.viewable.Viewer):
     """The form of a runtime's payload, or raw JSON; lane, delay, burst; and what happened, refreshed by `update`.
 
-    A send is carried out where its button is pressed, on any thread. What is drawn then is drawn through `soon(call)`,
-    which runs it where the session's models may be changed; without it, at once.
+    A send runs on the thread of the button that was pressed. The page is drawn through `soon(call)`, which runs the
+    call where the models of the session may be changed; without it, at once.
     """
 
     def __init__(
@@ -37,18 +37,18 @@ class Inject(pn.viewable.Viewer):
         self.injection = Injection(runtime, commands, lambda: soon and soon(self.draw))
         self.lane = toggle({f"{look.glyph} {look.word}": name for name, look in reversed(LANES.items())}, LANE_SX)
         self.mode = toggle({"form": "form", "JSON": JSON}, {})
-        self.options = Controls(OPTIONS, self.send, width=130)
+        self.options = MaterialControls(OPTIONS, self.send, width=130)
         self.raw = editor(label="payload as JSON", sizing_mode="stretch_width", **ROOM)
-        self.fields = Controls(self.injection.form, self.send)
-        self.send_button = button("Send", "send", self.send, color="primary", variant="contained")
-        self.burst_button = button("Burst", "bolt", self.burst)
-        self.stop_button = button("Stop", "stop", self.stop, color="error")
+        self.fields = MaterialControls(self.injection.form, self.send)
+        self.send_button = material_button("Send", "send", self.send, color="primary", variant="contained")
+        self.burst_button = material_button("Burst", "bolt", self.burst)
+        self.stop_button = material_button("Stop", "stop", self.stop, color="error")
         self.progress = pmui.LinearProgress(
             value=0, max=1, variant="determinate", sizing_mode="stretch_width", margin=(6, 6)
         )
-        self.said = Live(css=CSS, margin=(0, 6))
+        self.result = Live(css=CSS, margin=(0, 6))
         self.body = pmui.Column(sizing_mode="stretch_width", margin=0)
-        self.panel = self._laid_out()
+        self.panel = self._layout()
         self.mode.param.watch(lambda event: self.soon(self._arrange), "value")
         self._adapt()
         self.draw()
@@ -56,24 +56,24 @@ class Inject(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self.panel
 
-    def _laid_out(self) -> Any:
-        asked = self.options.by_name
+    def _layout(self) -> Any:
+        options = self.options.by_name
         return pmui.Column(
             pmui.FlexBox(self.lane, self.mode, align_items="center"),
             self.body,
-            pmui.FlexBox(self.send_button, asked["delay"], align_items="flex-start"),
+            pmui.FlexBox(self.send_button, options["delay"], align_items="flex-start"),
             pmui.FlexBox(
-                self.burst_button, *(asked[name] for name in BURST), self.stop_button, align_items="flex-start"
+                self.burst_button, *(options[name] for name in BURST), self.stop_button, align_items="flex-start"
             ),
             self.progress,
-            self.said,
+            self.result,
             sizing_mode="stretch_width",
             margin=0,
         )
 
     def _adapt(self) -> None:
         """New controls for another payload type."""
-        self.fields = Controls(self.injection.form, self.send)
+        self.fields = MaterialControls(self.injection.form, self.send)
         self.raw.value = self.injection.example
         only = self.injection.form.fields
         self.mode.visible = self.injection.form.record or only[0].kind != "json"
@@ -87,13 +87,13 @@ class Inject(pn.viewable.Viewer):
     # -- commands
 
     def send(self, event: Any = None) -> None:
-        """Send once what is typed."""
-        self.injection.send(self._typed(), self.options.typed, lane=self.lane.value)
+        """Send once what the fields hold."""
+        self.injection.send(self._payload(), self.options.values, lane=self.lane.value)
         self.soon(self.draw)
 
     def burst(self, event: Any = None) -> None:
-        """Send it many times."""
-        self.injection.start(self._typed(), self.options.typed, lane=self.lane.value)
+        """Send it as a burst."""
+        self.injection.start(self._payload(), self.options.values, lane=self.lane.value)
         self.soon(self.draw)
 
     def stop(self, event: Any = None) -> None:
@@ -101,20 +101,20 @@ class Inject(pn.viewable.Viewer):
         self.injection.stop()
         self.soon(self.draw)
 
-    def _typed(self) -> Any:
-        return str(typed(self.raw)) if self.mode.value == JSON else self.fields.typed
+    def _payload(self) -> Any:
+        return str(value_of(self.raw)) if self.mode.value == JSON else self.fields.values
 
     # -- drawing
 
     def update(self, news: Any) -> bool:
-        """Draw what is new; whether it will look different soon without news."""
+        """Draw what is new. True while something is pending: it will look different without a new record."""
         if self.injection.adapt():
             self._adapt()
         self.draw()
         return self.injection.moving
 
     def draw(self) -> None:
-        """Show what is wrong, what was sent and how far a burst is."""
+        """Draw what is wrong, what was sent and how far a burst is."""
         injection = self.injection
         self.fields.show(injection.problems)
         self.options.show(injection.option_problems)
@@ -123,7 +123,7 @@ class Inject(pn.viewable.Viewer):
         self.progress.param.update(visible=bursting, value=burst.sent if burst else 0, max=burst.total if burst else 1)
         self.burst_button.disabled = bursting
         self.stop_button.visible = bursting
-        self.said.draw(injection.words())
+        self.result.draw(injection.words())
 
 
 CALM = {"& .MuiToggleButton-root": {"textTransform": "none", "whiteSpace": "nowrap", "padding": "5px 12px"}}
@@ -138,13 +138,13 @@ LANE_SX = {
 
 
 def toggle(options: dict[str, str], sx: dict[str, Any]) -> Any:
-    """Two words of which one holds; the first at the start."""
+    """A choice between the keys of `options`; the first at the start."""
     first = next(iter(options.values()))
     return pmui.RadioButtonGroup(options=options, value=first, sx={**CALM, **sx}, variant="outlined", **ROOM)
 
 
-def button(label: str, drawing: str, pressed: Callable[[Any], Any], **look: Any) -> Any:
-    """A button with a drawing, which needs no icon font."""
-    made = pmui.Button(label=label, icon=icon(drawing), **{"variant": "outlined", **ROOM, **look})
-    made.on_click(pressed)
-    return made
+def material_button(label: str, drawing: str, on_click: Callable[[Any], Any], **look: Any) -> Any:
+    """A button with a drawing of `icons`: an icon font would be fetched from the web."""
+    button = pmui.Button(label=label, icon=icon(drawing), **{"variant": "outlined", **ROOM, **look})
+    button.on_click(on_click)
+    return button

@@ -1,4 +1,4 @@
-"""What every injection form does, whatever draws it: from typed values to a send, and what became of it in words."""
+"""What every injection form does, whatever draws it: values are checked and sent, and the results are put in words."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import msgspec
 
 from ...errors import ActivityValidationError
 from ...schema.fields import Form, FormError, example, fields_of, parse_json
+from ..html import Content, Markup, b, chip, div, fragment, p, quiet
 from ..role import Commands
-from ..text import duration, safe_text
-from ..theme import FATES, LANES, Look, chip, look_of
+from ..text import duration, plain, safe_text
+from ..theme import FATES, LANES, Look, look_of
 from .burst import MOST, Burst
 
 __all__ = ["JSON", "OPTIONS", "Injection", "Options"]
 
 JSON = "json"  # the name of the raw editor among the fields that can be wrong
-SHOWN = 3  # sends whose fate is shown
+SHOWN = 3  # sends that are shown
 
 Typed = Mapping[str, Any] | str
 
@@ -35,8 +36,8 @@ class Options(msgspec.Struct):
 OPTIONS = fields_of(Options)
 
 
-class Sent(NamedTuple):
-    """One send and its receipt; how many waited before it when it was accepted."""
+class SentActivity(NamedTuple):
+    """One send: its receipt, and how many waited before it when it was accepted. `delay` in seconds."""
 
     receipt: Any
     lane: str
@@ -47,9 +48,9 @@ class Sent(NamedTuple):
 class Injection:
     """Sends to one runtime what a form holds. `problems` and `option_problems` map a field to what is wrong with it.
 
-    `typed` is what the payload's controls hold, by field, or the text of the raw editor. Commands are safe on any
-    thread and carried out at once. `changed()` is called when a burst ends, on any thread. `label(look, text)` is how a
-    lane or a fate is written in `words()`.
+    `typed` is what the controls of the payload hold, by field, or the text of the raw editor. Commands may be called on
+    any thread and run at once. `changed()` is called when a burst ends, on any thread. `label(look, text)` makes the
+    HTML of a lane or a fate for `words()`.
     """
 
     def __init__(
@@ -57,22 +58,22 @@ class Injection:
         runtime: Any,
         commands: Commands | None = None,
         changed: Callable[[], Any] = lambda: None,
-        label: Callable[..., str] = chip,
+        label: Callable[..., Markup] = chip,
     ) -> None:
         page = commands or Commands(runtime.manager)
         self.runtime = runtime
-        self.commands = Commands(page.manager, role=page.role, who=page.who, tell=self._tell)
+        self.commands = Commands(page.manager, role=page.role, who=page.who, tell=self._refuse)
         self.changed = changed
         self.label = label
         self.problems: dict[str, str] = {}
         self.option_problems: dict[str, str] = {}
         self.refusal = ""
-        self.sent: deque[Sent] = deque(maxlen=SHOWN)
+        self.sent: deque[SentActivity] = deque(maxlen=SHOWN)
         self.burst: Burst | None = None
         self.adapt()
 
     def adapt(self) -> bool:
-        """Take the form of what the runtime accepts now; whether that is another than before."""
+        """Take the form of what the runtime accepts now. Returns whether it differs from the one before."""
         accepts = self.runtime.accepts
         if hasattr(self, "form") and accepts is self.accepts:
             return False
@@ -86,18 +87,18 @@ class Injection:
         return example(self.accepts)
 
     def payload(self, typed: Typed) -> Any:
-        """The payload that was typed, checked by the runtime. Raises `ActivityValidationError`."""
-        made = parse_json(typed, self.accepts) if isinstance(typed, str) else self.form.build(typed)
-        self.runtime.validate(made)
-        return made
+        """The payload that was typed, once the runtime has checked it. Raises `ActivityValidationError`."""
+        payload = parse_json(typed, self.accepts) if isinstance(typed, str) else self.form.build(typed)
+        self.runtime.validate(payload)
+        return payload
 
     def send(self, typed: Typed, options: Mapping[str, Any], *, lane: str) -> bool:
-        """Send once; whether it was accepted."""
-        return self._do(lambda: self._send(*self._checked(typed, options), lane))
+        """Send once. Returns whether it was accepted."""
+        return self._do(lambda: self._send(*self._check(typed, options), lane))
 
     def start(self, typed: Typed, options: Mapping[str, Any], *, lane: str) -> bool:
-        """Start a burst, unless one is running; whether it started."""
-        return not self.bursting and self._do(lambda: self._start(typed, self._checked(typed, options)[1], lane))
+        """Start a burst, unless one is running. Returns whether it started."""
+        return not self.bursting and self._do(lambda: self._start(typed, self._check(typed, options)[1], lane))
 
     def stop(self) -> None:
         """End the burst."""
@@ -118,11 +119,11 @@ class Injection:
     def _do(self, act: Callable[[], Any]) -> bool:
         return self.commands.do(f"send to {self.runtime.id}", act)
 
-    def _tell(self, text: str, wrong: bool) -> None:
+    def _refuse(self, text: str, wrong: bool) -> None:
         self.refusal = text
 
-    def _checked(self, typed: Typed, options: Mapping[str, Any]) -> tuple[Any, Options]:
-        """The payload and the options, or every problem with both at its field."""
+    def _check(self, typed: Typed, options: Mapping[str, Any]) -> tuple[Any, Options]:
+        """The payload and the options. Raises `ActivityValidationError` once every problem is noted at its field."""
         self.problems, self.option_problems, rest = {}, {}, ""
         try:
             chosen = OPTIONS.build(options)
@@ -140,55 +141,55 @@ class Injection:
         urgent = lane == "priority"
         ahead = self.runtime.depth[0] if urgent else sum(self.runtime.depth)
         receipt = self.runtime.send_nowait(payload, priority=urgent, delay=options.delay or None)
-        self.sent.append(Sent(receipt, lane, ahead, options.delay))
+        self.sent.append(SentActivity(receipt, lane, ahead, options.delay))
 
     def _start(self, typed: Typed, options: Options, lane: str) -> None:
         def send() -> Any:
-            # Each gets a payload of its own: a workflow may change the one it is given.
+            # A payload for each: a workflow may change the one that it gets.
             return self.runtime.send(self.payload(typed), priority=lane == "priority", delay=options.delay or None)
 
         self.burst = Burst(send, options.count, options.rate, self.changed).start(self.runtime.manager)
 
     # -- in words
 
-    def words(self) -> str:
+    def words(self) -> Markup:
         """What happened, newest first, as HTML: what was refused, the burst, and the last sends with their fates."""
-        parts = [self._refused(), self._of_burst(), *(self._of(sent) for sent in reversed(self.sent))]
-        return f'<div role="status" aria-live="polite" class="sends">{"".join(parts)}</div>'
+        sends = map(self._send_words, reversed(self.sent))
+        return div(self._refusal_words(), self._burst_words(), sends, role="status", aria_live="polite", cls="sends")
 
-    def _refused(self) -> str:
+    def _refusal_words(self) -> Content:
         if not self.refusal:
-            return ""
-        return _line("refused", f"{self.label(FATES['failed'], 'not sent')} {safe_text(self.refusal, 400)}")
+            return None
+        return _line("refused", self.label(FATES["failed"], "not sent"), " ", safe_text(self.refusal, 400))
 
-    def _of_burst(self) -> str:
+    def _burst_words(self) -> Content:
         burst = self.burst
         if burst is None:
-            return ""
+            return None
         pending = burst.count()
         how = "sending" if burst.running else "stopped" if burst.stopped else "ended" if burst.error else "sent"
         fates = [f"{number:,} {_fate_look(kind).word}" for kind, number in burst.fates.items()]
-        said = ", ".join([*fates, *([f"{pending:,} pending"] if pending else [])])
-        error = f" {safe_text(burst.error, 400)}" if burst.error else ""
-        return _line("burst", f"<b>burst {how}</b>: {burst.sent:,} of {burst.total:,}. {said}{error}")
+        counts = ", ".join([*fates, *([f"{pending:,} pending"] if pending else [])])
+        error = f" {plain(burst.error, 400)}" if burst.error else ""
+        return _line("burst", b(f"burst {how}"), f": {burst.sent:,} of {burst.total:,}. {counts}{error}")
 
-    def _of(self, sent: Sent) -> str:
+    def _send_words(self, sent: SentActivity) -> Markup:
         id = sent.receipt.id
-        return _line(f"sent{id}", f"{self.label(LANES[sent.lane])} <b>#{id}</b> {self._fate(sent)}")
+        return _line(f"sent{id}", self.label(LANES[sent.lane]), " ", b(f"#{id}"), " ", self._fate_words(sent))
 
-    def _fate(self, sent: Sent) -> str:
+    def _fate_words(self, sent: SentActivity) -> Markup:
         outcome = sent.receipt.outcome
         if outcome is None:
-            held = f"held back for {duration(sent.delay)}" if sent.delay else f"position {sent.ahead + 1:,} in line"
-            return f'accepted <span class="muted">({held})</span>'
+            why = f"held back for {duration(sent.delay)}" if sent.delay else f"position {sent.ahead + 1:,} in line"
+            return fragment("accepted ", quiet(f"({why})"))
         took = f"waited {duration(outcome.wait)}"
         if outcome.service is not None:
             took += f", took {duration(outcome.service)}"
-        return f'{self.label(_fate_look(outcome.kind))} {_result(outcome)} <span class="muted">({took})</span>'
+        return fragment(self.label(_fate_look(outcome.kind)), " ", _result(outcome), " ", quiet(f"({took})"))
 
 
-def _line(key: str, html: str) -> str:
-    return f'<p data-key="{key}">{html}</p>'
+def _line(key: str, *content: Content) -> Markup:
+    return p(*content, data_key=key)
 
 
 def _fate_look(kind: str) -> Look:
@@ -196,7 +197,7 @@ def _fate_look(kind: str) -> Look:
 
 
 def by_field(problems: Mapping[str, str], form: Form, raw: bool) -> tuple[dict[str, str], str]:
-    """The problems of a payload at the controls they belong to, and what belongs to none in one line."""
+    """The problems of a payload by the control they belong to, and in one line those that belong to none."""
     names = {field.name for field in form.fields}
     placed: dict[str, str] = {}
     rest: list[str] = []

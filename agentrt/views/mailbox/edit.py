@@ -14,7 +14,7 @@ from ...activity import Activity
 from ...errors import ActivityValidationError
 from ...schema.convert import is_pydantic, parse_json, to_json
 from ...schema.fields import Field, Form, fields_of
-from ..inject.controls import Controls, editor, mark, typed
+from ..inject.controls import MaterialControls, editor, mark, value_of
 from ..inject.inject import toggle
 from ..inject.injection import JSON, by_field
 from ..layout import WIDE, line
@@ -98,12 +98,12 @@ class Edit:
         head = Live(f"<strong>Change the payload of activity {self.id}</strong>", margin=(8, 0, 0, 0))
         self.panel = pn.Column(head, self.mode, self.body, line(self.done, self.off), self.said, **WIDE)
 
-    def _controls(self, payload: Any) -> Controls | None:
+    def _controls(self, payload: Any) -> MaterialControls | None:
         form = fields_of(self.type)
         if not form.record and form.fields[0].kind == "json":
             return None  # its one field is the JSON
         try:
-            return Controls(filled(form, payload), self.submit)
+            return MaterialControls(filled(form, payload), self.submit)
         except (AttributeError, KeyError):  # the runtime takes another type by now
             return None
 
@@ -134,9 +134,9 @@ class Edit:
 
     def _payload(self) -> Any:
         if self.controls is None or self._as_json:
-            made = parse_json(str(typed(self.raw)), self.type)
+            made = parse_json(str(value_of(self.raw)), self.type)
         else:
-            made = self.controls.form.build(self.controls.typed)
+            made = self.controls.form.build(self.controls.values)
         self.runtime.validate(made)
         return made
 

@@ -10,6 +10,7 @@ import ipywidgets as ipw
 
 from ...schema.fields import Field, Form
 from ...snapshot import Snapshot, Status
+from ..html import Content, Markup, b, br, fragment, small, span
 from ..inject.injection import JSON, OPTIONS, Injection
 from ..role import Commands
 from ..text import plain, safe_text
@@ -22,6 +23,7 @@ WIDE = {"width": "100%", "max_width": "640px"}
 BAR = {"width": "420px"}
 NARROW = {"width": "210px"}
 WRAPPED = {"flex_flow": "row wrap"}
+WRONG = "color:#B03A2E"
 OVER = (Status.TERMINATED, Status.FAILED)
 
 
@@ -208,9 +210,9 @@ class Control:
     def mark(self, problem: str) -> None:
         """Say what is wrong; with no problem, what the field is for."""
         if problem:
-            self.note.value = f'<b style="color:#B03A2E">✕ {safe_text(problem, 300)}</b>'
+            self.note.value = b("✕ ", safe_text(problem, 300), style=WRONG)
         else:
-            self.note.value = f"<small>{safe_text(self.field.doc)}</small>" if self.field.doc else ""
+            self.note.value = small(safe_text(self.field.doc)) if self.field.doc else ""
 
 
 class Controls:
@@ -258,18 +260,18 @@ def close(*widgets: Any) -> None:
         each.close()
 
 
-def status_line(shot: Snapshot, trouble: str) -> str:
-    """Id, status, counts and the state in one line of safe HTML; under it what was refused."""
-    done = f"{shot.fates.done:,} done, {shot.fates.failed + shot.fates.timed_out:,} failed"
-    line = f"<b>{safe_text(shot.id, 60)}</b> {label(look_of(shot.status))} {done}, state {safe_text(shot.state, 80)}"
-    refused = f'<br><b style="color:#B03A2E">✕ {safe_text(trouble, 300)}</b>' if trouble else ""
-    return line + refused
+def status_line(shot: Snapshot, trouble: str) -> Markup:
+    """Id, status, counts and the state in one line; under it what was refused."""
+    counts = f"{shot.fates.done:,} done, {shot.fates.failed + shot.fates.timed_out:,} failed"
+    name, status, state = b(safe_text(shot.id, 60)), label(look_of(shot.status)), safe_text(shot.state, 80)
+    refusal = (br(), b("✕ ", safe_text(trouble, 300), style=WRONG)) if trouble else None
+    return fragment(name, " ", status, f" {counts}, state ", state, refusal)
 
 
-def label(look: Look, text: str = "") -> str:
-    """A status, lane or fate with its glyph; no style sheet is needed. A given text must be safe."""
+def label(look: Look, text: Content = None) -> Markup:
+    """A status, lane or fate with its glyph; it needs no style sheet."""
     style = f"border:1px solid {look.tone};border-radius:8px;padding:0 6px;white-space:nowrap"
-    return f'<span style="{style}">{look.glyph} {text or look.word}</span>'
+    return span(look.glyph, " ", text or look.word, style=style)
 
 
 def button(description: str, icon: str, pressed: Callable[[Any], Any], **look: Any) -> Any:

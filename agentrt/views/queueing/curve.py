@@ -11,10 +11,11 @@ from bokeh.plotting import figure
 
 from ...activity import Lane
 from ...queueing import Stream, utilisation, waits
+from ..html import p, with_glyph
 from ..layout import WIDE
 from ..live import Live
 from ..text import duration, percent
-from ..theme import LANES, NEUTRAL, style, toned
+from ..theme import LANES, NEUTRAL, style
 from ..timeline.axes import Scale
 from .queue_window import Reading
 
@@ -22,13 +23,16 @@ __all__ = ["Curve"]
 
 POINTS = 60
 END = 1.1
-KEY = f"""<p class="muted">Mean wait over load. Lines are predicted, dots measured:
-  {toned(LANES["priority"], "priority")} solid, {toned(LANES["standard"], "standard")} dashed.</p>"""
+KEY = p(
+    "Mean wait over load. Lines are predicted, dots measured: ",
+    *(with_glyph(LANES["priority"]), " solid, ", with_glyph(LANES["standard"]), " dashed."),
+    cls="muted",
+)
 UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 class Curve:
-    """Mean waits of both lanes over the load: a line each, a dot where it was measured, a mark at the load now."""
+    """Mean waits of both lanes over the load: lines; dots where they were measured; a dotted line at the load now."""
 
     def __init__(self, height: int = 260) -> None:
         self.unit = ""

@@ -1,7 +1,7 @@
-"""What a queue was over the last minutes: rates, mean times and mean lengths, kept up record by record.
+"""The queue of a runtime over the last minutes: rates, mean times and mean lengths, updated record by record.
 
-A record costs the same whatever the window holds, and so does a reading: sums are kept by slots of time, and of a slot
-that leaves the window they are taken off.
+A record costs the same whatever the window holds, and so does a reading: there is a sum for each slot of time, and when
+a slot leaves the window its sums are subtracted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...activity import Activity, Lane
 from ...events import Outcome
 from ...queueing import Stream
 
-__all__ = ["Measured", "Queue", "Reading"]
+__all__ = ["Queue", "QueueWindow", "Reading"]
 
 SLOTS = 60
 HALTS = ("paused", "failed", "stuck")
@@ -34,7 +34,7 @@ class Queue(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A window of `span` seconds: both lanes, the share of it at work, and what happened that no formula knows of."""
+    """A window of `span` seconds: both lanes, the busy share of it, and what happened that no formula allows for."""
 
     span: float
     priority: Queue
@@ -46,7 +46,7 @@ class Reading(NamedTuple):
 
     @property
     def arrived(self) -> int:
-        """How many came."""
+        """How many arrived."""
         return self.priority.arrived + self.standard.arrived
 
     @property
@@ -56,7 +56,7 @@ class Reading(NamedTuple):
 
 
 class Sums:
-    """Numbers that are added up by name over the slots of a window."""
+    """Sums by name over the slots of a window."""
 
     def __init__(self) -> None:
         self.total: dict[Any, float] = defaultdict(float)
@@ -69,14 +69,14 @@ class Sums:
         self.total[name] += value
 
     def drop(self, slot: int) -> dict[Any, float]:
-        """Take a slot off, and give what was in it."""
-        gone = self.slots.pop(slot, {})
-        for name, value in gone.items():
+        """Subtract a slot, and return what was in it."""
+        sums = self.slots.pop(slot, {})
+        for name, value in sums.items():
             self.total[name] -= value
-        return gone
+        return sums
 
 
-class Measured:
+class QueueWindow:
     """The window of one runtime: `start`, then `take` what is new, and `read` at any time."""
 
     def __init__(self, span: float) -> None:
@@ -84,19 +84,19 @@ class Measured:
         self.start(0.0, ())
 
     def start(self, since: float, waiting: Iterable[Activity[Any]]) -> None:
-        """Begin at `since`, with those of whom there is no record, and who wait."""
+        """Begin at `since`, with the activities that wait and whose acceptance is no longer on the record."""
         self.since = self.origin = since
         self.first = self.slot(since)
         self.sums = Sums()
-        self.base: dict[Any, float] = defaultdict(float)  # how many were in each place when the window begins
+        self.base: dict[Any, float] = defaultdict(float)  # how many were in each place at the start of the window
         self.waiting: dict[int, tuple[Lane, float]] = {}
         self.halts: deque[float] = deque(maxlen=SLOTS)
         for activity in waiting:
-            self._came(activity)
+            self._add_waiting(activity)
 
     @property
     def moves(self) -> bool:
-        """Whether it will read differently soon without news: something is in it that leaves or lasts."""
+        """Whether a later reading differs without a new record: something still waits, or is to leave the window."""
         return bool(self.sums.slots or self.waiting)
 
     def slot(self, at: float) -> int:
@@ -108,24 +108,24 @@ class Measured:
         for record in records:
             if isinstance(record, Activity):
                 if record.id not in self.waiting:
-                    self._came(record)
+                    self._add_waiting(record)
             elif isinstance(record, Outcome):
-                self._ended(record)
+                self._add_outcome(record)
             elif record.kind in HALTS:
                 self.halts.append(record.at)
 
-    def _came(self, activity: Activity[Any]) -> None:
+    def _add_waiting(self, activity: Activity[Any]) -> None:
         self.waiting[activity.id] = (activity.lane, activity.created)
-        self._arrived(activity.lane, activity.created)
+        self._add_arrival(activity.lane, activity.created)
         if activity.not_before is not None:
             self._count(activity.created, "delayed")
 
-    def _arrived(self, lane: Lane, at: float, by: int = 1) -> None:
+    def _add_arrival(self, lane: Lane, at: float, by: int = 1) -> None:
         self._count(at, (lane, "arrived"), by)
         self._move(lane, at, by)
 
-    def _ended(self, outcome: Outcome) -> None:
-        self._settle(outcome)
+    def _add_outcome(self, outcome: Outcome) -> None:
+        self._correct_arrival(outcome)
         lane, at = outcome.lane, outcome.finished
         left = at if outcome.started is None else outcome.started
         self._move(lane, left, -1)
@@ -139,20 +139,20 @@ class Measured:
         for name, value in (("ran", 1.0), ("service", outcome.service), ("square", outcome.service**2)):
             self._count(at, (lane, name), value)
 
-    def _settle(self, outcome: Outcome) -> None:
-        """See that it has arrived, once, and in the lane that it ended in: it may have been moved."""
+    def _correct_arrival(self, outcome: Outcome) -> None:
+        """Count its arrival once, in the lane where it ended: it may have been moved."""
         lane, created = self.waiting.pop(outcome.id, (None, outcome.created))
         if lane is not outcome.lane:
             if lane is not None:
-                self._arrived(lane, created, -1)
-            self._arrived(outcome.lane, created)
+                self._add_arrival(lane, created, -1)
+            self._add_arrival(outcome.lane, created)
 
     def _count(self, at: float, name: Any, value: float = 1.0) -> None:
         if at >= self.since:
             self.sums.add(self.slot(at), name, value)
 
     def _move(self, place: Any, at: float, by: int) -> None:
-        """So many more are in a place from then on: the area below this is the mean length times the span."""
+        """From `at` on, `by` more are in a place. The area below this curve is the mean length times the span."""
         if at < self.since:
             self.base[place] += by
             return
@@ -175,7 +175,7 @@ class Measured:
         return self.base[place] + inside / span
 
     def read(self, now: float, current: Activity[Any] | None = None, started: float | None = None) -> Reading:
-        """What it was up to now. Of who runs now there is no end on the record yet: say who, and since when."""
+        """The window up to now. `current` is the activity that runs since `started`: it has no outcome yet."""
         self._forget(now)
         span = max(now - self.since, LEAST)
         share, lane = 0.0, None

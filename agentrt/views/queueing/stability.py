@@ -1,4 +1,4 @@
-"""Whether a queue is stable, in sentences: what was measured, what it means, and what the prediction assumes."""
+"""Whether a queue is stable, in sentences: what was measured, what that means, and what the prediction assumes."""
 
 from __future__ import annotations
 
@@ -10,40 +10,38 @@ from ...snapshot import Snapshot, Status
 from ..text import count, duration, listing, percent, rate, si
 from .queue_window import Reading
 
-__all__ = ["ENOUGH", "assumed", "balance", "verdict"]
+__all__ = ["ENOUGH", "assumptions", "littles_law", "stability"]
 
 ENOUGH = 20  # activities that have ended, for a mean that says something
 OFF = 0.2  # how far apart two numbers may be that should be one
 
+HALTED = (Status.PAUSED, Status.FAILED, Status.STUCK, Status.TERMINATED)
+REFUSED = "What comes now waits outside or is refused, so more would come than is counted here."
+
 Words = tuple[str, str]
 
 
-def verdict(reading: Reading, shot: Snapshot, fairness: int | None) -> Words:
-    """Whether it is stable, and what that means. Safe for HTML: it says numbers only."""
+def stability(reading: Reading, shot: Snapshot, fairness: int | None) -> Words:
+    """A sentence on whether the queue is stable, and one on what that means."""
     if reading.ran < ENOUGH:
         return _too_little(reading, shot)
     load = utilisation(reading.priority.stream, reading.standard.stream)
     error = _doubt(reading)
-    if load >= 1 or (shot.status not in HELD and _full(shot)):
+    if load >= 1 or (shot.status not in HALTED and _full(shot)):
         return _unstable(reading, shot, fairness, load, error)
     sure = "Stable" if load + 2 * error < 1 else "Probably stable"
     first = f"{sure}: it works {percent(reading.busy, 1)} of the time."
-    comes = f"{_offered(load)} for every second it has, so what piles up is worked off again"
-    doubtful = (
-        "" if sure == "Stable" else f", as far as {count(reading.ran, 'activity')} can tell (&plusmn; {error:.2f})"
-    )
+    comes = f"{_work_words(load)} for every second it has, so it catches up after a burst"
+    doubtful = "" if sure == "Stable" else f", as far as {count(reading.ran, 'activity')} can tell (± {error:.2f})"
     waiting = f"on the mean {si(reading.priority.length + reading.standard.length)} wait"
-    return first, f"{comes}{doubtful}; {waiting}. {_room(load)}"
+    return first, f"{comes}{doubtful}; {waiting}. {_room_words(load)}"
 
 
-HELD = (Status.PAUSED, Status.FAILED, Status.STUCK, Status.TERMINATED)
-
-
-def _offered(load: float) -> str:
+def _work_words(load: float) -> str:
     return f"{duration(load)} of work comes in"
 
 
-def _room(load: float) -> str:
+def _room_words(load: float) -> str:
     return f"Arrivals could grow {1 / load:.1f}-fold before it no longer keeps up." if load > 0 else ""
 
 
@@ -56,24 +54,24 @@ def _too_little(reading: Reading, shot: Snapshot) -> Words:
         )
     missing = ENOUGH - reading.ran
     waiting = f" {count(sum(shot.depth), 'activity')} waiting." if any(shot.depth) else ""
-    held = f" It is {shot.status.value} now." if shot.status in HELD else ""
+    halted = f" It is {shot.status.value} now." if shot.status in HALTED else ""
     return (
         f"Not enough to say: {reading.ran} ended in the last {span}; {missing} more and there is a prediction.",
-        f"A mean of less than {ENOUGH} says little.{waiting}{held}",
+        f"A mean of less than {ENOUGH} says little.{waiting}{halted}",
     )
 
 
 def _unstable(reading: Reading, shot: Snapshot, fairness: int | None, load: float, error: float) -> Words:
     full = [_full_words(shot, lane) for lane in range(2) if shot.depth[lane] >= shot.capacity[lane]]
     if load < 1:
-        return f"At its limit: {listing(full)}, and {_offered(load)} each second.", _turned_away()
+        return f"At its limit: {listing(full)}, and {_work_words(load)} each second.", REFUSED
     sure = "Not stable" if load - 2 * error > 1 else "Probably not stable"
-    first = f"{sure}: {_offered(load)} each second, and it can do one."
+    first = f"{sure}: {_work_words(load)} each second, and it can do one."
     grows = growth(reading.priority.stream, reading.standard.stream, fairness)
     later = [
         _fills(shot, lane, by) for lane, by in enumerate(grows) if by > 0 and shot.depth[lane] < shot.capacity[lane]
     ]
-    rest = " ".join([*([f"{listing(full).capitalize()}. {_turned_away()}"] if full else []), *later])
+    rest = " ".join([*([f"{listing(full).capitalize()}. {REFUSED}"] if full else []), *later])
     return first, f"{rest} Fewer arrivals, a quicker workflow or more runtimes would help."
 
 
@@ -83,10 +81,6 @@ def _full(shot: Snapshot) -> bool:
 
 def _full_words(shot: Snapshot, lane: int) -> str:
     return f"the {list(Lane)[lane].value} lane is full ({shot.capacity[lane]:,})"
-
-
-def _turned_away() -> str:
-    return "What comes now waits outside or is turned away, so that more would come than is counted here."
 
 
 def _fills(shot: Snapshot, lane: int, by: float) -> str:
@@ -106,15 +100,15 @@ def _doubt(reading: Reading) -> float:
     return math.hypot(*(error for error in errors if math.isfinite(error)))
 
 
-def balance(reading: Reading) -> str:
-    """Little's law, held against what was measured."""
+def littles_law(reading: Reading) -> str:
+    """Little's law, compared with what was measured."""
     length = reading.priority.length + reading.standard.length
     law = sum(little(queue.rate, queue.wait) for queue in (reading.priority, reading.standard))
     top = max(length, law)
     if top < 0.01:
-        return "Little's law, L = &lambda;W: next to nothing waits, so there is nothing to compare."
+        return "Little's law, L = λW: next to nothing waits, so there is nothing to compare."
     off = abs(length - law) / top
-    numbers = f"L = {si(length)} wait on the mean, &lambda;W = {si(law)}"
+    numbers = f"L = {si(length)} wait on the mean, λW = {si(law)}"
     if off <= OFF:
         return f"Little's law holds: {numbers}, {percent(off, 1)} apart."
     return f"Little's law does not hold in this window: {numbers}, {percent(off, 1)} apart. {_why(reading)}"
@@ -128,13 +122,13 @@ def _why(reading: Reading) -> str:
     return f"It holds in balance, and {more}: {came:,} came, {left:,} left."
 
 
-def assumed(reading: Reading, fairness: int | None) -> list[str]:
-    """What the prediction takes for granted, and where that is not so."""
+def assumptions(reading: Reading, fairness: int | None) -> list[str]:
+    """What the prediction assumes, and where this queue differs from that."""
     strict = "strict priority" if not fairness else f"strict priority, but fairness is {fairness} here"
     helps = "" if not fairness else f": after {fairness} urgent ones a waiting standard one goes first"
     notes = [f"The prediction assumes Poisson arrivals, independent service times and {strict}{helps}."]
     if reading.halted:
-        notes.append("It was halted in this window, which no formula knows of: waits are longer than predicted.")
+        notes.append("It was halted in this window, which no formula allows for: waits are longer than predicted.")
     if reading.delayed:
         notes.append(f"{count(reading.delayed, 'activity')} sent with a delay, which counts as waiting.")
     if reading.unserved:

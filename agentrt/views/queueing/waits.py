@@ -1,4 +1,4 @@
-"""Did urgent activities really overtake? The waits of both lanes side by side, over time."""
+"""Did urgent activities overtake others? The waits of both lanes side by side, over time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from ...activity import Lane
 from ...events import Outcome
 from ...metrics import LaneMetrics
 from ..feed import News
+from ..html import Markup, code, fragment, p, table, tbody, td, th, thead, tr, with_glyph
 from ..layout import WIDE
 from ..live import Live
 from ..text import count, duration
 from ..theme import LANES
 from ..timeline.axes import Scale, TimeAxis
 
-__all__ = ["Waits", "overtaken"]
+__all__ = ["Waits", "count_overtaken"]
 
-KEEP, LOOKED = 2000, 300
+KEEP = 2000  # outcomes
+LOOKED = 300  # latest outcomes among which overtaking is counted
 SLOTS = 24  # pieces of the time in view, each with its percentiles
 EVERY = 0.5
 CSS = """
@@ -33,26 +35,26 @@ th:first-child, td:first-child { text-align: left; }
 COLUMNS = ("at", "p50", "p95", "words")
 
 
-def overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
+def count_overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
     """How many urgent activities overtook others, and how many standard ones they overtook.
 
-    One is overtaken by one that came later and was done earlier: a runtime does one at a time. However many pass it, it
-    is one that was overtaken.
+    One is overtaken by another that came later and ended earlier: a runtime does one at a time. One that several
+    overtake counts once.
     """
     ran = [each for each in outcomes if each.started is not None]
     urgent = [each for each in ran if each.lane is Lane.PRIORITY]
     standard = [each for each in ran if each.lane is Lane.STANDARD]
 
-    def passed(first: Outcome, other: Outcome) -> bool:
+    def overtakes(first: Outcome, other: Outcome) -> bool:
         return first.id > other.id and first.sequence < other.sequence
 
-    who = sum(any(passed(each, other) for other in standard) for each in urgent)
-    whom = sum(any(passed(each, other) for each in urgent) for other in standard)
+    who = sum(any(overtakes(each, other) for other in standard) for each in urgent)
+    whom = sum(any(overtakes(each, other) for each in urgent) for other in standard)
     return who, whom
 
 
 class Waits(pn.viewable.Viewer):
-    """The waits of one runtime: a sentence, the percentiles since it began, and how they went of late."""
+    """The waits of one runtime: a sentence, the percentiles since it began, and a plot of the last minute."""
 
     def __init__(self, runtime: Any) -> None:
         super().__init__()
@@ -62,10 +64,10 @@ class Waits(pn.viewable.Viewer):
         self.sources = {lane: ColumnDataSource({name: [] for name in COLUMNS}) for lane in Lane}
         self.scale = Scale(1.0)
         self.drawn_at = 0.0
-        self.behind = True  # something ended, or began to wait, that is not drawn yet
+        self.stale = True  # something ended or began to wait since it was drawn
         self.waiting = (0, 0)
-        self.said = Live(css=CSS)
-        self.panel = pn.Column(self.said, pn.pane.Bokeh(self._plot(), sizing_mode="stretch_width", margin=0), **WIDE)
+        self.words = Live(css=CSS)
+        self.panel = pn.Column(self.words, pn.pane.Bokeh(self._plot(), sizing_mode="stretch_width", margin=0), **WIDE)
 
     def __panel__(self) -> Any:
         return self.panel
@@ -81,18 +83,18 @@ class Waits(pn.viewable.Viewer):
         return plot
 
     def update(self, news: News) -> bool:
-        """Take in what ended; draw twice a second at the most. True while what it draws moves out of view."""
+        """Add what ended, and draw twice a second at most. True while a plotted point has yet to leave the window."""
         mine = [each for each in news.of.get(self.runtime.id, []) if isinstance(each, Outcome)]
         self.outcomes.extend(each for each in mine if each.started is not None)
-        self.behind = self.behind or bool(mine) or self.runtime.depth != self.waiting
+        self.stale = self.stale or bool(mine) or self.runtime.depth != self.waiting
         if not news.first and time.monotonic() - self.drawn_at < EVERY:
             return True
         self.drawn_at = time.monotonic()
         self.axis.move(news.at)
         recent = [each for each in self.outcomes if each.finished > news.at - self.axis.span]
-        if self.behind or news.first:
-            self.behind, self.waiting = False, self.runtime.depth
-            self.said.draw(self._html(recent))
+        if self.stale or news.first:
+            self.stale, self.waiting = False, self.runtime.depth
+            self.words.draw(self._html(recent))
             self._draw(recent)
         return bool(recent)
 
@@ -110,43 +112,45 @@ class Waits(pn.viewable.Viewer):
         self.scale.fit(max(top, 1e-3))
 
     def _point(self, lane: Lane, at: float, sorted_: list[float]) -> tuple[float, float, float, str]:
-        half, most = sorted_[(len(sorted_) - 1) // 2], sorted_[int(0.95 * (len(sorted_) - 1) + 0.5)]
+        last = len(sorted_) - 1
+        half, most = sorted_[last // 2], sorted_[int(0.95 * last + 0.5)]
         words = f"{lane.value}: {count(len(sorted_), 'activity')}, half waited less than {duration(half)}, "
         return self.axis.ms(at), half, most, words + f"95 of 100 less than {duration(most)}"
 
-    def _html(self, recent: list[Outcome]) -> str:
+    def _html(self, recent: list[Outcome]) -> Markup:
         shot = self.runtime.snapshot()
-        metrics, (priority, standard) = shot.metrics, shot.depth
-        urgent, passed = overtaken(recent[-LOOKED:])
-        span = duration(self.axis.span)
-        rows = _row(Lane.PRIORITY, metrics.priority, priority) + _row(Lane.STANDARD, metrics.standard, standard)
+        metrics, span = shot.metrics, duration(self.axis.span)
+        lanes = zip(Lane, (metrics.priority, metrics.standard), shot.depth, strict=True)
         names = ("wait, since it began", "count", "p50", "p95", "p99", "longest", "waiting now")
-        head = "".join(f"<th>{name}</th>" for name in names)
-        return f"""<p class="say" role="status">{_sentence(metrics, urgent, passed, span)}</p>
-          <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>
-          <p class="muted" style="margin-top:8px">The last {span}. Line: 95 of 100 waited less. Dotted: half.</p>"""
+        return fragment(
+            p(_sentence(metrics, *count_overtaken(recent[-LOOKED:]), span), cls="say", role="status"),
+            table(thead(tr(map(th, names))), tbody(_lane_row(*lane) for lane in lanes)),
+            p(f"The last {span}. Line: 95 of 100 waited less. Dotted: half.", cls="muted", style="margin-top:8px"),
+        )
 
 
-def _row(lane: Lane, metrics: LaneMetrics, waiting: int) -> str:
-    look, wait = LANES[lane.value], metrics.wait
+def _lane_row(lane: Lane, metrics: LaneMetrics, waiting: int) -> Markup:
+    wait = metrics.wait
     values = [f"{wait.count:,}", *(duration(each) for each in (wait.p50, wait.p95, wait.p99, wait.max))]
-    name = f'<span class="tone" style="--tone:{look.tone}">{look.glyph} {look.word}</span>'
-    cells = "".join(f"<td>{each if wait.count else '—'}</td>" for each in values)
-    return f"<tr><td>{name}</td>{cells}<td>{waiting:,}</td></tr>"
+    cells = [td(each if wait.count else "—") for each in values]
+    return tr(td(with_glyph(LANES[lane.value])), cells, td(f"{waiting:,}"))
 
 
-def _sentence(metrics: Any, urgent: int, passed: int, span: str) -> str:
+NO_URGENT = fragment("Nothing urgent came yet. Send with ", code("priority=True"), " to see it overtake.")
+
+
+def _sentence(metrics: Any, urgent: int, overtaken: int, span: str) -> str:
     first, second = metrics.priority.wait, metrics.standard.wait
     if not first.count and not second.count:
         return "Nothing was processed yet: there are no waits to compare."
     if not first.count:
-        return "Nothing urgent came yet. Send with <code>priority=True</code> to see it overtake."
+        return NO_URGENT
     if not second.count:
         return "All of it was urgent: there was nothing to overtake."
     times = f", {second.p95 / first.p95:,.0f} times as long" if first.p95 > 0 and second.p95 >= 1.5 * first.p95 else ""
     overtook = (
-        f"{count(urgent, 'urgent activity')} overtook {count(passed, 'standard one')} in the last {span}."
-        if passed
+        f"{count(urgent, 'urgent activity')} overtook {count(overtaken, 'standard one')} in the last {span}."
+        if overtaken
         else f"In the last {span} nothing was overtaken: nothing waited when urgent ones came."
     )
     return (

@@ -9,7 +9,7 @@ from agentrt import Lane, RuntimeManager
 from agentrt.queueing import little, utilisation, waits
 from agentrt.testing import virtual_manager
 from agentrt.views.feed import News
-from agentrt.views.queueing.queue_window import Measured
+from agentrt.views.queueing.queue_window import QueueWindow
 from agentrt.views.queueing.stability import ENOUGH
 from agentrt.views.queueing.theory import Theory
 from tests.support import Gate, add, virtual
@@ -59,12 +59,12 @@ def simulated(manager, seconds, rates, mean=1.0, seed=1, **options):
 
 
 def reading_of(runtime, span):
-    measured = Measured(span)
+    window = QueueWindow(span)
     records, _, _ = runtime.manager.ring.since(0)
-    measured.start(max(records[0].at, runtime.manager.clock.now() - span), [])
-    measured.take(records)
+    window.start(max(records[0].at, runtime.manager.clock.now() - span), [])
+    window.take(records)
     shot = runtime.snapshot()
-    return measured.read(shot.at, shot.current, shot.started)
+    return window.read(shot.at, shot.current, shot.started)
 
 
 def the_long_way(manager, since, now, lane):
@@ -96,20 +96,20 @@ def test_the_window_is_what_counting_the_long_way_gives(span):
     with virtual_manager(seed=2) as manager:
         runtime = manager.create("server", 0, serve, standard_capacity=5000)
         chance = random.Random(3)
-        measured = Measured(span)
-        measured.start(manager.clock.now(), [])
+        window = QueueWindow(span)
+        window.start(manager.clock.now(), [])
         cursor = 0
         for _ in range(30):
             manager.run(arrive(runtime, 0.9, 1, 40, chance, priority=chance.random() < 0.3))
             records, cursor, _ = manager.ring.since(cursor)
-            measured.take(records)
+            window.take(records)
             shot = runtime.snapshot()
-            reading = measured.read(shot.at, shot.current, shot.started)
+            reading = window.read(shot.at, shot.current, shot.started)
             since = shot.at - reading.span
             for lane, queue in zip(Lane, (reading.priority, reading.standard), strict=True):
                 assert queue.length == pytest.approx(the_long_way(manager, since, shot.at, lane), abs=1e-6)
             assert 0 <= reading.busy <= 1 + 1e-9
-            assert len(measured.sums.slots) <= 62
+            assert len(window.sums.slots) <= 62
 
 
 @virtual
@@ -119,16 +119,16 @@ async def test_one_that_is_moved_is_counted_in_the_lane_it_ends_in(manager):
     runtime.send_nowait(0)
     await gate.entered.wait()
     moved = runtime.send_nowait(1)
-    measured = Measured(300)
-    measured.start(manager.clock.now(), [])
-    measured.take(manager.ring.since(0)[0])
+    window = QueueWindow(300)
+    window.start(manager.clock.now(), [])
+    window.take(manager.ring.since(0)[0])
     runtime.promote(moved.id)
     cursor = manager.ring.cursor
     gate.open.set()
     await moved
-    measured.take(manager.ring.since(cursor)[0])
+    window.take(manager.ring.since(cursor)[0])
     await asyncio.sleep(10)
-    reading = measured.read(manager.clock.now())
+    reading = window.read(manager.clock.now())
     assert (reading.priority.arrived, reading.standard.arrived) == (1, 1)
     assert reading.standard.length == pytest.approx(0, abs=1e-9)
 
@@ -167,7 +167,7 @@ def test_a_full_lane_is_named_before_all_else():
         view.update(news(manager, first=True))
         words = view.say.html
     assert "The standard lane is full (30)" in words
-    assert "turned away" in words
+    assert "refused" in words
 
 
 def test_too_little_says_how_much_is_missing():
@@ -192,7 +192,7 @@ def test_what_comes_later_costs_no_look_at_what_was():
         view = Theory(runtime)
         view.update(news(manager, first=True))
         taken = []
-        view.measured.take = taken.extend
+        view.window.take = taken.extend
         cursor = manager.ring.cursor
         manager.run(runtime.ask(0.1))
         view.update(news(manager, cursor))
@@ -204,10 +204,10 @@ def test_a_gap_in_the_records_starts_the_window_anew():
         runtime = simulated(manager, 60, (1, 1), mean=0.1)
         view = Theory(runtime)
         view.update(news(manager, first=True))
-        before = view.measured
+        before = view.window
         view.update(news(manager, manager.ring.cursor, missed=3))
-        assert view.measured is not before
-        assert view.measured.read(manager.clock.now()).arrived == before.read(manager.clock.now()).arrived
+        assert view.window is not before
+        assert view.window.read(manager.clock.now()).arrived == before.read(manager.clock.now()).arrived
 
 
 def test_it_stands_still_when_the_window_is_empty():

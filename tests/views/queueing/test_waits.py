@@ -4,7 +4,7 @@ import pytest
 
 from agentrt import Lane, Outcome
 from agentrt.views.feed import News
-from agentrt.views.queueing.waits import Waits, overtaken
+from agentrt.views.queueing.waits import Waits, count_overtaken
 from tests.support import add, virtual
 
 
@@ -21,12 +21,12 @@ def outcome(id: int, lane: Lane, ended: int, *, ran: bool = True) -> Outcome:
     ],
 )
 def test_who_came_later_and_was_done_earlier_overtook(urgent, others, found):
-    assert overtaken([urgent, *(outcome(id, Lane.STANDARD, ended) for id, ended in others)]) == found
+    assert count_overtaken([urgent, *(outcome(id, Lane.STANDARD, ended) for id, ended in others)]) == found
 
 
 def test_one_that_two_pass_is_overtaken_once():
     urgent = [outcome(4, Lane.PRIORITY, 10), outcome(5, Lane.PRIORITY, 11)]
-    assert overtaken([*urgent, *(outcome(id, Lane.STANDARD, 11 + id) for id in (1, 2, 3))]) == (2, 3)
+    assert count_overtaken([*urgent, *(outcome(id, Lane.STANDARD, 11 + id) for id in (1, 2, 3))]) == (2, 3)
 
 
 @virtual
@@ -39,10 +39,10 @@ async def test_what_ends_between_two_drawings_is_drawn_with_the_next(manager):
     await runtime.ask(1, priority=True)
     await runtime.ask(1)
     assert view.update(News(manager.clock.now(), manager.ring.since(at)[0], {"a"}))
-    assert "Nothing was processed yet" in view.said.html
+    assert "Nothing was processed yet" in view.words.html
     view.drawn_at = 0.0
     view.update(News(manager.clock.now(), [], set()))
-    assert "nothing was overtaken" in view.said.html
+    assert "nothing was overtaken" in view.words.html
     assert len(view.sources[Lane.STANDARD].data["at"]) == 1
 
 
@@ -54,7 +54,7 @@ async def test_what_waits_now_is_counted(manager):
         runtime.send_nowait(n)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), [], set(), first=True))
-    assert "<td>3</td></tr>" in view.said.html
+    assert "<td>3</td></tr>" in view.words.html
 
 
 @virtual
@@ -62,7 +62,7 @@ async def test_it_says_who_overtook_whom(manager):
     runtime = manager.create("a", 0, add)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), [], set(), first=True))
-    assert "Nothing was processed yet" in view.said.html
+    assert "Nothing was processed yet" in view.words.html
     runtime.pause()
     receipts = [runtime.send_nowait(n, priority=n == 3) for n in range(4)]
     await manager.sleep(2)
@@ -72,7 +72,7 @@ async def test_it_says_who_overtook_whom(manager):
     records, _, _ = manager.ring.since(0)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), records, {"a"}, first=True))
-    assert "1 urgent activity overtook 3 standard ones in the last 60 s." in view.said.html
+    assert "1 urgent activity overtook 3 standard ones in the last 60 s." in view.words.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
     assert len(view.sources[Lane.STANDARD].data["at"]) >= 1
 
@@ -85,7 +85,7 @@ async def test_of_late_is_a_minute_of_who_looks(manager):
     await runtime.ask(1)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
-    assert "In the last 1 h nothing was overtaken" in view.said.html
+    assert "In the last 1 h nothing was overtaken" in view.words.html
 
 
 @virtual
@@ -94,4 +94,4 @@ async def test_with_one_lane_it_says_that_there_is_nothing_to_compare(manager):
     await runtime.ask(1)
     view = Waits(runtime)
     view.update(News(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
-    assert "Nothing urgent came yet." in view.said.html
+    assert "Nothing urgent came yet." in view.words.html
