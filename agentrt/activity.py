@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .schema.typecheck import shown
+from .errors import preview
 
 __all__ = ["Activity", "Lane"]
 
@@ -73,4 +73,4 @@ class Activity(msgspec.Struct, Generic[P], frozen=True, gc=False):
         return self.created
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id} to {self.runtime!r} {self.lane.value} {shown(self.payload, 80)}>"
+        return f"<{type(self).__name__} {self.id} to {self.runtime!r} {self.lane.value} {preview(self.payload, 80)}>"

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from weakref import WeakSet
 
-from .engine.loop_thread import running_loop
 from .errors import ConfigurationError
 
 __all__ = ["Clock", "Timer", "Timers"]
@@ -180,11 +179,17 @@ class Timers:
         """The speed has changed. Any thread."""
         if self._loop.is_closed():
             return
-        if running_loop() is self._loop:
+        if self._on_its_thread():
             self.arm()
         else:
             with suppress(RuntimeError):  # closed in between
                 self._loop.call_soon_threadsafe(self.arm)
+
+    def _on_its_thread(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     def stop(self) -> None:
         """Drop the wake-up; what is set stays set."""

@@ -13,8 +13,8 @@ import msgspec
 
 from .activity import Activity
 from .engine.protocols import Member
+from .errors import preview
 from .receipt import Receipt
-from .schema.typecheck import shown
 
 __all__ = ["Context"]
 
@@ -91,7 +91,7 @@ class Context:
             result = function(*args)
             value: T = await result if inspect.isawaitable(result) else result
         except BaseException as error:
-            self._note("effect", name=name, failed=True, error=shown(error, 200))
+            self._note("effect", name=name, failed=True, error=preview(error, 200))
             raise
         self._note("effect", name=name, value=value)
         return value

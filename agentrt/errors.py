@@ -65,12 +65,24 @@ class AgentError(Exception):
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
-def said(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An exception in words, `ValueError: no`; also one that can't tell its message."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception as why:
         return f"{type(error).__name__}, whose message can't be had: its __str__ raises {type(why).__name__}"
+
+
+def preview(value: Any, most: int = 60) -> str:
+    """The start of a value's repr, for a message; never raises.
+
+    >>> preview("x" * 100, 10)
+    "'xxxxxxxxx"
+    """
+    try:
+        return repr(value)[:most]
+    except Exception as error:  # a repr is anybody's code
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
 
 
 def _rebuilt(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:

@@ -17,8 +17,7 @@ from typing import Any
 import msgspec
 
 from .activity import Activity, Lane
-from .errors import AgentError
-from .schema.typecheck import shown
+from .errors import AgentError, preview
 
 __all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
 
@@ -60,7 +59,7 @@ class Outcome(msgspec.Struct, frozen=True):
     attempts: int = 1
 
     def __repr__(self) -> str:
-        return f"Outcome({', '.join(f'{name}={shown(getattr(self, name), 200)}' for name in self.__struct_fields__)})"
+        return f"Outcome({', '.join(f'{name}={preview(getattr(self, name), 200)}' for name in self.__struct_fields__)})"
 
     @property
     def lane(self) -> Lane:

@@ -7,9 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .engine.protocols import Handle
-from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError
+from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError, preview
 from .events import Record
-from .schema.typecheck import shown
 from .subscription import Subscription
 
 if TYPE_CHECKING:
@@ -188,4 +187,4 @@ def entry_of(to: Any) -> RuntimeEntry[Any, Any]:
     if isinstance(to, Grant):
         entry: RuntimeEntry[Any, Any] = to._reach(Right.SEND, "send").entry
         return entry
-    raise RuntimeNotFoundError(f"{shown(to, 80)} is no runtime: give its id, its handle, or a grant")
+    raise RuntimeNotFoundError(f"{preview(to, 80)} is no runtime: give its id, its handle, or a grant")

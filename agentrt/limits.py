@@ -12,7 +12,7 @@ import msgspec
 
 from .engine.mailbox import capacity, limit_of
 from .errors import ConfigurationError
-from .schema.typecheck import uncheckable
+from .schema.typecheck import annotation_problem
 from .supervision import Supervision
 
 __all__ = ["Backoff", "Limits", "Overflow"]
@@ -159,7 +159,7 @@ def _backoff(name: str, value: Any) -> Backoff:
 
 
 def _accepts(name: str, value: Any) -> Any:
-    why = uncheckable(value)
+    why = annotation_problem(value)
     if why is not None:
         raise ConfigurationError(f"accepts can't be checked: {why}; give a type, such as int or list[int], or several")
     return value

@@ -16,13 +16,13 @@ from .engine import commands
 from .engine.commands import Place
 from .engine.entry import RuntimeEntry
 from .engine.protocols import Manager
+from .errors import preview
 from .grants import Grant
 from .limits import Overflow
 from .metrics import Fates, Metrics
 from .publisher import Namespace
 from .readouts import ChoiceKnob, IntegerKnob, NumberKnob, PausedKnob, Readout
 from .receipt import Latch, Receipt
-from .schema.typecheck import shown
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
 
@@ -89,7 +89,7 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         return (
             f"<Runtime {self.entry.id!r} {shot.status.value}, waiting {shot.depth[0]} priority "
             f"{shot.depth[1]} standard, processed {self.processed}, failed {self.failed}, "
-            f"state {shown(shot.state, 120)}>"
+            f"state {preview(shot.state, 120)}>"
         )
 
     __str__ = __repr__

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .activity import Activity
-from .errors import AgentError
+from .errors import AgentError, preview
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
-from .schema.immutability import lent
-from .schema.typecheck import shown
+from .schema.immutability import copy_out
 
 if TYPE_CHECKING:
     from .engine.entry import RuntimeEntry
@@ -53,7 +52,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     first: tuple[Activity[Any] | None, Activity[Any] | None] = (None, None)  # at the front of each lane
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={shown(getattr(self, name), 200)}" for name in self.__struct_fields__)
+        fields = ", ".join(f"{name}={preview(getattr(self, name), 200)}" for name in self.__struct_fields__)
         return f"Snapshot({fields})"
 
 
@@ -74,12 +73,12 @@ def status(entry: Entry) -> Status:
 
 def read_state(entry: Entry) -> Any:
     """The committed state; a copy of it where it could be changed in place, unless `copy_state=False`."""
-    return lent(entry.state, entry.limits.copy_state)
+    return copy_out(entry.state, entry.limits.copy_state)
 
 
 def read_initial(entry: Entry) -> Any:
     """The state it began with; a copy of it where it could be changed in place, unless `copy_state=False`."""
-    return lent(entry.initial, entry.limits.copy_state)
+    return copy_out(entry.initial, entry.limits.copy_state)
 
 
 def fates(entry: Entry) -> Fates:

@@ -29,8 +29,8 @@ from ..events import Event, Outcome
 from ..limits import Limits, Overflow
 from ..metrics import FOLD_AT, Histogram
 from ..receipt import SETTLED, Latch, Receipt, cut
-from ..schema.immutability import kept
-from ..schema.typecheck import by_class, problem
+from ..schema.immutability import copy_in
+from ..schema.typecheck import find_problem, is_plain_class
 from .admission import accept_special, admit, known, overflow, queue_for_room, said, seconds
 from .deadlock import CURRENT, Wait
 from .failure import Late, fault, refusal, trouble
@@ -67,7 +67,7 @@ class RuntimeEntry(Generic[S, P]):
         self.host = host
         self.id = id
         self.state = state
-        self.initial = kept(state, limits.copy_state)  # a workflow that changes its state in place leaves this alone
+        self.initial = copy_in(state, limits.copy_state)  # a workflow that changes its state in place leaves this alone
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
         self.failed = self.stuck = self.troubled = False
@@ -213,7 +213,7 @@ class RuntimeEntry(Generic[S, P]):
     def check_payload(self, payload: Any) -> None:
         """Raise `ActivityValidationError` unless the workflow takes this payload."""
         accepts = self.accepts
-        found = None if accepts is None else problem(payload, accepts)
+        found = None if accepts is None else find_problem(payload, accepts)
         if found is not None:
             path, text = found
             raise ActivityValidationError(
@@ -223,7 +223,7 @@ class RuntimeEntry(Generic[S, P]):
             )
         if self.limits.max_payload is not None or self.limits.rate is not None:
             check_payload_size(self, payload)
-        elif (accepts is None or by_class(accepts)) and not isinstance(payload, Activity):
+        elif (accepts is None or is_plain_class(accepts)) and not isinstance(payload, Activity):
             with self.host.lock:
                 if self.accepts is accepts:  # else swapped meanwhile
                     self.exact = type(payload)

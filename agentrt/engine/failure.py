@@ -22,7 +22,7 @@ from ..errors import (
     ProcessingError,
     RuntimeFailedError,
     RuntimeTerminatedError,
-    said,
+    describe_error,
 )
 from ..events import Fate, Outcome
 from ..receipt import settle_receipt
@@ -102,7 +102,7 @@ def _failure(entry: Entry, activity: Activity[Any], error: BaseException) -> Age
         # Not ours and not the workflow's own: whoever runs the loop is shutting it down.
         raise error
     failure = ProcessingError(
-        f"{entry.workflow.name} failed in {entry.id!r} on activity {activity.id}: {said(error)}",
+        f"{entry.workflow.name} failed in {entry.id!r} on activity {activity.id}: {describe_error(error)}",
         runtime=entry.id,
         activity=activity.id,
     )
@@ -224,7 +224,7 @@ def fault(entry: Entry, error: BaseException) -> None:
     logger.error("%r met an error that is not its workflow's", entry.id, exc_info=error)
     activity, entry.current = entry.current, None
     failure = ProcessingError(
-        f"agentrt itself failed in {entry.id!r}, please report it: {said(error)}",
+        f"agentrt itself failed in {entry.id!r}, please report it: {describe_error(error)}",
         runtime=entry.id,
         activity=None if activity is None else activity.id,
     )

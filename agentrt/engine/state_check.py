@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import LOOKS_AT, weigh
 from ..schema.immutability import ATOMS
-from ..schema.typecheck import by_class, problem
+from ..schema.typecheck import find_problem, is_plain_class
 from .workflow import Workflow
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ async def checked(entry: Entry, new: Any, workflow: Workflow) -> Any:
         new = await new
     hint = workflow.state
     if hint is not None:
-        found = problem(new, hint)
+        found = find_problem(new, hint)
         if found is not None:
             path, text = found
             raise TypeError(f"{workflow.name} returned a wrong state: {path + ' ' if path else ''}{text}")
@@ -32,7 +32,7 @@ async def checked(entry: Entry, new: Any, workflow: Workflow) -> Any:
         raise TypeError(f"{workflow.name} returned None; a workflow must return the new state")
     if entry.limits.max_state is not None:
         check_state_size(entry, new)
-    elif hint is None or type(new) is hint or (by_class(hint) and hint is not float):
+    elif hint is None or type(new) is hint or (is_plain_class(hint) and hint is not float):
         with entry.host.lock:
             if entry.workflow is workflow:  # else swapped meanwhile: what the next one may return is not known
                 entry.exact_state = type(new)

@@ -15,7 +15,7 @@ import msgspec
 
 from ..activity import Activity
 from ..errors import ConfigurationError
-from ..schema.typecheck import describe, uncheckable
+from ..schema.typecheck import annotation_problem, describe
 
 __all__ = ["Workflow"]
 
@@ -139,7 +139,7 @@ def _hints(function: Any) -> dict[str, Any]:
 
 def _checkable(hint: Any, function: Any) -> Any:
     """The annotation, or None with a warning if nothing can be checked against it."""
-    why = None if hint is None else uncheckable(hint)
+    why = None if hint is None else annotation_problem(hint)
     if why is None:
         return hint
     warnings.warn(f"an annotation of {function!r} is not checked: {why}", stacklevel=5)

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["is_frozen", "kept", "lent", "warn_mutable"]
+__all__ = ["copy_in", "copy_out", "is_frozen", "warn_mutable"]
 
 PLAIN = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
 ATOMS = frozenset(PLAIN)
@@ -92,18 +92,18 @@ def warn_mutable(id: str, state: Any) -> None:
     )
 
 
-def lent(state: Any, copy: bool = True) -> Any:
+def copy_out(state: Any, copy: bool = True) -> Any:
     """What may be given out of a state: a copy where it could be changed in place, unless `copy` is False.
 
     Where that can't be copied, the state itself, with a warning.
 
     >>> state = [1]
-    >>> lent(state) is state, lent((1, "a")), lent(state, copy=False) is state
+    >>> copy_out(state) is state, copy_out((1, "a")), copy_out(state, copy=False) is state
     (False, (1, 'a'), True)
     """
     if not copy or is_frozen(state):
         return state
-    copied, error = _copied(state)
+    copied, error = _try_deepcopy(state)
     if error is not None:
         warnings.warn(
             f"a state of type {type(state).__name__} can't be copied ({error!r:.80}): you hold the runtime's own, and "
@@ -113,12 +113,12 @@ def lent(state: Any, copy: bool = True) -> Any:
     return copied
 
 
-def kept(state: Any, copy: bool = True) -> Any:
-    """What to keep of a state to go back to, as `lent`; what it could not copy is said by whoever lends it later."""
-    return _copied(state)[0] if copy and not is_frozen(state) else state
+def copy_in(state: Any, copy: bool = True) -> Any:
+    """What a runtime stores of a state to go back to later: as `copy_out`, but without its warning."""
+    return _try_deepcopy(state)[0] if copy and not is_frozen(state) else state
 
 
-def _copied(state: Any) -> tuple[Any, Exception | None]:
+def _try_deepcopy(state: Any) -> tuple[Any, Exception | None]:
     try:
         return deepcopy(state), None
     except Exception as error:  # copying is anybody's code, and the workflow may be changing it meanwhile

@@ -11,7 +11,10 @@ import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ForwardRef, Literal, TypeVar, Union, Unpack, get_args, get_origin, is_typeddict
 
-__all__ = ["by_class", "describe", "hints_of", "problem", "shown", "uncheckable"]
+from ..errors import preview
+
+__all__ = ["annotation_problem", "describe", "find_problem", "hints_of", "is_plain_class"]
+
 
 UNIONS = (Union, types.UnionType)
 TYPING = ("typing", "typing_extensions")
@@ -46,10 +49,10 @@ def describe(hint: Any) -> str:
     return str(hint).replace("typing.", "")
 
 
-def by_class(hint: Any) -> bool:
+def is_plain_class(hint: Any) -> bool:
     """Whether the class of a value alone decides if it fits, so that a class once checked is good.
 
-    >>> by_class(int), by_class(list[int])
+    >>> is_plain_class(int), is_plain_class(list[int])
     (True, False)
     """
     if not isinstance(hint, type) or get_args(hint):
@@ -57,42 +60,30 @@ def by_class(hint: Any) -> bool:
     return not is_typeddict(hint) and not getattr(hint, "_is_protocol", False)
 
 
-def shown(value: Any, most: int = 60) -> str:
-    """The start of a value's repr, for a message; never raises.
-
-    >>> shown("x" * 100, 10)
-    "'xxxxxxxxx"
-    """
-    try:
-        return repr(value)[:most]
-    except Exception as error:  # a repr is anybody's code
-        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-
-
 def hints_of(record: Any) -> dict[str, Any]:
     """The annotations of a class by name, without Required, NotRequired, ReadOnly and Final around them."""
     return {name: _bare(hint) for name, hint in _hints(record).items()}
 
 
-def uncheckable(hint: Any) -> str | None:
+def annotation_problem(hint: Any) -> str | None:
     """Why nothing can be checked against this annotation; None if it can, be it that anything fits.
 
-    >>> uncheckable("int")
+    >>> annotation_problem("int")
     "'int' is a text, not a type"
     """
-    return _uncheckable(hint, set())
+    return _annotation_problem(hint, set())
 
 
-def problem(value: Any, hint: Any, path: str = "") -> tuple[str, str] | None:
+def find_problem(value: Any, hint: Any, path: str = "") -> tuple[str, str] | None:
     """What is wrong with `value`: the path in it and a sentence; None if it fits `hint`. Never raises.
 
-    >>> problem([1, "2"], list[int])
+    >>> find_problem([1, "2"], list[int])
     ('[1]', "expected int, got str '2'")
     """
     try:
         return _problem(value, hint, path)
     except Exception as error:  # comparing and walking a value is anybody's code
-        return path, f"can't be checked against {describe(hint)}: {shown(error)}"
+        return path, f"can't be checked against {describe(hint)}: {preview(error)}"
 
 
 def _problem(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
@@ -104,7 +95,7 @@ def _problem(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
     if origin is Annotated:
         return _annotated(value, hint, path)
     if origin in UNIONS:
-        fits = any(problem(value, part, path) is None for part in get_args(hint))
+        fits = any(find_problem(value, part, path) is None for part in get_args(hint))
         return None if fits else _wrong(value, hint, path)
     if origin is Literal:
         # 1, True and 1.0 are equal, and three literals.
@@ -116,7 +107,7 @@ def _problem(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
 
 
 def _wrong(value: Any, hint: Any, path: str) -> tuple[str, str]:
-    return path, f"expected {describe(hint)}, got {type(value).__name__} {shown(value)}"
+    return path, f"expected {describe(hint)}, got {type(value).__name__} {preview(value)}"
 
 
 def _plain(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
@@ -149,7 +140,7 @@ def _annotated(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
     if found is not None:
         return found
     broken = next((words for meta in hint.__metadata__ for words in _broken(value, meta)), None)
-    return None if broken is None else (path, f"expected {broken}, got {type(value).__name__} {shown(value)}")
+    return None if broken is None else (path, f"expected {broken}, got {type(value).__name__} {preview(value)}")
 
 
 def _broken(value: Any, meta: Any) -> Iterator[str]:
@@ -230,8 +221,8 @@ def _container(value: Any, hint: Any, origin: Any, path: str) -> tuple[str, str]
     if origin.__module__ not in CONTAINERS:  # what its arguments mean is the business of a class
         return None
     if isinstance(value, Mapping) and len(args) == 2:
-        pairs = [(f"{path}[{shown(key)}]", item, args[1]) for key, item in value.items()]
-        return _first_wrong(pairs + [(f"{path} key {shown(key)}", key, args[0]) for key in value])
+        pairs = [(f"{path}[{preview(key)}]", item, args[1]) for key, item in value.items()]
+        return _first_wrong(pairs + [(f"{path} key {preview(key)}", key, args[0]) for key in value])
     return _each(value, args[0], path) if isinstance(value, Collection) and len(args) == 1 else None
 
 
@@ -261,10 +252,10 @@ def _class(value: Any, hint: Any, path: str) -> tuple[str, str] | None:
     return None if fits else _wrong(value, hint, path)
 
 
-def _uncheckable(hint: Any, seen: set[Any]) -> str | None:
+def _annotation_problem(hint: Any, seen: set[Any]) -> str | None:
     if isinstance(hint, str | ForwardRef):
         text = hint if isinstance(hint, str) else hint.__forward_arg__
-        return f"{shown(text)} is a text, not a type"
+        return f"{preview(text)} is a text, not a type"
     if isinstance(hint, tuple) and not hint:
         return "an empty tuple names no type"
     origin = get_origin(hint)
@@ -277,16 +268,16 @@ def _uncheckable(hint: Any, seen: set[Any]) -> str | None:
     if origin in UNIONS or getattr(origin, "__module__", None) in CONTAINERS:
         return _first(get_args(hint), seen)
     if origin is Annotated:
-        return _uncheckable(get_args(hint)[0], seen)
+        return _annotation_problem(get_args(hint)[0], seen)
     below = _below(hint)
     if below is not None:
-        return _uncheckable(below, seen)
+        return _annotation_problem(below, seen)
     known = hint is None or origin is not None or isinstance(hint, type)
-    return None if known or type(hint).__module__ in TYPING else f"{shown(hint)} is not a type"
+    return None if known or type(hint).__module__ in TYPING else f"{preview(hint)} is not a type"
 
 
 def _first(hints: Iterable[Any], seen: set[Any]) -> str | None:
-    return next((why for each in hints if each is not Ellipsis and (why := _uncheckable(each, seen))), None)
+    return next((why for each in hints if each is not Ellipsis and (why := _annotation_problem(each, seen))), None)
 
 
 def _unreadable(record: Any, seen: set[Any]) -> str | None:

@@ -28,7 +28,7 @@ import pytest
 import typing_extensions
 
 from agentrt import Activity, ActivityValidationError, ConfigurationError, ProcessingError
-from agentrt.schema.typecheck import describe, problem, uncheckable
+from agentrt.schema.typecheck import annotation_problem, describe, find_problem
 from tests.support import virtual
 
 
@@ -217,16 +217,16 @@ WRONG = [
 
 @pytest.mark.parametrize(("value", "hint"), FITS, ids=name)
 def test_it_fits(value, hint):
-    assert problem(value, hint) is None
+    assert find_problem(value, hint) is None
 
 
 @pytest.mark.parametrize(("value", "hint", "path", "text"), WRONG, ids=name)
 def test_it_does_not_fit_and_says_where_and_why(value, hint, path, text):
-    assert problem(value, hint) == (path, text)
+    assert find_problem(value, hint) == (path, text)
 
 
 def test_what_can_not_be_compared_is_no_literal():
-    assert problem(Incomparable(), Literal[1, 2])[1].startswith("expected Literal[1, 2], got Incomparable")
+    assert find_problem(Incomparable(), Literal[1, 2])[1].startswith("expected Literal[1, 2], got Incomparable")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_what_can_not_be_compared_is_no_literal():
 )
 @virtual
 async def test_what_is_no_annotation_is_refused_when_the_runtime_is_made(manager, hint, why):
-    assert uncheckable(hint) == why
+    assert annotation_problem(hint) == why
     with pytest.raises(ConfigurationError, match=re.escape(f"accepts can't be checked: {why}")):
         manager.create("a", 0, lambda activity, state: state, accepts=hint)
     assert "a" not in manager
@@ -267,11 +267,11 @@ async def test_a_record_whose_annotations_name_something_unknown_is_refused_wher
 
 @pytest.mark.parametrize("hint", [hint for _, hint in FITS] + [hint for _, hint, _, _ in WRONG], ids=name)
 def test_every_annotation_that_is_checked_is_taken(hint):
-    assert uncheckable(hint) is None
+    assert annotation_problem(hint) is None
 
 
 def test_a_long_value_is_cut_in_the_message():
-    assert len(problem("x" * 10_000, int)[1]) < 120
+    assert len(find_problem("x" * 10_000, int)[1]) < 120
 
 
 @pytest.mark.parametrize(
