@@ -1,7 +1,7 @@
-"""How one session is fed: one line to the manager's hub, one batch of changes a flush, nothing when nothing changed.
+"""How one session is fed: one client of the manager's hub, one batch of changes a flush, none when nothing changed.
 
-A view is anything with `update(news) -> bool`. It draws what is new and says whether it will look different soon
-without news (a bar that grows while an activity runs, a rate that fades): then it is asked again in a quarter second.
+A view is anything with `update(update) -> bool`. It draws what is new, and returns whether it will look different soon
+by itself: a bar that grows while an activity runs, a rate that falls. Such a view is updated again after `AGAIN`.
 Views change only inside a flush, which runs where the session's models may be touched.
 """
 
@@ -23,7 +23,7 @@ from panel.io.state import set_curdoc
 from ..activity import Activity
 from ..events import Event, Outcome
 
-__all__ = ["Feed", "News", "Session", "View", "feed_notebook", "feed_page"]
+__all__ = ["Feed", "Session", "Update", "View", "feed_notebook", "feed_page"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ Call = Callable[[], Any]
 T = TypeVar("T")
 
 
-class News:
+class Update:
     """What a flush brings: the time, the records since the last one, and which runtimes they are about."""
 
     def __init__(
@@ -82,17 +82,17 @@ class News:
         """Everything else."""
         return [record for record in self.records if isinstance(record, Event)]
 
-    def after(self, sequence: int) -> News:
+    def after(self, sequence: int) -> Update:
         """Only what is newer than that record."""
         records = [record for record in self.records if record.sequence > sequence]
-        return News(self.at, records, {record.runtime for record in records}, missed=self.missed)
+        return Update(self.at, records, {record.runtime for record in records}, missed=self.missed)
 
 
 class View(Protocol):
     """What a feed feeds."""
 
-    def update(self, news: News) -> bool | None:
-        """Draw what is new; whether it will look different soon without news."""
+    def update(self, update: Update) -> bool | None:
+        """Draw what is new; whether it will look different soon without an update."""
 
 
 class Feed:
@@ -141,9 +141,9 @@ class Feed:
     def follow(self, view: View) -> Call:
         """Draw `view` from the ring now and keep it up to date. Returns what ends that. Call it in the session."""
         records, _, missed = self.manager.ring.since(0)
-        news = News(self.manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=True)
+        update = Update(self.manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=True)
         self.views.append(view)
-        self._feed(news, [view])
+        self._feed(update, [view])
         self._drawn[id(view)] = max((record.sequence for record in records), default=0)
         return lambda: self.unfollow(view)
 
@@ -159,25 +159,25 @@ class Feed:
             self.stop()
         if self.running:
             if frame.shared is None:
-                frame.shared = News(frame.at, frame.records, frame.changed, missed=frame.missed)
+                frame.shared = Update(frame.at, frame.records, frame.changed, missed=frame.missed)
             self._feed(frame.shared, self.views)
             self._fed_at = time.monotonic()
 
     def _again(self) -> None:
         self._armed = False
-        if self._fed_at > self._armed_at:  # there was news, and they were asked with it
+        if self._fed_at > self._armed_at:  # there was an update, and they were asked with it
             self._arm()
         elif self.running:
             started = time.thread_time()
-            news = News(self.manager.clock.now(), [], set())
-            self._feed(news, [view for view in self.views if id(view) in self.moving])
+            update = Update(self.manager.clock.now(), [], set())
+            self._feed(update, [view for view in self.views if id(view) in self.moving])
             self.manager.hub.charge(time.thread_time() - started)
 
-    def _feed(self, news: News, views: list[View]) -> None:
+    def _feed(self, update: Update, views: list[View]) -> None:
         with self.batch():
             for view in list(views):
-                drawn = self._drawn.pop(id(view), None) if news.records else None
-                self._update(view, news if drawn is None else news.after(drawn))
+                drawn = self._drawn.pop(id(view), None) if update.records else None
+                self._update(view, update if drawn is None else update.after(drawn))
         self._arm()
 
     def _arm(self) -> None:
@@ -185,9 +185,9 @@ class Feed:
             self._armed, self._armed_at = True, time.monotonic()
             self.later(max(AGAIN, self.manager.hub.pause), self._again)
 
-    def _update(self, view: View, news: News) -> None:
+    def _update(self, view: View, update: Update) -> None:
         try:
-            moves = view.update(news)
+            moves = view.update(update)
         except Exception:  # one view's fault must not stop the others
             log.exception("a view failed and is no longer brought up to date: %r", view)
             self.unfollow(view)

@@ -23,7 +23,7 @@ def test_what_is_higher_than_the_window_lies_over_nothing(page):
     class High:
         panel = beside(section("High", Live('<div style="height:3000px">much</div>')), section("Low", Live("little")))
 
-        def update(self, news):
+        def update(self, update):
             return False
 
     with RuntimeManager(loop="thread") as manager, shown(manager, High) as address:

@@ -10,7 +10,7 @@ import panel as pn
 from ...events import Event
 from ...schema.immutability import is_frozen
 from ..app.address import Address
-from ..feed import News
+from ..feed import Update
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
@@ -93,9 +93,9 @@ class ActivityView(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self.panel
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what is new. True until it has its fate."""
-        concerned = self.family.take(news.records) or self.told is None
+        concerned = self.family.take(update.records) or self.told is None
         if not concerned and not self._moves():
             return False
         self.told = told = story(self.manager, self.family.id, self.family)

@@ -10,7 +10,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from ..feed import News
+from ..feed import Update
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -105,7 +105,7 @@ class Bar:
         words = f"{'✕ ' if wrong else ''}{safe_text(text, 300)}" if text else ""
         self.said.draw(f'<span class="said" role="status">{words}</span>')
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Follow the clock, the hub and the dead letters."""
         speed = self.manager.clock.speed
         if self.speed.value != speed:

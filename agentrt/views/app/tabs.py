@@ -23,7 +23,7 @@ Make = Callable[[], Any]
 
 
 class Tabs:
-    """`makers` by title; each makes a viewable with `update(news)`. `chosen(title)` is told when another is chosen.
+    """`makers` by title; each makes a viewable with `update(update)`. `chosen(title)` is told when another is chosen.
 
     `follow(view)` has one fed, and returns what ends that.
     """

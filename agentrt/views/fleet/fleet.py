@@ -13,7 +13,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from ..feed import News
+from ..feed import Update
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -88,17 +88,17 @@ class Fleet(pn.viewable.Viewer):
         self.rows.page = min(max(0, self.rows.page + pages), self.rows.pages - 1)
         self.soon(lambda: self._redraw(reorder=False))
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Bring the visible rows up to date."""
-        others = news.first or any(event.kind in ORDERED for event in news.events)
-        self.changed |= news.changed
+        others = update.first or any(event.kind in ORDERED for event in update.events)
+        self.changed |= update.changed
         if not others and time.monotonic() - self.looked_at < EVERY:
             return True
         self.looked_at = time.monotonic()
-        if (others or self.rows.stale(RESORT)) and (self.rows.reorder() or news.first):
+        if (others or self.rows.stale(RESORT)) and (self.rows.reorder() or update.first):
             self._redraw(reorder=False)
         else:
-            self._patch(news)
+            self._patch(update)
             if others:
                 self._count()
         return any(map(_moves, self.shown.values()))
@@ -120,13 +120,13 @@ class Fleet(pn.viewable.Viewer):
         self.count.draw(f'<span class="muted">{words if total else ""}</span>')
         self.back.disabled, self.on.disabled = page == 0, page >= self.rows.pages - 1
 
-    def _patch(self, news: News) -> None:
+    def _patch(self, update: Update) -> None:
         changed, self.changed = self.changed, set()
         pieces = {}
         for id, before in list(self.shown.items()):
             if id not in changed and not _moves(before):
                 continue
-            row = self.rows.read(id, news)
+            row = self.rows.read(id, update)
             if row is not None and row != before:
                 self.shown[id] = row
                 pieces[id] = row_html(id, row)
@@ -135,5 +135,5 @@ class Fleet(pn.viewable.Viewer):
 
 
 def _moves(row: Row) -> bool:
-    """Whether a row may change without news: it works, is about to, or its rate is still to fall."""
+    """Whether a row may change without an update: it works, is about to, or its rate is still to fall."""
     return row["status"].endswith(LIVELY) or bool(row["rate"] or row["priority"] or row["standard"])

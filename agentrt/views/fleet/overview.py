@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...metrics import Fates
-from ..feed import News
+from ..feed import Update
 from ..live import Live
 from ..text import rate
 from ..theme import FATES, LANES, STATUSES
@@ -66,25 +66,25 @@ class Overview:
         self.rate = 0.0
         self.panel = Live(css=CSS, on={"go": go})
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Look at what changed, and draw."""
-        self._count(news)
+        self._count(update)
         now = time.monotonic()
-        if not news.first and now - self.looked_at < EVERY:
+        if not update.first and now - self.looked_at < EVERY:
             return True
-        self.health.look_at(None if news.first else self.changed | self.health.moving)
+        self.health.look_at(None if update.first else self.changed | self.health.moving)
         self.changed.clear()
         self.looked_at = now
-        if news.first or now >= self.sum_at:
-            self._sum(news.at)
-        self.panel.draw(self._html(news.at))
+        if update.first or now >= self.sum_at:
+            self._sum(update.at)
+        self.panel.draw(self._html(update.at))
         return bool(self.rate) or bool(self.health.moving)
 
-    def _count(self, news: News) -> None:
-        self.changed |= news.changed
-        failed = sum(outcome.kind in ("failed", "timed_out") for outcome in news.failures)
+    def _count(self, update: Update) -> None:
+        self.changed |= update.changed
+        failed = sum(outcome.kind in ("failed", "timed_out") for outcome in update.failures)
         if failed:
-            self.failures.append((news.at, failed))
+            self.failures.append((update.at, failed))
 
     def _sum(self, now: float) -> None:
         before = time.thread_time()

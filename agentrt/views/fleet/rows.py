@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import AgentError
 from ...metrics import LaneMetrics
 from ...snapshot import Snapshot
-from ..feed import News
+from ..feed import Update
 from ..text import plain
 from ..theme import look_of
 
@@ -128,12 +128,12 @@ class Rows:
         """Whether a sorting by something that changes is older than `after` seconds."""
         return self.sort is not None and self.sort[0] != "id" and time.monotonic() - self.ordered_at > after
 
-    def read(self, id: str, news: News | None = None) -> Row | None:
-        """The row of one runtime now, or as of this news; None if it is gone for good."""
+    def read(self, id: str, update: Update | None = None) -> Row | None:
+        """The row of one runtime now, or as of this update; None if it is gone for good."""
         try:
-            if news is None:
+            if update is None:
                 return self._row(id, metrics=True)
-            return self._of(news.once(("snapshot", id), lambda: self.manager.snapshot(id)))
+            return self._of(update.once(("snapshot", id), lambda: self.manager.snapshot(id)))
         except AgentError:  # forgotten in between
             return None
 

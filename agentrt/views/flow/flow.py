@@ -11,7 +11,7 @@ from typing import Any
 import panel as pn
 
 from ..app.address import Address
-from ..feed import News
+from ..feed import Update
 from ..layout import WIDE
 from ..live import Live
 from ..role import Commands
@@ -94,20 +94,20 @@ class Flow(pn.viewable.Viewer):
         speed = self.manager.clock.speed
         return SECONDS * speed if 0 < speed < math.inf else float(SECONDS)
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what is new. True while anything flows, or is about to change by itself."""
-        self._meet(self.traffic.take(news, self.window))
+        self._meet(self.traffic.take(update, self.window))
         if self.misfit:
             self._arrange()
-        self.stale |= {id for id in news.changed if id in self.nodes.names}
+        self.stale |= {id for id in update.changed if id in self.nodes.names}
         hub = self.manager.hub
         every = 2 * EVERY if hub.pause > 2 * hub.interval else EVERY  # where drawing is over its budget
         due = time.monotonic() - self.looked_at >= every
-        if self.places.of and (due or news.first or not any(self.extent)):
+        if self.places.of and (due or update.first or not any(self.extent)):
             self.looked_at = time.monotonic()
             self.crowd.look(self.stale)
             self.stale = set()
-            self._draw(news.at)
+            self._draw(update.at)
         return bool(self.flowing or self.stale or self.crowd.restless)
 
     def _meet(self, pairs: list[Pair]) -> None:
@@ -174,7 +174,7 @@ class Flow(pn.viewable.Viewer):
             return
         self.width = width_of(self.extent, zoom)
         self.misfit = self._placed().size != self.extent
-        if self.misfit and pn.state.loaded:  # else with the first news: before, the page would lose it
+        if self.misfit and pn.state.loaded:  # else with the first update: before, the page would lose it
             self.soon(self._tidied)
 
     def _open(self, node: Node) -> None:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...events import Outcome
-from ..feed import News
+from ..feed import Update
 
 __all__ = ["OUTSIDE", "Counts", "Flowing", "Pair", "Traffic"]
 
@@ -119,14 +119,14 @@ class _Batch(NamedTuple):
     ended: list[Outcome]
 
     @classmethod
-    def of(cls, news: News, cell: float) -> _Batch:
+    def of(cls, update: Update, cell: float) -> _Batch:
         # Counted together first, in C where that goes: there may be as many as the ring holds, ten times a second.
-        pairs = [(each.source, each.runtime) for each in news.activities]
-        cells = [each.created // cell for each in news.activities]
+        pairs = [(each.source, each.runtime) for each in update.activities]
+        cells = [each.created // cell for each in update.activities]
         counted = Counter(zip(cells, pairs, repeat(0)))
-        opened = dict(zip([each.id for each in news.activities], pairs, strict=True))
+        opened = dict(zip([each.id for each in update.activities], pairs, strict=True))
         ended = []
-        for outcome in news.outcomes:
+        for outcome in update.outcomes:
             pair = opened.pop(outcome.id, None)
             if pair is None:
                 ended.append(outcome)
@@ -148,10 +148,10 @@ class Traffic:
         self.open: dict[int, Pair] = {}
         self.counted: Counter[tuple[float, Pair, int]] = Counter()
 
-    def take(self, news: News, window: float) -> list[Pair]:
+    def take(self, update: Update, window: float) -> list[Pair]:
         """Count what is new. Returns the pairs that were not known before; `on_ways` says what stands for them."""
         cell = window / CELLS
-        batch = news.once(("traffic", cell), lambda: _Batch.of(news, cell))
+        batch = update.once(("traffic", cell), lambda: _Batch.of(update, cell))
         self.counted = batch.counted.copy()
         for outcome in batch.ended:
             pair = self.open.pop(outcome.id, None)

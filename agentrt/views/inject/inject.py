@@ -106,7 +106,7 @@ class Inject(pn.viewable.Viewer):
 
     # -- drawing
 
-    def update(self, news: Any) -> bool:
+    def update(self, update: Any) -> bool:
         """Draw what is new. True while something is pending: it will look different without a new record."""
         if self.injection.adapt():
             self._adapt()

@@ -12,7 +12,7 @@ from ...activity import Activity
 from ...dead_letters import DeadLetter, Ledger
 from ...errors import ActivityValidationError, AgentError
 from ..app.address import Address
-from ..feed import News
+from ..feed import Update
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
@@ -169,9 +169,9 @@ class Letters(pn.viewable.Viewer):
 
     # ---- drawing
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what is new. True while an undo is offered."""
-        if news.first or news.missed or any(map(_matters, news.records)):
+        if update.first or update.missed or any(map(_matters, update.records)):
             self.draw()
         return self.hand.update()
 

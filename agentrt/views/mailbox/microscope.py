@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from ...activity import Activity
 from ...dead_letters import send_again
 from ...snapshot import Snapshot, Status
-from ..feed import News
+from ..feed import Update
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
@@ -194,10 +194,10 @@ class Microscope(pn.viewable.Viewer):
 
     # ---- drawing
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what waits now. True while something waits, or an undo is offered."""
         offering = self.hand.update()
-        late = not news.first and time.monotonic() - self._drawn_at < self.pause
+        late = not update.first and time.monotonic() - self._drawn_at < self.pause
         if not late:
             self.draw()
         return offering or late or any(self.runtime.snapshot(metrics=False).depth)

@@ -15,7 +15,7 @@ from ...runtime import Runtime
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
-from ..feed import Feed, News
+from ..feed import Feed, Update
 from ..inject.inject import Inject
 from ..layout import WIDE
 from ..live import Live
@@ -102,19 +102,19 @@ class Card(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self.panel
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what is new. True while it moves by itself."""
         snapshot = self.runtime.snapshot()
-        records = news.of.get(snapshot.id, [])
+        records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
         self.head.draw(headline(snapshot, self.link))
         self.bars.draw(bars_html(snapshot))
-        self.timeline.draw(snapshot, news, records, self.runtime.mailbox_items)
+        self.timeline.draw(snapshot, update, records, self.runtime.mailbox_items)
         self.state.draw(snapshot.state)
-        self.log.draw(news, records)
+        self.log.draw(update, records)
         self.problem.draw(snapshot)
         self.steer.draw(snapshot)
-        moves = self.inject.update(news)
+        moves = self.inject.update(update)
         return lively(snapshot) or bool(moves)
 
 

@@ -10,7 +10,7 @@ import panel as pn
 from ...activity import Lane
 from ...queueing import little, utilisation, waits
 from ...snapshot import Snapshot
-from ..feed import News
+from ..feed import Update
 from ..html import Content, Markup, bar, bullets, div, empty, fragment, h4, p, span, strong, with_glyph
 from ..layout import WIDE, beside
 from ..live import Live
@@ -39,7 +39,7 @@ ul { padding-left: 18px; margin: var(--s2) 0 var(--s3); color: var(--rt-muted); 
 class Theory(pn.viewable.Viewer):
     """The view of one runtime: a sentence that answers, both lanes measured and predicted, and the curve of the waits.
 
-    The window is the last five minutes of real time. `update(news)` costs per new record; the words and the curve are
+    The window is the last five minutes of real time. `update(update)` costs per new record; the words and the curve are
     drawn about once a second while anything is in the window.
     """
 
@@ -65,40 +65,40 @@ class Theory(pn.viewable.Viewer):
 
     # ---- what is new
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Count the new records, and draw when it is time. True while anything is in the window."""
-        records = news.of.get(self.id, [])
-        if news.first or news.missed or self.window.span != self._span():
-            records = self._start(news)
+        records = update.of.get(self.id, [])
+        if update.first or update.missed or self.window.span != self._span():
+            records = self._start(update)
         self.window.take(records)
         if records or self.window.moves:
-            return self._draw(news)
-        if news.first:
-            self._draw(news)
+            return self._draw(update)
+        if update.first:
+            self._draw(update)
         return False
 
-    def _start(self, news: News) -> list[Any]:
+    def _start(self, update: Update) -> list[Any]:
         """Begin again with all its records that the ring still has. Returns them."""
         everything, _, missed = self.runtime.manager.ring.since(0)
         own = [record for record in everything if record.runtime == self.id]
         self.window = QueueWindow(self._span())
         if not missed:
-            self.window.start(max(own[0].at if own else news.at, news.at - self.window.span), [])
+            self.window.start(max(own[0].at if own else update.at, update.at - self.window.span), [])
             return own
         first = everything[0] if everything else None
-        since = news.at if first is None else first.at
+        since = update.at if first is None else first.at
         unseen = [item for item in self.runtime.mailbox_items() if first is None or item.sequence < first.sequence]
-        self.window.start(max(since, news.at - self.window.span), unseen)
+        self.window.start(max(since, update.at - self.window.span), unseen)
         return own
 
     # ---- drawing
 
-    def _draw(self, news: News) -> bool:
-        if 0 <= news.at - self.drawn_at < self.window.span / REDRAWS:
+    def _draw(self, update: Update) -> bool:
+        if 0 <= update.at - self.drawn_at < self.window.span / REDRAWS:
             return True
-        self.drawn_at = news.at
+        self.drawn_at = update.at
         shot = self.runtime.snapshot(metrics=False)
-        reading = self.window.read(max(news.at, shot.at), shot.current, shot.started)
+        reading = self.window.read(max(update.at, shot.at), shot.current, shot.started)
         fairness = self.runtime.fairness
         ready = reading.ran >= ENOUGH
         self.say.draw(self._words(reading, shot, fairness))

@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource, HoverTool
 from ...activity import Lane
 from ...events import Outcome
 from ...metrics import LaneMetrics
-from ..feed import News
+from ..feed import Update
 from ..html import Markup, code, fragment, p, table, tbody, td, th, thead, tr, with_glyph
 from ..layout import WIDE
 from ..live import Live
@@ -82,17 +82,17 @@ class Waits(pn.viewable.Viewer):
             plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[upper, dots]))
         return plot
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Add what ended, and draw twice a second at most. True while a plotted point has yet to leave the window."""
-        mine = [each for each in news.of.get(self.runtime.id, []) if isinstance(each, Outcome)]
+        mine = [each for each in update.of.get(self.runtime.id, []) if isinstance(each, Outcome)]
         self.outcomes.extend(each for each in mine if each.started is not None)
         self.stale = self.stale or bool(mine) or self.runtime.depth != self.waiting
-        if not news.first and time.monotonic() - self.drawn_at < EVERY:
+        if not update.first and time.monotonic() - self.drawn_at < EVERY:
             return True
         self.drawn_at = time.monotonic()
-        self.axis.move(news.at)
-        recent = [each for each in self.outcomes if each.finished > news.at - self.axis.span]
-        if self.stale or news.first:
+        self.axis.move(update.at)
+        recent = [each for each in self.outcomes if each.finished > update.at - self.axis.span]
+        if self.stale or update.first:
             self.stale, self.waiting = False, self.runtime.depth
             self.words.draw(self._html(recent))
             self._draw(recent)

@@ -10,7 +10,7 @@ import panel as pn
 
 from ...events import Outcome
 from ..app.address import Address
-from ..feed import News
+from ..feed import Update
 from ..live import Live
 from ..text import brief, duration, plain, safe_text
 from ..theme import FATES, LANES, look_of, toned
@@ -92,10 +92,10 @@ class Log:
             styles={"max-height": f"{height}px", "overflow-y": "auto"},
         )
 
-    def draw(self, news: News, records: list[Any]) -> None:
+    def draw(self, update: Update, records: list[Any]) -> None:
         """Put what is new on top."""
-        if news.missed and not news.first:
-            self.missed += news.missed
+        if update.missed and not update.first:
+            self.missed += update.missed
         if records:
             self.rows.extendleft(line(record, self.clock) for record in _last(records))
             self._show()
@@ -116,9 +116,9 @@ class Events(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self.log.panel
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Put what is new on top."""
-        self.log.draw(news, news.of.get(self.id, []))
+        self.log.draw(update, update.of.get(self.id, []))
         return False
 
 

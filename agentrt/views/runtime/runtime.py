@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 
 from ...snapshot import Snapshot, Status
-from ..feed import News
+from ..feed import Update
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
@@ -68,7 +68,7 @@ def headline(snapshot: Snapshot, extra: str = "") -> str:
 
 
 class RuntimeView(pn.viewable.Viewer):
-    """The page of one runtime. `update(news)` draws what is new; whether anything does so is up to a `Feed`.
+    """The page of one runtime. `update(update)` draws what is new; whether anything does so is up to a `Feed`.
 
     `more` is what else there is to see, below all that always is; `files` is what can be taken home.
     """
@@ -116,18 +116,18 @@ class RuntimeView(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self.panel
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what is new. True while it moves by itself."""
         snapshot = self.runtime.snapshot()
-        records = news.of.get(snapshot.id, [])
+        records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
         self.head.draw(headline(snapshot))
         self.lanes.draw(snapshot)
-        self.depth.draw(snapshot, news, records)
-        self.timeline.draw(snapshot, news, records, self.runtime.mailbox_items)
-        self.throughput.draw(snapshot, news, records)
+        self.depth.draw(snapshot, update, records)
+        self.timeline.draw(snapshot, update, records, self.runtime.mailbox_items)
+        self.throughput.draw(snapshot, update, records)
         self.state.draw(snapshot.state)
         self.problem.draw(snapshot)
         self.steer.draw(snapshot)
-        moves = self.where.update(news) if self.where is not None else False
+        moves = self.where.update(update) if self.where is not None else False
         return lively(snapshot) or moves

@@ -66,7 +66,7 @@ class Knob:
         return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
     def follow(self) -> None:
-        """Show what the runtime has, if that is news."""
+        """Show what the runtime has, if that is another."""
         text = self._text()
         if text != self.shown:
             self.shown = text

@@ -14,7 +14,7 @@ from ...events import Event, Outcome
 from ...frames import StackFrame
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
-from ..feed import News
+from ..feed import Update
 from ..layout import WIDE
 from ..live import Live
 from ..mailbox.items import pace
@@ -71,7 +71,7 @@ h4 { margin: 0 0 var(--s1); font-size: var(--t1); font-weight: 600; }
 
 
 class Where(pn.viewable.Viewer):
-    """Where one runtime is right now. `update(news)` looks again; between two looks nothing of the workflow is touched.
+    """Where one runtime is right now. `update(update)` looks again; between two looks the workflow is left alone.
 
     A line of the chain shows that function and its variables. `go(address)` opens the page of another runtime.
     """
@@ -127,11 +127,11 @@ class Where(pn.viewable.Viewer):
 
     # ---- drawing
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Look again. True while something runs, or is about to."""
-        for record in news.of.get(self.runtime.id, ()):
+        for record in update.of.get(self.runtime.id, ()):
             self._remember(record)
-        kept = [each for each in news.records if type(each) is Event and each.kind == "blocked"]
+        kept = [each for each in update.records if type(each) is Event and each.kind == "blocked"]
         self.blocked = kept[-1] if kept else self.blocked
         shot = self._draw()
         soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)

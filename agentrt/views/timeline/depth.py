@@ -11,7 +11,7 @@ from bokeh.models.annotations import Span
 
 from ...activity import Lane
 from ...snapshot import Snapshot
-from ..feed import News
+from ..feed import Update
 from ..theme import LANES
 from .axes import Scale, TimeAxis
 
@@ -71,20 +71,20 @@ class Depth:
         self.plot.add_layout(capacity)
         return capacity
 
-    def draw(self, snapshot: Snapshot, news: News, records: list[Any]) -> None:
-        """Add where both lanes stand now; with the first news, where they stood before."""
-        if news.first:
+    def draw(self, snapshot: Snapshot, update: Update, records: list[Any]) -> None:
+        """Add where both lanes stand now; with the first update, where they stood before."""
+        if update.first:
             points = depth_history(records, snapshot.depth, snapshot.at)[-BEGIN:]
         else:
             points = [(snapshot.at, *snapshot.depth)]
-        if news.first or self._news(points[0]):
+        if update.first or self._is_visible(points[0]):
             at, priority, standard = zip(*points, strict=True)
             self.source.stream(
                 {"at": list(map(self.axis.ms, at)), "priority": list(priority), "standard": list(standard)}, KEEP
             )
         self._scale(snapshot)
 
-    def _news(self, point: Point) -> bool:
+    def _is_visible(self, point: Point) -> bool:
         """Whether the line moves on by a visible step: always, unless nothing waits and nothing changed."""
         data = self.source.data
         last = (data["priority"][-1], data["standard"][-1]) if len(data["at"]) else None

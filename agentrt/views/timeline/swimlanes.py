@@ -16,7 +16,7 @@ from ...errors import AgentError
 from ...events import Event, Outcome
 from ...snapshot import Snapshot
 from ..app.address import Address
-from ..feed import News
+from ..feed import Update
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -158,30 +158,32 @@ class Swimlanes(pn.viewable.Viewer):
 
     # ---- drawing
 
-    def update(self, news: News) -> bool:
+    def update(self, update: Update) -> bool:
         """Draw what is new. True while anything runs or waits; never while frozen."""
-        ended = news.once("ended of", lambda: _by_runtime(news.outcomes[-KEEP:]))
-        steps = [each for each in news.events if each.kind == "step" and self.only in (None, each.runtime)]
-        self.outcomes.extend(news.outcomes[-KEEP:] if self.only is None else ended.get(self.only, ()))
+        ended = update.once("ended of", lambda: _by_runtime(update.outcomes[-KEEP:]))
+        steps = [each for each in update.events if each.kind == "step" and self.only in (None, each.runtime)]
+        self.outcomes.extend(update.outcomes[-KEEP:] if self.only is None else ended.get(self.only, ()))
         self.steps.extend(steps)
-        self._meet(news)
+        self._meet(update)
         if self.frozen:
             return False
-        if self._arrange(news.at) or news.first:
+        if self._arrange(update.at) or update.first:
             self._place()
         else:
-            self._stream(news, ended, steps)
-        self.axis.move(news.at)
+            self._stream(update, ended, steps)
+        self.axis.move(update.at)
         runs = self._draw_now()
-        due = news.first or time.monotonic() - self.said_at >= EVERY
+        due = update.first or time.monotonic() - self.said_at >= EVERY
         if due:
-            self._say(news.at)
+            self._say(update.at)
         return runs or not due
 
-    def _meet(self, news: News) -> None:
-        ids = news.once("ids", lambda: dict.fromkeys([each.runtime for each in news.records] + sorted(news.changed)))
-        self.seats.meet((id for id in ids if id and self.only in (None, id)), news.at)
-        wrong = [each for each in news.failures if self.only in (None, each.runtime)]
+    def _meet(self, update: Update) -> None:
+        ids = update.once(
+            "ids", lambda: dict.fromkeys([each.runtime for each in update.records] + sorted(update.changed))
+        )
+        self.seats.meet((id for id in ids if id and self.only in (None, id)), update.at)
+        wrong = [each for each in update.failures if self.only in (None, each.runtime)]
         self.wrong.extend(wrong)
         for outcome in wrong:
             self.seats.blame(outcome.runtime, outcome.finished)
@@ -200,10 +202,10 @@ class Swimlanes(pn.viewable.Viewer):
         self.ended.data = self._ended({id: self._bars_of(mine) for id, mine in _by_runtime(self.outcomes).items()})
         self.spans.data = self._steps(self.steps)
 
-    def _stream(self, news: News, ended: dict[str, list[Outcome]], steps: list[Event]) -> None:
+    def _stream(self, update: Update, ended: dict[str, list[Outcome]], steps: list[Event]) -> None:
         least = self.axis.span / PIECES
         fresh = {
-            id: news.once(("bars", id, least), partial(self._bars_of, ended[id])) for id in self.rows if id in ended
+            id: update.once(("bars", id, least), partial(self._bars_of, ended[id])) for id in self.rows if id in ended
         }
         for source, columns in ((self.ended, self._ended(fresh)), (self.spans, self._steps(steps))):
             if columns["y"]:

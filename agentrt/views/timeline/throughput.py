@@ -10,7 +10,7 @@ from bokeh.models import ColumnDataSource, HoverTool
 
 from ...events import Outcome
 from ...snapshot import Snapshot
-from ..feed import News
+from ..feed import Update
 from ..theme import FATES, LANES
 from .axes import Scale, TimeAxis
 
@@ -41,7 +41,7 @@ class Throughput:
         self.plot.add_tools(HoverTool(tooltips=WORDS, renderers=stack))
         self.panel = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
 
-    def draw(self, snapshot: Snapshot, news: News, records: list[Any]) -> None:
+    def draw(self, snapshot: Snapshot, update: Update, records: list[Any]) -> None:
         """Count what ended."""
         if self.width != self.axis.span / BARS:
             self.width, self.counts = self.axis.span / BARS, {}

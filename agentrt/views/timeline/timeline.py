@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from ...activity import Lane
 from ...events import Outcome
 from ...snapshot import Snapshot
-from ..feed import News
+from ..feed import Update
 from ..text import count, duration, plain
 from ..theme import FATES, LANES, MARKERS
 from .axes import TimeAxis
@@ -132,11 +132,11 @@ class Timeline:
         )
         self.plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, marks, waits[1]]))
 
-    def draw(self, snapshot: Snapshot, news: News, records: list[Any], items: Any) -> None:
+    def draw(self, snapshot: Snapshot, update: Update, records: list[Any], items: Any) -> None:
         """Add what ended, and bring what runs and waits up to date. `items()` gives the mailbox where it is needed."""
-        if news.first or news.missed:
+        if update.first or update.missed:
             self.waiting = Waiting(items())
-        self.waiting.take(records if not news.first else ())
+        self.waiting.take(records if not update.first else ())
         new: Any = bars((each for each in records if isinstance(each, Outcome)), self.axis, self.axis.span / 400)
         if new["y"]:
             self.ended.stream(new, KEEP)

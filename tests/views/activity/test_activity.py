@@ -11,7 +11,7 @@ from agentrt.views.activity.causal_trace import Family, Present, story
 from agentrt.views.activity.rules import rules, verdict
 from agentrt.views.activity.sequence import Rows, sequence_svg
 from agentrt.views.activity.traceback import places, trace_html
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.runtime.diff import changes, diff_html
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
@@ -21,9 +21,9 @@ from tests.support import Gate, add, fail, forever, turns, virtual
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
 
 
-def news(manager, cursor: int = 0) -> News:
+def update(manager, cursor: int = 0) -> Update:
     records, _, missed = manager.ring.since(cursor)
-    return News(manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=not cursor)
+    return Update(manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=not cursor)
 
 
 def words(told) -> str:
@@ -151,7 +151,7 @@ async def test_a_large_family_is_bounded_and_says_so(manager):
     assert len(told.descendants) + told.left_out == 100
     assert told.left_out > 50
     view = ActivityView(manager, root.id)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "It caused 100 activities" in view.who.html
     assert f"{told.left_out} more are not shown" in view.who.html
 
@@ -184,7 +184,7 @@ async def test_what_has_left_the_ring_is_said(manager):
     assert "no longer on the record" in verdict(told)
     assert "no activity 999999 yet" in verdict(story(manager, 999_999))
     view = ActivityView(manager, first.id)
-    assert view.update(news(manager)) is False
+    assert view.update(update(manager)) is False
     assert "no longer on the record" in view.head.html
 
 
@@ -206,7 +206,7 @@ async def test_what_is_left_of_it_on_the_ring_is_told(manager):
     assert orphan.tell(Present(manager)).lost_parent == first.id
     view = ActivityView(manager, child)
     view.family = orphan
-    view.update(News(manager.clock.now(), [], set()))
+    view.update(Update(manager.clock.now(), [], set()))
     assert f"activity {first.id}, which is no longer on the record" in view.head.html
 
 
@@ -237,7 +237,7 @@ async def test_retries_are_told_one_by_one(manager):
     assert "attempt 2 failed" in said
     assert "attempt 3, the last, failed too: the retries were exhausted" in said
     view = ActivityView(manager, receipt.id)
-    view.update(news(manager))
+    view.update(update(manager))
     assert view.error.html.count("ValueError: no 1") == 1, "the last attempt's error, not those before it"
     once = manager.create("once", 0, fail).send_nowait(1)
     with pytest.raises(ProcessingError):
@@ -398,21 +398,21 @@ async def test_it_grows_and_then_stands_still(manager):
     runtime = manager.create("gate", 0, gate)
     receipt = runtime.send_nowait(7)
     view = ActivityView(manager, receipt.id)
-    assert view.update(news(manager)) is True
+    assert view.update(update(manager)) is True
     await gate.entered.wait()
     await asyncio.sleep(2)
-    assert view.update(News(manager.clock.now(), [], set())) is True
+    assert view.update(Update(manager.clock.now(), [], set())) is True
     assert "has been processed for 2 s" in view.head.html
     gate.open.set()
     cursor = manager.ring.cursor
     await receipt
-    assert view.update(news(manager, cursor)) is False
+    assert view.update(update(manager, cursor)) is False
     assert "the state after it is committed" in view.head.html
     events: list = []
     for part in (view.head, view.who, view.change, view.payload):
         part.param.watch(events.append, "html")
     await asyncio.sleep(5)
-    assert view.update(News(manager.clock.now(), [], set())) is False
+    assert view.update(Update(manager.clock.now(), [], set())) is False
     assert events == []
 
 
@@ -422,11 +422,11 @@ async def test_another_activity_of_the_runtime_draws_nothing_again(manager):
     receipt = runtime.send_nowait(1)
     await receipt
     view = ActivityView(manager, receipt.id)
-    view.update(news(manager))
+    view.update(update(manager))
     told = view.told
     cursor = manager.ring.cursor
     await runtime.ask(1)
-    view.update(news(manager, cursor))
+    view.update(update(manager, cursor))
     assert view.told is told
 
 
@@ -438,14 +438,14 @@ async def test_it_links_to_its_runtime_and_its_relatives(manager):
     first = manager["a"].send_nowait({"b/c": {}})
     await asyncio.sleep(5)
     view = ActivityView(manager, first.id, go=went.append)
-    view.update(news(manager))
+    view.update(update(manager))
     child = view.told.descendants[0].id
     assert f'data-with="activity/{child}"' in view.who.html
     assert 'data-with="runtime/a"' in view.head.html
     view.who._handle_msg({"do": "go", "with": f"activity/{child}"})
     assert went == [f"activity/{child}"]
     below = ActivityView(manager, child)
-    below.update(news(manager))
+    below.update(update(manager))
     assert 'data-with="runtime/b%2Fc"' in below.head.html
     assert f'data-with="activity/{first.id}"' in below.head.html
 
@@ -468,7 +468,7 @@ async def test_hostile_strings_are_only_text(manager):
     for record in manager.ring.since(0)[0]:
         if record.kind == "accepted":
             view = ActivityView(manager, record.id)
-            view.update(news(manager))
+            view.update(update(manager))
             html = html_of(view) + view.inside.html
             assert "<script" not in html
             assert "<img" not in html
@@ -486,7 +486,7 @@ async def test_a_state_changed_in_place_is_not_called_unchanged(manager):
     receipt = runtime.send_nowait(2)
     await receipt
     view = ActivityView(manager, receipt.id)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "changed in place" in view.change.html
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from agentrt import RuntimeManager
 from agentrt.views.app.dashboard import Dashboard
-from agentrt.views.feed import Feed, News
+from agentrt.views.feed import Feed, Update
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
 from tests.support import add
@@ -127,7 +127,7 @@ def test_the_speed_knob_turns_the_clock_and_follows_it(manager):
     shown.bar.speed.value = 60.0
     assert manager.speed == 60
     manager.speed = 7
-    shown.bar.update(News(0.0, [], set()))
+    shown.bar.update(Update(0.0, [], set()))
     assert shown.bar.speed.value == 7
     assert manager.speed == 7
 

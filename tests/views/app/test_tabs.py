@@ -17,7 +17,7 @@ class Pane(pn.viewable.Viewer):
     def __panel__(self):
         return Live("<p>here</p>")
 
-    def update(self, news):
+    def update(self, update):
         self.drawn += 1
         return False
 

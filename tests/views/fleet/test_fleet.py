@@ -5,7 +5,7 @@ import pytest
 
 from agentrt import RuntimeManager
 from agentrt.views.app.address import Address
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.fleet.fleet import Fleet
 from agentrt.views.fleet.health import Health
 from agentrt.views.fleet.rows import PAGE, Rows
@@ -20,14 +20,14 @@ def manager():
         yield manager
 
 
-def first(manager) -> News:
+def first(manager) -> Update:
     records, _, _ = manager.ring.since(0)
-    return News(manager.clock.now(), records, set(), first=True)
+    return Update(manager.clock.now(), records, set(), first=True)
 
 
-def news(manager, cursor: int) -> News:
+def update(manager, cursor: int) -> Update:
     records, _, _ = manager.ring.since(cursor)
-    return News(manager.clock.now(), records, {record.runtime for record in records})
+    return Update(manager.clock.now(), records, {record.runtime for record in records})
 
 
 def test_an_empty_fleet_teaches_the_next_step(manager):
@@ -59,10 +59,10 @@ def test_only_changed_rows_are_sent(manager, monkeypatch):
     fleet.table.patch = sent.append
     cursor, html = manager.ring.cursor, fleet.table.html
     manager.run(manager["b"].ask(1))
-    fleet.update(news(manager, cursor))
+    fleet.update(update(manager, cursor))
     assert [list(pieces) for pieces in sent] == [["b"]]
     fleet.shown["b"]["rate"] = 0  # it has come to rest
-    fleet.update(News(manager.clock.now(), [], set()))
+    fleet.update(Update(manager.clock.now(), [], set()))
     assert fleet.table.html == html
 
 
@@ -73,10 +73,10 @@ def test_rows_are_looked_at_as_often_as_they_can_be_read(manager, monkeypatch):
     fleet.update(first(manager))
     cursor = manager.ring.cursor
     manager.run(manager["a"].ask(1))
-    assert fleet.update(news(manager, cursor)) is True, "it will be asked again"
+    assert fleet.update(update(manager, cursor)) is True, "it will be asked again"
     assert fleet.shown["a"]["processed"] == 0
     fleet.looked_at = -math.inf
-    fleet.update(News(manager.clock.now(), [], set()))
+    fleet.update(Update(manager.clock.now(), [], set()))
     assert fleet.shown["a"]["processed"] == 1, "what had changed meanwhile is not forgotten"
 
 
@@ -111,7 +111,7 @@ def test_new_and_ended_runtimes_are_noticed(manager):
     cursor = manager.ring.cursor
     manager.create("b", 0, add)
     manager.run(manager["a"].terminate())
-    fleet.update(news(manager, cursor))
+    fleet.update(update(manager, cursor))
     assert list(fleet.shown) == ["b", "a"]
     assert fleet.shown["a"]["status"].endswith("terminated")
 
@@ -145,7 +145,7 @@ def test_ten_thousand_runtimes_cost_a_page(manager):
     for n in range(0, 10_000, 10):
         manager.send_nowait(f"agent-{n}", 1)
     started = time.thread_time()
-    fleet.update(news(manager, cursor))
+    fleet.update(update(manager, cursor))
     assert time.thread_time() - started < 0.1
 
 

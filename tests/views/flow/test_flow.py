@@ -5,7 +5,7 @@ import time
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.flow.flow import EMPTY, EVERY, Flow
 from agentrt.views.flow.node_status import Crowd
 from agentrt.views.flow.nodes import MOST, Node, Nodes, Places, layers, pattern
@@ -24,9 +24,9 @@ def at_every_update(monkeypatch):
     monkeypatch.setattr("agentrt.views.flow.flow.EVERY", 0.0)
 
 
-def news(manager, cursor: int = 0) -> News:
+def update(manager, cursor: int = 0) -> Update:
     records, _, missed = manager.ring.since(cursor)
-    return News(manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=not cursor)
+    return Update(manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=not cursor)
 
 
 async def relay(activity, state, ctx):
@@ -59,7 +59,7 @@ async def test_rates_and_failures_are_over_a_window_that_slides(manager):
     for n in range(30):
         runtime.send_nowait(n)
         await asyncio.sleep(1)
-    assert traffic.take(news(manager), 60) == [(None, "bad")]
+    assert traffic.take(update(manager), 60) == [(None, "bad")]
     ((pair, flowing),) = traffic.pairs.flowing(30, 60).items()
     assert (pair, flowing.sent, flowing.failed, flowing.lost) == ((None, "bad"), 30, 30, 0)
     assert flowing.rate == 1, "over the half minute that it has lasted"
@@ -86,7 +86,7 @@ async def test_whose_failure_it_is_is_who_sent_it(manager):
     manager["a"].send_nowait({"bad": 1})
     await asyncio.sleep(5)
     traffic = Traffic()
-    traffic.take(news(manager), 60)
+    traffic.take(update(manager), 60)
     flowing = traffic.pairs.flowing(5, 60)
     assert flowing["a", "bad"].failed == 1
     assert flowing[None, "a"].failed == 0
@@ -100,7 +100,7 @@ async def test_what_is_dropped_is_lost_and_not_failed(manager):
     for _ in range(3):
         runtime.send_nowait(1)
     traffic = Traffic()
-    traffic.take(news(manager), 60)
+    traffic.take(update(manager), 60)
     (flowing,) = traffic.pairs.flowing(0, 60).values()
     assert (flowing.failed, flowing.lost) == (0, 2)
     runtime.resume()
@@ -115,7 +115,7 @@ async def test_counting_is_bounded(manager, monkeypatch):
     for n in range(20):
         manager.create(f"r{n}", 0, add).pause()
         manager[f"r{n}"].send_nowait(1)
-    traffic.take(news(manager), 60)
+    traffic.take(update(manager), 60)
     assert (len(traffic.pairs.of), len(traffic.open)) == (5, 7)
     assert list(traffic.pairs.of)[-1] == (None, "r19"), "the quiet ones go first"
     counter = traffic.pairs.of[None, "r19"]
@@ -213,7 +213,7 @@ async def test_what_passes_a_column_on_its_way_passes_no_node(manager):
     manager["a"].send_nowait({"b": {"c": {}}, "c": {}})
     await asyncio.sleep(9)
     flow = Flow(manager)
-    flow.update(news(manager))
+    flow.update(update(manager))
     nodes = drawn(flow)
     middle = nodes["a"]["position"]["y"] + nodes["a"]["height"] / 2
     assert nodes["c"]["position"]["y"] == nodes["a"]["position"]["y"], "the edge from a to c is level"
@@ -255,12 +255,12 @@ async def test_a_crowd_counts_what_changed(manager):
 def test_an_empty_graph_teaches_the_next_step():
     with RuntimeManager(loop="thread") as manager:
         flow = Flow(manager)
-        assert flow.update(news(manager)) is False
+        assert flow.update(update(manager)) is False
         assert "Nobody has sent anything yet" in flow.say.html
         assert flow.graph is None
         exec(html.unescape(EMPTY.partition("<pre>")[2].partition("</pre>")[0]), {"manager": manager})
         wait_until(lambda: manager.fates().done == 2, 10, "what it teaches works")
-        flow.update(news(manager))
+        flow.update(update(manager))
         assert "relay → counter" in words(flow)
 
 
@@ -272,7 +272,7 @@ async def test_it_says_who_sends_to_whom(manager):
     for _ in range(60):
         manager["a"].send_nowait({"b": 1})
         await asyncio.sleep(1)
-    assert flow.update(news(manager)) is True
+    assert flow.update(update(manager)) is True
     assert "outside → a: 1/s" in words(flow)
     assert "a → b: 0.98/s" in words(flow), "59 in a minute"
     assert "failed in the last minute" in words(flow)
@@ -290,12 +290,12 @@ async def test_it_counts_on_and_the_busiest_come_first(manager):
     flow = Flow(manager)
     manager["a"].send_nowait({"b": {}})
     await asyncio.sleep(5)
-    flow.update(news(manager))
+    flow.update(update(manager))
     cursor = manager.ring.cursor
     for _ in range(9):
         manager["b"].send_nowait({})
     await asyncio.sleep(10)
-    flow.update(news(manager, cursor))
+    flow.update(update(manager, cursor))
     assert [flowing.sent for flowing in flow.flowing.values()] == [1, 1, 9]
     assert flow.list.html.index("outside → b") < flow.list.html.index("outside → a")
     assert flow.list.html.index("outside → a") < flow.list.html.index("a → b")
@@ -308,7 +308,7 @@ async def test_the_window_is_a_minute_of_a_person_at_any_speed(manager):
     assert flow.window == 3600
     manager.create("a", 0, fail).send_nowait(1)
     await asyncio.sleep(1)
-    flow.update(news(manager))
+    flow.update(update(manager))
     assert "1 failed in the last hour" in words(flow)
     manager.speed = 0
     assert flow.window == 60
@@ -321,21 +321,21 @@ async def test_nodes_never_jump_and_nothing_is_sent_when_nothing_changed(manager
     flow = Flow(manager)
     manager["a"].send_nowait({"b": {}})
     await asyncio.sleep(5)
-    flow.update(news(manager))
+    flow.update(update(manager))
     graph, before = flow.graph, {name: node["position"] for name, node in drawn(flow).items()}
     cursor = manager.ring.cursor
     manager["a"].send_nowait({"c": {"b": {}}})
     await asyncio.sleep(5)
-    flow.update(news(manager, cursor))
+    flow.update(update(manager, cursor))
     assert {name: node["position"] for name, node in drawn(flow).items() if name in before} == before
     events: list = []
     for owner, names in ((flow.graph, ["nodes", "edges"]), (flow.say, ["html"]), (flow.list, ["html"])):
         owner.param.watch(events.append, names)
     await asyncio.sleep(100)
-    flow.update(News(manager.clock.now(), [], set()))
+    flow.update(Update(manager.clock.now(), [], set()))
     assert events, "what flowed has left the window"
     events.clear()
-    assert flow.update(News(manager.clock.now(), [], set())) is False
+    assert flow.update(Update(manager.clock.now(), [], set())) is False
     assert events == []
     assert graph is not None
 
@@ -346,7 +346,7 @@ async def test_what_one_sends_itself_stands_in_its_node(manager):
     manager["a"].send_nowait({"a": {}})
     await asyncio.sleep(5)
     flow = Flow(manager)
-    flow.update(news(manager))
+    flow.update(update(manager))
     assert "↻" in drawn(flow)["a"]["label"]
     assert [edge["ariaLabel"].split(":")[0] for edge in flow.graph.edges] == ["outside → a"]
 
@@ -359,7 +359,7 @@ async def test_a_click_opens_a_runtime_or_a_group(manager):
     manager.create("a/b", 0, add).send_nowait(1)
     await asyncio.sleep(1)
     flow = Flow(manager, go=went.append)
-    flow.update(news(manager))
+    flow.update(update(manager))
     assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
     one, many = drawn(flow)["a/b"]["id"], drawn(flow)["agent-# 100"]["id"]
     flow._clicked({"nodes": [one]})
@@ -386,7 +386,7 @@ async def test_it_is_laid_out_for_the_width_that_the_page_reports(manager):
     manager["a"].send_nowait({"b": {"c": {"d": {"e": {}}}}})
     await asyncio.sleep(9)
     flow = Flow(manager)
-    flow.update(news(manager))
+    flow.update(update(manager))
     assert flow.places.size[0] == 6
     for nonsense in (None, {}, {"zoom": "x"}, {"zoom": -1}, {"zoom": 0}):
         flow._fitted(nonsense or {})
@@ -409,7 +409,7 @@ async def test_edges_are_bounded_and_the_rest_is_counted(manager):
         manager[name].send_nowait({other: {} for other in names})
     await asyncio.sleep(30)
     flow = Flow(manager)
-    flow.update(news(manager))
+    flow.update(update(manager))
     assert len(flow.graph.edges) <= 30
     assert "connections with less are not drawn" in flow.say.html
     assert sum(bool(edge["label"]) for edge in flow.graph.edges) <= 12
@@ -422,7 +422,7 @@ async def test_hostile_names_are_only_text(manager):
     manager[HOSTILE].send_nowait({HOSTILE + "2": {}})
     await asyncio.sleep(5)
     flow = Flow(manager)
-    flow.update(news(manager))
+    flow.update(update(manager))
     shown_html = flow.say.html + flow.list.html
     assert "&lt;script&gt;" in shown_html
     assert "<script" not in shown_html
@@ -438,7 +438,7 @@ async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
         runtime = manager.create(f"job-{n}", 0, add)
         await runtime.ask(1)
         await runtime.terminate()
-        flow.update(news(manager, cursor))
+        flow.update(update(manager, cursor))
         cursor = manager.ring.cursor
     assert len(flow.nodes) <= 51
     assert len(flow.traffic.pairs.of) <= 51
@@ -455,7 +455,7 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
             manager.send_nowait(f"agent-{n}", 1)
         wait_until(lambda: manager.fates().pending == 0, 30)
         flow = Flow(manager)
-        first = news(manager)
+        first = update(manager)
         started = time.thread_time()
         flow.update(first)
         assert time.thread_time() - started < 1.5
@@ -463,7 +463,7 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
         for n in range(0, 10_000, 10):
             manager.send_nowait(f"agent-{n}", 1)
         wait_until(lambda: manager.fates().pending == 0, 30)
-        more = news(manager, cursor)
+        more = update(manager, cursor)
         flow.looked_at = 0
         started = time.thread_time()
         flow.update(more)

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from agentrt import RuntimeManager
 from agentrt.dead_letters import Ledger
-from agentrt.views.feed import News, feed_page
+from agentrt.views.feed import Update, feed_page
 from agentrt.views.mailbox.dead_letters import Letters
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
@@ -18,9 +18,9 @@ from tests.support import add, collect, virtual
 HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>\ud800\x00\u202e"
 
 
-def news(manager, *, first: bool = False) -> News:
+def update(manager, *, first: bool = False) -> Update:
     records, _, _ = manager.ring.since(0)
-    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 def html(view: Letters) -> str:
@@ -29,7 +29,7 @@ def html(view: Letters) -> str:
 
 def shown(manager, **options) -> Letters:
     view = Letters(manager, Commands(manager, **options))
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     return view
 
 
@@ -61,7 +61,7 @@ async def test_none_teaches_what_one_is(manager):
     view = shown(manager)
     assert "An activity becomes one when" in view.head.html
     assert not view.tools.visible
-    assert view.update(news(manager)) is False
+    assert view.update(update(manager)) is False
 
 
 @virtual
@@ -139,7 +139,7 @@ async def test_only_what_is_about_letters_is_drawn(manager):
     drawn = []
     view.draw = lambda: drawn.append(1)
     await runtime.ask(1)
-    view.update(News(manager.clock.now(), manager.ring.since(0)[0][-2:], {"a"}))
+    view.update(Update(manager.clock.now(), manager.ring.since(0)[0][-2:], {"a"}))
     assert drawn == []
 
 
@@ -166,7 +166,7 @@ async def test_one_is_sent_again_to_the_same_or_another(manager):
     assert "Undo" not in view.hand.said.html
     view.to.value_input = ""
     same = manager.create("doomed", (), collect)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "there again" in view.list.html
     by_hand(view, "resend", second)
     await asyncio.sleep(1)
@@ -223,7 +223,7 @@ async def test_who_comes_second_is_told(manager):
     by_hand(other, "discard", id)
     press(mine, "yes")
     assert "not among the dead letters" in mine.hand.said.html
-    mine.update(news(manager))
+    mine.update(update(manager))
     assert mine.opened is None
 
 

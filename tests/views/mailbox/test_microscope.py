@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from agentrt import Activity, Fate, Runtime, RuntimeManager
 from agentrt.schema.fields import fields_of
-from agentrt.views.feed import News, feed_page
+from agentrt.views.feed import Update, feed_page
 from agentrt.views.mailbox.edit import Edit, filled, is_whole, type_of
 from agentrt.views.mailbox.microscope import Microscope
 from agentrt.views.mailbox.undoable_commands import Undo
@@ -25,9 +25,9 @@ from tests.support import collect, turns, virtual
 HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>\ud800\x00\u202e"
 
 
-def news(manager, *, first: bool = False) -> News:
+def update(manager, *, first: bool = False) -> Update:
     records, _, _ = manager.ring.since(0)
-    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 def html(view: Microscope) -> str:
@@ -37,7 +37,7 @@ def html(view: Microscope) -> str:
 def shown(manager, runtime, **options) -> Microscope:
     view = Microscope(runtime, Commands(manager, **options))
     view.pause = 0
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     return view
 
 
@@ -90,10 +90,10 @@ async def test_both_lanes_and_what_is_not_due_yet(manager):
     assert "15 s to 60 s" in view.legend.html
     runtime.resume()
     await asyncio.sleep(100)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "Nothing waits." in view.lists["standard"].html
     assert "<li" not in html(view)
-    assert view.update(news(manager)) is False
+    assert view.update(update(manager)) is False
 
 
 @virtual
@@ -177,7 +177,7 @@ class Odd:
 async def test_payloads_are_neither_compared_nor_trusted(manager):
     runtime, ids = paused(manager, Odd(), Odd())
     view = shown(manager, runtime)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "Odd that can&#x27;t be shown" in html(view)
     press(view, "open", str(ids[0]))
     press(view, "ask", f"edit:{ids[0]}")
@@ -192,11 +192,11 @@ async def test_only_ages_are_sent_while_nothing_moves(manager):
     lane = view.lists["standard"]
     before, sent = lane.html, []
     lane._send_msg = sent.append
-    view.update(news(manager))
+    view.update(update(manager))
     assert (lane.html, sent) == (before, [])
     await asyncio.sleep(30)
     view._aged_at = 0.0
-    view.update(news(manager))
+    view.update(update(manager))
     assert lane.html == before
     assert list(sent[0]["pieces"]) == [f"a{id}"]
     assert "30 s" in sent[0]["pieces"][f"a{id}"]
@@ -209,16 +209,16 @@ async def test_a_mailbox_that_churns_is_drawn_four_times_a_second_at_most(manage
     view = shown(manager, runtime)
     view.pause = 60
     runtime.send_nowait("x")
-    assert view.update(news(manager)) is True, "what was left out is drawn later"
+    assert view.update(update(manager)) is True, "what was left out is drawn later"
     assert "<li" not in view.lists["standard"].html
     runtime.resume()
     await turns()
     assert runtime.depth == (0, 0)
-    assert view.update(news(manager)) is True, "that it is empty too"
+    assert view.update(update(manager)) is True, "that it is empty too"
     runtime.pause()
     runtime.send_nowait("x")
     view.pause = 0
-    view.update(news(manager))
+    view.update(update(manager))
     assert "<li" in view.lists["standard"].html
     runtime.resume()
 
@@ -228,7 +228,7 @@ async def test_a_runtime_that_is_over_has_no_mailbox(manager):
     runtime, _ = paused(manager, "a")
     view = shown(manager, runtime)
     await runtime.terminate()
-    view.update(news(manager))
+    view.update(update(manager))
     assert "It is over" in html(view)
     assert "It is over" in html(shown(manager, Past(manager, "a")))
 
@@ -304,13 +304,13 @@ async def test_an_offer_to_undo_goes_after_a_while(manager):
     now = 0.0
     view.hand.now = lambda: now
     await by_hand(view, "first", ids[1])
-    assert view.update(news(manager)) is True
+    assert view.update(update(manager)) is True
     now = 21.0
     await undo(view)
     assert order(runtime) == "ba", "too late, though it is still shown"
     await by_hand(view, "first", ids[0])
     now = 42.0
-    view.update(news(manager))
+    view.update(update(manager))
     assert "Undo" not in view.hand.said.html
     runtime.resume()
 
@@ -327,7 +327,7 @@ async def test_who_comes_too_late_is_told(manager):
     await turns()
     assert "does not wait in" in view.hand.said.html
     assert "Undo" not in view.hand.said.html
-    view.update(news(manager))
+    view.update(update(manager))
     assert (view.opened, view.asked) == (None, "")
     press(view, "yes")
     runtime.resume()
@@ -433,7 +433,7 @@ async def test_an_open_edit_stays_while_the_mailbox_moves(manager):
     assert editor.raw.value == '{"n":1}'
     editor.raw.value_input = '{"n": 10'
     runtime.send_nowait({"n": 3})
-    view.update(news(manager))
+    view.update(update(manager))
     press(view, "ask", f"edit:{ids[0]}")
     assert view.editor is editor
     assert editor.raw.value_input == '{"n": 10'
@@ -441,7 +441,7 @@ async def test_an_open_edit_stays_while_the_mailbox_moves(manager):
     assert editor.raw.error_state
     runtime.step()
     await turns()
-    view.update(news(manager))
+    view.update(update(manager))
     assert view.editor is editor
     assert "does not wait any more" in editor.said.html
     assert editor.done.disabled

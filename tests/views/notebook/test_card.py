@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.notebook.card import Card, repr_mimebundle
 from agentrt.views.notebook.static_render import manager_html, picture
 from tests.support import add, fail
@@ -53,13 +53,13 @@ def test_many_runtimes_are_a_few_pictures(manager):
 def test_the_card_follows(manager):
     runtime = manager.create("sum", 0, add)
     card = Card(runtime)
-    card.update(News(0.0, [], set(), first=True))
+    card.update(Update(0.0, [], set(), first=True))
     assert "Nothing to do." in card.head.html
     manager.run(runtime.ask(5))
     runtime.pause()
     runtime.send_nowait(1, priority=True)
     records, _, _ = manager.ring.since(0)
-    card.update(News(manager.clock.now(), records, {"sum"}))
+    card.update(Update(manager.clock.now(), records, {"sum"}))
     assert "Paused, with 1 activity waiting." in card.head.html
     assert "priority lane: 1 of 1,000 waiting" in card.bars.html
     assert ">5</span>" in card.state.panel.html

@@ -8,7 +8,7 @@ import pytest
 from agentrt import Lane, RuntimeManager
 from agentrt.queueing import little, utilisation, waits
 from agentrt.testing import virtual_manager
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.queueing.queue_window import QueueWindow
 from agentrt.views.queueing.stability import ENOUGH
 from agentrt.views.queueing.theory import Theory
@@ -38,9 +38,9 @@ async def arrive(runtime, rate, mean, until, chance, *, priority=False):
         runtime.send_nowait(chance.expovariate(1 / mean), priority=priority)
 
 
-def news(manager, cursor=0, *, first=False, missed=0) -> News:
+def update(manager, cursor=0, *, first=False, missed=0) -> Update:
     records, _, _ = manager.ring.since(cursor)
-    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first, missed=missed)
+    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first, missed=missed)
 
 
 def simulated(manager, seconds, rates, mean=1.0, seed=1, **options):
@@ -137,7 +137,7 @@ def test_a_stable_queue_is_said_to_be_one():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 290, (1.5, 2.5), mean=0.1)
         view = Theory(runtime)
-        assert view.update(news(manager, first=True)) is True
+        assert view.update(update(manager, first=True)) is True
     assert "Stable: it works 3" in view.say.html or "Stable: it works 4" in view.say.html
     assert "Poisson arrivals" in view.say.html
     assert "fairness is 8 here" in view.say.html
@@ -151,7 +151,7 @@ def test_one_that_is_not_says_when_it_is_full():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 60, (2, 18), mean=0.1, standard_capacity=1000)
         view = Theory(runtime)
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         words = view.say.html
     assert "Not stable: " in words
     assert "The standard lane grows by" in words
@@ -164,7 +164,7 @@ def test_a_full_lane_is_named_before_all_else():
         runtime = manager.create("server", 0, serve, standard_capacity=30, overflow="drop_newest")
         manager.run(arrive(runtime, 40, 0.1, 60, random.Random(1)))
         view = Theory(runtime)
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         words = view.say.html
     assert "The standard lane is full (30)" in words
     assert "refused" in words
@@ -174,14 +174,14 @@ def test_too_little_says_how_much_is_missing():
     with virtual_manager(seed=1) as manager:
         runtime = manager.create(HOSTILE, HOSTILE, serve)
         view = Theory(runtime)
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         assert "Nothing has come yet" in view.say.html
         assert not view.body.visible
         runtime = manager.create("some", 0, serve)
         for _ in range(7):
             manager.run(runtime.ask(0.1))
         view = Theory(runtime)
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         assert f"7 ended in the last 700 ms; {ENOUGH - 7} more" in view.say.html
         assert "<script" not in view.say.html
 
@@ -190,12 +190,12 @@ def test_what_comes_later_costs_no_look_at_what_was():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 60, (1, 1), mean=0.1)
         view = Theory(runtime)
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         taken = []
         view.window.take = taken.extend
         cursor = manager.ring.cursor
         manager.run(runtime.ask(0.1))
-        view.update(news(manager, cursor))
+        view.update(update(manager, cursor))
         assert taken == manager.ring.since(cursor)[0]
 
 
@@ -203,9 +203,9 @@ def test_a_gap_in_the_records_starts_the_window_anew():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 60, (1, 1), mean=0.1)
         view = Theory(runtime)
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         before = view.window
-        view.update(news(manager, manager.ring.cursor, missed=3))
+        view.update(update(manager, manager.ring.cursor, missed=3))
         assert view.window is not before
         assert view.window.read(manager.clock.now()).arrived == before.read(manager.clock.now()).arrived
 
@@ -214,10 +214,10 @@ def test_it_stands_still_when_the_window_is_empty():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 30, (1, 1), mean=0.1)
         view = Theory(runtime)
-        assert view.update(news(manager, first=True)) is True
+        assert view.update(update(manager, first=True)) is True
         cursor = manager.ring.cursor
         manager.run(asyncio.sleep(1000))
-        assert view.update(news(manager, cursor)) is False
+        assert view.update(update(manager, cursor)) is False
         assert "nothing came in the last" in view.say.html
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from agentrt import Lane, Outcome
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.queueing.waits import Waits, count_overtaken
 from tests.support import add, virtual
 
@@ -33,15 +33,15 @@ def test_one_that_two_pass_is_overtaken_once():
 async def test_what_ends_between_two_drawings_is_drawn_with_the_next(manager):
     runtime = manager.create("a", 0, add)
     view = Waits(runtime)
-    view.update(News(manager.clock.now(), [], set(), first=True))
+    view.update(Update(manager.clock.now(), [], set(), first=True))
     view.drawn_at = float("inf")  # it drew a moment ago
     _, at, _ = manager.ring.since(0)
     await runtime.ask(1, priority=True)
     await runtime.ask(1)
-    assert view.update(News(manager.clock.now(), manager.ring.since(at)[0], {"a"}))
+    assert view.update(Update(manager.clock.now(), manager.ring.since(at)[0], {"a"}))
     assert "Nothing was processed yet" in view.words.html
     view.drawn_at = 0.0
-    view.update(News(manager.clock.now(), [], set()))
+    view.update(Update(manager.clock.now(), [], set()))
     assert "nothing was overtaken" in view.words.html
     assert len(view.sources[Lane.STANDARD].data["at"]) == 1
 
@@ -53,7 +53,7 @@ async def test_what_waits_now_is_counted(manager):
     for n in range(3):
         runtime.send_nowait(n)
     view = Waits(runtime)
-    view.update(News(manager.clock.now(), [], set(), first=True))
+    view.update(Update(manager.clock.now(), [], set(), first=True))
     assert "<td>3</td></tr>" in view.words.html
 
 
@@ -61,7 +61,7 @@ async def test_what_waits_now_is_counted(manager):
 async def test_it_says_who_overtook_whom(manager):
     runtime = manager.create("a", 0, add)
     view = Waits(runtime)
-    view.update(News(manager.clock.now(), [], set(), first=True))
+    view.update(Update(manager.clock.now(), [], set(), first=True))
     assert "Nothing was processed yet" in view.words.html
     runtime.pause()
     receipts = [runtime.send_nowait(n, priority=n == 3) for n in range(4)]
@@ -71,7 +71,7 @@ async def test_it_says_who_overtook_whom(manager):
         await receipt
     records, _, _ = manager.ring.since(0)
     view = Waits(runtime)
-    view.update(News(manager.clock.now(), records, {"a"}, first=True))
+    view.update(Update(manager.clock.now(), records, {"a"}, first=True))
     assert "1 urgent activity overtook 3 standard ones in the last 60 s." in view.words.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
     assert len(view.sources[Lane.STANDARD].data["at"]) >= 1
@@ -84,7 +84,7 @@ async def test_of_late_is_a_minute_of_who_looks(manager):
     await runtime.ask(1, priority=True)
     await runtime.ask(1)
     view = Waits(runtime)
-    view.update(News(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
+    view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
     assert "In the last 1 h nothing was overtaken" in view.words.html
 
 
@@ -93,5 +93,5 @@ async def test_with_one_lane_it_says_that_there_is_nothing_to_compare(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
     view = Waits(runtime)
-    view.update(News(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
+    view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
     assert "Nothing urgent came yet." in view.words.html

@@ -5,7 +5,7 @@ import pytest
 
 from agentrt import Fate, Lane, Outcome, RuntimeManager, Status
 from agentrt.engine.hub import Frame
-from agentrt.views.feed import Feed, News, Session
+from agentrt.views.feed import Feed, Session, Update
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.last_error import problem_html
 from agentrt.views.runtime.log import Events, line, words_of
@@ -21,9 +21,9 @@ from tests.support import Gate, add, fail, virtual
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
 
 
-def news(manager, cursor: int = 0, *, first: bool = False) -> News:
+def update(manager, cursor: int = 0, *, first: bool = False) -> Update:
     records, _, _ = manager.ring.since(cursor)
-    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 def outcome(
@@ -122,27 +122,27 @@ async def test_it_shows_a_runtime_through_its_life(manager):
     gate = Gate()
     runtime = manager.create("gate", (HOSTILE,), gate)
     view = RuntimeView(runtime)
-    assert view.update(news(manager, first=True)) is False
+    assert view.update(update(manager, first=True)) is False
     assert "Nothing to do." in view.head.html
     receipt = runtime.send_nowait(HOSTILE, priority=True)
     runtime.send_nowait(2)
     await gate.entered.wait()
-    assert view.update(news(manager)) is True, "it moves by itself while an activity runs"
+    assert view.update(update(manager)) is True, "it moves by itself while an activity runs"
     assert "of the priority lane runs for" in view.head.html
     assert "<script" not in view.head.html + view.state.panel.html + view.where.head.html + view.lanes.panel.html
     assert len(view.timeline.now.data["y"]) == 2, "one bar works, one waits"
     gate.open.set()
     await receipt
     runtime.pause()
-    view.update(news(manager))
+    view.update(update(manager))
     assert view.steer.pause.label == "Resume"
     runtime.resume()
     await manager.terminate("gate", drain=True)
-    assert view.update(news(manager)) is False
+    assert view.update(update(manager)) is False
     assert "It is over" in view.head.html
     assert view.steer.end.disabled
     past = RuntimeView(Past(manager, "gate"))
-    past.update(news(manager, first=True))
+    past.update(update(manager, first=True))
     assert "It is over" in past.head.html
 
 
@@ -150,10 +150,10 @@ async def test_it_shows_a_runtime_through_its_life(manager):
 async def test_it_shows_the_last_error_with_its_traceback(manager):
     runtime = manager.create("a", 0, fail)
     view = RuntimeView(runtime)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     with pytest.raises(Exception, match="no "):
         await runtime.ask(HOSTILE)
-    view.update(news(manager))
+    view.update(update(manager))
     html = view.problem.panel.html
     assert "ValueError: no &lt;script" in html
     assert "raise ValueError" in html, "the line of the source"
@@ -166,14 +166,14 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
     view = RuntimeView(runtime)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     events = []
     sources = (view.depth.source, view.timeline.ended, view.timeline.now, view.throughput.source)
     for source in sources:
         source.on_change("data", lambda attr, old, new: events.append(new))
     for part in (view.head, view.lanes.panel, view.state.panel, view.problem.panel, view.where.body):
         part.param.watch(events.append, "html")
-    view.update(News(manager.clock.now(), [], set()))
+    view.update(Update(manager.clock.now(), [], set()))
     assert events == []
 
 
@@ -181,10 +181,10 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
 async def test_the_log_keeps_the_last_and_says_what_it_missed(manager):
     runtime = manager.create("a", 0, add)
     view = Events(runtime)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     for n in range(200):
         await runtime.ask(n)
-    view.update(News(manager.clock.now(), manager.ring.since(0)[0], {"a"}, missed=7))
+    view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, missed=7))
     assert view.log.panel.html.count("data-key") == 80
     assert "7 events passed" in view.log.panel.html
 
@@ -293,11 +293,11 @@ async def test_every_act_is_on_the_record_with_who_did_it(manager):
 
 class Recorder:
     def __init__(self, moves: bool = False) -> None:
-        self.news: list[News] = []
+        self.updates: list[Update] = []
         self.moves = moves
 
-    def update(self, news: News) -> bool:
-        self.news.append(news)
+    def update(self, update: Update) -> bool:
+        self.updates.append(update)
         return self.moves
 
 
@@ -307,7 +307,7 @@ async def test_a_feed_draws_each_record_once_and_goes_on_after_a_fault(manager):
     feed = Feed(manager, schedule=queue.append, later=lambda seconds, call: queue.append(call))
 
     class Broken:
-        def update(self, news):
+        def update(self, update):
             raise RuntimeError("broken")
 
     runtime = manager.create("a", 0, add)
@@ -319,7 +319,7 @@ async def test_a_feed_draws_each_record_once_and_goes_on_after_a_fault(manager):
     records, _, _ = manager.ring.since(0)
     feed._detach = lambda: None
     feed.flush(Frame(manager.clock.now(), records, 0, {"a"}))
-    seen = [record.sequence for news in good.news for record in news.records]
+    seen = [record.sequence for update in good.updates for record in update.records]
     assert len(seen) == len(set(seen)) == len(records)
 
 
@@ -333,7 +333,7 @@ async def test_a_moving_view_is_asked_again_and_a_still_one_is_not(manager):
     feed.follow(still)
     assert len(later) == 1
     later.pop()()
-    assert (len(moving.news), len(still.news)) == (2, 1)
+    assert (len(moving.updates), len(still.updates)) == (2, 1)
     moving.moves = False
     later.pop()()
     assert later == []

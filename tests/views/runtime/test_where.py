@@ -11,7 +11,7 @@ from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import Backoff, Runtime, RuntimeManager, Status
-from agentrt.views.feed import News, feed_page
+from agentrt.views.feed import Update, feed_page
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.source import is_own, listing_html, place_of
 from agentrt.views.runtime.terminated import Past
@@ -22,9 +22,9 @@ from tests.support import Gate, add, fail, virtual
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>\ud800\x00\u202e"
 
 
-def news(manager, *, first: bool = False) -> News:
+def update(manager, *, first: bool = False) -> Update:
     records, _, _ = manager.ring.since(0)
-    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 def html(view: Where) -> str:
@@ -33,7 +33,7 @@ def html(view: Where) -> str:
 
 def shown(manager, runtime, **options) -> tuple[Where, str]:
     view = Where(runtime, **options)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     return view, html(view)
 
 
@@ -91,7 +91,7 @@ async def test_how_long_it_has_been_there(manager):
     view, _ = shown(manager, runtime)
     assert "seen there" not in view.head.html
     await asyncio.sleep(30)
-    assert view.update(news(manager)) is True
+    assert view.update(update(manager)) is True
     assert "runs for <strong>40 s</strong>" in view.head.html
     assert "seen there for 30 s" in view.head.html
     await receipt
@@ -112,7 +112,7 @@ async def test_another_function_of_the_chain_can_be_looked_at(manager):
     await receipt
     again = runtime.send_nowait(100)
     await asyncio.sleep(1)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "Variables of inner" in view.body.html, "the next activity starts afresh"
     await again
 
@@ -158,7 +158,7 @@ async def test_stuck_says_how_long_and_what_helps(manager):
     assert "CancelledError" in page
     assert "1 activity waiting" in page
     assert f"▶ {stubborn.__code__.co_firstlineno + 4}" in page
-    assert view.update(news(manager)) is True
+    assert view.update(update(manager)) is True
 
 
 @virtual
@@ -172,7 +172,7 @@ async def test_idle_says_what_it_did_last_and_teaches(manager):
     view, page = shown(manager, runtime)
     assert 'data-with="activity/2"' in page
     assert f"at {manager.clock.wall(view.last.at):%H:%M:%S}" in page
-    assert view.update(news(manager)) is False
+    assert view.update(update(manager)) is False
 
 
 @virtual
@@ -200,14 +200,14 @@ async def test_many_short_activities_do_not_flicker(manager):
     assert "one short activity after the other" in page
     assert 'class="here"' not in view.body.html
     assert "async def __call__" in view.body.html
-    assert view.update(news(manager)) is True
+    assert view.update(update(manager)) is True
     await asyncio.sleep(1)
-    view.update(News(manager.clock.now(), [], set()))
+    view.update(Update(manager.clock.now(), [], set()))
     assert "await self.open.wait()" in view.body.html, "one that stays is shown"
     gate.open.set()
     await receipt
     await asyncio.sleep(5)
-    assert view.update(News(manager.clock.now(), [], set())) is False
+    assert view.update(Update(manager.clock.now(), [], set())) is False
     assert "Nothing runs." in view.head.html
 
 
@@ -246,7 +246,7 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     receipt = runtime.send_nowait(HOSTILE)
     await gate.entered.wait()
     view, page = shown(manager, runtime)
-    view.update(News(manager.clock.now(), [], set()))
+    view.update(Update(manager.clock.now(), [], set()))
     assert html(view) == page
     gate.open.set()
     await receipt
@@ -287,7 +287,7 @@ async def test_breakpoints_are_set_cleared_and_named(manager):
     assert tuple(runtime.breakpoints) == ("standard",)
     receipt = runtime.send_nowait(1)
     await asyncio.sleep(1)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "Stopped by the breakpoint standard" in view.head.html
     view.stops.actions["stop"]("standard")
     assert len(runtime.breakpoints) == 0
@@ -299,7 +299,7 @@ async def test_breakpoints_are_set_cleared_and_named(manager):
 
     big.__qualname__ = HOSTILE
     runtime.breakpoints.add(big)
-    view.update(news(manager))
+    view.update(update(manager))
     assert "&lt;script" in view.stops.html
     assert "<script" not in view.stops.html
     view.stops.actions["stop"]("0")

@@ -6,16 +6,16 @@ import time
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.views.feed import News
+from agentrt.views.feed import Update
 from agentrt.views.timeline.swimlanes import COLUMNS, KEEP, Swimlanes
 from tests.support import Gate, add, fail, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
 
 
-def news(manager, cursor: int = 0, *, first: bool = False) -> News:
+def update(manager, cursor: int = 0, *, first: bool = False) -> Update:
     records, _, _ = manager.ring.since(cursor)
-    return News(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 @virtual
@@ -25,7 +25,7 @@ async def test_each_runtime_has_a_lane_and_each_end_a_bar(manager):
         await runtime.ask(1)
         await runtime.ask(1, priority=True)
     view = Swimlanes(manager)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     assert view.rows == {"a": 0, "b": 1, HOSTILE: 2}
     assert len(view.ended.data["y"]) == 6
     assert len(set(view.ended.data["y"])) == 6, "two lanes of each runtime, apart"
@@ -43,7 +43,7 @@ async def test_what_runs_grows_and_what_fails_is_marked(manager):
     with pytest.raises(Exception, match="no "):
         await manager.create("fails", 0, fail).ask(HOSTILE)
     view = Swimlanes(manager)
-    assert view.update(news(manager, first=True)) is True
+    assert view.update(update(manager, first=True)) is True
     assert len(view.now.data["y"]) == 1
     assert view.ended.data["fate"] == [8], "the mark of the one that failed"
     assert "1 of them badly; last" in view.say.html
@@ -60,7 +60,7 @@ async def test_steps_are_nested_below_their_activity(manager):
 
     await manager.create("a", 0, steps).ask(1)
     view = Swimlanes(manager)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     outer, inner = sorted(zip(view.spans.data["y"], view.spans.data["words"], strict=True), reverse=True)
     assert "outer" in outer[1]
     assert "script" in inner[1]
@@ -71,7 +71,7 @@ async def test_a_click_on_a_bar_opens_its_activity(manager):
     outcome = await manager.create("a", 0, add).send_nowait(1)
     opened = []
     view = Swimlanes(manager, go=opened.append)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     view.ended.selected.indices = [0]
     assert opened == [f"activity/{outcome.id}"]
     assert view.ended.selected.indices == []
@@ -82,12 +82,12 @@ async def test_frozen_it_stands_still_and_loses_nothing(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
     view = Swimlanes(manager)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     view._toggle()
     end, cursor = view.axis.range.end, manager.ring.cursor
     await manager.sleep(5)
     await runtime.ask(1)
-    assert view.update(news(manager, cursor)) is False
+    assert view.update(update(manager, cursor)) is False
     assert view.axis.range.end == end
     assert "Frozen" in view.say.html
     assert len(view.ended.data["y"]) == 1
@@ -100,13 +100,13 @@ async def test_who_was_idle_longest_makes_room(manager):
     for n in range(4):
         await manager.create(f"r{n}", 0, add).ask(1)
     view = Swimlanes(manager, lanes=3)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     assert set(view.rows) == {"r0", "r1", "r2"}
     assert "1 more runtime is active" in view.say.html
     cursor = manager.ring.cursor
     await manager.sleep(120)
     await manager["r3"].ask(1)
-    view.update(news(manager, cursor))
+    view.update(update(manager, cursor))
     assert set(view.rows) == {"r3", "r1", "r2"}
 
 
@@ -115,11 +115,11 @@ async def test_who_is_in_trouble_has_a_lane(manager):
     for n in range(3):
         await manager.create(f"r{n}", 0, add).ask(1)
     view = Swimlanes(manager, lanes=3)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     cursor = manager.ring.cursor
     with pytest.raises(Exception, match="no "):
         await manager.create("broken", 0, fail).ask("x")
-    view.update(news(manager, cursor))
+    view.update(update(manager, cursor))
     assert "broken" in view.rows
     assert len(view.rows) == 3
 
@@ -131,7 +131,7 @@ async def test_who_does_most_has_a_lane_when_there_are_too_few(manager):
         for _ in range(n):
             await runtime.ask(1)
     view = Swimlanes(manager, lanes=2)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     assert set(view.rows) == {"r4", "r3"}
 
 
@@ -140,7 +140,7 @@ async def test_a_search_gives_lanes_to_the_names_that_hold_it(manager):
     for name in ("JFK", "LGA", "jfk-2"):
         await manager.create(name, 0, add).ask(1)
     view = Swimlanes(manager, search=True)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     view.search("jfk")
     assert set(view.rows) == {"JFK", "jfk-2"}
     assert "2 activities ended" in view.say.html, "of those that are shown"
@@ -159,7 +159,7 @@ async def test_what_waits_is_drawn_although_nothing_runs(manager):
         runtime.send_nowait(n, priority=n == 2)
     await manager.sleep(4)
     view = Swimlanes(manager)
-    assert view.update(news(manager, first=True)) is True, "it grows"
+    assert view.update(update(manager, first=True)) is True, "it grows"
     assert sorted(view.now.data["words"]) == [
         "a: 1 activity waiting, the first for 4 s",
         "a: 2 activities waiting, the first for 4 s",
@@ -179,7 +179,7 @@ async def test_waiting_is_drawn_once_however_many_wait(manager):
     for receipt in [runtime.send_nowait(n) for n in range(4)]:
         await receipt
     view = Swimlanes(manager)
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     data = view.ended.data
     drawn = sorted((begin, end) for begin, end in zip(data["created"], data["started"], strict=True))
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(drawn)), "side by side"
@@ -192,7 +192,7 @@ async def test_alone_it_is_about_one_runtime(manager):
     for name in ("a", "b"):
         await manager.create(name, 0, add).ask(1)
     view = Swimlanes(manager["b"])
-    view.update(news(manager, first=True))
+    view.update(update(manager, first=True))
     assert list(view.rows) == ["b"]
 
 
@@ -205,6 +205,6 @@ def test_ten_thousand_runtimes_cost_little():
         manager.run(manager["r9999"].ask(1))
         view = Swimlanes(manager)
         began = time.thread_time()
-        view.update(news(manager, first=True))
+        view.update(update(manager, first=True))
         assert time.thread_time() - began < 1
         assert len(view.outcomes) <= KEEP
