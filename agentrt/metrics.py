@@ -1,4 +1,4 @@
-"""Counts and percentiles: cheap to feed one by one, dear only when somebody looks."""
+"""Counts and percentiles: adding one value is cheap, computing the percentiles is not."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import msgspec
 
 __all__ = ["Fates", "Histogram", "LaneMetrics", "Metrics", "Percentiles"]
 
-FOLD_AT = 128  # numbers of 32 bytes each, in every lane of every runtime that is at work
-NOTHING: Counter[int] = Counter()  # shared and never changed: making one takes longer than an activity
+FLUSH_AT = 128  # floats of 32 bytes; two lists of them per lane of every busy runtime
+EMPTY: Counter[int] = Counter()  # shared and never changed: making one takes longer than an activity
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """A distribution in six numbers: a count, and seconds. Percentiles are within 3.2 % (a bucket is 6.25 % wide)."""
+    """A distribution of times in six numbers: how many, and their mean, percentiles and maximum in seconds.
+
+    Mean and maximum are exact; a percentile is within 3.2 % of the exact one (a bucket is 6.25 % wide).
+    """
 
     count: int = 0
     mean: float = 0.0
@@ -27,7 +30,15 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 class LaneMetrics(msgspec.Struct, frozen=True):
-    """One lane: how many wait and may wait, how many were accepted, how long they waited and how long they took (s)."""
+    """One lane of a mailbox.
+
+    Args:
+        depth: How many activities wait in it now.
+        capacity: How many may wait in it.
+        accepted: How many it has accepted so far.
+        wait: From accepted to started, in seconds.
+        service: From started to finished, in seconds.
+    """
 
     depth: int
     capacity: int
@@ -37,7 +48,7 @@ class LaneMetrics(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """A runtime's figures. `processed` counts every activity that was run to an end: done, failed or timed out."""
+    """The figures of a runtime. `processed` counts every activity that ran to its end: done, failed or timed out."""
 
     processed: int
     failed: int
@@ -46,7 +57,7 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class Fates(msgspec.Struct, frozen=True):
-    """What became of every accepted activity: each has exactly one fate, so the others add up to `accepted`.
+    """How every accepted activity ended. Each has exactly one fate, so the other counts add up to `accepted`.
 
     >>> Fates(accepted=3, done=2, pending=1).adds_up
     True
@@ -68,7 +79,7 @@ class Fates(msgspec.Struct, frozen=True):
 
     @property
     def decided(self) -> int:
-        """How many have a fate."""
+        """How many have ended, whatever their fate."""
         return self.done + self.failed + self.timed_out + self.dropped + self.terminated + self.dead
 
     def __add__(self, other: Fates) -> Fates:
@@ -77,17 +88,19 @@ class Fates(msgspec.Struct, frozen=True):
         )
 
 
-def _edge(bucket: int) -> float:
+def _lower_edge(bucket: int) -> float:
+    """The smallest number of a bucket."""
     return float(struct.unpack("<d", b"\0" * 6 + struct.pack("<H", bucket))[0])
 
 
 class Histogram:
     """A distribution of seconds in logarithmic buckets, 16 to an octave.
 
-    `add` is the append of a plain list; the list is folded into the buckets when it has grown. The bucket of a number
-    is the upper 16 bits of its binary form (sign, exponent, 4 bits of the mantissa), so a whole list is sorted into
-    buckets by one slice in C: 40 ns a number where a logarithm in Python costs 130.
-    Fed by one thread; `percentiles` may be called from any.
+    `add(seconds)` is the append of a plain list; `flush` moves the list into the buckets. The bucket of a number
+    is the upper 16 bits of its binary form (sign, exponent, 4 bits of the mantissa), so one slice in C sorts a
+    whole list into buckets: 40 ns a number, where a logarithm in Python takes 130.
+
+    One thread may call `add` and `flush`; any thread may call `percentiles` and `len`.
 
     >>> histogram = Histogram()
     >>> for ms in range(1, 101):
@@ -101,37 +114,40 @@ class Histogram:
     __slots__ = ("_parts", "add")
 
     def __init__(self) -> None:
-        self._start(NOTHING, 0.0, 0.0)
+        self._start(EMPTY, 0.0, 0.0)
 
     def _start(self, counts: Counter[int], total: float, top: float) -> None:
-        fresh: list[float] = []
+        pending: list[float] = []
         # One assignment, so that a reader on another thread sees each number once.
-        self._parts = (counts, total, top, fresh)
-        self.add = fresh.append
+        self._parts = (counts, total, top, pending)
+        self.add = pending.append
 
     def __len__(self) -> int:
-        counts, _, _, fresh = self._parts
-        return counts.total() + len(fresh)
+        counts, _, _, pending = self._parts
+        return counts.total() + len(pending)
 
-    def fold(self) -> None:
-        """Move what has gathered into the buckets. Only the feeding thread may call it; `add` is another one after."""
-        if len(self._parts[3]) >= FOLD_AT:
+    def flush(self) -> None:
+        """Move the added values into the buckets, once there are `FLUSH_AT`. Only for the thread that adds.
+
+        It replaces `add`: look `histogram.add` up again after it.
+        """
+        if len(self._parts[3]) >= FLUSH_AT:
             self._start(*self._merged())
 
     def _merged(self) -> tuple[Counter[int], float, float]:
-        counts, total, top, gathered = self._parts
-        fresh = array("d", tuple(gathered))
-        if not fresh:
+        counts, total, top, pending = self._parts
+        values = array("d", tuple(pending))
+        if not values:
             return counts, total, top
-        shorts = memoryview(fresh).cast("B").cast("H")
+        shorts = memoryview(values).cast("B").cast("H")
         upper = shorts[3::4] if sys.byteorder == "little" else shorts[0::4]
         merged: Counter[int] = Counter()
-        dict.update(merged, counts)  # Counter.copy counts again, in Python: 20 us where this takes one
+        dict.update(merged, counts)  # Counter.copy counts in Python: 20 us instead of 1
         merged.update(upper.tolist())
-        return merged, total + sum(fresh), max(top, max(fresh))
+        return merged, total + sum(values), max(top, max(values))
 
     def percentiles(self) -> Percentiles:
-        """The distribution so far."""
+        """The distribution of all values added so far. Any thread."""
         counts, total, top = self._merged()
         n = counts.total()
         if not n:
@@ -146,5 +162,5 @@ class Histogram:
         for bucket, n in ordered:
             seen += n
             if seen >= rank:
-                return min(top, (_edge(bucket) + _edge(bucket + 1)) / 2) if bucket else 0.0
+                return min(top, (_lower_edge(bucket) + _lower_edge(bucket + 1)) / 2) if bucket else 0.0
         return top

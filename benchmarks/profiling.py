@@ -87,7 +87,7 @@ def steps() -> dict[str, float]:
     def counted() -> None:
         histogram.add(1e-6)
         histogram.add(1e-6)
-        histogram.fold()
+        histogram.flush()
 
     def settled() -> None:
         cut(activity, "receipt", SETTLED)

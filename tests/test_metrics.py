@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrt import Fates, Percentiles, ProcessingError
-from agentrt.metrics import FOLD_AT, Histogram
+from agentrt.metrics import FLUSH_AT, Histogram
 from tests.support import add, fail, virtual
 
 positive = st.floats(1e-9, 1e9)
@@ -19,7 +19,7 @@ def histogram(values):
     made = Histogram()
     for value in values:
         made.add(value)
-        made.fold()
+        made.flush()
     return made
 
 
@@ -48,15 +48,15 @@ def test_zero_is_zero():
     assert histogram([0.0] * 10).percentiles().p99 == 0
 
 
-def test_folding_changes_nothing():
+def test_flushing_changes_nothing():
     chance = random.Random(1)
-    values = [chance.expovariate(1) for _ in range(3 * FOLD_AT + 100)]
-    unfolded = Histogram()
+    values = [chance.expovariate(1) for _ in range(3 * FLUSH_AT + 100)]
+    unflushed = Histogram()
     for value in values:
-        unfolded.add(value)
-    folded = histogram(values)
-    assert len(folded._parts[3]) < FOLD_AT
-    one, other = folded.percentiles(), unfolded.percentiles()
+        unflushed.add(value)
+    flushed = histogram(values)
+    assert len(flushed._parts[3]) < FLUSH_AT
+    one, other = flushed.percentiles(), unflushed.percentiles()
     assert (one.count, one.p50, one.p95, one.p99, one.max) == (other.count, other.p50, other.p95, other.p99, other.max)
     assert one.mean == pytest.approx(other.mean)
 
@@ -72,7 +72,7 @@ def test_reading_from_another_thread_sees_each_number_once():
     reader.start()
     for _ in range(30_000):
         made.add(0.001)
-        made.fold()
+        made.flush()
     stop.set()
     reader.join()
     assert seen == sorted(seen)
@@ -126,5 +126,5 @@ async def test_what_always_fails_fills_no_list(manager):
     for _ in range(2_000):
         with pytest.raises(ProcessingError):
             await runtime.ask(1)
-    assert all(len(histogram._parts[3]) <= 2 * FOLD_AT for histogram in runtime.entry.histograms)
+    assert all(len(histogram._parts[3]) <= 2 * FLUSH_AT for histogram in runtime.entry.histograms)
     assert runtime.metrics.standard.service.count == 2_000

@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..events import Event, Outcome
 from ..limits import Limits, Overflow
-from ..metrics import FOLD_AT, Histogram
+from ..metrics import FLUSH_AT, Histogram
 from ..receipt import SETTLED, Latch, Receipt, cut
 from ..schema.immutability import copy_in
 from ..schema.typecheck import find_problem, is_plain_class
@@ -93,7 +93,7 @@ class RuntimeEntry(Generic[S, P]):
         self.accepted = self.accepted_priority = 0
         self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
         # Each at another time: a hundred that are busy at once would all fold in the same turn of the loop.
-        self.fold_at = FOLD_AT + hash(id) % FOLD_AT
+        self.fold_at = FLUSH_AT + hash(id) % FLUSH_AT
         self.histograms: tuple[Histogram, Histogram, Histogram, Histogram] | None = None
         self.delayed: dict[int, Activity[Any]] | None = None
         self.keys: dict[str, tuple[float, Receipt]] | None = None
@@ -386,9 +386,9 @@ class RuntimeEntry(Generic[S, P]):
 
     def fold(self) -> None:
         """Fold the histograms; `adders` gives others from then on. The processing only, between two slices."""
-        self.fold_at = self.done + self.failed_count + self.timed_out + FOLD_AT
+        self.fold_at = self.done + self.failed_count + self.timed_out + FLUSH_AT
         for histogram in self.histograms or ():
-            histogram.fold()
+            histogram.flush()
 
     def end_slice(self) -> None:
         """What is due now and then: keep the ring's bounds, wake who watches."""

@@ -10,7 +10,7 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from ...activity import Lane
-from ...queueing import Stream, utilisation, waits
+from ...queueing import Stream, mean_waits, utilisation
 from ..html import p, with_glyph
 from ..layout import WIDE
 from ..live import Live
@@ -80,7 +80,7 @@ class Curve:
         if load <= 0:
             return
         queues = [(lane, q) for lane, q in zip(Lane, (reading.priority, reading.standard), strict=True) if q.ran]
-        top = max([q.wait for _, q in queues] + [w for w in waits(*streams) if math.isfinite(w)], default=0.0)
+        top = max([q.wait for _, q in queues] + [w for w in mean_waits(*streams) if math.isfinite(w)], default=0.0)
         size, unit = next((each for each in UNITS if top >= each[0]), UNITS[-1])
         if unit != self.unit:
             self.unit = unit
@@ -104,6 +104,6 @@ class Curve:
             at = step / POINTS
             scaled = [stream._replace(rate=stream.rate * at / load) for stream in streams]
             columns["load"].append(at)
-            for lane, wait in zip(Lane, waits(scaled[0], scaled[1]), strict=True):
+            for lane, wait in zip(Lane, mean_waits(scaled[0], scaled[1]), strict=True):
                 columns[lane.value].append(wait / size)
         self.lines.data = columns

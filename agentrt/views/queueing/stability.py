@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ...activity import Lane
-from ...queueing import doubt, growth, little, time_until, utilisation
+from ...queueing import growth_rates, load_standard_error, mean_queue_length, time_until_full, utilisation
 from ...snapshot import Snapshot, Status
 from ..text import count, duration, listing, percent, rate, si
 from .queue_window import Reading
@@ -67,7 +67,7 @@ def _unstable(reading: Reading, shot: Snapshot, fairness: int | None, load: floa
         return f"At its limit: {listing(full)}, and {_work_words(load)} each second.", REFUSED
     sure = "Not stable" if load - 2 * error > 1 else "Probably not stable"
     first = f"{sure}: {_work_words(load)} each second, and it can do one."
-    grows = growth(reading.priority.stream, reading.standard.stream, fairness)
+    grows = growth_rates(reading.priority.stream, reading.standard.stream, fairness)
     later = [
         _fills(shot, lane, by) for lane, by in enumerate(grows) if by > 0 and shot.depth[lane] < shot.capacity[lane]
     ]
@@ -84,7 +84,7 @@ def _full_words(shot: Snapshot, lane: int) -> str:
 
 
 def _fills(shot: Snapshot, lane: int, by: float) -> str:
-    seconds = time_until(shot.capacity[lane], shot.depth[lane], by)
+    seconds = time_until_full(shot.capacity[lane], shot.depth[lane], by)
     name = list(Lane)[lane].value
     full = f"is full ({shot.capacity[lane]:,}) in {duration(seconds)} at this rate"
     return f"The {name} lane grows by {rate(by)} and {full}."
@@ -96,14 +96,15 @@ def _doubt(reading: Reading) -> float:
     for queue in (reading.priority, reading.standard):
         mean, square = queue.stream.mean, queue.stream.square
         if mean > 0:
-            errors.append(doubt(queue.stream.load, queue.arrived, queue.ran, max(0.0, square / mean**2 - 1)))
+            variation = max(0.0, square / mean**2 - 1)
+            errors.append(load_standard_error(queue.stream.load, queue.arrived, queue.ran, variation))
     return math.hypot(*(error for error in errors if math.isfinite(error)))
 
 
 def littles_law(reading: Reading) -> str:
     """Little's law, compared with what was measured."""
     length = reading.priority.length + reading.standard.length
-    law = sum(little(queue.rate, queue.wait) for queue in (reading.priority, reading.standard))
+    law = sum(mean_queue_length(queue.rate, queue.wait) for queue in (reading.priority, reading.standard))
     top = max(length, law)
     if top < 0.01:
         return "Little's law, L = λW: next to nothing waits, so there is nothing to compare."

@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 
 from ...activity import Lane
-from ...queueing import little, utilisation, waits
+from ...queueing import mean_queue_length, mean_waits, utilisation
 from ...snapshot import Snapshot
 from ..feed import Update
 from ..html import Content, Markup, bar, bullets, div, empty, fragment, h4, p, span, strong, with_glyph
@@ -119,7 +119,7 @@ class Theory(pn.viewable.Viewer):
 def lanes_html(reading: Reading) -> Markup:
     """Both lanes: what comes, what was measured and what is predicted, as bars on one scale."""
     queues = dict(zip(Lane, (reading.priority, reading.standard), strict=True))
-    predicted = dict(zip(Lane, waits(reading.priority.stream, reading.standard.stream), strict=True))
+    predicted = dict(zip(Lane, mean_waits(reading.priority.stream, reading.standard.stream), strict=True))
     longest = max(map(_finite, (*predicted.values(), *(queue.wait for queue in queues.values()))))
     rho = utilisation(reading.priority.stream, reading.standard.stream)
     busy = f"Over the last {duration(reading.span)}: at work {percent(reading.busy, 1)} of the time, "
@@ -137,7 +137,7 @@ def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float) -> Ma
     head = h4(with_glyph(look))
     if not queue.arrived and not queue.left:
         return div(head, ABOUT("nothing came"), cls="lane")
-    law = little(queue.rate, queue.wait)
+    law = mean_queue_length(queue.rate, queue.wait)
     most = max(queue.length, law)
     return div(
         *(head, ABOUT(_arrival_words(queue))),

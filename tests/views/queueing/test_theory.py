@@ -6,7 +6,7 @@ import random
 import pytest
 
 from agentrt import Lane, RuntimeManager
-from agentrt.queueing import little, utilisation, waits
+from agentrt.queueing import mean_queue_length, mean_waits, utilisation
 from agentrt.testing import virtual_manager
 from agentrt.views.feed import Update
 from agentrt.views.queueing.queue_window import QueueWindow
@@ -86,8 +86,8 @@ def test_a_simulation_is_as_theory_says():
     streams = reading.priority.stream, reading.standard.stream
     assert reading.busy == pytest.approx(0.7, abs=0.05)
     assert reading.busy == pytest.approx(utilisation(*streams), abs=0.01)
-    for queue, expected in zip((reading.priority, reading.standard), waits(*streams), strict=True):
-        assert little(queue.rate, queue.wait) == pytest.approx(queue.length, rel=0.02)
+    for queue, expected in zip((reading.priority, reading.standard), mean_waits(*streams), strict=True):
+        assert mean_queue_length(queue.rate, queue.wait) == pytest.approx(queue.length, rel=0.02)
         assert queue.wait == pytest.approx(expected, rel=0.25)
 
 
