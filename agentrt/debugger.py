@@ -14,7 +14,7 @@ from .engine.commands import ACTOR
 from .engine.deadlock import awaits
 from .engine.isolation import original, thread_of
 from .errors import ConfigurationError
-from .frames import StackFrame, awaiting, beginning, running
+from .frames import StackFrame, definition_of, suspended_stack, thread_stack
 
 if TYPE_CHECKING:
     from .engine.entry import RuntimeEntry
@@ -58,7 +58,7 @@ def whereabouts(entry: Entry) -> Whereabouts:
     activity, how, frames = _standing(entry)
     with host.lock:
         waits_for = tuple(other.id for other in awaits(entry)) if activity is not None else ()
-    begins = beginning(original(entry.workflow.call))
+    begins = definition_of(original(entry.workflow.call))
     return Whereabouts(entry.id, host.clock.now(), how, activity, tuple(frames), waits_for, begins)
 
 
@@ -78,10 +78,10 @@ def _standing(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]
         return activity, How.PROCESS, []
     if entry.limits.blocking and entry.workflow.is_async:
         thread = thread_of(activity)
-        return activity, How.THREAD, [] if thread is None else running(thread)
+        return activity, How.THREAD, [] if thread is None else thread_stack(thread)
     if not host.loop.is_closed() and asyncio.current_task(host.loop) is task:
-        return activity, How.RUNNING, running(host.thread)
-    return activity, How.AWAITING, awaiting(workflow) if entry.workflow.is_async else []
+        return activity, How.RUNNING, thread_stack(host.thread)
+    return activity, How.AWAITING, suspended_stack(workflow) if entry.workflow.is_async else []
 
 
 def breakpoints(entry: Entry) -> Breakpoints:

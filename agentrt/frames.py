@@ -1,4 +1,4 @@
-"""Where code stands: frames of a suspended coroutine or of a thread, as plain records. Nothing of the code runs."""
+"""Stack frames of a suspended coroutine or of a running thread, as plain records. Reading them runs no user code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["RUNNERS", "StackFrame", "awaiting", "beginning", "brief", "package_of", "running"]
+__all__ = ["RUNNERS", "StackFrame", "definition_of", "package_of", "safe_repr", "suspended_stack", "thread_stack"]
 
-DEEPEST = 100
-LOCALS = 20
-TEXT = 60
-CORE = (Path(__file__).parent, Path(__file__).parent / "engine")
+MAX_FRAMES = 100
+MAX_LOCALS = 20  # of one frame
+MAX_TEXT = 60  # characters of one text, digits of one number
+MAX_ITEMS = 6  # of one container
+CORE_FOLDERS = (Path(__file__).parent, Path(__file__).parent / "engine")
 SUSPENDABLE = (CoroutineType, GeneratorType, AsyncGeneratorType)
-# The functions that call a workflow, by package: frames outside of the last of these are not the workflow's.
+# The functions that call a workflow, by package: only the frames inside the innermost of these are the workflow's.
 RUNNERS = {
     *(("asyncio", name) for name in ("_run_once", "_run")),
     *(("agentrt", name) for name in ("_loop", "_again", "_called")),
@@ -30,9 +31,16 @@ RUNNERS = {
 
 
 class StackFrame(msgspec.Struct, frozen=True):
-    """One level of where code stands: file, line, function, the line's text, and its variables, shortened.
+    """One frame of a stack.
 
-    `first` is the line its function begins at, `types` the type of each of `locals` by name.
+    Args:
+        file: Path of the source file.
+        line: Number of the line that runs, or that waits.
+        function: Qualified name of the function.
+        source: Text of that line; empty where the file can't be read.
+        locals: The values of its first 20 variables by name, shortened; see `safe_repr`.
+        types: The class names of the same variables.
+        first: Number of the line where the function begins.
     """
 
     file: str
@@ -44,23 +52,37 @@ class StackFrame(msgspec.Struct, frozen=True):
     first: int = 1
 
 
-def awaiting(thing: Any) -> list[StackFrame]:
-    """The frames a suspended coroutine waits in, outermost first, through tasks and generators it awaits."""
-    return [_record(frame) for frame in _suspended(thing)]
+def suspended_stack(awaitable: object) -> list[StackFrame]:
+    """The frames in which a suspended coroutine waits, through the tasks, futures and generators that it awaits.
+
+    Args:
+        awaitable: A coroutine, a task, a generator, or anything else; what has no frames gives an empty list.
+
+    Returns:
+        At most 100 frames, outermost first.
+    """
+    return [_record(frame) for frame in _suspended_frames(awaitable)]
 
 
-def running(thread: int) -> list[StackFrame]:
-    """The frames a thread runs now, outermost first, from the workflow on if it runs one."""
+def thread_stack(thread: int) -> list[StackFrame]:
+    """The frames that a thread runs now. If it runs a workflow, only those of the workflow.
+
+    Args:
+        thread: Identifier of the thread, as `threading.get_ident()` returns it.
+
+    Returns:
+        At most the 100 innermost frames, outermost first; none for a thread that has ended.
+    """
     frame = sys._current_frames().get(thread)
     frames: list[FrameType] = []
-    while frame is not None and _runner(frame) not in RUNNERS:
+    while frame is not None and _package_and_function(frame) not in RUNNERS:
         frames.append(frame)
         frame = frame.f_back
-    return [_record(frame) for frame in reversed(frames[:DEEPEST])]
+    return [_record(frame) for frame in reversed(frames[:MAX_FRAMES])]
 
 
-def beginning(call: Any) -> StackFrame | None:
-    """Where a function, a method or an object that can be called begins; None if it is not written in Python."""
+def definition_of(call: object) -> StackFrame | None:
+    """Where the source of a function, a method or a callable object begins; None if it is not written in Python."""
     while isinstance(call, functools.partial):
         call = call.func
     if not isinstance(call, FunctionType | MethodType):
@@ -76,42 +98,45 @@ def beginning(call: Any) -> StackFrame | None:
 
 
 def package_of(file: str) -> str:
-    """The package that a file belongs to: "agentrt" for the core, "asyncio", else the name of the file itself."""
+    """The package of a source file: "agentrt" for its core, "asyncio", else the name of the file without suffix."""
     path = Path(file)
-    if path.parent in CORE:
+    if path.parent in CORE_FOLDERS:
         return "agentrt"
     return "asyncio" if path.parent.name == "asyncio" else path.stem
 
 
-def _runner(frame: FrameType) -> tuple[str, str]:
+def _package_and_function(frame: FrameType) -> tuple[str, str]:
     return package_of(frame.f_code.co_filename), frame.f_code.co_name
 
 
-def _suspended(thing: Any) -> Iterator[FrameType]:
-    for _ in range(DEEPEST):
+def _suspended_frames(awaitable: object) -> Iterator[FrameType]:
+    thing: object | None = awaitable
+    for _ in range(MAX_FRAMES):
         for name in ("cr_frame", "gi_frame", "ag_frame"):
             frame = getattr(thing, name, None)
             if frame is not None:
                 yield frame
-        thing = _inner(thing)
+        thing = _awaited(thing)
         if thing is None:
             return
 
 
-def _inner(thing: Any) -> Any:
-    """What it awaits."""
+def _awaited(thing: object) -> object | None:
+    """What a suspended coroutine, generator, task or future awaits; None if it awaits nothing that can be read."""
     if isinstance(thing, GeneratorType) and thing.gi_code.co_name == "drive" and thing.gi_frame is not None:
-        return thing.gi_frame.f_locals["process"]  # it steps the processing of a runtime by hand
+        process: object = thing.gi_frame.f_locals["process"]  # this generator steps the processing of a runtime
+        return process
     if isinstance(thing, SUSPENDABLE):
         for name in ("cr_await", "gi_yieldfrom", "ag_await"):
             if hasattr(thing, name):
-                return getattr(thing, name)
+                awaited: object | None = getattr(thing, name)
+                return awaited
     if isinstance(thing, asyncio.Task):
         return thing.get_coro()
     if isinstance(thing, asyncio.Future):
-        # What `gather` waits for.
+        # `gather` makes one future of several: the first child that is not done is what it waits for.
         return next((child for child in getattr(thing, "_children", ()) if not child.done()), None)
-    # An iterator made in C (of a future, a coroutine, an async generator) tells what it is about only to the collector.
+    # An iterator made in C (of a future, a coroutine, an async generator) shows what it wraps to the collector only.
     for held in gc.get_referents(thing):
         if isinstance(held, (*SUSPENDABLE, asyncio.Future)):
             return held
@@ -121,41 +146,49 @@ def _inner(thing: Any) -> Any:
 def _record(frame: FrameType) -> StackFrame:
     code, line = frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno
     source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
-    found = list(frame.f_locals.items())[:LOCALS] if code.co_name != "<module>" else []
-    values = {name: brief(value) for name, value in found}
+    found = list(frame.f_locals.items())[:MAX_LOCALS] if code.co_name != "<module>" else []
+    values = {name: safe_repr(value) for name, value in found}
     types = {name: type(value).__name__ for name, value in found}
     return StackFrame(code.co_filename, line, code.co_qualname, source, values, types, code.co_firstlineno)
 
 
-def brief(value: Any, deep: int = 2) -> str:
-    """A value in a few characters. Runs no code of its class: what is not plain is named only.
+def safe_repr(value: Any, depth: int = 2) -> str:
+    """A short text of a value. It runs no code of the value's class: of what is not plain data only the class is named.
 
-    >>> brief({"a": [1, 2, 3], "b": object()})
+    Args:
+        value: Anything, also what another thread is changing.
+        depth: How many levels of containers and Structs are written out.
+
+    >>> safe_repr({"a": [1, 2, 3], "b": object()})
     "{'a': [1, 2, 3], 'b': <object>}"
     """
     kind: Any = type(value)
     if value is None or kind in (bool, float, complex):
         return repr(value)
     if kind is int:
-        return repr(value) if abs(value) < 10**TEXT else "<int>"
+        return repr(value) if abs(value) < 10**MAX_TEXT else "<int>"
     if issubclass(kind, str):
-        value, kind = str.__str__(value), str  # of an enum, say: its text, not what its class makes of it
+        value, kind = str.__str__(value), str  # of an enum: its text, not what its class makes of it
     if kind in (str, bytes):
-        return repr(value) if len(value) <= TEXT else repr(value[:TEXT])[:-1] + "..."
-    if kind in (list, tuple, set, frozenset, dict) and deep:
-        return _brief_container(value, deep)
+        return repr(value) if len(value) <= MAX_TEXT else repr(value[:MAX_TEXT])[:-1] + "..."
+    if kind in (list, tuple, set, frozenset, dict) and depth:
+        return _container_repr(value, depth)
     if isinstance(value, msgspec.Struct):
-        names = kind.__struct_fields__[:6] if deep else ()
-        return f"{kind.__name__}({', '.join(f'{n}={brief(getattr(value, n, None), deep - 1)}' for n in names)})"
+        names = kind.__struct_fields__[:MAX_ITEMS] if depth else ()
+        return f"{kind.__name__}({', '.join(f'{n}={safe_repr(getattr(value, n, None), depth - 1)}' for n in names)})"
     return f"<{type(value).__name__}>"
 
 
-def _brief_container(value: Any, deep: int) -> str:
+def _container_repr(value: Any, depth: int) -> str:
     brackets = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
     parts = []
-    # A copy in one go: another thread may be changing it.
-    for item in tuple(value.items() if isinstance(value, dict) else value)[:6]:
-        one = ": ".join(brief(part, deep - 1) for part in item) if isinstance(value, dict) else brief(item, deep - 1)
+    # tuple() copies at once: another thread may be changing it.
+    for item in tuple(value.items() if isinstance(value, dict) else value)[:MAX_ITEMS]:
+        one = (
+            ": ".join(safe_repr(part, depth - 1) for part in item)
+            if isinstance(value, dict)
+            else safe_repr(item, depth - 1)
+        )
         parts.append(one)
-    more = ["..."] if len(value) > 6 else []
+    more = ["..."] if len(value) > MAX_ITEMS else []
     return brackets[0] + ", ".join(parts + more) + brackets[1]

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import functools
 import threading
 
-import msgspec
 import pytest
 
 import agentrt
 from agentrt.debugger import How, Whereabouts
-from agentrt.frames import awaiting, beginning, brief, running
+from agentrt.frames import definition_of
 from agentrt.testing.virtual import run
 from tests.harness.wait import wait_until
 
@@ -150,7 +148,7 @@ def test_whereabouts_tell_what_it_waits_for():
         first, second, third = (
             manager.create(id, 0, flow) for id, flow in zip("abc", (asks, asks, outer), strict=True)
         )
-        assert first.whereabouts() == Whereabouts("a", manager.clock.now(), How.IDLE, workflow=beginning(asks))
+        assert first.whereabouts() == Whereabouts("a", manager.clock.now(), How.IDLE, workflow=definition_of(asks))
         second.send_nowait("c")
         first.send_nowait("b")
         await busy(third)
@@ -183,35 +181,12 @@ def test_whereabouts_of_a_worker_thread_are_its_own():
                 assert found.how is How.THREAD
                 assert found.frames[0].locals["activity"].startswith(f"Activity(id={found.activity.id}")
                 assert names(found.frames)[1] == "wait"
-                assert found.workflow == beginning(blocks)
+                assert found.workflow == definition_of(blocks)
         finally:
             leave.set()
         for receipt in receipts:
             receipt.result(10)
         assert runtimes[0].whereabouts().how is How.IDLE
-
-
-class Callable:
-    def __call__(self, activity, state):
-        return state
-
-    def method(self, activity, state):
-        return state
-
-    def __getattr__(self, name):
-        raise AssertionError("its code ran")
-
-
-def test_where_a_workflow_begins():
-    for call, code in (
-        (outer, outer.__code__),
-        (functools.partial(outer, 1), outer.__code__),
-        (Callable(), Callable.__call__.__code__),
-        (Callable().method, Callable.method.__code__),
-    ):
-        begins = beginning(call)
-        assert (begins.file, begins.line, begins.function) == (__file__, code.co_firstlineno, code.co_qualname)
-    assert [beginning(call) for call in (print, int, "x".join, None)] == [None] * 4
 
 
 def test_whereabouts_of_who_has_the_loop():
@@ -401,74 +376,3 @@ def test_what_is_no_breakpoint_is_refused():
         assert repr(runtime.breakpoints) == "<Breakpoints of 'x': adder>"
         runtime.breakpoints.clear()
         assert list(runtime.breakpoints) == []
-
-
-# --- frames and values
-
-
-class Point(msgspec.Struct):
-    x: int = 1
-    y: object = None
-
-
-class Hostile:
-    def __repr__(self):
-        raise AssertionError("its code ran")
-
-    __str__ = __len__ = __iter__ = __eq__ = __repr__
-    __hash__ = None
-
-
-class HostileText(str):
-    def __getitem__(self, key):
-        raise AssertionError("its code ran")
-
-    __repr__ = __str__ = __len__ = __getitem__
-
-
-class HostileList(list):
-    def __iter__(self):
-        raise AssertionError("its code ran")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1, "1"),
-        (None, "None"),
-        ("a" * 100, "'" + "a" * 60 + "..."),
-        (10**5000, "<int>"),
-        ([1, [2, [3, [4]]]], "[1, [2, <list>]]"),
-        (list(range(100)), "[0, 1, 2, 3, 4, 5, ...]"),
-        ((1,), "(1)"),
-        ({"a": Hostile()}, "{'a': <Hostile>}"),
-        (HostileList([1]), "<HostileList>"),
-        (HostileText("a" * 100), "'" + "a" * 60 + "..."),
-        (agentrt.Lane.PRIORITY, "'priority'"),
-        (Point(2, Hostile()), "Point(x=2, y=<Hostile>)"),
-        (Hostile(), "<Hostile>"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_value_in_brief_runs_no_code_of_its_class(value, text):
-    assert brief(value) == text
-
-
-def test_a_brief_value_is_short_whatever_it_is():
-    wide = {n: [["x" * 1000] * 100] * 100 for n in range(1000)}
-    assert len(brief(wide)) < 5000
-
-
-def test_a_finished_coroutine_stands_nowhere():
-    async def nothing():
-        pass
-
-    coro = nothing()
-    assert names(awaiting(coro)) == ["nothing"]
-    coro.close()
-    assert awaiting(coro) == []
-    assert awaiting(None) == []
-
-
-def test_a_thread_that_is_gone_runs_nothing():
-    assert running(-1) == []

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ..events import Event
-from ..frames import StackFrame, running
+from ..frames import StackFrame, thread_stack
 from .loop_thread import time_of
 
 __all__ = ["Watchdog"]
@@ -142,4 +142,4 @@ class Watchdog:
 
     def stack(self) -> list[StackFrame]:
         """Where the loop's thread is now."""
-        return running(self._host.thread)
+        return thread_stack(self._host.thread)

@@ -15,7 +15,7 @@ from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
 from ..errors import DeadlockError
-from ..frames import awaiting
+from ..frames import suspended_stack
 
 __all__ = ["StalledError", "VirtualLoop", "run"]
 
@@ -296,7 +296,7 @@ async def _limited(coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
 
 def _line(task: asyncio.Task[Any]) -> str:
     """The innermost line a task waits in."""
-    frames = awaiting(task)
+    frames = suspended_stack(task)
     return f"{frames[-1].file}:{frames[-1].line}" if frames else "its end"
 
 
