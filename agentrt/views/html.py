@@ -56,6 +56,7 @@ __all__ = [
     "pre",
     "quiet",
     "row",
+    "section",
     "small",
     "span",
     "strong",
@@ -173,7 +174,8 @@ def _attribute(name: str, value: Value) -> str:
 
 
 a, b, code, em, i, small, span, strong = map(Element, ("a", "b", "code", "em", "i", "small", "span", "strong"))
-div, h2, h3, h4, header, nav, p, pre = map(Element, ("div", "h2", "h3", "h4", "header", "nav", "p", "pre"))
+div, h2, h3, h4, header, nav = map(Element, ("div", "h2", "h3", "h4", "header", "nav"))
+p, pre, section = map(Element, ("p", "pre", "section"))
 dd, dl, dt, li, ol, ul = map(Element, ("dd", "dl", "dt", "li", "ol", "ul"))
 table, tbody, td, th, thead, tr = map(Element, ("table", "tbody", "td", "th", "thead", "tr"))
 button, details, summary = map(Element, ("button", "details", "summary"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import svg
+
 __all__ = ["icon"]
 
 PATHS = {
@@ -20,6 +22,6 @@ PATHS = {
 
 
 def icon(name: str) -> str:
-    """The drawing of a name, for the `icon` of a button."""
-    path = f'<path fill-rule="evenodd" d="{PATHS[name]}"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">{path}</svg>'
+    """The drawing of this name, as SVG, for the `icon` of a button."""
+    shape = svg.path(fill_rule="evenodd", d=PATHS[name])
+    return str(svg.drawing(shape, xmlns="http://www.w3.org/2000/svg", viewBox="0 0 24 24"))

@@ -77,7 +77,7 @@ def literals(path: Path) -> list[str]:
     return [node.value for node in strings if isinstance(node.value, str) and TAG.search(node.value)]
 
 
-CONVERTED = ["inject", "queueing"]
+CONVERTED = ["inject", "queueing", "activity"]
 
 
 @pytest.mark.parametrize("folder", CONVERTED)

@@ -1,4 +1,4 @@
-"""One activity: its fate and which rule acted, who caused it and what it caused, the states around it, its error."""
+"""One activity: its fate, the rules that acted, its causes and effects, the states around it, its error."""
 
 from __future__ import annotations
 
@@ -11,20 +11,40 @@ from ...events import Event
 from ...schema.immutability import is_frozen
 from ..app.address import Address
 from ..feed import Update
+from ..html import (
+    Content,
+    Markup,
+    b,
+    bullets,
+    chip,
+    dd,
+    div,
+    dl,
+    dt,
+    fragment,
+    h2,
+    header,
+    i,
+    link,
+    p,
+    quiet,
+    span,
+    strong,
+)
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
 from ..runtime import diff
-from ..runtime.log import words_of
+from ..runtime.log import record_words
 from ..runtime.state import CSS as TREE
 from ..runtime.state import tree
 from ..runtime.steer import Soon, at_once
 from ..text import count, duration, safe_text
-from ..theme import FATES, LANES, STATUSES, chip
+from ..theme import FATES, LANES, STATUSES
 from . import sequence, traceback
-from .activity_records import UNKNOWN, Message, Story
-from .causal_trace import Family, story
-from .rules import rules, verdict
+from .activity_records import UNKNOWN, CausalTrace, Message
+from .causal_trace import RelatedRecords, causal_trace
+from .rules import AppliedRule, applied_rules, fate_sentence
 
 __all__ = ["ActivityView"]
 
@@ -45,7 +65,7 @@ CSS = """
 """
 
 
-OWN = ("log", "metric", "effect", "background")  # what a workflow puts on the record about itself
+OWN = ("log", "metric", "effect", "background")  # events that a workflow records about itself
 WHY = {
     "failed": "it failed",
     "timed_out": "it timed out",
@@ -56,7 +76,7 @@ WHY = {
 
 
 class ActivityView(pn.viewable.Viewer):
-    """The page of one activity, `activity/123`. While it is pending its bar grows; after that it stands still."""
+    """The page of one activity, `activity/123`. While it is pending its bar grows."""
 
     def __init__(
         self,
@@ -69,8 +89,8 @@ class ActivityView(pn.viewable.Viewer):
     ) -> None:
         super().__init__()
         self.manager = manager
-        self.family = Family(int(id))
-        self.told: Story | None = None
+        self.related = RelatedRecords(int(id))
+        self.trace: CausalTrace | None = None
         on = {"go": go or (lambda address: None)}
         self.head = Live(css=CSS, on=on)
         self.who = Live(css=CSS + sequence.CSS, on=on)
@@ -94,185 +114,192 @@ class ActivityView(pn.viewable.Viewer):
         return self.panel
 
     def update(self, update: Update) -> bool:
-        """Draw what is new. True until it has its fate."""
-        concerned = self.family.take(update.records) or self.told is None
+        """Draw what is new. True until it has ended."""
+        concerned = self.related.take(update.records) or self.trace is None
         if not concerned and not self._moves():
             return False
-        self.told = told = story(self.manager, self.family.id, self.family)
-        self.head.draw(_head(told))
-        self.who.draw(sequence.sequence_svg(told) + _relatives(told))
+        self.trace = trace = causal_trace(self.manager, self.related.id, self.related)
+        self.head.draw(_head(trace))
+        self.who.draw(sequence.sequence_svg(trace) + _relatives(trace))
         if concerned:
-            self._draw_once(told)
+            self._draw_records(trace)
         return self._moves()
 
     def _moves(self) -> bool:
-        """Whether it, or one of those it caused, is still under way."""
-        told = self.told
-        if told is None or told.message is None:
+        """Whether it, or one of those it caused, has not ended."""
+        trace = self.trace
+        if trace is None or trace.message is None:
             return False
-        return any(each.finished is None for each in (told.message, *told.ancestors, *told.descendants))
+        return any(each.finished is None for each in (trace.message, *trace.ancestors, *trace.descendants))
 
-    def _draw_once(self, told: Story) -> None:
-        """What does not change while time passes."""
-        known = told.message is not None
-        outcome = told.outcome
+    def _draw_records(self, trace: CausalTrace) -> None:
+        """Draw what changes only with a record."""
+        there = trace.message is not None
+        outcome = trace.outcome
         failed = outcome is not None and outcome.error is not None
-        shown = {
+        visible = {
             "error": failed,
-            "who": known,
-            "change": known,
-            "payload": known,
+            "who": there,
+            "change": there,
+            "payload": there,
             "reply": outcome is not None and outcome.reply is not UNKNOWN,
-            "inside": bool(told.spans) or any(note.kind in OWN for note in told.notes),
+            "inside": bool(trace.spans) or any(note.kind in OWN for note in trace.notes),
         }
-        for name, visible in shown.items():
-            if self.boxes[name].visible is not visible:
-                self.boxes[name].visible = visible
+        for name, on in visible.items():
+            if self.boxes[name].visible is not on:
+                self.boxes[name].visible = on
         if outcome is not None and outcome.error is not None:
-            before = [note.detail["error"] for note in told.notes if note.kind == "retry"]
+            before = [note.detail["error"] for note in trace.notes if note.kind == "retry"]
             tone = STATUSES["error"].tone
-            self.error.draw(f'<div style="--tone:{tone}">{traceback.trace_html(outcome.error, before)}</div>')
-        self.change.draw(_change(told))
-        self.payload.draw(_payload(told))
-        self.reply.draw(tree(outcome.reply)[0] if outcome is not None and shown["reply"] else "")
-        self.inside.draw(_inside(told))
+            self.error.draw(div(traceback.traceback_html(outcome.error, before), style=f"--tone:{tone}"))
+        self.change.draw(_change(trace))
+        self.payload.draw(_payload(trace))
+        self.reply.draw(tree(outcome.reply)[0] if outcome is not None and visible["reply"] else "")
+        self.inside.draw(_inside(trace))
 
 
-def _head(told: Story) -> str:
-    title = f"<h2>Activity {told.id}</h2>"
-    said = f'<p class="say" role="status">{safe_text(verdict(told), 400)}</p>'
-    if told.message is None:
-        return f'<header class="row">{title}</header>{said}'
-    look = sequence.look_of_message(told.message)
-    to = _link("runtime", told.message.runtime)
-    head = f'<header class="row">{title}{chip(look)}<span class="muted">of</span> {to}</header>'
-    return f"{head}{said}{_course(told)}{_facts(told)}"
+def _head(trace: CausalTrace) -> Markup:
+    title = h2(f"Activity {trace.id}")
+    sentence = p(safe_text(fate_sentence(trace), 400), cls="say", role="status")
+    if trace.message is None:
+        return fragment(header(title, cls="row"), sentence)
+    look = sequence.look_of_message(trace.message)
+    head = header(title, chip(look), quiet("of"), " ", _runtime_link(trace.message.runtime), cls="row")
+    return fragment(head, sentence, _course(trace), _facts(trace))
 
 
-def _link(page: str, of: str, text: str = "") -> str:
-    address = Address(page, of)
-    return f'<button class="link" data-do="go" data-with="{address}">{text or safe_text(of, 60)}</button>'
+def _runtime_link(id: str) -> Markup:
+    return link(Address("runtime", id), safe_text(id, 60))
 
 
-def _course(told: Story) -> str:
-    """Waiting and working as one bar, and as words."""
-    message = told.message
+def _activity_link(id: int) -> Markup:
+    return link(Address("activity", str(id)), f"activity {id}")
+
+
+def _course(trace: CausalTrace) -> Markup:
+    """Waiting and working as one bar, and in words."""
+    message = trace.message
     assert message is not None
-    wait, service, lane = told.wait or 0.0, told.service, LANES[message.lane]
+    wait, service, lane = trace.wait or 0.0, trace.service, LANES[message.lane]
     share = 100 if service is None else 100 * wait / (wait + service or 1.0)
-    bars = f'<b class="waits" style="width:{share:.2f}%"></b>'
-    bars += '<b style="flex:1"></b>' if service is not None else ""
-    worked = "not processed" if service is None else f"<strong>{duration(service)}</strong> processing"
-    return f"""<div class="course" style="--tone:{lane.tone}" aria-hidden="true">{bars}</div>
-      <div class="legend"><span><strong>{duration(wait)}</strong> waiting</span><span>{worked}</span>
-      <span>{lane.glyph} {lane.word} lane</span></div>"""
+    waits, works = b(cls="waits", style=f"width:{share:.2f}%"), b(style="flex:1") if service is not None else None
+    worked = "not processed" if service is None else (strong(duration(service)), " processing")
+    return fragment(
+        div(waits, works, cls="course", style=f"--tone:{lane.tone}", aria_hidden=True),
+        div(
+            span(strong(duration(wait)), " waiting"),
+            span(worked),
+            span(f"{lane.glyph} {lane.word} lane"),
+            cls="legend",
+        ),
+    )
 
 
-def _facts(told: Story) -> str:
-    facts = [(rule.name, _rule_words(rule, told)) for rule in rules(told)]
-    facts.append(("caused by", _cause(told)))
-    if told.correlation is not None:
-        facts.append(("correlation", _chain(told.correlation, told)))
-    if told.activity is not None and told.activity.key:
-        facts.append(("key", safe_text(told.activity.key, 120)))
-    rows = "".join(f"<dt>{safe_text(name)}</dt><dd>{words}</dd>" for name, words in facts)
-    return f'<dl class="facts">{rows}</dl>'
+def _facts(trace: CausalTrace) -> Markup:
+    facts: list[tuple[str, Content]] = [(rule.name, _rule_words(rule, trace)) for rule in applied_rules(trace)]
+    facts.append(("caused by", _cause(trace)))
+    if trace.correlation is not None:
+        facts.append(("correlation", _correlation(trace.correlation, trace)))
+    if trace.activity is not None and trace.activity.key:
+        facts.append(("key", safe_text(trace.activity.key, 120)))
+    return dl([(dt(safe_text(name)), dd(words)) for name, words in facts], cls="facts")
 
 
-def _chain(first: int, told: Story) -> str:
-    if first == told.id:
-        return f"{first}: it began its chain"
-    return f"{first}: {_link('activity', str(first), f'activity {first}')} began its chain"
+def _correlation(first: int, trace: CausalTrace) -> Content:
+    if first == trace.id:
+        return f"{first}: it started its chain"
+    return f"{first}: ", _activity_link(first), " started its chain"
 
 
-def _rule_words(rule: Any, told: Story) -> str:
-    who = f", by {safe_text(rule.who, 60)}" if rule.who else ""
-    created = told.message.created if told.message is not None else told.at
-    when = f' <span class="muted">after {duration(rule.at - created)}</span>' if rule.at is not None else ""
-    return f"{safe_text(rule.words, 400)}{who}{when}"
+def _rule_words(rule: AppliedRule, trace: CausalTrace) -> Content:
+    who = (", by ", safe_text(rule.who, 60)) if rule.who else None
+    created = trace.message.created if trace.message is not None else trace.at
+    when = (" ", quiet(f"after {duration(rule.at - created)}")) if rule.at is not None else None
+    return safe_text(rule.words, 400), who, when
 
 
-def _cause(told: Story) -> str:
-    if told.lost_parent is not None:
-        return f"activity {told.lost_parent}, which is no longer on the record"
-    if told.ancestors:
-        parent = told.ancestors[-1]
-        activity = _link("activity", str(parent.id), f"activity {parent.id}")
-        return f"{activity} of {_link('runtime', parent.runtime)}"
-    if told.activity is None:
+def _cause(trace: CausalTrace) -> Content:
+    if trace.lost_parent is not None:
+        return f"activity {trace.lost_parent}, which is no longer on the record"
+    if trace.ancestors:
+        parent = trace.ancestors[-1]
+        return _activity_link(parent.id), " of ", _runtime_link(parent.runtime)
+    if trace.activity is None:
         return "not known: the record of its acceptance is gone"
-    return "sent from outside: no activity caused it" if told.activity.source is None else "not known"
+    return "sent from outside: no activity caused it" if trace.activity.source is None else "not known"
 
 
-def _relatives(told: Story) -> str:
-    """The same as the diagram, as a list that a keyboard gets through."""
+def _relatives(trace: CausalTrace) -> Markup:
+    """The messages of the diagram as a list, which a keyboard and a screen reader can use."""
     parts = [
-        ("What led to it", told.ancestors),
-        (f"It caused {count(len(told.descendants) + told.left_out, 'activity')}", told.descendants),
+        ("What led to it", trace.ancestors),
+        (f"It caused {count(len(trace.descendants) + trace.left_out, 'activity')}", trace.descendants),
     ]
-    lists = "".join(f"<p><strong>{head}</strong></p>{_list(each, told)}" for head, each in parts if each)
-    more = f'<p class="muted">{told.left_out:,} more are not shown.</p>' if told.left_out else ""
-    return (lists or '<p class="muted">It caused no other activity.</p>') + more
+    lists = [(p(strong(head)), _list(each, trace)) for head, each in parts if each]
+    more = p(f"{trace.left_out:,} more are not shown.", cls="muted") if trace.left_out else None
+    return fragment(lists or p("It caused no other activity.", cls="muted"), more)
 
 
-def _list(messages: tuple[Message, ...], told: Story) -> str:
-    rows = [f"<li>{_relative(message, told)}</li>" for message in messages]
-    return f'<ul class="family">{"".join(rows)}</ul>'
+def _list(messages: tuple[Message, ...], trace: CausalTrace) -> Markup:
+    return bullets([_relative(message, trace) for message in messages], cls="family")
 
 
-def _relative(message: Message, told: Story) -> str:
-    words = sequence.words_of_message(message, told.at).removeprefix(f"activity {message.id} ")
-    look = sequence.look_of_message(message)
-    link = _link("activity", str(message.id), f"activity {message.id}")
-    return f'<span aria-hidden="true">{look.glyph}</span> {link} {safe_text(words, 240)}'
+def _relative(message: Message, trace: CausalTrace) -> Content:
+    words = sequence.words_of_message(message, trace.at).removeprefix(f"activity {message.id} ")
+    glyph = span(sequence.look_of_message(message).glyph, aria_hidden=True)
+    return glyph, " ", _activity_link(message.id), " ", safe_text(words, 240)
 
 
-def _payload(told: Story) -> str:
-    if told.activity is None:
-        return '<p class="muted">Its payload is no longer on the record.</p>'
-    return tree(told.activity.payload)[0]
+def _payload(trace: CausalTrace) -> Markup:
+    if trace.activity is None:
+        return p("Its payload is no longer on the record.", cls="muted")
+    return tree(trace.activity.payload)[0]
 
 
-def _change(told: Story) -> str:
-    """What it changed, or why that can't be said."""
-    outcome = told.outcome
+def _change(trace: CausalTrace) -> Markup:
+    """What it changed, or why that can't be shown."""
+    outcome = trace.outcome
     if outcome is None:
-        return '<p class="muted">It has changed nothing yet: a state is committed when an activity is done.</p>'
+        return p("It has changed nothing yet: a state is committed when an activity is done.", cls="muted")
     if not outcome.ok:
-        return _only(f"Unchanged: {WHY[outcome.kind]}.", outcome.state)
-    if told.before is UNKNOWN:
-        return _only("The state before it is no longer on the record. After it:", told.after)
-    if told.before is told.after and not is_frozen(told.after):
-        return _only("The same object before and after: what was changed in place is not known. It is now:", told.after)
-    return diff.diff_html(told.before, told.after)
+        return _state(f"Unchanged: {WHY[outcome.kind]}.", outcome.state)
+    if trace.before is UNKNOWN:
+        return _state("The state before it is no longer on the record. After it:", trace.after)
+    if trace.before is trace.after and not is_frozen(trace.after):
+        words = "The same object before and after: what was changed in place is not known. It is now:"
+        return _state(words, trace.after)
+    return diff.diff_html(trace.before, trace.after)
 
 
-def _only(words: str, state: Any) -> str:
-    return f'<p class="muted">{words}</p>{tree(state)[0]}'
+def _state(words: str, state: Any) -> Markup:
+    return fragment(p(words, cls="muted"), tree(state)[0])
 
 
-def _inside(told: Story) -> str:
-    spans = "".join(_span(span, told) for span in sorted(told.spans, key=lambda span: span.detail["started"]))
-    rows = "".join(f"<li>{_note(note)}</li>" for note in told.notes[-40:] if note.kind in OWN)
-    return spans + (f'<ul style="list-style:none">{rows}</ul>' if rows else "")
+def _inside(trace: CausalTrace) -> Markup:
+    spans = [_span(span, trace) for span in sorted(trace.spans, key=lambda span: span.detail["started"])]
+    notes = [_note(note) for note in trace.notes[-40:] if note.kind in OWN]
+    return fragment(spans, bullets(notes, style="list-style:none") if notes else None)
 
 
-def _note(note: Event) -> str:
+def _note(note: Event) -> Content:
     detail = {key: value for key, value in note.detail.items() if key != "activity"}
-    shown = Event(note.sequence, note.runtime, note.at, note.kind, note.who, detail)
-    return f'<span class="muted">{safe_text(note.kind.replace("_", " "), 24)}</span> {words_of(shown)}'
+    event = Event(note.sequence, note.runtime, note.at, note.kind, note.who, detail)
+    return quiet(safe_text(note.kind.replace("_", " "), 24)), " ", record_words(event)
 
 
-def _span(span: Event, told: Story) -> str:
-    """A step of the workflow, where it was in the whole of its processing."""
-    message = told.message
-    begin = message.started if message is not None and message.started is not None else span.detail["started"]
-    whole = max(1e-9, (told.service or 0.0))
-    left = min(100.0, max(0.0, 100 * (span.detail["started"] - begin) / whole))
-    width = min(100.0 - left, 100 * (span.at - span.detail["started"]) / whole)
-    look = STATUSES["error"] if span.detail.get("failed") else FATES["done"]
-    indent = 14 * int(span.detail.get("depth", 0))
-    name = f'<span style="padding-left:{indent}px">{look.glyph} {safe_text(span.detail["name"], 60)}</span>'
-    bar = f'<i aria-hidden="true"><b style="left:{left:.2f}%;width:{width:.2f}%"></b></i>'
-    took = f'<span class="num">{duration(span.at - span.detail["started"])}</span>'
-    return f'<div class="span" style="--tone:{look.tone}">{name}{bar}{took}</div>'
+def _span(step: Event, trace: CausalTrace) -> Markup:
+    """A step of the workflow, as a bar at its place in the whole of the processing."""
+    message = trace.message
+    begin = message.started if message is not None and message.started is not None else step.detail["started"]
+    whole = max(1e-9, (trace.service or 0.0))
+    left = min(100.0, max(0.0, 100 * (step.detail["started"] - begin) / whole))
+    width = min(100.0 - left, 100 * (step.at - step.detail["started"]) / whole)
+    look = STATUSES["error"] if step.detail.get("failed") else FATES["done"]
+    indent = 14 * int(step.detail.get("depth", 0))
+    return div(
+        span(look.glyph, " ", safe_text(step.detail["name"], 60), style=f"padding-left:{indent}px"),
+        i(b(style=f"left:{left:.2f}%;width:{width:.2f}%"), aria_hidden=True),
+        span(duration(step.at - step.detail["started"]), cls="num"),
+        cls="span",
+        style=f"--tone:{look.tone}",
+    )

@@ -1,4 +1,4 @@
-"""What a story is: one activity, its relatives and the states around it, as plain records; and what it is told from."""
+"""A causal trace as plain records: one activity, its relatives and the states around it; and what it is read from."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ...activity import Activity
 from ...events import Event, Outcome
 from ...snapshot import Snapshot
 
-__all__ = ["PENDING", "RUNNING", "UNKNOWN", "Message", "Story", "World"]
+__all__ = ["PENDING", "RUNNING", "UNKNOWN", "CausalTrace", "Message", "RuntimeReader"]
 
 UNKNOWN: Any = msgspec.UNSET  # a state that is not on the record
 PENDING, RUNNING = "pending", "processing"
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One activity of a family. `source` is None if it came from outside; times are seconds of the manager's clock."""
+    """One activity of a trace. `source` is None if it came from outside; times are seconds of the manager's clock."""
 
     id: int
     runtime: str
@@ -32,14 +32,14 @@ class Message(msgspec.Struct, frozen=True):
     reply: Any = UNKNOWN
 
 
-class Story(msgspec.Struct, frozen=True):
-    """What is known of one activity at one time.
+class CausalTrace(msgspec.Struct, frozen=True):
+    """What is on the record about one activity at one time.
 
-    `message` is None if nothing is; then `let_go` and `newest` say whether it has left the ring or is still to come.
-    `before` and `after` are the states around it, UNSET where they are not on the record. `ancestors` begin with the
-    first, `descendants` are nearest first; `left_out` counts those that are not listed. `spans` and `notes` are what
-    it did and what was done to it, `around` what happened to its runtime meanwhile. `place` is how many wait before it
-    in its lane, `timeout` the deadline that its runtime gives to each activity now.
+    `message` is None if nothing is; `let_go` and `newest` then tell whether it has left the ring or does not exist yet.
+    `before` and `after` are the states around it, UNSET where they are not on the record. `ancestors` start with the
+    first cause, `descendants` with the nearest; `left_out` counts those not listed. `spans` are its steps, `notes` the
+    other events about it, `around` the events of its runtime meanwhile. `place` is how many wait before it in its lane,
+    `timeout` the deadline in seconds that its runtime sets for each activity now.
     """
 
     id: int
@@ -69,7 +69,7 @@ class Story(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Whether it has its fate."""
+        """Whether it has ended."""
         return self.outcome is not None
 
     @property
@@ -93,20 +93,20 @@ class Story(msgspec.Struct, frozen=True):
         return (self.at if self.message.finished is None else self.message.finished) - self.message.started
 
 
-class World(Protocol):
-    """What a story asks of the runtimes at one time; `at` is that time, `let_go` how many records are gone by then."""
+class RuntimeReader(Protocol):
+    """What a trace reads of the runtimes at one time. `let_go` counts the records dropped by then."""
 
     at: float
     let_go: int
 
-    def look(self, runtime: str) -> Snapshot | None:
+    def snapshot(self, runtime: str) -> Snapshot | None:
         """The snapshot of a runtime; None if there is no such runtime."""
 
     def waiting(self, runtime: str) -> list[Activity[Any]]:
-        """What waits in it."""
+        """The activities that wait in it."""
 
     def timeout(self, runtime: str) -> float | None:
-        """The deadline it gives to each activity."""
+        """The deadline it sets for each activity, in seconds."""
 
     def initial(self, runtime: str) -> Any:
         """The state it began with; UNSET if that is not known."""

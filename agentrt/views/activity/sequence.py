@@ -1,21 +1,23 @@
-"""Who caused what, as a sequence diagram: a line down for each runtime, an arrow for each message, later is lower.
+"""Who caused what, as a sequence diagram: a lifeline for each runtime, an arrow for each message, later is lower.
 
-A bar shows the activity where it was processed: pale while it waited, solid while it worked. The way down is not to
-scale (milliseconds and hours are on one picture): a longer gap is a longer way, and the times stand at the left.
+A bar shows the activity on the lifeline of its runtime: pale while it waited, solid while it worked. The vertical axis
+is not linear, since milliseconds and hours are in one diagram: it grows with the order of magnitude of a time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .. import svg
 from ..app.address import Address
+from ..html import Markup, div, fragment
 from ..text import brief, duration, plain, safe_text
 from ..theme import FATES, LANES, STATUSES, Look
-from .activity_records import UNKNOWN, Message, Story
+from .activity_records import UNKNOWN, CausalTrace, Message
 
-__all__ = ["CSS", "Rows", "sequence_svg", "words_of_message"]
+__all__ = ["CSS", "TimeScale", "sequence_svg", "words_of_message"]
 
 LEFT, LANE, TOP, BAR, LEAST, MOST, SHORT = 78, 210, 34, 12, 18.0, 64.0, 20
 OUTSIDE = ""
@@ -39,15 +41,15 @@ CSS = """
 """
 
 
-class Rows(NamedTuple):
-    """How far down each time is."""
+class TimeScale(NamedTuple):
+    """How far down each time is, in pixels."""
 
     at: dict[float, float]
     bottom: float
 
     @classmethod
-    def of(cls, times: Iterable[float]) -> Rows:
-        """A longer gap is a longer way down, by its order of magnitude."""
+    def of(cls, times: Iterable[float]) -> TimeScale:
+        """The scale for these times."""
         found, way, last = {}, float(TOP + 26), None
         for time in sorted(set(times)):
             if last is not None:
@@ -57,12 +59,12 @@ class Rows(NamedTuple):
 
 
 def look_of_message(message: Message) -> Look:
-    """The look of its fate, or of what it does now."""
+    """The look of its fate, or of its status while it has none."""
     return FATES.get(message.fate) or STATUSES.get(message.fate) or FATES["pending"]
 
 
 def words_of_message(message: Message, now: float) -> str:
-    """One activity in words. Plain text."""
+    """One activity in words, as plain text."""
     source = plain(message.source, 60) if message.source is not None else "outside"
     started, finished = message.started, message.finished
     waited = duration((started if started is not None else finished if finished is not None else now) - message.created)
@@ -71,21 +73,26 @@ def words_of_message(message: Message, now: float) -> str:
     return f"activity {message.id} from {source} to {plain(message.runtime, 60)}: waited {waited}{took}, {word}"
 
 
-def sequence_svg(told: Story) -> str:
-    """The diagram of a story. Every string in it is safe."""
-    if told.message is None:
-        return ""
-    messages = [*told.ancestors, told.message, *told.descendants]
+def sequence_svg(trace: CausalTrace) -> Markup:
+    """The diagram of a trace."""
+    if trace.message is None:
+        return fragment()
+    messages = [*trace.ancestors, trace.message, *trace.descendants]
     lanes = {name: LEFT + LANE // 2 + n * LANE for n, name in enumerate(_lifelines(messages))}
-    rows = Rows.of(time for message in messages for time in _times(message, told.at))
-    width, height = LEFT + LANE * len(lanes) + 30, rows.bottom + 30
-    heads = "".join(_lifeline(name, x, height) for name, x in lanes.items())
-    times = _time_labels(rows, messages[0].created)
-    drawn = "".join(_message_svg(each, told, lanes, rows) for each in messages)
-    words = "; ".join(words_of_message(each, told.at) for each in messages[:8])
-    box = f'width="{width}" height="{height:.0f}" viewBox="0 0 {width} {height:.0f}"'
-    svg = f'<svg role="img" {box} aria-label="{safe_text(words, 900)}">{heads}{times}{drawn}</svg>'
-    return f'<div class="sequence" tabindex="0" role="group" aria-label="sequence diagram">{svg}</div>'
+    scale = TimeScale.of(time for message in messages for time in _times(message, trace.at))
+    width, height = LEFT + LANE * len(lanes) + 30, scale.bottom + 30
+    words = "; ".join(words_of_message(each, trace.at) for each in messages[:8])
+    diagram = svg.drawing(
+        [_lifeline(name, x, height) for name, x in lanes.items()],
+        _time_labels(scale, messages[0].created),
+        [_message_svg(each, trace, lanes, scale) for each in messages],
+        role="img",
+        width=width,
+        height=f"{height:.0f}",
+        viewBox=f"0 0 {width} {height:.0f}",
+        aria_label=plain(words, 900),
+    )
+    return div(diagram, cls="sequence", tabindex=0, role="group", aria_label="sequence diagram")
 
 
 def _lifelines(messages: Iterable[Message]) -> list[str]:
@@ -101,80 +108,81 @@ def _times(message: Message, now: float) -> list[float]:
     return [message.created, *(time for time in ends if time is not None)]
 
 
-def _lifeline(name: str, x: int, height: float) -> str:
+def _lifeline(name: str, x: int, height: float) -> Markup:
     text = safe_text(name, 22) if name != OUTSIDE else "outside"
     full = safe_text(name, 200) if name != OUTSIDE else "sent by no runtime: a cell, a script, a person"
-    box = f'<rect class="head" x="{x - 84}" y="4" width="168" height="24" rx="6"></rect>'
-    label = f'<text class="name" x="{x}" y="20">{text}</text>'
-    line = f'<line class="life" x1="{x}" x2="{x}" y1="28" y2="{height - 6:.0f}"></line>'
-    return f"<g><title>{full}</title>{line}{box}{label}</g>"
+    line = svg.line(cls="life", x1=x, x2=x, y1=28, y2=f"{height - 6:.0f}")
+    box = svg.rect(cls="head", x=x - 84, y=4, width=168, height=24, rx=6)
+    return svg.g(svg.title(full), line, box, svg.text(text, cls="name", x=x, y=20))
 
 
-def _time_labels(rows: Rows, zero: float) -> str:
-    said, last, parts = "", -99.0, []
-    for time, y in rows.at.items():
+def _time_labels(scale: TimeScale, zero: float) -> Iterator[Markup]:
+    """The times at the left, where one differs from the one above and there is room for it."""
+    above, last = "", -99.0
+    for time, y in scale.at.items():
         text = f"+{duration(time - zero)}"
-        if text != said and y - last >= 13:
-            parts.append(f'<text class="time" x="{LEFT - 12}" y="{y + 4:.0f}">{text}</text>')
-            said, last = text, y
-    return "".join(parts)
+        if text != above and y - last >= 13:
+            yield svg.text(text, cls="time", x=LEFT - 12, y=f"{y + 4:.0f}")
+            above, last = text, y
 
 
-def _message_svg(message: Message, told: Story, lanes: dict[str, int], rows: Rows) -> str:
+def _message_svg(message: Message, trace: CausalTrace, lanes: dict[str, int], scale: TimeScale) -> Markup:
     source, target = lanes[message.source if message.source is not None else OUTSIDE], lanes[message.runtime]
-    top = rows.at[message.created]
-    end = rows.at[message.finished if message.finished is not None else told.at]
+    top = scale.at[message.created]
+    end = scale.at[message.finished if message.finished is not None else trace.at]
     look = look_of_message(message)
-    own = ' class="own"' if message.id == told.id else ""
-    link = "" if own else f' data-do="go" data-with="{Address("activity", str(message.id))}"'
-    parts = [
-        _bar(message, target, rows, end),
+    own = message.id == trace.id
+    replied = message.reply is not UNKNOWN and message.finished is not None and source != target
+    return svg.g(
+        svg.title(safe_text(words_of_message(message, trace.at), 300)),
+        _activity_bar(message, target, scale, end),
         _arrow(source, target, top),
-        _label(_said(message), source, target, top),
-        _mark(f"{look.glyph} {look.word}", target, end, left=source > target),
-    ]
-    if message.reply is not UNKNOWN and message.finished is not None and source != target:
-        parts.append(_arrow(target, source, end, kind="arrow reply"))
-    return f"<g{own}{link}><title>{safe_text(words_of_message(message, told.at), 300)}</title>{''.join(parts)}</g>"
+        _label(_message_label(message), source, target, top),
+        _fate_mark(f"{look.glyph} {look.word}", target, end, left=source > target),
+        _arrow(target, source, end, kind="arrow reply") if replied else None,
+        cls="own" if own else None,
+        data_do=None if own else "go",
+        data_with=None if own else str(Address("activity", str(message.id))),
+    )
 
 
-def _said(message: Message) -> str:
-    """Which activity, and the beginning of what it says."""
-    payload = "" if message.payload is UNKNOWN else f": {safe_text(brief(message.payload, 60), SHORT)}"
+def _message_label(message: Message) -> str:
+    """Its number, and the beginning of its payload."""
+    payload = "" if message.payload is UNKNOWN else f": {plain(brief(message.payload, 60), SHORT)}"
     return f"{LANES[message.lane].glyph} {message.id}{payload}"
 
 
-def _mark(text: str, x: int, y: float, *, left: bool) -> str:
-    """On the side of the bar where its message did not come from."""
-    place = f'x="{x - BAR // 2 - 6}" text-anchor="end"' if left else f'x="{x + BAR // 2 + 6}"'
-    return f'<text class="mark" {place} y="{y + 4:.0f}">{text}</text>'
+def _fate_mark(text: str, x: int, y: float, *, left: bool) -> Markup:
+    """The fate at the end of the bar, on the side that no arrow comes from."""
+    side = x - BAR // 2 - 6 if left else x + BAR // 2 + 6
+    return svg.text(text, cls="mark", x=side, y=f"{y + 4:.0f}", text_anchor="end" if left else None)
 
 
-def _bar(message: Message, x: int, rows: Rows, end: float) -> str:
-    tone, top = LANES[message.lane].tone, rows.at[message.created]
-    begin = rows.at[message.started] if message.started is not None else end
-    shape = f'x="{x - BAR // 2}" width="{BAR}" fill="{tone}"'
-    waits = f'<rect class="waits" {shape} y="{top:.1f}" height="{max(0.0, begin - top):.1f}"></rect>'
-    works = f'<rect class="works" {shape} y="{begin:.1f}" height="{max(2.0, end - begin):.1f}" rx="2"></rect>'
-    return waits + (works if message.started is not None else "")
+def _activity_bar(message: Message, x: int, scale: TimeScale, end: float) -> Markup:
+    top = scale.at[message.created]
+    begin = scale.at[message.started] if message.started is not None else end
+    bar = svg.rect.with_(x=x - BAR // 2, width=BAR, fill=LANES[message.lane].tone)
+    waits = bar(cls="waits", y=f"{top:.1f}", height=f"{max(0.0, begin - top):.1f}")
+    works = bar(cls="works", y=f"{begin:.1f}", height=f"{max(2.0, end - begin):.1f}", rx=2)
+    return fragment(waits, works if message.started is not None else None)
 
 
-def _arrow(source: int, target: int, y: float, kind: str = "arrow") -> str:
+def _arrow(source: int, target: int, y: float, kind: str = "arrow") -> Markup:
     if source == target:
         right, low = source + 46, y + 10
         path = f"M{source} {y:.1f} H{right} V{low:.1f} H{source + BAR // 2 + 5}"
-        return f'<path class="{kind}" d="{path}"></path>{_tip(source + BAR // 2, low, -1)}'
+        return fragment(svg.path(cls=kind, d=path), _arrow_head(source + BAR // 2, low, -1))
     way = 1 if target > source else -1
     end = target - way * (BAR // 2)
     path = f"M{source} {y:.1f} H{end - way * 5}"
-    return f'<path class="near" d="{path}"></path><path class="{kind}" d="{path}"></path>{_tip(end, y, way)}'
+    return fragment(svg.path(cls="near", d=path), svg.path(cls=kind, d=path), _arrow_head(end, y, way))
 
 
-def _tip(x: float, y: float, way: int) -> str:
-    return f'<path class="tip" d="M{x} {y:.1f} l{-way * 8} -4 v8 z"></path>'
+def _arrow_head(x: float, y: float, way: int) -> Markup:
+    return svg.path(cls="tip", d=f"M{x} {y:.1f} l{-way * 8} -4 v8 z")
 
 
-def _label(text: str, source: int, target: int, y: float) -> str:
+def _label(text: str, source: int, target: int, y: float) -> Markup:
     back = target < source
-    place = f'x="{source + (-14 if back else 14)}" text-anchor="{"end" if back else "start"}"'
-    return f'<text {place} y="{y - 5:.0f}">{text}</text>'
+    anchor = "end" if back else "start"
+    return svg.text(text, x=source + (-14 if back else 14), text_anchor=anchor, y=f"{y - 5:.0f}")

@@ -1,4 +1,4 @@
-"""An error with the lines of source around each place it came through, innermost last. Nothing of the code runs."""
+"""An error with the source lines around each frame of its traceback, innermost last. None of that code runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from types import CodeType
 from typing import NamedTuple
 
 from ...frames import RUNNERS, package_of
+from ..html import Markup, div, fragment, p, pre, section, span, strong
 from ..text import safe_text
 
-__all__ = ["CSS", "Place", "places", "trace_html"]
+__all__ = ["CSS", "SourcePlace", "places", "traceback_html"]
 
 AROUND, DEEPEST, CHAIN = 2, 8, 4
 CSS = """
@@ -24,8 +25,8 @@ CSS = """
 """
 
 
-class Place(NamedTuple):
-    """Where an error came through: file, line, function, and the lines around it by number."""
+class SourcePlace(NamedTuple):
+    """A frame of a traceback: file, line, function, and the lines around it by number."""
 
     file: str
     line: int
@@ -33,31 +34,33 @@ class Place(NamedTuple):
     around: tuple[tuple[int, str], ...]
 
 
-def places(error: BaseException) -> list[Place]:
-    """Where an error came through, outermost first: the workflow's frames, without this package's around them."""
+def places(error: BaseException) -> list[SourcePlace]:
+    """The frames of an error, outermost first: those of the workflow, without those of this package around them."""
     frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     heads = [n for n, (code, _) in enumerate(frames, 1) if (package_of(code.co_filename), code.co_name) in RUNNERS]
-    kept = frames[heads[-1] if heads else 0 :] or frames
-    while len(kept) > 1 and _ours(kept[-1][0]):
-        kept.pop()
-    return [_place(code.co_filename, line, code.co_qualname) for code, line in kept[-DEEPEST:]]
+    own = frames[heads[-1] if heads else 0 :] or frames
+    while len(own) > 1 and _of_package(own[-1][0]):
+        own.pop()
+    return [_place(code.co_filename, line, code.co_qualname) for code, line in own[-DEEPEST:]]
 
 
-def _ours(code: CodeType) -> bool:
+def _of_package(code: CodeType) -> bool:
     return package_of(code.co_filename) == "agentrt"
 
 
-def _place(file: str, line: int, function: str) -> Place:
+def _place(file: str, line: int, function: str) -> SourcePlace:
     numbers = range(max(1, line - AROUND), line + AROUND + 1)
     found = [(number, linecache.getline(file, number).rstrip("\n")) for number in numbers]
     while found and not found[-1][1]:
         found.pop()
-    return Place(file, line, function, tuple(found))
+    return SourcePlace(file, line, function, tuple(found))
 
 
-def chain(error: BaseException, earlier: Container[int] = ()) -> Iterator[tuple[BaseException, str]]:
-    """The error and what was behind it, each with how it came of the one before. `earlier`: ids of errors to leave out,
-    those of attempts before: Python takes them for its context."""
+def causes(error: BaseException, earlier: Container[int] = ()) -> Iterator[tuple[BaseException, str]]:
+    """The error and its causes, each with how it is related to the one before.
+
+    `earlier` are ids of errors to leave out, those of earlier attempts: Python sets them as the context.
+    """
     words = ""
     for _ in range(CHAIN):
         yield error, words
@@ -68,19 +71,17 @@ def chain(error: BaseException, earlier: Container[int] = ()) -> Iterator[tuple[
         error = cause
 
 
-def trace_html(error: BaseException, before: Iterable[BaseException] = ()) -> str:
-    """The error of an activity (the workflow's own, where there is one) with its source; `before`: of its attempts."""
+def traceback_html(error: BaseException, before: Iterable[BaseException] = ()) -> Markup:
+    """The error of an activity (of the workflow, where there is one) with its source. `before`: of earlier attempts."""
     earlier = {id(each.__cause__ or each) for each in before}
-    parts = [_error_html(each, words) for each, words in chain(error.__cause__ or error, earlier)]
-    return f'<div class="trace">{"".join(parts)}</div>'
+    return div([_error_html(each, words) for each, words in causes(error.__cause__ or error, earlier)], cls="trace")
 
 
-def _error_html(error: BaseException, words: str) -> str:
-    said = f'<p class="muted">{words}</p>' if words else ""
-    name = f"<strong>{safe_text(type(error).__name__)}: {safe_text(_message(error), 400)}</strong>"
+def _error_html(error: BaseException, words: str) -> Markup:
+    relation = p(words, cls="muted") if words else None
+    name = strong(safe_text(type(error).__name__), ": ", safe_text(_message(error), 400))
     found = places(error)
-    none = "" if found else '<p class="muted">It has no traceback.</p>'
-    return f"<section>{said}{name}{''.join(map(_place_html, found))}{none}</section>"
+    return section(relation, name, map(_place_html, found), None if found else p("It has no traceback.", cls="muted"))
 
 
 def _message(error: BaseException) -> str:
@@ -90,14 +91,13 @@ def _message(error: BaseException) -> str:
         return f"(its message can't be shown: {type(fault).__name__})"
 
 
-def _place_html(place: Place) -> str:
-    rows = "".join(_line_html(number, text, hit=number == place.line) for number, text in place.around)
-    where = f"{safe_text(place.file, 200)}, line {place.line}, in {safe_text(place.function, 80)}"
-    source = f'<pre tabindex="0">{rows}</pre>' if rows else '<p class="muted">Its source is not at hand.</p>'
-    return f'<p class="at">{where}</p>{source}'
+def _place_html(place: SourcePlace) -> Markup:
+    lines = [_line_html(number, text, hit=number == place.line) for number, text in place.around]
+    where = safe_text(place.file, 200), f", line {place.line}, in ", safe_text(place.function, 80)
+    source = pre(lines, tabindex=0) if lines else p("Its source is not available.", cls="muted")
+    return fragment(p(*where, cls="at"), source)
 
 
-def _line_html(number: int, text: str, hit: bool) -> str:
-    mark = "▶" if hit else " "
-    gutter = f'<span class="no" style="display:inline">{mark} {number:>4}  </span>'
-    return f"<span{' class=hit' if hit else ''}>{gutter}{safe_text(text.expandtabs(4), 300)}</span>"
+def _line_html(number: int, text: str, hit: bool) -> Markup:
+    gutter = span(f"{'▶' if hit else ' '} {number:>4}  ", cls="no", style="display:inline")
+    return span(gutter, safe_text(text.expandtabs(4), 300), cls="hit" if hit else None)

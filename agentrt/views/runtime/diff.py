@@ -1,4 +1,4 @@
-"""What differs between two states: changed paths with what was there and what is there now. Bounded."""
+"""What differs between two states: the changed paths, each with its old and its new value. Bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Set
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ..html import Markup, div, fragment, p, quiet, span
 from ..text import brief, len_of, parts_of, plain, safe_text
 
 __all__ = ["CSS", "Change", "changes", "diff_html"]
@@ -27,7 +28,7 @@ CSS = """
 
 
 class Change(NamedTuple):
-    """One path that differs. `old` is NOTHING where it is new, `new` where it is gone."""
+    """One path that differs. `old` is NOTHING where it was added, `new` where it was removed."""
 
     path: str
     old: Any
@@ -40,7 +41,7 @@ class Change(NamedTuple):
 
 
 def changes(old: Any, new: Any, most: int = MOST) -> list[Change]:
-    """What differs, `most` of it: fields, keys and positions are compared each with its like.
+    """The differences, at most `most`. A field, key or position is compared with the same one of the other value.
 
     >>> changes({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 3, 4]})[0]
     Change(path='b[1]', old=2, new=3)
@@ -54,9 +55,9 @@ def _walk(path: str, old: Any, new: Any, depth: int) -> Iterator[Change]:
     if old is new:
         return
     if isinstance(old, Set) and isinstance(new, Set):
-        yield from _of_sets(path, old, new)
+        yield from _set_changes(path, old, new)
         return
-    parts = _both(old, new) if depth < DEEPEST else None
+    parts = _parts_of_both(old, new) if depth < DEEPEST else None
     if parts is None:
         if not _same(old, new):
             yield Change(path, old, new)
@@ -64,15 +65,15 @@ def _walk(path: str, old: Any, new: Any, depth: int) -> Iterator[Change]:
     before, after = parts
     for key in [*before, *(key for key in after if key not in before)]:
         one, other = before.get(key, NOTHING), after.get(key, NOTHING)
-        inner = _joined(path, key, old)
+        inner = _join_path(path, key, old)
         if one is NOTHING or other is NOTHING:
             yield Change(inner, one, other)
         else:
             yield from _walk(inner, one, other, depth + 1)
 
 
-def _both(old: Any, new: Any) -> tuple[dict[Any, Any], dict[Any, Any]] | None:
-    """The named parts of two values of one kind; None where they are of two, or have none."""
+def _parts_of_both(old: Any, new: Any) -> tuple[dict[Any, Any], dict[Any, Any]] | None:
+    """The named parts of two values of one type; None if their types differ or have no parts."""
     if type(old) is not type(new) or isinstance(old, PLAIN):
         return None
     before, after = parts_of(old, WIDEST), parts_of(new, WIDEST)
@@ -81,19 +82,19 @@ def _both(old: Any, new: Any) -> tuple[dict[Any, Any], dict[Any, Any]] | None:
     return dict(before), dict(after)
 
 
-def _of_sets(path: str, old: Set[Any], new: Set[Any]) -> Iterator[Change]:
+def _set_changes(path: str, old: Set[Any], new: Set[Any]) -> Iterator[Change]:
     yield from (Change(f"{path}{{}}", item, NOTHING) for item in old if item not in new)
     yield from (Change(f"{path}{{}}", NOTHING, item) for item in new if item not in old)
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Plain values by value, others by what is shown of them: comparing may run anybody's code, or not be possible."""
+    """Compare plain values by value, others by their text: `==` may run any code, or raise."""
     if isinstance(old, PLAIN) and type(old) is type(new):
         return bool(old == new)
     return type(old) is type(new) and brief(old, 1000) == brief(new, 1000)
 
 
-def _joined(path: str, key: Any, of: Any) -> str:
+def _join_path(path: str, key: Any, of: Any) -> str:
     if isinstance(of, Mapping):
         name = key if isinstance(key, str) else brief(key, 60)
     elif isinstance(key, int):
@@ -103,29 +104,22 @@ def _joined(path: str, key: Any, of: Any) -> str:
     return f"{path}.{name}" if path else name
 
 
-def diff_html(old: Any, new: Any) -> str:
+def diff_html(old: Any, new: Any) -> Markup:
     """The changes as a table: path, before, after."""
     found = changes(old, new, MOST + 1)
     if not found:
-        return '<p class="muted">Nothing in it changed.</p>'
-    rows = "".join(map(_row, found[:MOST]))
-    more = '<p class="muted">More differs than is shown.</p>' if len(found) > MOST or _wide(old, new) else ""
-    head = '<div class="head"><span class="path">what changed</span><span>before</span><span>after</span></div>'
-    return f'<div class="diff">{head}{rows}</div>{more}'
+        return p("Nothing in it changed.", cls="muted")
+    wide = max(len_of(old), len_of(new)) > WIDEST
+    more = p("More differs than is shown.", cls="muted") if len(found) > MOST or wide else None
+    head = div(span("what changed", cls="path"), span("before"), span("after"), cls="head")
+    return fragment(div(head, map(_change_row, found[:MOST]), cls="diff"), more)
 
 
-def _wide(old: Any, new: Any) -> bool:
-    return max(len_of(old), len_of(new)) > WIDEST
-
-
-def _row(change: Change) -> str:
+def _change_row(change: Change) -> Markup:
     glyph = {"added": "+", "removed": "\u2212", "changed": "→"}[change.kind]
     path = safe_text(plain(change.path, 120) or "all of it", 120)
-    old, new = (_side(value, name) for value, name in ((change.old, "old"), (change.new, "new")))
-    return f'<div><span class="path">{glyph} {path}</span>{old}{new}</div>'
+    return div(span(glyph, " ", path, cls="path"), _side(change.old, "old"), _side(change.new, "new"))
 
 
-def _side(value: Any, name: str) -> str:
-    if value is NOTHING:
-        return '<span class="muted">—</span>'
-    return f'<span class="{name}">{safe_text(brief(value, 300), 300)}</span>'
+def _side(value: Any, name: str) -> Markup:
+    return quiet("—") if value is NOTHING else span(safe_text(brief(value, 300), 300), cls=name)

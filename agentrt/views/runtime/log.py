@@ -1,4 +1,4 @@
-"""The event log of one runtime: what happened, newest first, bounded."""
+"""The event log of one runtime: its latest records, newest first."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import panel as pn
 from ...events import Outcome
 from ..app.address import Address
 from ..feed import Update
+from ..html import Content, Markup, div, fragment, link, p, quiet, span, with_glyph
 from ..live import Live
 from ..text import brief, duration, plain, safe_text
-from ..theme import FATES, LANES, look_of, toned
+from ..theme import FATES, LANES, look_of
 
-__all__ = ["Events", "Log", "line", "words_of"]
+__all__ = ["Events", "Log", "record_row", "record_words"]
 
-KEEP = 80
+KEEP = 80  # rows
 CSS = """
 .log { font-size: var(--t0); }
 .log > div { display: grid; grid-template-columns: 92px 116px 1fr; gap: var(--s2); padding: 3px 0;
@@ -28,22 +29,22 @@ CSS = """
 KINDS = {"paused": "paused", "failed": "failed", "stuck": "stuck", "terminated": "terminated", "resumed": "processing"}
 
 
-def words_of(record: Any) -> str:
-    """A record as a short text, safe for HTML."""
+def record_words(record: Any) -> Content:
+    """A record in words, without its kind."""
     if record.kind == "accepted":
         lane = LANES[record.lane.value].word
-        source = f" from {safe_text(record.source, 60)}" if record.source else ""
-        return f"activity {record.id} in the {lane} lane{source}: {safe_text(brief(record.payload, 120), 120)}"
+        source = (" from ", safe_text(record.source, 60)) if record.source else None
+        return f"activity {record.id} in the {lane} lane", source, ": ", safe_text(brief(record.payload, 120), 120)
     if isinstance(record, Outcome):
         took = f", took {duration(record.service)}" if record.service is not None else ""
-        error = f": {safe_text(str(record.error), 160)}" if record.error is not None else ""
-        return f"activity {record.id} waited {duration(record.wait)}{took}{error}"
-    who = f"by {safe_text(record.who, 60)} " if record.who else ""
-    return who + safe_text(_detail(record), 200)
+        error = (": ", safe_text(str(record.error), 160)) if record.error is not None else None
+        return f"activity {record.id} waited {duration(record.wait)}{took}", error
+    who = ("by ", safe_text(record.who, 60), " ") if record.who else None
+    return who, safe_text(_detail(record), 200)
 
 
 def _detail(record: Any) -> str:
-    """What an event says besides its kind. Plain text."""
+    """The detail of an event, as plain text."""
     detail = record.detail
     if detail is None:
         return ""
@@ -61,48 +62,50 @@ def _took(detail: dict[str, Any], at: float) -> str:
     return f" took {duration(at - started)}" if isinstance(started, int | float) else ""
 
 
-def line(record: Any, clock: Any) -> str:
-    """A record as one row."""
+def record_row(record: Any, clock: Any) -> Markup:
+    """A record as one row: its time, its kind, its words and a link to its activity."""
     word = plain(record.kind, 24).replace("_", " ")
     look = look_of(record.kind) if record.kind in FATES or record.kind in KINDS else look_of("idle")._replace(glyph="·")
-    label = toned(look, safe_text(word))
     time = f"{clock.wall(record.at):%H:%M:%S.%f}"[:-5]
-    cells = f'<span class="muted">{time}</span>{label}<span>{words_of(record)}{_link(record)}</span>'
-    return f'<div data-key="{record.sequence}">{cells}</div>'
+    return div(
+        quiet(time),
+        with_glyph(look, word),
+        span(record_words(record), _activity_link(record)),
+        data_key=record.sequence,
+    )
 
 
-def _link(record: Any) -> str:
+def _activity_link(record: Any) -> Content:
     if record.kind != "accepted" and not isinstance(record, Outcome):
-        return ""
-    address = Address("activity", str(record.id))
-    return f' <button class="link" data-do="go" data-with="{address}">look</button>'
+        return None
+    return " ", link(Address("activity", str(record.id)), "look")
 
 
 class Log:
-    """The pane. Keeps the last rows; says how many events it did not see."""
+    """The pane. It holds the last rows, and counts the events that it missed."""
 
     def __init__(self, clock: Any, height: int = 320, *, go: Callable[[str], Any] | None = None) -> None:
         self.clock = clock
-        self.rows: deque[str] = deque(maxlen=KEEP)
+        self.rows: deque[Markup] = deque(maxlen=KEEP)
         self.missed = 0
         self.panel = Live(
-            '<p class="muted">Nothing happened yet.</p>',
+            p("Nothing happened yet.", cls="muted"),
             css=CSS,
             on={"go": go or (lambda address: None)},
             styles={"max-height": f"{height}px", "overflow-y": "auto"},
         )
 
     def draw(self, update: Update, records: list[Any]) -> None:
-        """Put what is new on top."""
+        """Add the new records on top."""
         if update.missed and not update.first:
             self.missed += update.missed
         if records:
-            self.rows.extendleft(line(record, self.clock) for record in _last(records))
+            self.rows.extendleft(record_row(record, self.clock) for record in _last(records))
             self._show()
 
     def _show(self) -> None:
-        left_out = f'<p class="muted">{self.missed:,} events passed too quickly to be kept.</p>' if self.missed else ""
-        self.panel.draw(f'<div class="log">{"".join(self.rows)}</div>{left_out}')
+        missed = f"{self.missed:,} events passed too quickly to be shown."
+        self.panel.draw(fragment(div(self.rows, cls="log"), p(missed, cls="muted") if self.missed else None))
 
 
 class Events(pn.viewable.Viewer):
@@ -117,7 +120,7 @@ class Events(pn.viewable.Viewer):
         return self.log.panel
 
     def update(self, update: Update) -> bool:
-        """Put what is new on top."""
+        """Add the new records on top."""
         self.log.draw(update, update.of.get(self.id, []))
         return False
 

@@ -1,9 +1,10 @@
-"""A state as a tree that opens and closes, with what the last change touched marked."""
+"""A state as a tree that opens and closes; what the last change touched is highlighted."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..html import Content, Markup, details, div, quiet, span, summary
 from ..live import Live
 from ..text import brief, len_of, parts_of, safe_text
 
@@ -23,48 +24,50 @@ Seen = dict[str, str]
 
 
 class _Tree:
-    """Builds the HTML of one state; `seen` has the text of every leaf by path, to mark what differs next time."""
+    """Builds the HTML of one state. `seen` gets the text of every leaf by path, to compare the next state with."""
 
     def __init__(self, before: Seen | None) -> None:
         self.before = before
         self.seen: Seen = {}
 
-    def node(self, name: str, value: Any, path: str, depth: int) -> str:
+    def node(self, name: str, value: Any, path: str, depth: int) -> Markup:
         parts = parts_of(value, WIDEST) if depth < DEEPEST and len(self.seen) < MOST else None
         return self._leaf(name, value, path) if parts is None else self._branch(name, value, parts, path, depth)
 
-    def _leaf(self, name: str, value: Any, path: str) -> str:
+    def _leaf(self, name: str, value: Any, path: str) -> Markup:
         text = brief(value, 200)
         self.seen[path] = text
         changed = self.before is not None and self.before.get(path) != text
-        shown = f'<span class="{"changed" if changed else "value"}">{safe_text(text)}</span>'
-        return f'<div data-key="{safe_text(path, 400)}">{_name(name)}{shown}</div>'
+        leaf = span(safe_text(text), cls="changed" if changed else "value")
+        return div(_name(name), leaf, data_key=safe_text(path, 400))
 
-    def _branch(self, name: str, value: Any, parts: list[tuple[Any, Any]], path: str, depth: int) -> str:
+    def _branch(self, name: str, value: Any, parts: list[tuple[Any, Any]], path: str, depth: int) -> Markup:
         size = len_of(value)
         if not size:
             return self._leaf(name, value, path)
-        inside = "".join(self.node(_key(key), part, f"{path}/{_key(key)}", depth + 1) for key, part in parts)
-        more = f'<div class="muted">… {size - len(parts):,} more</div>' if size > len(parts) else ""
-        kind = f'<span class="muted">{safe_text(type(value).__name__)}, {size:,}</span>'
-        opened = " open" if depth < OPEN else ""
-        key = safe_text(path, 400)
-        head = f"<summary>{_name(name)}{kind}</summary>"
-        return f'<details data-key="{key}"{opened}>{head}<div>{inside}{more}</div></details>'
+        inside = [self.node(_key(key), part, f"{path}/{_key(key)}", depth + 1) for key, part in parts]
+        more = div(f"… {size - len(parts):,} more", cls="muted") if size > len(parts) else None
+        head = summary(_name(name), quiet(safe_text(type(value).__name__), f", {size:,}"))
+        return details(head, div(inside, more), data_key=safe_text(path, 400), open=depth < OPEN)
 
 
 def _key(key: Any) -> str:
     return key if isinstance(key, str) else brief(key, 60)
 
 
-def _name(name: str) -> str:
-    return f'<span class="name">{safe_text(name, 60)}</span>: ' if name else ""
+def _name(name: str) -> Content:
+    return (span(safe_text(name, 60), cls="name"), ": ") if name else None
 
 
-def tree(value: Any, before: Seen | None = None) -> tuple[str, Seen]:
-    """The HTML of a state, and the text of its leaves by path. With those of an earlier one, what differs is marked."""
+def tree(value: Any, before: Seen | None = None) -> tuple[Markup, Seen]:
+    """The HTML of a state, and the text of its leaves by path.
+
+    Args:
+        value: The state.
+        before: The leaves of an earlier state; what differs from them is highlighted.
+    """
     builder = _Tree(before)
-    return f'<div class="tree">{builder.node("", value, "", 0)}</div>', builder.seen
+    return div(builder.node("", value, "", 0), cls="tree"), builder.seen
 
 
 class State:
@@ -83,6 +86,6 @@ class State:
         html, seen = tree(state, self._seen)
         self._state = state
         if seen == self._seen:
-            return  # a copy of what is shown: its marks stay
+            return  # an equal copy: what is highlighted stays
         self._seen = seen
         self.panel.draw(html)

@@ -7,10 +7,10 @@ import pytest
 from agentrt import ActivityTimeoutError, Fate, MailboxFullError, ProcessingError, RuntimeManager
 from agentrt.views.activity.activity import ActivityView
 from agentrt.views.activity.activity_records import UNKNOWN
-from agentrt.views.activity.causal_trace import Family, Present, story
-from agentrt.views.activity.rules import rules, verdict
-from agentrt.views.activity.sequence import Rows, sequence_svg
-from agentrt.views.activity.traceback import places, trace_html
+from agentrt.views.activity.causal_trace import LiveRuntimes, RelatedRecords, causal_trace
+from agentrt.views.activity.rules import applied_rules, fate_sentence
+from agentrt.views.activity.sequence import TimeScale, sequence_svg
+from agentrt.views.activity.traceback import places, traceback_html
 from agentrt.views.feed import Update
 from agentrt.views.runtime.diff import changes, diff_html
 from tests.harness.screenshot import shoot
@@ -26,8 +26,8 @@ def update(manager, cursor: int = 0) -> Update:
     return Update(manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=not cursor)
 
 
-def words(told) -> str:
-    return " | ".join(f"{rule.name}: {rule.words}" for rule in rules(told))
+def words(trace) -> str:
+    return " | ".join(f"{rule.name}: {rule.words}" for rule in applied_rules(trace))
 
 
 def html_of(view: ActivityView) -> str:
@@ -35,7 +35,7 @@ def html_of(view: ActivityView) -> str:
 
 
 async def relay(activity, state, ctx):
-    """Passes on what it is given, as far as it is told."""
+    """Passes on what it is given, as far as its payload says."""
     with ctx.step("pass on"):
         await ctx.sleep(1)
         for to in activity.payload:
@@ -47,23 +47,23 @@ async def relay(activity, state, ctx):
 
 
 @virtual
-async def test_a_story_knows_what_went_before_and_after(manager):
+async def test_a_trace_has_what_went_before_and_after(manager):
     runtime = manager.create("sum", 0, add)
     for n in (1, 10):
         await runtime.ask(n)
     last = runtime.send_nowait(100)
     await last
-    told = story(manager, last.id)
-    assert (told.before, told.after, told.message.fate) == (11, 111, "done")
+    trace = causal_trace(manager, last.id)
+    assert (trace.before, trace.after, trace.message.fate) == (11, 111, "done")
     manager.create("other", 7, add)
     await manager["other"].ask(1)
     again = runtime.send_nowait(1)
     await again
-    assert story(manager, again.id).before == 111, "not the state of another runtime"
-    first = story(manager, manager.ring.since(0)[0][1].id)
+    assert causal_trace(manager, again.id).before == 111, "not the state of another runtime"
+    first = causal_trace(manager, manager.ring.since(0)[0][1].id)
     assert (first.before, first.after) == (0, 1), "the initial state"
     await runtime.terminate()
-    assert story(manager, first.id).before is UNKNOWN
+    assert causal_trace(manager, first.id).before is UNKNOWN
 
 
 @virtual
@@ -79,7 +79,7 @@ async def test_after_a_restart_it_meets_the_initial_state(manager):
         runtime.send_nowait(-1)
     last = runtime.send_nowait(7)
     await last
-    assert (story(manager, last.id).before, story(manager, last.id).after) == (100, 107)
+    assert (causal_trace(manager, last.id).before, causal_trace(manager, last.id).after) == (100, 107)
 
 
 @virtual
@@ -89,15 +89,15 @@ async def test_waiting_and_working_are_told_apart_and_grow(manager):
     first, second = runtime.send_nowait(1), runtime.send_nowait(2)
     await gate.entered.wait()
     await asyncio.sleep(3)
-    told = story(manager, first.id)
-    assert (told.running, told.wait, told.service) == (True, 0, 3)
-    assert verdict(told) == "It waited 0 s and has been processed for 3 s; its deadline is in 57 s."
-    assert story(manager, second.id).place == 0
-    assert verdict(story(manager, second.id)) == "It has waited for 3 s, the first of its lane."
+    trace = causal_trace(manager, first.id)
+    assert (trace.running, trace.wait, trace.service) == (True, 0, 3)
+    assert fate_sentence(trace) == "It waited 0 s and has been processed for 3 s; its deadline is in 57 s."
+    assert causal_trace(manager, second.id).place == 0
+    assert fate_sentence(causal_trace(manager, second.id)) == "It has waited for 3 s, the first of its lane."
     gate.open.set()
     await second
-    told = story(manager, second.id)
-    assert (told.ended, told.running, told.wait, told.service) == (True, False, 3, 0)
+    trace = causal_trace(manager, second.id)
+    assert (trace.ended, trace.running, trace.wait, trace.service) == (True, False, 3, 0)
 
 
 @virtual
@@ -107,9 +107,11 @@ async def test_its_place_counts_only_its_own_lane(manager):
     urgent = [runtime.send_nowait(1, priority=True) for _ in range(3)]
     plain = [runtime.send_nowait(1) for _ in range(2)]
     late = runtime.send_nowait(1, delay=5)
-    assert [story(manager, receipt.id).place for receipt in (*urgent, *plain)] == [0, 1, 2, 0, 1]
-    assert "1 activity of its lane before it; its runtime is paused" in verdict(story(manager, plain[1].id))
-    assert verdict(story(manager, late.id)) == "It is held back for another 5 s."
+    assert [causal_trace(manager, receipt.id).place for receipt in (*urgent, *plain)] == [0, 1, 2, 0, 1]
+    assert "1 activity of its lane before it; its runtime is paused" in fate_sentence(
+        causal_trace(manager, plain[1].id)
+    )
+    assert fate_sentence(causal_trace(manager, late.id)) == "It is held back for another 5 s."
     runtime.resume()
     await late
 
@@ -121,19 +123,19 @@ async def test_causes_and_effects_are_found(manager):
     first = manager["a"].send_nowait({"b": {"c": {"d": {}}, "d": {}}})
     await asyncio.sleep(10)
     ids = {r.runtime: r.id for r in manager.ring.since(0)[0] if r.kind == "accepted" and r.runtime != "d"}
-    told = story(manager, ids["b"])
-    assert [each.runtime for each in told.ancestors] == ["a"]
-    assert sorted(each.runtime for each in told.descendants) == ["c", "d", "d"]
-    assert told.correlation == first.id
-    assert told.spans[0].detail["name"] == "pass on"
-    assert [each.runtime for each in story(manager, ids["c"]).ancestors] == ["a", "b"]
+    trace = causal_trace(manager, ids["b"])
+    assert [each.runtime for each in trace.ancestors] == ["a"]
+    assert sorted(each.runtime for each in trace.descendants) == ["c", "d", "d"]
+    assert trace.correlation == first.id
+    assert trace.spans[0].detail["name"] == "pass on"
+    assert [each.runtime for each in causal_trace(manager, ids["c"]).ancestors] == ["a", "b"]
 
 
 @virtual
 async def test_it_says_which_step_it_is_in(manager):
     receipt = manager.create("a", 0, relay).send_nowait({})
     await asyncio.sleep(0.5)
-    assert "has been processed for 500 ms, now in pass on." in verdict(story(manager, receipt.id))
+    assert "has been processed for 500 ms, now in pass on." in fate_sentence(causal_trace(manager, receipt.id))
     await receipt
 
 
@@ -147,13 +149,13 @@ async def test_a_large_family_is_bounded_and_says_so(manager):
     manager.create("sum", 0, add)
     root = manager.create("scatter", 0, scatter).send_nowait(1)
     await asyncio.sleep(1)
-    told = story(manager, root.id)
-    assert len(told.descendants) + told.left_out == 100
-    assert told.left_out > 50
+    trace = causal_trace(manager, root.id)
+    assert len(trace.descendants) + trace.left_out == 100
+    assert trace.left_out > 50
     view = ActivityView(manager, root.id)
     view.update(update(manager))
     assert "It caused 100 activities" in view.who.html
-    assert f"{told.left_out} more are not shown" in view.who.html
+    assert f"{trace.left_out} more are not shown" in view.who.html
 
 
 @virtual
@@ -161,12 +163,12 @@ async def test_a_family_taken_bit_by_bit_is_the_one_taken_at_once(manager):
     for name in "ab":
         manager.create(name, 0, relay)
     receipt = manager["a"].send_nowait({"b": {}})
-    family, cursor = Family(receipt.id), 0
+    family, cursor = RelatedRecords(receipt.id), 0
     for _ in range(8):
         records, cursor, _ = manager.ring.since(cursor)
         family.take(records)
         await asyncio.sleep(0.5)
-    assert story(manager, receipt.id, family) == story(manager, receipt.id)
+    assert causal_trace(manager, receipt.id, family) == causal_trace(manager, receipt.id)
 
 
 @virtual
@@ -179,33 +181,33 @@ async def test_what_has_left_the_ring_is_said(manager):
         runtime.send_nowait(0, priority=True)
         await turns(1)
     await asyncio.sleep(1)
-    told = story(manager, first.id)
-    assert told.message is None
-    assert "no longer on the record" in verdict(told)
-    assert "no activity 999999 yet" in verdict(story(manager, 999_999))
+    trace = causal_trace(manager, first.id)
+    assert trace.message is None
+    assert "no longer on the record" in fate_sentence(trace)
+    assert "no activity 999999 yet" in fate_sentence(causal_trace(manager, 999_999))
     view = ActivityView(manager, first.id)
     assert view.update(update(manager)) is False
     assert "no longer on the record" in view.head.html
 
 
 @virtual
-async def test_what_is_left_of_it_on_the_ring_is_told(manager):
+async def test_what_is_left_of_it_on_the_ring_is_shown(manager):
     manager.create("a", 0, relay)
     manager.create("b", 0, relay)
     first = manager["a"].send_nowait({"b": {}})
     await asyncio.sleep(5)
     records = manager.ring.since(0)[0]
     child = next(r.id for r in records if r.kind == "accepted" and r.runtime == "b")
-    late = Family(first.id)
+    late = RelatedRecords(first.id)
     late.take([record for record in records if record.sequence > first.id])
-    told = late.tell(Present(manager))
-    assert (told.message.fate, told.activity, told.before) == ("done", None, UNKNOWN)
-    assert [each.id for each in told.descendants] == [child]
-    orphan = Family(child)
+    trace = late.trace(LiveRuntimes(manager))
+    assert (trace.message.fate, trace.activity, trace.before) == ("done", None, UNKNOWN)
+    assert [each.id for each in trace.descendants] == [child]
+    orphan = RelatedRecords(child)
     orphan.take([record for record in records if record.sequence > first.id])
-    assert orphan.tell(Present(manager)).lost_parent == first.id
+    assert orphan.trace(LiveRuntimes(manager)).lost_parent == first.id
     view = ActivityView(manager, child)
-    view.family = orphan
+    view.related = orphan
     view.update(Update(manager.clock.now(), [], set()))
     assert f"activity {first.id}, which is no longer on the record" in view.head.html
 
@@ -221,18 +223,18 @@ async def test_timeouts_say_whose(manager):
         with pytest.raises(ActivityTimeoutError):
             await receipt
     runtime.timeout = 50
-    assert "its own timeout passed: 1 s" in words(story(manager, own.id))
-    assert "the timeout of slow passed: 2 s" in words(story(manager, limit.id)), "the limit as it was then"
-    assert story(manager, limit.id).message.fate == "timed_out"
+    assert "its own timeout passed: 1 s" in words(causal_trace(manager, own.id))
+    assert "the timeout of slow passed: 2 s" in words(causal_trace(manager, limit.id)), "the limit as it was then"
+    assert causal_trace(manager, limit.id).message.fate == "timed_out"
 
 
 @virtual
-async def test_retries_are_told_one_by_one(manager):
+async def test_retries_are_listed_one_by_one(manager):
     runtime = manager.create("bad", 0, fail, retries=2, backoff=1)
     receipt = runtime.send_nowait(1)
     with pytest.raises(ProcessingError):
         await receipt
-    said = words(story(manager, receipt.id))
+    said = words(causal_trace(manager, receipt.id))
     assert "attempt 1 failed (ValueError: no 1); it was tried again" in said
     assert "attempt 2 failed" in said
     assert "attempt 3, the last, failed too: the retries were exhausted" in said
@@ -242,49 +244,51 @@ async def test_retries_are_told_one_by_one(manager):
     once = manager.create("once", 0, fail).send_nowait(1)
     with pytest.raises(ProcessingError):
         await once
-    assert "no retries are set" in words(story(manager, once.id))
+    assert "no retries are set" in words(causal_trace(manager, once.id))
 
 
 @virtual
-async def test_overflow_and_hands_are_told_apart(manager):
+async def test_overflow_and_a_drop_by_hand_are_distinguished(manager):
     runtime = manager.create("full", 0, add, standard_capacity=1, overflow="drop_oldest")
     runtime.pause()
     oldest, kept = runtime.send_nowait(1), runtime.send_nowait(2)
     runtime.overflow = "drop_newest"
     newest = runtime.send_nowait(3)
-    assert "drop_oldest" in words(story(manager, oldest.id))
-    assert "drop_newest" in words(story(manager, newest.id))
+    assert "drop_oldest" in words(causal_trace(manager, oldest.id))
+    assert "drop_newest" in words(causal_trace(manager, newest.id))
     runtime.promote(kept.id)
     runtime.drop(kept.id)
     with pytest.raises(MailboxFullError):
         await kept
-    said = words(story(manager, kept.id))
+    said = words(causal_trace(manager, kept.id))
     assert "moved to the priority lane" in said
     assert "by hand" in said
     assert "overflow" not in said
-    assert story(manager, kept.id).message.fate == "dropped"
+    assert causal_trace(manager, kept.id).message.fate == "dropped"
 
 
 @virtual
-async def test_supervision_and_termination_are_told(manager):
+async def test_supervision_and_termination_are_listed(manager):
     restarted = manager.create("again", 0, fail, supervision="restart").send_nowait(1)
     for _ in range(5):
         manager["again"].send_nowait(1)
     stopped = manager.create("stop", 0, fail, supervision="stop")
     last = [stopped.send_nowait(n) for n in range(5)][-1]
     await asyncio.sleep(1)
-    told = [story(manager, r.id) for r in manager.ring.since(0)[0] if r.kind == "accepted" and r.runtime == "again"]
-    assert sum("restarted the runtime from its initial state" in words(each) for each in told) == 1
-    assert "stopped the runtime" not in words(story(manager, restarted.id))
-    assert "the supervisor then stopped the runtime" in words(story(manager, last.id))
+    trace = [
+        causal_trace(manager, r.id) for r in manager.ring.since(0)[0] if r.kind == "accepted" and r.runtime == "again"
+    ]
+    assert sum("restarted the runtime from its initial state" in words(each) for each in trace) == 1
+    assert "stopped the runtime" not in words(causal_trace(manager, restarted.id))
+    assert "the supervisor then stopped the runtime" in words(causal_trace(manager, last.id))
     gate = Gate()
     runtime = manager.create("gate", 0, gate)
     runs, waits = runtime.send_nowait(1), runtime.send_nowait(2)
     await gate.entered.wait()
     await runtime.terminate()
-    assert "its runtime was terminated" in words(story(manager, runs.id))
-    assert story(manager, waits.id).message.fate == "dead"
-    assert "dead letter" in verdict(story(manager, waits.id))
+    assert "its runtime was terminated" in words(causal_trace(manager, runs.id))
+    assert causal_trace(manager, waits.id).message.fate == "dead"
+    assert "dead letter" in fate_sentence(causal_trace(manager, waits.id))
 
 
 @virtual
@@ -295,16 +299,16 @@ async def test_a_group_that_ends_it_is_named(manager):
     await gate.entered.wait()
     manager.create("bad", 0, fail, group="shop").send_nowait(HOSTILE)
     await asyncio.sleep(1)
-    told = story(manager, innocent.id)
-    assert told.message.fate == Fate.FAILED
-    assert "supervision: 'gate' was restarted by its group 'shop'" in words(told)
-    assert "no retries" not in words(told)
+    trace = causal_trace(manager, innocent.id)
+    assert trace.message.fate == Fate.FAILED
+    assert "supervision: 'gate' was restarted by its group 'shop'" in words(trace)
+    assert "no retries" not in words(trace)
 
 
 # ---- the difference of two states
 
 
-def test_a_difference_is_told_by_path():
+def test_a_difference_is_listed_by_path():
     old = {"a": 1, "gone": 2, "deep": {"list": [1, 2, 3]}, "set": {1, 2}}
     new = {"a": 1, "deep": {"list": [1, 9]}, "set": {2, 3}, "new": "x"}
     found = {change.path: change.kind for change in changes(old, new)}
@@ -355,8 +359,8 @@ def test_an_error_has_the_lines_around_it():
     lines = dict(found[-1].around)
     assert "the line that fails" in lines[found[-1].line]
     assert "def raises" in lines[found[-1].line - 1]
-    html = trace_html(caught.value)
-    assert "class=hit" in html
+    html = traceback_html(caught.value)
+    assert 'class="hit"' in html
     assert "the line that fails" in html
 
 
@@ -382,11 +386,11 @@ def test_a_hostile_error_is_only_text():
         def __str__(self):
             raise RuntimeError(HOSTILE)
 
-    assert "can&#x27;t be shown" in trace_html(Odd())
+    assert "can&#x27;t be shown" in traceback_html(Odd())
     error = ValueError(HOSTILE)
     error.__cause__ = Odd()
     error.__cause__.__cause__ = error
-    assert "<script" not in trace_html(error)
+    assert "<script" not in traceback_html(error)
 
 
 # ---- the view
@@ -423,11 +427,11 @@ async def test_another_activity_of_the_runtime_draws_nothing_again(manager):
     await receipt
     view = ActivityView(manager, receipt.id)
     view.update(update(manager))
-    told = view.told
+    trace = view.trace
     cursor = manager.ring.cursor
     await runtime.ask(1)
     view.update(update(manager, cursor))
-    assert view.told is told
+    assert view.trace is trace
 
 
 @virtual
@@ -439,7 +443,7 @@ async def test_it_links_to_its_runtime_and_its_relatives(manager):
     await asyncio.sleep(5)
     view = ActivityView(manager, first.id, go=went.append)
     view.update(update(manager))
-    child = view.told.descendants[0].id
+    child = view.trace.descendants[0].id
     assert f'data-with="activity/{child}"' in view.who.html
     assert 'data-with="runtime/a"' in view.head.html
     view.who._handle_msg({"do": "go", "with": f"activity/{child}"})
@@ -491,7 +495,7 @@ async def test_a_state_changed_in_place_is_not_called_unchanged(manager):
 
 
 def test_the_way_down_keeps_the_order_and_a_bound():
-    rows = Rows.of([0, 1e-6, 1, 1, 1e6])
+    rows = TimeScale.of([0, 1e-6, 1, 1, 1e6])
     ways = [rows.at[time] for time in (0, 1e-6, 1, 1e6)]
     assert ways == sorted(set(ways))
     assert rows.bottom < 400
@@ -503,7 +507,7 @@ async def test_the_diagram_has_a_line_for_each_runtime_and_an_arrow_for_each_mes
         manager.create(name, 0, relay)
     first = manager["a"].send_nowait({"b": {"c": {}}, "a": {}})
     await asyncio.sleep(9)
-    svg = sequence_svg(story(manager, first.id))
+    svg = sequence_svg(causal_trace(manager, first.id))
     assert svg.count('class="life"') == 4
     assert svg.count('class="tip"') == 4
     assert svg.count('class="waits"') == 4
