@@ -151,7 +151,7 @@ def _list(options: argparse.Namespace) -> int:
 def _list_served() -> int:
     from . import discovery
 
-    found = discovery.live()
+    found = discovery.list_servers()
     if not found:
         print("No manager is served on this machine now. In the program that has one: manager.serve()")
         return 0

@@ -1,7 +1,8 @@
-"""Which managers of this machine are served: one file each, in a directory that only its owner may read.
+"""A list of the dashboard servers on this machine: one file for each, in a directory that only its owner may read.
 
-The same directory keeps the port and the keys of a page, so that a page which is left open, and its link, are good
-again after the program was started anew. `AGENTRT_RUNTIME_DIR` names another directory.
+The same directory stores the port and the keys of each page: when a program starts again, its open pages and their
+links work again. The environment variable `AGENTRT_RUNTIME_DIR` names another directory. Any thread may call these
+functions; they read and write files.
 """
 
 from __future__ import annotations
@@ -20,13 +21,31 @@ import msgspec
 
 from .errors import ConfigurationError
 
-__all__ = ["Keys", "Served", "enter", "folder", "keep", "keys_of", "leave", "live"]
+__all__ = [
+    "PageKeys",
+    "ServerRecord",
+    "add_server",
+    "directory",
+    "list_servers",
+    "load_keys",
+    "remove_server",
+    "save_keys",
+]
 
-FORGET = 7 * 86400.0  # seconds after which the keys of a page that nobody served are forgotten
+MAX_KEYS_AGE = 7 * 86400.0  # seconds after which unused keys are deleted
 
 
-class Served(msgspec.Struct, frozen=True):
-    """A manager that is served: its process, its name, its links, and when that began (seconds since 1970)."""
+class ServerRecord(msgspec.Struct, frozen=True):
+    """One dashboard server.
+
+    Args:
+        pid: Id of its process.
+        name: Name of the manager that it shows.
+        port: TCP port on 127.0.0.1.
+        url: Link with the operator's token.
+        view_url: Link that only allows to look.
+        started: When it started, in seconds since 1970.
+    """
 
     pid: int
     name: str
@@ -37,9 +56,9 @@ class Served(msgspec.Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        """Whether its process is still there."""
-        if os.name == "nt":  # there a signal 0 is no question but Ctrl-C
-            return _answers(self.port)
+        """Whether its process still runs."""
+        if os.name == "nt":  # os.kill(pid, 0) only asks on POSIX; on Windows it sends Ctrl-C
+            return _accepts_connections(self.port)
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -49,7 +68,7 @@ class Served(msgspec.Struct, frozen=True):
         return True
 
 
-def _answers(port: int) -> bool:
+def _accepts_connections(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
     except OSError:
@@ -57,8 +76,8 @@ def _answers(port: int) -> bool:
     return True
 
 
-class Keys(msgspec.Struct, frozen=True):
-    """What a page is opened with: its port, the tokens of its two links, and the secret its cookies are signed with."""
+class PageKeys(msgspec.Struct, frozen=True):
+    """The port of a page, the tokens of its two links, and the secret that signs its cookies."""
 
     port: int
     operator: str
@@ -66,13 +85,17 @@ class Keys(msgspec.Struct, frozen=True):
     secret: str
 
     @classmethod
-    def new(cls, port: int) -> Keys:
-        """Keys that nobody has yet."""
+    def new(cls, port: int) -> PageKeys:
+        """New random keys for a page at this port."""
         return cls(port, secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_hex(32))
 
 
-def folder() -> Path:
-    """The directory; made if need be, with nobody else allowed in. `ConfigurationError` if it belongs to another."""
+def directory() -> Path:
+    """The directory of the files, created where it is missing, with access for its owner only.
+
+    Raises:
+        ConfigurationError: It belongs to another user, or is a symbolic link.
+    """
     named = os.environ.get("AGENTRT_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     path = Path(named) / "agentrt" if named else Path(tempfile.gettempdir()) / f"agentrt-{user}"
@@ -84,58 +107,65 @@ def folder() -> Path:
     return path
 
 
-def _write(path: Path, what: msgspec.Struct) -> None:
-    # Never for a moment readable by others, and never half there.
+def _write(path: Path, record: msgspec.Struct) -> None:
+    # Readable by the owner only from the start, and renamed when complete: nobody reads a part of it.
     draft = path.with_suffix(f".{os.getpid()}.part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(what))
+        file.write(msgspec.json.encode(record))
     draft.replace(path)
 
 
-def enter(served: Served) -> Path:
-    """Put a server on the list; returns its file."""
-    path = folder() / f"server-{served.pid}-{served.port}.json"
-    _write(path, served)
+def add_server(server: ServerRecord) -> Path:
+    """Add a server to the list. Returns its file, which `remove_server` takes."""
+    path = directory() / f"server-{server.pid}-{server.port}.json"
+    _write(path, server)
     return path
 
 
-def leave(path: Path) -> None:
-    """Take a server off the list. Idempotent."""
+def remove_server(path: Path) -> None:
+    """Remove a server from the list. Idempotent."""
     path.unlink(missing_ok=True)
 
 
-def live() -> list[Served]:
-    """Who is served now, oldest first. Those whose process is gone are taken off the list."""
+def list_servers() -> list[ServerRecord]:
+    """The servers that run now, oldest first. Servers whose process has ended are removed from the list."""
     found = []
-    for path in folder().glob("server-*.json"):
+    for path in directory().glob("server-*.json"):
         try:
-            served = msgspec.json.decode(path.read_bytes(), type=Served)
+            server = msgspec.json.decode(path.read_bytes(), type=ServerRecord)
         except (OSError, msgspec.DecodeError):
-            continue  # gone in between, or not ours
-        if served.alive:
-            found.append(served)
+            continue  # removed in between, or written by another version
+        if server.alive:
+            found.append(server)
         else:
-            leave(path)
+            remove_server(path)
     return sorted(found, key=lambda each: each.started)
 
 
-def keys_of(name: str) -> tuple[Path, Keys | None]:
-    """Where the keys of this name's page are kept for this working directory, and those it had the last time."""
-    _forget()
+def load_keys(name: str) -> tuple[Path, PageKeys | None]:
+    """The stored keys of a page, by the manager's name and the working directory of this process.
+
+    Args:
+        name: Name of the manager.
+
+    Returns:
+        The file for `save_keys`, and the keys in it; None where there are none, or the file can't be read.
+    """
+    _delete_old_keys()
     place = hashlib.sha256(json.dumps([os.getcwd(), name]).encode()).hexdigest()[:20]
-    path = folder() / f"page-{place}.json"
+    path = directory() / f"page-{place}.json"
     with suppress(OSError, msgspec.DecodeError):
-        return path, msgspec.json.decode(path.read_bytes(), type=Keys)
+        return path, msgspec.json.decode(path.read_bytes(), type=PageKeys)
     return path, None
 
 
-def keep(path: Path, keys: Keys) -> None:
-    """Keep the keys of a page for the next time."""
+def save_keys(path: Path, keys: PageKeys) -> None:
+    """Store the keys of a page for the next start."""
     _write(path, keys)
 
 
-def _forget() -> None:
-    for path in folder().glob("page-*.json"):
+def _delete_old_keys() -> None:
+    for path in directory().glob("page-*.json"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > FORGET:
+            if time.time() - path.stat().st_mtime > MAX_KEYS_AGE:
                 path.unlink()

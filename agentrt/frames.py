@@ -184,11 +184,7 @@ def _container_repr(value: Any, depth: int) -> str:
     parts = []
     # tuple() copies at once: another thread may be changing it.
     for item in tuple(value.items() if isinstance(value, dict) else value)[:MAX_ITEMS]:
-        one = (
-            ": ".join(safe_repr(part, depth - 1) for part in item)
-            if isinstance(value, dict)
-            else safe_repr(item, depth - 1)
-        )
-        parts.append(one)
+        pair = item if isinstance(value, dict) else (item,)
+        parts.append(": ".join(safe_repr(part, depth - 1) for part in pair))
     more = ["..."] if len(value) > MAX_ITEMS else []
     return brackets[0] + ", ".join(parts + more) + brackets[1]

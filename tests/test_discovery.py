@@ -1,3 +1,5 @@
+"""discovery.py: the list of servers, and the keys of pages."""
+
 import json
 import os
 import stat
@@ -7,7 +9,7 @@ import sys
 import pytest
 
 from agentrt import discovery
-from agentrt.discovery import Keys, Served
+from agentrt.discovery import PageKeys, ServerRecord
 from agentrt.errors import ConfigurationError
 
 
@@ -17,19 +19,19 @@ def place(tmp_path, monkeypatch):
     return tmp_path / "agentrt"
 
 
-def one(pid: int, port: int = 1, started: float = 0.0) -> Served:
-    return Served(pid, "a", port, "http://x", "http://y", started)
+def record(pid: int, port: int = 1, started: float = 0.0) -> ServerRecord:
+    return ServerRecord(pid, "a", port, "http://x", "http://y", started)
 
 
-def gone() -> int:
-    """The id of a process that is over."""
+def ended_process() -> int:
+    """The id of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
 
 
 def test_only_the_owner_may_read_it(place):
-    path = discovery.enter(one(os.getpid()))
+    path = discovery.add_server(record(os.getpid()))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
@@ -37,7 +39,7 @@ def test_only_the_owner_may_read_it(place):
 def test_a_directory_that_is_too_open_is_closed(place):
     place.mkdir()
     place.chmod(0o777)
-    discovery.folder()
+    discovery.directory()
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
@@ -45,51 +47,51 @@ def test_a_directory_of_somebody_else_is_not_used(place, tmp_path):
     (tmp_path / "theirs").mkdir()
     place.symlink_to(tmp_path / "theirs")
     with pytest.raises(ConfigurationError, match="AGENTRT_RUNTIME_DIR"):
-        discovery.folder()
+        discovery.directory()
 
 
-def test_who_is_gone_is_taken_off_the_list(place):
-    stale = discovery.enter(one(gone()))
-    here = [one(os.getpid(), 2, started=2.0), one(os.getpid(), 1, started=1.0)]
+def test_a_server_whose_process_has_ended_is_removed(place):
+    stale = discovery.add_server(record(ended_process()))
+    here = [record(os.getpid(), 2, started=2.0), record(os.getpid(), 1, started=1.0)]
     for each in here:
-        discovery.enter(each)
+        discovery.add_server(each)
     (place / "server-x.json").write_text("{")
-    assert discovery.live() == here[::-1]
+    assert discovery.list_servers() == here[::-1]
     assert not stale.exists()
 
 
-def test_who_left_is_off_the_list_and_may_leave_again():
-    path = discovery.enter(one(os.getpid()))
-    discovery.leave(path)
-    discovery.leave(path)
-    assert discovery.live() == []
+def test_a_removed_server_is_not_listed_and_may_be_removed_again():
+    path = discovery.add_server(record(os.getpid()))
+    discovery.remove_server(path)
+    discovery.remove_server(path)
+    assert discovery.list_servers() == []
 
 
-def test_keys_are_kept_for_a_name_in_a_directory(tmp_path, monkeypatch):
-    path, before = discovery.keys_of("a")
+def test_keys_are_stored_for_a_name_in_a_directory(tmp_path, monkeypatch):
+    path, before = discovery.load_keys("a")
     assert before is None
-    keys = Keys.new(8000)
-    discovery.keep(path, keys)
+    keys = PageKeys.new(8000)
+    discovery.save_keys(path, keys)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert discovery.keys_of("a") == (path, keys)
-    assert discovery.keys_of("b")[1] is None
+    assert discovery.load_keys("a") == (path, keys)
+    assert discovery.load_keys("b")[1] is None
     monkeypatch.chdir(tmp_path)
-    assert discovery.keys_of("a")[1] is None
+    assert discovery.load_keys("a")[1] is None
 
 
-def test_keys_that_nobody_used_for_long_are_forgotten():
-    path, _ = discovery.keys_of("a")
-    discovery.keep(path, Keys.new(1))
+def test_keys_that_were_not_used_for_long_are_deleted():
+    path, _ = discovery.load_keys("a")
+    discovery.save_keys(path, PageKeys.new(1))
     os.utime(path, (0, 0))
-    assert discovery.keys_of("a")[1] is None
+    assert discovery.load_keys("a")[1] is None
 
 
-def test_a_file_that_is_broken_is_no_keys():
-    path, _ = discovery.keys_of("a")
+def test_a_broken_file_gives_no_keys():
+    path, _ = discovery.load_keys("a")
     path.write_text(json.dumps({"port": "x"}))
-    assert discovery.keys_of("a")[1] is None
+    assert discovery.load_keys("a")[1] is None
 
 
 def test_no_two_keys_are_alike():
-    first, second = Keys.new(1), Keys.new(1)
+    first, second = PageKeys.new(1), PageKeys.new(1)
     assert len({first.operator, first.viewer, first.secret, second.operator, second.viewer, second.secret}) == 6

@@ -13,7 +13,7 @@ from typing import Any
 from bokeh.server.auth_provider import AuthProvider
 from tornado.web import HTTPError, RequestHandler, create_signed_value, decode_signed_value
 
-from ...discovery import Keys
+from ...discovery import PageKeys
 from ..role import Role
 
 __all__ = ["Answer", "Door"]
@@ -30,7 +30,7 @@ GUARDS = {
 class Door(AuthProvider):
     """Who may come in, and as what. `role_of(request)` is the one place that decides it."""
 
-    def __init__(self, keys: Keys, hosts: Iterable[str]) -> None:
+    def __init__(self, keys: PageKeys, hosts: Iterable[str]) -> None:
         super().__init__()
         port = keys.port
         self.tokens = {Role.OPERATOR: keys.operator, Role.VIEWER: keys.viewer}

@@ -17,7 +17,7 @@ import panel as pn
 from tornado.httpclient import AsyncHTTPClient
 
 from ... import discovery
-from ...discovery import Served
+from ...discovery import ServerRecord
 from ...metrics import Fates
 from ..app.bar import column
 from ..app.page_template import sheet
@@ -84,7 +84,7 @@ class Several:
 
     def summary(self) -> dict[str, Any]:
         """How many there are."""
-        return {"name": self.name, "managers": len(discovery.live())}
+        return {"name": self.name, "managers": len(discovery.list_servers())}
 
     def close(self) -> None:
         """Ask no more."""
@@ -101,7 +101,7 @@ class Several:
 
     async def _ask(self) -> None:
         while self.pages:
-            found = discovery.live()
+            found = discovery.list_servers()
             told = await asyncio.gather(*map(ask, found))
             for live, (session, role) in tuple(self.pages.items()):
                 html = managers_html(list(zip(found, told, strict=True)), role)
@@ -109,7 +109,7 @@ class Several:
             await asyncio.sleep(EVERY)
 
 
-async def ask(one: Served) -> Told | None:
+async def ask(one: ServerRecord) -> Told | None:
     """The summary of a manager, with the token of its viewer's link; None if it does not answer."""
     link = urlsplit(one.view_url)
     url = link._replace(path="/summary").geturl()
@@ -121,7 +121,7 @@ async def ask(one: Served) -> Told | None:
         return None
 
 
-def managers_html(managers: list[tuple[Served, Told | None]], role: Role) -> str:
+def managers_html(managers: list[tuple[ServerRecord, Told | None]], role: Role) -> str:
     """A card for each."""
     if not managers:
         return NONE
@@ -131,7 +131,7 @@ def managers_html(managers: list[tuple[Served, Told | None]], role: Role) -> str
     return f'<p class="say" role="status">{words}</p><div class="managers">{cards}</div>'
 
 
-def _card(one: Served, told: Told | None, role: Role) -> str:
+def _card(one: ServerRecord, told: Told | None, role: Role) -> str:
     url = one.url if role is Role.OPERATOR else one.view_url
     name = safe_text(told.name if told is not None and told.name else one.name, 60)
     link = f'<a href="{safe_text(url, 500)}" target="_blank" rel="noopener noreferrer">open</a>'

@@ -24,7 +24,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import ErrorHandler
 
 from ... import discovery
-from ...discovery import Keys, Served
+from ...discovery import PageKeys, ServerRecord
 from ...errors import ConfigurationError
 from ..app.address import NAMING, PAGES
 from ..role import Role
@@ -43,7 +43,7 @@ PATIENCE = 20.0
 class Server:
     """A running dashboard. `url` is the operator's link, `view_url` one to look only; `stop()` ends it."""
 
-    def __init__(self, content: Content, address: str, keys: Keys, hosts: Iterable[str]) -> None:
+    def __init__(self, content: Content, address: str, keys: PageKeys, hosts: Iterable[str]) -> None:
         self.content = content
         self.address = address
         self.port = keys.port
@@ -61,8 +61,8 @@ class Server:
         self._entered = self._enter() if content.listed else None
 
     def _enter(self) -> Path:
-        mine = Served(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
-        return discovery.enter(mine)
+        mine = ServerRecord(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
+        return discovery.add_server(mine)
 
     @property
     def url(self) -> str:
@@ -90,7 +90,7 @@ class Server:
             self._loop.add_callback(self._loop.stop)
             self._thread.join(PATIENCE)
         if self._entered is not None:
-            discovery.leave(self._entered)
+            discovery.remove_server(self._entered)
 
     def __repr__(self) -> str:
         return f"<Server of {self.content.name!r}: {self.url if self.running else 'stopped'}>"
@@ -186,15 +186,15 @@ def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: It
     return Server(content, address, _keys(content.name, port, address), names)
 
 
-def _keys(name: str, port: int, address: str) -> Keys:
+def _keys(name: str, port: int, address: str) -> PageKeys:
     """Those of the last time where they still do; else new ones, kept for the next time."""
-    path, last = discovery.keys_of(name)
+    path, last = discovery.load_keys(name)
     if last is not None and port in (0, last.port):
         if _bindable(last.port, address) is not None:
             return last
-        return Keys.new(_free(port, address))  # its page is still served: it keeps what it has
-    keys = Keys.new(_free(port, address))
-    discovery.keep(path, keys)
+        return PageKeys.new(_free(port, address))  # its page is still served: it keeps what it has
+    keys = PageKeys.new(_free(port, address))
+    discovery.save_keys(path, keys)
     return keys
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agentrt import RuntimeManager, discovery
-from agentrt.discovery import Served
+from agentrt.discovery import ServerRecord
 from agentrt.metrics import Fates
 from agentrt.views.role import Role
 from agentrt.views.server.managers import Several, Told, ask, managers_html
@@ -14,7 +14,7 @@ from tests.harness.wait import wait_until
 from tests.support import add, fail
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
-ONE = Served(7, "one", 1, "http://127.0.0.1:1/?token=operators", "http://127.0.0.1:1/?token=viewers", 0.0)
+ONE = ServerRecord(7, "one", 1, "http://127.0.0.1:1/?token=operators", "http://127.0.0.1:1/?token=viewers", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_each_role_gets_links_of_its_own():
 
 def test_what_another_process_says_is_only_text():
     told = Told(HOSTILE, 1, 1, HOSTILE)
-    html = managers_html([(ONE, told), (Served(8, HOSTILE, 2, "javascript:x", "y", 0.0), None)], Role.OPERATOR)
+    html = managers_html([(ONE, told), (ServerRecord(8, HOSTILE, 2, "javascript:x", "y", 0.0), None)], Role.OPERATOR)
     assert "<script" not in html
     assert "<img" not in html
     assert "2 managers of 2 need a look." in html
@@ -57,7 +57,9 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
         links = [fine.serve().url, ill.serve().url]
         both = start(Several())
         try:
-            assert sorted(each.url for each in discovery.live()) == sorted(links), "the page itself is none of them"
+            assert sorted(each.url for each in discovery.list_servers()) == sorted(links), (
+                "the page itself is none of them"
+            )
             page.goto(both.url)
             page.get_by_text("All managers are fine.").wait_for(timeout=20_000)
             with pytest.raises(Exception, match=r"."):

@@ -8,7 +8,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from agentrt import RuntimeManager, discovery
-from agentrt.discovery import Keys
+from agentrt.discovery import PageKeys
 from agentrt.errors import ConfigurationError
 from agentrt.views.role import Role
 from agentrt.views.server.auth import Door
@@ -124,11 +124,11 @@ def test_a_role_is_what_its_token_or_signature_says():
             self.cookies = cookies or {}
             self.arguments = {name: [value.encode()] for name, value in arguments.items()}
 
-    door = Door(Keys.new(1), ["localhost"])
+    door = Door(PageKeys.new(1), ["localhost"])
     for role in Role:
         assert door.role_of(Request(token=door.tokens[role])) is role
         assert door.role_of(Request({door.cookie: door.stamp(role)})) is role
-    assert door.role_of(Request({door.cookie: Door(Keys.new(1), []).stamp(Role.OPERATOR)})) is None
+    assert door.role_of(Request({door.cookie: Door(PageKeys.new(1), []).stamp(Role.OPERATOR)})) is None
     assert door.role_of(Request({door.cookie: "operator"})) is None
     assert door.role_of(Request()) is None
 
@@ -176,9 +176,9 @@ def test_a_program_that_is_started_anew_has_its_links_again(manager):
 
 
 def test_it_is_on_the_list_as_long_as_it_runs(manager, server):
-    assert server.url in [each.url for each in discovery.live()]
+    assert server.url in [each.url for each in discovery.list_servers()]
     server.stop()
-    assert server.url not in [each.url for each in discovery.live()]
+    assert server.url not in [each.url for each in discovery.list_servers()]
 
 
 def test_a_taken_port_gives_the_next_one_and_says_so(manager, capsys):
