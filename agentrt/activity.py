@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 
 from .errors import preview
 
-__all__ = ["Activity", "Lane"]
+__all__ = ["Activity", "Lane", "SendNowaitOptions", "SendOptions"]
 
 P = TypeVar("P")
 
@@ -74,3 +74,18 @@ class Activity(msgspec.Struct, Generic[P], frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} to {self.runtime!r} {self.lane.value} {preview(self.payload, 80)}>"
+
+
+class SendNowaitOptions(TypedDict, total=False):
+    """The keyword options of `Runtime.send_nowait`. Times are seconds on the manager's clock."""
+
+    priority: bool
+    timeout: float | None
+    delay: float | None
+    key: str | None
+
+
+class SendOptions(SendNowaitOptions, total=False):
+    """The keyword options of `Runtime.send` and `Runtime.ask`: `wait` is real seconds."""
+
+    wait: float | None

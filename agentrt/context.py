@@ -7,11 +7,11 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import msgspec
 
-from .activity import Activity
+from .activity import Activity, SendOptions
 from .engine.protocols import Member
 from .errors import preview
 from .receipt import Receipt
@@ -58,12 +58,12 @@ class Context:
         """What `ask` returns for this activity, once it is done; without it, the new state."""
         self.replied = value
 
-    async def send(self, to: Any, payload: Any, **options: Any) -> Receipt:
+    async def send(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
         """Send to another runtime (its id or handle), with this activity as the parent. Options as `Runtime.send`."""
         receipt: Receipt = await self._entry.host.entry(to).send(payload, **options)
         return receipt
 
-    async def ask(self, to: Any, payload: Any, **options: Any) -> Any:
+    async def ask(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Any:
         """Send and wait for the reply. A circle of asks raises `DeadlockError` at once."""
         return await self._entry.host.entry(to).ask(payload, **options)
 

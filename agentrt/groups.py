@@ -17,21 +17,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Unpack, overload
 
+from .activity import Activity
 from .engine import commands
+from .engine.entry import RuntimeEntry
 from .engine.failure import fail, interrupt, restart
+from .engine.protocols import Host
 from .errors import AgentError, ConfigurationError, ProcessingError
 from .events import Event
+from .limits import LimitOptions
+from .runtime import Runtime
 from .supervision import Policy, Response, Rule, Supervision, respond
-
-if TYPE_CHECKING:
-    from .engine.entry import RuntimeEntry
-    from .runtime import Runtime
-
-    Entry = RuntimeEntry[Any, Any]
+from .workflow_types import S0, A, AsyncWorkflow, P, PlainWorkflow, S
 
 __all__ = ["Group", "Groups"]
+
+Entry = RuntimeEntry[Any, Any]
+
+
+class Creator(Host, Protocol):
+    """The manager, as its groups see it."""
+
+    def create(
+        self, id: str, state: Any, workflow: Callable[..., Any], *, group: Group, **limits: Unpack[LimitOptions]
+    ) -> Runtime[Any, Any]:
+        """Make a runtime."""
 
 
 class Group:
@@ -56,7 +67,7 @@ class Group:
     (0, 0)
     """
 
-    def __init__(self, host: Any, name: str, rule: Rule, parent: Group | None) -> None:
+    def __init__(self, host: Creator, name: str, rule: Rule, parent: Group | None) -> None:
         self.name = name
         self.parent = parent
         self._host = host
@@ -83,10 +94,27 @@ class Group:
         above = "" if self.parent is None else f" under {self.parent.name!r}"
         return f"<Group {self.name!r}{above} {self.rule.strategy.value}: {', '.join(self._children) or 'nobody yet'}>"
 
-    def create(self, id: str, state: Any, workflow: Callable[..., Any], **limits: Any) -> Runtime[Any, Any]:
-        """`manager.create` with this group."""
-        runtime: Runtime[Any, Any] = self._host.create(id, state, workflow, group=self, **limits)
-        return runtime
+    @overload
+    def create(
+        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[P], S0, S], **limits: Unpack[LimitOptions]
+    ) -> Runtime[S, P]: ...
+    @overload
+    def create(
+        self, id: str, state: S0, workflow: PlainWorkflow[Activity[P], S0, S], **limits: Unpack[LimitOptions]
+    ) -> Runtime[S, P]: ...
+    @overload
+    def create(
+        self,
+        id: str,
+        state: S0,
+        workflow: AsyncWorkflow[A, S0, S] | PlainWorkflow[A, S0, S],
+        **limits: Unpack[LimitOptions],
+    ) -> Runtime[S, Any]: ...
+    def create(
+        self, id: str, state: Any, workflow: Callable[..., Any], **limits: Unpack[LimitOptions]
+    ) -> Runtime[Any, Any]:
+        """`RuntimeManager.create` with this group."""
+        return self._host.create(id, state, workflow, group=self, **limits)
 
     def recover(self) -> None:
         """Let every runtime of it that was stopped go on, and forget the failures."""
@@ -168,7 +196,7 @@ class Group:
 class Groups:
     """The groups of one manager, and who is in which."""
 
-    def __init__(self, host: Any) -> None:
+    def __init__(self, host: Creator) -> None:
         self._host = host
         self._groups: dict[str, Group] = {}
         self._of: dict[str, Group] = {}
@@ -202,12 +230,13 @@ class Groups:
             )
         return found
 
-    def limits(self, id: str, group: Group | str | None, limits: dict[str, Any]) -> dict[str, Any]:
+    def limits(self, id: str, group: Group | str | None, limits: LimitOptions) -> LimitOptions:
         """The limits of a runtime that is to join: in a group, each failure escalates unless it says otherwise."""
         if group is None:
             return limits
         _check_free(self.known(group), id)
-        return {"supervision": Supervision(Policy.ESCALATE, intensity=1), **limits}
+        own: LimitOptions = {"supervision": Supervision(Policy.ESCALATE, intensity=1)}
+        return {**own, **limits}
 
     def join(self, entry: Entry, group: Group | str | None) -> None:
         """Make a runtime the last child of a group. The lock is held."""

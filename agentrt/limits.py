@@ -6,16 +6,16 @@ import math
 import random
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
 from .engine.mailbox import capacity, limit_of
 from .errors import ConfigurationError
 from .schema.typecheck import annotation_problem
-from .supervision import Supervision
+from .supervision import Policy, PolicyName, Supervision
 
-__all__ = ["Backoff", "Limits", "Overflow"]
+__all__ = ["Backoff", "LimitOptions", "Limits", "Overflow"]
 
 
 class Overflow(StrEnum):
@@ -82,8 +82,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     cpu: float | None = None
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> Limits:
-        """Check and complete keyword arguments; `ConfigurationError` names what is wrong and what would do."""
+    def of(cls, given: LimitOptions) -> Limits:
+        """Check and complete keyword arguments.
+
+        Raises:
+            ConfigurationError: A name or a value is wrong; the message says what would do.
+        """
         unknown = sorted(set(given) - set(cls.__struct_fields__))
         if unknown:
             raise ConfigurationError(
@@ -94,6 +98,37 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def with_(self, name: str, value: Any) -> Limits:
         """The same limits with one changed."""
         return msgspec.structs.replace(self, **{name: check(name, value)})
+
+
+OverflowName = Literal["wait", "drop_oldest", "drop_newest"]
+
+
+class LimitOptions(TypedDict, total=False):
+    """The limits as keyword arguments of `create`, as a type checker and an editor see them. See `Limits`.
+
+    Some take a shorter form: `overflow` and `supervision` a word, `backoff` the seconds before the first retry.
+    """
+
+    priority_capacity: int
+    standard_capacity: int
+    overflow: Overflow | OverflowName
+    fairness: int | None
+    timeout: float | None
+    grace: float
+    retries: int
+    backoff: Backoff | float
+    accepts: Any
+    blocking: bool
+    isolation: Literal["process"] | None
+    supervision: Supervision | Policy | PolicyName | None
+    key_window: float
+    copy_state: bool
+    max_payload: int | None
+    max_state: int | None
+    rate: float | None
+    deadline: float | None
+    memory: int | None
+    cpu: float | None
 
 
 def check(name: str, value: Any) -> Any:

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack, overload
 from weakref import WeakValueDictionary
 
-from .activity import Activity
+from .activity import Activity, SendNowaitOptions, SendOptions
 from .clock import Clock, Timer, Timers
 from .dead_letters import DeadLetters
 from .display import ManagerShows
@@ -41,7 +41,7 @@ from .errors import (
 from .events import Event, Ring
 from .grants import entry_of
 from .groups import Group, Groups
-from .limits import Limits
+from .limits import LimitOptions, Limits
 from .metrics import Fates
 from .publisher import Publisher
 from .readouts import watchable
@@ -50,12 +50,12 @@ from .runtime import Runtime
 from .schema.immutability import is_frozen, warn_mutable
 from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
-from .supervision import Rule
+from .supervision import Policy, PolicyName, Rule, Strategy, StrategyName
+from .workflow_types import S0, A, AgentDecorator, AsyncWorkflow, P, PlainWorkflow, S
 
 __all__ = ["RuntimeManager"]
 
 logger = logging.getLogger(__name__)
-S = TypeVar("S")
 T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
@@ -142,13 +142,61 @@ class RuntimeManager(ManagerShows):
 
     # ---- the map
 
+    @overload
     def create(
-        self, id: str, state: S, workflow: Callable[..., Any], *, group: Group | str | None = None, **limits: Any
-    ) -> Runtime[S, Any]:
-        """Make a runtime: its id, its initial state, and the workflow that makes the next state of an activity.
+        self,
+        id: str,
+        state: S0,
+        workflow: AsyncWorkflow[Activity[P], S0, S],
+        *,
+        group: Group | str | None = None,
+        **limits: Unpack[LimitOptions],
+    ) -> Runtime[S, P]: ...
+    @overload
+    def create(
+        self,
+        id: str,
+        state: S0,
+        workflow: PlainWorkflow[Activity[P], S0, S],
+        *,
+        group: Group | str | None = None,
+        **limits: Unpack[LimitOptions],
+    ) -> Runtime[S, P]: ...
+    @overload
+    def create(
+        self,
+        id: str,
+        state: S0,
+        workflow: AsyncWorkflow[A, S0, S] | PlainWorkflow[A, S0, S],
+        *,
+        group: Group | str | None = None,
+        **limits: Unpack[LimitOptions],
+    ) -> Runtime[S, Any]: ...
+    def create(
+        self,
+        id: str,
+        state: Any,
+        workflow: Callable[..., Any],
+        *,
+        group: Group | str | None = None,
+        **limits: Unpack[LimitOptions],
+    ) -> Handle:
+        """Make a runtime. Any thread.
 
-        Limits are those of `Limits`, `group` is whose child it is. Raises `RuntimeExistsError` if the id is taken,
-        `ConfigurationError` if something given can't work, `ManagerClosedError`.
+        Args:
+            id: What it is called; not empty.
+            state: The initial state. With immutable states history costs a pointer an activity.
+            workflow: Makes the next state: a function `(activity, state)` or `(activity, state, ctx)`, async or not.
+            group: The supervision group, or its name, that it joins.
+            **limits: What it may hold and how long it may take, see `Limits`.
+
+        Returns:
+            The handle. It is the same object as `manager[id]`.
+
+        Raises:
+            RuntimeExistsError: The id is taken.
+            ConfigurationError: Something given can't work; the message says what would do.
+            ManagerClosedError: The manager is closed.
         """
         entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)), group)
         if not is_frozen(state):
@@ -186,31 +234,72 @@ class RuntimeManager(ManagerShows):
             workflow = self._read = Workflow.of(function)
         return isolated(workflow, limits, self.workers)
 
-    def agent(self, id: str, state: Any = _REQUIRED, **limits: Any) -> Callable[[Callable[..., Any]], Handle]:
-        """Decorator for notebooks: the first run of the cell creates the runtime, a later one swaps its workflow.
+    @overload
+    def agent(
+        self, id: str, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
+    ) -> AgentDecorator[Any]: ...
+    @overload
+    def agent(
+        self, id: str, state: S0, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
+    ) -> AgentDecorator[S0]: ...
+    def agent(
+        self, id: str, state: Any = _REQUIRED, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
+    ) -> Any:
+        """Decorate a workflow in a notebook: the first run of the cell creates the runtime, a later one changes it.
 
-        State and mailbox are kept on a swap, from the next activity on the new code runs. What raises changes nothing.
+        A later run swaps the workflow and sets these limits, from the next activity on; state, mailbox and group stay.
+        If it raises, nothing has changed.
+
+        Args:
+            id: As in `create`; so are `group` and the limits.
+            state: The initial state; may be left out once the runtime exists.
+
+        Returns:
+            A decorator, which returns the handle.
+
+        Raises:
+            ConfigurationError: The runtime is new and there is no state, or what `create` raises.
         """
 
         def decorate(workflow: Callable[..., Any]) -> Handle:
-            known = self.get(id)
-            if known is None:
+            runtime = self.get(id)
+            if runtime is None:
                 if state is _REQUIRED:
                     raise ConfigurationError(
                         f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)"
                     )
-                return self.create(id, state, workflow, **limits)
-            changes = {name: value for name, value in limits.items() if name != "group"}
-            Limits.of(changes)
-            prepared = self.prepare(workflow, commands.changed(known.entry, changes))
-            commands.configure(known.entry, changes, prepared)
-            return known
+                return self.create(id, state, workflow, group=group, **limits)
+            Limits.of(limits)
+            prepared = self.prepare(workflow, commands.changed(runtime.entry, dict(limits)))
+            commands.configure(runtime.entry, dict(limits), prepared)
+            return runtime
 
         return decorate
 
-    def group(self, name: str, strategy: str = "one_for_one", *, parent: Group | None = None, **rule: Any) -> Group:
-        """Make a supervision group, see `Group`: `policy`, `intensity` and `period` are those of `Rule`."""
-        return self.groups.group(name, Rule(**{"strategy": strategy, **rule}), parent)
+    def group(
+        self,
+        name: str,
+        strategy: Strategy | StrategyName = Strategy.ONE_FOR_ONE,
+        *,
+        parent: Group | str | None = None,
+        policy: Policy | PolicyName = Policy.RESTART,
+        intensity: int = 5,
+        period: float = 60.0,
+    ) -> Group:
+        """Make a supervision group, or give the one of that name another rule. Any thread.
+
+        Args:
+            name: What it is called; not empty.
+            strategy: Whom the failure of a child concerns: that child, all of them, or it and those that joined later.
+            parent: The group, or its name, whose child it is.
+            policy: What happens to those that are concerned.
+            intensity: How many restarts are made within `period`; the next failure escalates.
+            period: Seconds on the manager's clock.
+
+        Raises:
+            ConfigurationError: A value can't work, or the group exists with another parent.
+        """
+        return self.groups.group(name, Rule(strategy, policy, intensity, period), parent)
 
     def __getitem__(self, id: str) -> Handle:
         return self._handle(self.entry(id))
@@ -281,15 +370,15 @@ class RuntimeManager(ManagerShows):
 
     # ---- by id
 
-    async def send(self, id: str, payload: Any, **options: Any) -> Receipt:
+    async def send(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
         """`Runtime.send` by id."""
         return await self[id].send(payload, **options)
 
-    def send_nowait(self, id: str, payload: Any, **options: Any) -> Receipt:
+    def send_nowait(self, id: str, payload: Any, **options: Unpack[SendNowaitOptions]) -> Receipt:
         """`Runtime.send_nowait` by id."""
         return self.entry(id).send_nowait(payload, **options)
 
-    async def ask(self, id: str, payload: Any, **options: Any) -> Any:
+    async def ask(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Any:
         """`Runtime.ask` by id."""
         return await self[id].ask(payload, **options)
 

@@ -5,7 +5,8 @@ Whoever watches a knob or a readout (`runtime.param.watch`, `pn.bind`, `param.de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import param
@@ -81,8 +82,8 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
         super().__init__(name=entry.id)
         self.entry = entry
         self.manager = manager
-        # The entry's own, with the same contract: a second call and a second coroutine would double the cost.
-        self.__dict__.update(send_nowait=entry.send_nowait, send=entry.send, ask=entry.ask)
+        # The entry's own methods: a second call and a second coroutine on the way would double the cost of a send.
+        self.__dict__.update({name: getattr(entry, name) for name in BOUND})
 
     def __repr__(self) -> str:
         shot = snapshot(self.entry, with_metrics=False)
@@ -98,36 +99,88 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
     def send_nowait(
         self,
-        payload: Any,
+        payload: P | Activity[P],
         *,
         priority: bool = False,
         timeout: float | None = None,
         delay: float | None = None,
         key: str | None = None,
     ) -> Receipt:
-        """Accept one activity and return its receipt. Any thread, never blocks.
+        """Accept one activity. Any thread; never blocks.
 
-        `timeout` is this activity's own deadline and `delay` how long it is held back, in seconds on the manager's
-        clock. A second send with the same `key` within `key_window` gets the first's receipt. An `Activity` (of a type
-        of your own) is sent as it is: its payload, and its lane, timeout, key and not-before time where the call says
-        nothing else. Raises `ActivityValidationError`, `MailboxFullError`,
-        `RuntimeTerminatedError`, `RuntimeFailedError`, `ManagerClosedError`.
+        Args:
+            payload: What the workflow reads as `activity.payload`. An `Activity` (of a type of your own) is sent as it
+                is: its payload, and its lane, timeout, key and not-before time where the call says nothing else.
+            priority: Whether it goes to the priority lane, which overtakes the standard lane.
+            timeout: How long its processing may take, instead of the runtime's own; seconds on the manager's clock.
+            delay: How long it is held back before it joins its lane; seconds on the manager's clock.
+            key: A second send with the same key within `key_window` is not accepted; it gets the first's receipt.
+
+        Returns:
+            The receipt: await it, or call its `result()` on another thread, for the outcome.
+
+        Raises:
+            ActivityValidationError: The workflow does not take this payload.
+            MailboxFullError: The lane is full.
+            RuntimeTerminatedError: The runtime has ended.
+            RuntimeFailedError: The supervisor stopped it; see `recover`.
+            ManagerClosedError: The manager is closed.
         """
         return self.entry.send_nowait(payload, priority=priority, timeout=timeout, delay=delay, key=key)
 
-    async def send(self, payload: Any, *, wait: float | None = None, **options: Any) -> Receipt:
-        """Accept one activity; while its lane is full, wait for room, `wait` real seconds at most.
+    async def send(
+        self,
+        payload: P | Activity[P],
+        *,
+        priority: bool = False,
+        wait: float | None = None,
+        timeout: float | None = None,
+        delay: float | None = None,
+        key: str | None = None,
+    ) -> Receipt:
+        """Accept one activity; while its lane is full, wait for room. Any event loop.
 
-        Who waits is served in order. After `wait`, `MailboxFullError`; the rest is as `send_nowait`.
+        Senders that wait are served in order.
+
+        Args:
+            payload: As in `send_nowait`; so are `priority`, `timeout`, `delay` and `key`.
+            wait: How long to wait for room, in real seconds; None for as long as it takes.
+
+        Returns:
+            The receipt. It is returned once the activity is accepted, not once it is done.
+
+        Raises:
+            MailboxFullError: There was no room within `wait` seconds, or the lane drops instead of waiting.
+            AgentError: What else `send_nowait` raises.
         """
-        return await self.entry.send(payload, wait=wait, **options)
+        return await self.entry.send(payload, wait=wait, priority=priority, timeout=timeout, delay=delay, key=key)
 
-    def ask(self, payload: Any, **options: Any) -> Coroutine[Any, Any, Any]:
-        """Send, wait until it is done, and return what the workflow replied with `ctx.reply(x)`, else the new state.
+    async def ask(
+        self,
+        payload: P | Activity[P],
+        *,
+        priority: bool = False,
+        wait: float | None = None,
+        timeout: float | None = None,
+        delay: float | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """Send one activity and wait until it is done. Any event loop.
 
-        Raises what `send` raises, the tagged error of the activity, and `DeadlockError` for a circle of asks.
+        Args:
+            payload: As in `send`; so are the options.
+
+        Returns:
+            What the workflow replied with `ctx.reply(x)`, else the new state. No annotation of a workflow says the
+            type of its replies, so a type checker knows nothing of it.
+
+        Raises:
+            ProcessingError: The workflow raised; its exception is the `__cause__`.
+            ActivityTimeoutError: It took longer than its timeout.
+            DeadlockError: The runtime would wait for itself, also by way of others.
+            AgentError: What `send` raises, or another end of the activity.
         """
-        return self.entry.ask(payload, **options)
+        return await self.entry.ask(payload, wait=wait, priority=priority, timeout=timeout, delay=delay, key=key)
 
     def validate(self, payload: Any) -> None:
         """Raise `ActivityValidationError` unless the workflow takes this payload."""
@@ -284,3 +337,9 @@ class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
 
 
 type.__setattr__(Runtime, "param", Namespace())
+
+# Who asks a handle for help on one of these is shown its contract, though the method is the entry's.
+BOUND = ("send_nowait", "send", "ask")
+for _name in BOUND:
+    _method: Any = vars(RuntimeEntry)[_name]
+    _method.__signature__, _method.__doc__ = signature(vars(Runtime)[_name]), vars(Runtime)[_name].__doc__

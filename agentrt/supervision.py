@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -21,6 +22,9 @@ class Policy(StrEnum):
     ESCALATE = "escalate"
 
 
+PolicyName = Literal["continue", "restart", "stop", "escalate"]
+
+
 class Supervision(msgspec.Struct, frozen=True):
     """`intensity` failures within `period` seconds (manager's clock) trip the `policy`.
 
@@ -36,6 +40,12 @@ class Supervision(msgspec.Struct, frozen=True):
     intensity: int = 5
     period: float = 60.0
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, policy: Policy | PolicyName = Policy.CONTINUE, intensity: int = 5, period: float = 60.0
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         try:
             msgspec.structs.force_setattr(self, "policy", Policy(self.policy))
@@ -45,11 +55,11 @@ class Supervision(msgspec.Struct, frozen=True):
             raise ConfigurationError("intensity must be a whole number of at least 1, period seconds above 0")
 
     @classmethod
-    def of(cls, value: Supervision | str | None) -> Supervision:
-        """A policy's name, a Supervision, or None for the default."""
+    def of(cls, value: Supervision | Policy | PolicyName | None) -> Supervision:
+        """Read a policy, a Supervision, or None for the default."""
         if isinstance(value, Supervision):
             return value
-        return cls() if value is None else cls(policy=value)  # type: ignore[arg-type]
+        return cls() if value is None else cls(policy=value)
 
 
 def decide(supervision: Supervision, failures: Sequence[float], now: float) -> Policy:
@@ -72,6 +82,9 @@ class Strategy(StrEnum):
     REST_FOR_ONE = "rest_for_one"
 
 
+StrategyName = Literal["one_for_one", "one_for_all", "rest_for_one"]
+
+
 class Rule(msgspec.Struct, frozen=True):
     """How a group answers the failure of a child. `intensity` restarts within `period` seconds are made, not one more.
 
@@ -87,6 +100,16 @@ class Rule(msgspec.Struct, frozen=True):
     policy: Policy = Policy.RESTART
     intensity: int = 5
     period: float = 60.0
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            strategy: Strategy | StrategyName = Strategy.ONE_FOR_ONE,
+            policy: Policy | PolicyName = Policy.RESTART,
+            intensity: int = 5,
+            period: float = 60.0,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         for name, words in (("strategy", Strategy), ("policy", Policy)):

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from agentrt import Backoff, ConfigurationError, Overflow, Policy, Supervision
-from agentrt.limits import Limits
+from agentrt.limits import LimitOptions, Limits
 
 WRONG = [
     *((name, value) for name in ("priority_capacity", "standard_capacity") for value in (0, -1, 1.5, "10", True)),
@@ -68,3 +68,7 @@ def test_backoff_jitters_within_its_share():
 def test_a_backoff_that_can_not_be_is_refused(wrong):
     with pytest.raises(ConfigurationError):
         Backoff(**wrong)
+
+
+def test_the_keyword_options_are_the_fields():
+    assert set(LimitOptions.__annotations__) == set(Limits.__struct_fields__)

@@ -1,8 +1,12 @@
 """runtime.py: the handle that a person holds."""
 
+import inspect
+
 import pytest
 
-from agentrt import RuntimeTerminatedError, Status
+from agentrt import Runtime, RuntimeTerminatedError, Status
+from agentrt.activity import SendNowaitOptions, SendOptions
+from agentrt.runtime import BOUND
 from tests.support import add, collect, turns, virtual
 
 
@@ -54,3 +58,25 @@ async def test_recover_of_a_healthy_runtime_does_nothing(manager):
     runtime.recover()
     await turns()
     assert await runtime.ask(1) == 1
+
+
+@pytest.mark.parametrize("name", BOUND)
+@virtual
+async def test_what_a_handle_binds_has_the_documented_contract(manager, name):
+    runtime = manager.create("a", 0, add)
+    documented = vars(Runtime)[name]
+    expected = inspect.signature(documented.__get__(runtime))
+    assert inspect.signature(getattr(runtime, name)) == expected
+    assert inspect.getdoc(getattr(runtime, name)) == inspect.getdoc(documented)
+    options = SendNowaitOptions if name == "send_nowait" else SendOptions
+    assert set(expected.parameters) - {"payload"} == options.__required_keys__ | options.__optional_keys__
+
+
+@pytest.mark.parametrize("name", BOUND)
+@virtual
+async def test_the_documented_method_does_what_the_bound_one_does(manager, name):
+    runtime = manager.create("a", 0, add)
+    result = getattr(Runtime, name)(runtime, 3, priority=True, timeout=5, delay=1, key="k")
+    result = result if name == "send_nowait" else await result
+    assert (result if name == "ask" else (await result).state) == 3
+    assert manager.clock.now() == 1
