@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from .errors import ConfigurationError
 
 __all__ = ["Exports", "ManagerShows", "RuntimeShows"]
 
@@ -13,8 +16,21 @@ def _alone(of: Any, name: str) -> Any:
     return Alone(of, name)
 
 
+def _content(of: Any, suffix: str, view: str) -> bytes:
+    """What a file with this suffix holds."""
+    from .export import WRITERS
+
+    if suffix == ".html":
+        html: str = _alone(of, view or "timeline").written()
+        return html.encode("utf-8", "replace")
+    if suffix not in WRITERS:
+        kinds = ", ".join((*WRITERS, ".html"))
+        raise ConfigurationError(f"{suffix!r} is no kind of file there is an export to; give {kinds}")
+    return WRITERS[suffix](of)
+
+
 class Exports:
-    """What happened, to take away. Of a manager: of all its runtimes. See `agentrt.export.table`."""
+    """What happened, to take away. Of a manager: of all its runtimes. See `agentrt.export`."""
 
     def export(self, path: Any, view: str = "") -> Any:
         """Write a file of the kind its suffix says, and return where it is; it holds what is still on record.
@@ -25,19 +41,19 @@ class Exports:
         In a CSV a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, or such a part
         follows a semicolon) gets an apostrophe before it, which makes it a text; numbers are as they are.
         """
-        from .export.table import export
+        file = Path(path)
+        file.write_bytes(_content(self, file.suffix.lower(), view))
+        return file
 
-        return export(self, path, view)
-
-    def frame(self) -> Any:
+    def frame(self: Any) -> Any:
         """The activities still on record as a pandas DataFrame: lane, fate, wait and service in seconds, payload..."""
-        from .export.table import frame
+        from .export import activities_frame
 
-        return frame(self)
+        return activities_frame(self)
 
-    def metrics_frame(self) -> Any:
+    def metrics_frame(self: Any) -> Any:
         """The figures of each lane as a pandas DataFrame: depth, capacity, accepted, and how waits are spread."""
-        from .export.table import metrics_frame
+        from .export import metrics_frame
 
         return metrics_frame(self)
 

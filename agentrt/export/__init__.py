@@ -1,1 +1,28 @@
-"""What happened, to take away: tables, Parquet and traces."""
+"""Export what happened: tables for pandas, CSV or Parquet files, and traces for Perfetto.
+
+An export holds what the ring of the manager still holds: the last records, bounded in number. pandas is imported when a
+DataFrame or a Parquet file is asked for, and not before. Any thread may export.
+"""
+
+from collections.abc import Callable, Mapping
+
+from .perfetto import to_perfetto
+from .subject import Manager, Runtime, Subject
+from .table import COLUMNS, activities, activities_frame, metrics_frame, to_csv, to_parquet
+
+__all__ = [
+    "COLUMNS",
+    "WRITERS",
+    "Manager",
+    "Runtime",
+    "Subject",
+    "activities",
+    "activities_frame",
+    "metrics_frame",
+    "to_csv",
+    "to_parquet",
+    "to_perfetto",
+]
+
+WRITERS: Mapping[str, Callable[[Subject], bytes]] = {".csv": to_csv, ".parquet": to_parquet, ".json": to_perfetto}
+"""The function that makes the content of a file, by the suffix of the file."""

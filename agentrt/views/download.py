@@ -9,6 +9,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
+from ..export import WRITERS
 from .layout import line
 
 __all__ = ["downloads"]
@@ -31,6 +32,4 @@ def _button(of: Any, suffix: str, label: str) -> Any:
 
 
 def _made(of: Any, suffix: str) -> io.BytesIO:
-    from ..export.table import rendered
-
-    return io.BytesIO(rendered(of, suffix))
+    return io.BytesIO(WRITERS[suffix](of))

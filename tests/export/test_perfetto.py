@@ -1,0 +1,73 @@
+"""perfetto.py: the trace is in Chrome's format, its slices nest and its arrows lead from sender to sent."""
+
+import json
+from collections import defaultdict
+
+from agentrt.export import to_perfetto
+from tests.export.world import HOSTILE, day
+from tests.support import virtual
+
+
+def by_phase(manager):
+    entries = json.loads(to_perfetto(manager))["traceEvents"]
+    found = defaultdict(list)
+    for entry in entries:
+        found[entry["ph"]].append(entry)
+    return found
+
+
+@virtual
+async def test_a_trace_in_chromes_format(manager):
+    gate = await day(manager)
+    found = by_phase(manager)
+    assert set(found) == {"M", "X", "b", "e", "i", "s", "f"}
+    for entry in (each for phase, entries in found.items() if phase != "M" for each in entries):
+        assert isinstance(entry["ts"], int)
+        assert (entry["pid"], type(entry["tid"]), type(entry["name"]), type(entry["cat"])) == (1, int, str, str)
+    names = {entry["tid"]: entry["args"]["name"] for entry in found["M"] if entry["name"] == "thread_name"}
+    assert set(names.values()) == {"first", "second", "held", HOSTILE[:59] + "…"}
+    for entry in found["X"]:
+        assert entry["dur"] >= 0
+    begun, ended = (sorted(entry["id2"]["local"] for entry in found[phase]) for phase in "be")
+    assert begun == ended
+    (running,) = [entry for entry in found["X"] if entry["args"].get("fate") == "pending"]
+    assert (names[running["tid"]], running["dur"]) == ("held", 3_000_000)
+    gate.open.set()
+
+
+@virtual
+async def test_slices_of_a_thread_are_nested_or_apart(manager):
+    gate = await day(manager)
+    threads = defaultdict(list)
+    for entry in by_phase(manager)["X"]:
+        threads[entry["tid"]].append((entry["ts"], entry["ts"] + entry["dur"]))
+    assert max(map(len, threads.values())) == 12, "four activities, each with two steps"
+    for slices in threads.values():
+        for a in slices:
+            for b in slices:
+                assert (
+                    a[1] <= b[0] or b[1] <= a[0] or (a[0] <= b[0] and b[1] <= a[1]) or (b[0] <= a[0] and a[1] <= b[1])
+                )
+    gate.open.set()
+
+
+@virtual
+async def test_arrows_lead_from_parent_to_child(manager):
+    gate = await day(manager)
+    found = by_phase(manager)
+    slices = {entry["args"]["id"]: entry for entry in found["X"] if entry["cat"] == "agentrt"}
+    assert len(found["s"]) == len(found["f"]) == 4
+    for start, end in zip(found["s"], found["f"], strict=True):
+        child = slices[end["id"]]
+        parent = slices[child["args"]["parent"]]
+        assert start["id"] == end["id"]
+        assert start["tid"] == parent["tid"]
+        assert parent["ts"] <= start["ts"] <= parent["ts"] + parent["dur"]
+        assert (end["tid"], end["ts"], end["bp"]) == (child["tid"], child["ts"], "e")
+    gate.open.set()
+
+
+@virtual
+async def test_the_trace_of_an_empty_manager_names_its_process(manager):
+    (process,) = json.loads(to_perfetto(manager))["traceEvents"]
+    assert process["name"] == "process_name"
