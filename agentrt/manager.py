@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from types import TracebackType
-from typing import Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from weakref import WeakValueDictionary
 
 from .activity import Activity, SendNowaitOptions, SendOptions
@@ -52,6 +52,9 @@ from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Policy, PolicyName, Rule, Strategy, StrategyName
 from .workflow_types import S0, A, AgentDecorator, AsyncWorkflow, P, PlainWorkflow, S
+
+if TYPE_CHECKING:
+    from .feed.source import Source
 
 __all__ = ["RuntimeManager"]
 
@@ -119,6 +122,7 @@ class RuntimeManager(ManagerShows):
         self.terminated: dict[str, Snapshot] = {}
         self._entries: dict[str, Entry] = {}
         self._publisher: Publisher | None = None
+        self._source: Source | None = None
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
         self._timers = Timers(self.clock, self.loop)
@@ -392,6 +396,16 @@ class RuntimeManager(ManagerShows):
         """The counts of all runtimes, terminated ones included."""
         with self.lock:
             return sum((fates(entry) for entry in self._entries.values()), self._retired)
+
+    @property
+    def source(self) -> Source:
+        """What the views of its runtimes are drawn from: reads, and commands that are recorded with who gave them."""
+        with self.lock:
+            if self._source is None:
+                from .feed.live import LiveSource
+
+                self._source = LiveSource(self)
+            return self._source
 
     def subscribe(self) -> Subscription:
         """Every record from now on, as an async iterator."""

@@ -1,0 +1,1 @@
+"""Sources: what every view is drawn from, wherever the runtimes are."""

@@ -1,0 +1,248 @@
+"""The live source: a manager in this process, read from any thread and steered through its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..activity import Activity
+from ..dead_letters import DeadLetter, Ledger
+from ..debugger import Whereabouts, whereabouts
+from ..engine.commands import items
+from ..engine.entry import RuntimeEntry
+from ..engine.hub import Frame, Hub
+from ..errors import AgentError
+from ..events import Outcome
+from ..metrics import Fates
+from ..snapshot import Snapshot
+from .commands import LiveCommands, SteeredManager, waiting
+from .forms import form_of, form_with
+from .source import COMMANDS, READS, BurstProgress, Page, PayloadForm, Reply, Settings, Watching
+
+__all__ = ["LiveManager", "LiveSource"]
+
+Entry = RuntimeEntry[Any, Any]
+
+FORMS = 1000  # forms that are kept; past that they are made anew
+
+
+class LiveManager(SteeredManager, Protocol):
+    """A manager, as its source sees it."""
+
+    name: str
+    hub: Hub
+    terminated: dict[str, Snapshot]
+
+    def __contains__(self, id: object) -> bool:
+        """Whether a runtime has this id."""
+
+    def __len__(self) -> int:
+        """How many runtimes there are."""
+
+    def snapshot(self, id: str, metrics: bool = True) -> Snapshot:
+        """A snapshot of one runtime, the last one if it was terminated. Raises `AgentError`."""
+
+    def snapshots(self, metrics: bool = False) -> list[Snapshot]:
+        """A snapshot of every runtime."""
+
+
+class Ids(Collection[str]):
+    """Ids that are always current. To go through them while they change is safe."""
+
+    def __init__(self, of: Collection[str]) -> None:
+        self._of = of
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._of
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._of))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} ids>"
+
+
+class LiveSource:
+    """The source of a manager in this process: `manager.source`. See `Source` for what each method does.
+
+    >>> import agentrt
+    >>> with agentrt.RuntimeManager() as manager:
+    ...     runtime = manager.create("sum", 0, lambda activity, state: state + activity.payload)
+    ...     sent = manager.source.command("send", "sum", typed="2", lane="standard")
+    ...     manager.run(runtime.ask(1)), manager.source.outcomes([sent.activity])[sent.activity].state
+    (3, 2)
+    """
+
+    capabilities = COMMANDS | READS
+
+    def __init__(self, manager: LiveManager) -> None:
+        self._manager = manager
+        self._commands = LiveCommands(manager)
+        self._forms: dict[str, tuple[Any, PayloadForm]] = {}
+        self.name = manager.name
+        self.runtimes = Ids(manager)
+        self.ended = Ids(manager.terminated)
+
+    def __repr__(self) -> str:
+        return f"<LiveSource of {self.name!r}>"
+
+    def _entry(self, id: str) -> Entry | None:
+        if id not in self._manager:
+            return None
+        try:
+            entry: Entry = self._manager.entry(id)
+        except AgentError:  # it has ended in between
+            return None
+        return entry
+
+    # ---- time
+
+    def now(self) -> float:
+        """Seconds on the manager's clock."""
+        return self._manager.clock.now()
+
+    def wall(self, at: float) -> datetime:
+        """The date and time of a reading."""
+        return self._manager.clock.wall(at)
+
+    @property
+    def speed(self) -> float:
+        """Seconds on the clock for a real one."""
+        return self._manager.clock.speed
+
+    # ---- what happened
+
+    def frame(self, cursor: int = 0) -> Frame:
+        """All that happened since a cursor."""
+        records, end, missed = self._manager.ring.since(cursor)
+        changed = {record.runtime for record in records if record.runtime}
+        return Frame(self.now(), records, missed, changed, first=not cursor, cursor=end)
+
+    def attach(
+        self, flush: Callable[[Frame], object], schedule: Callable[[Callable[[], None]], object] | None = None
+    ) -> Callable[[], None]:
+        """Have `flush(frame)` called whenever something happened."""
+        return self._manager.hub.attach(flush, schedule)
+
+    def watching(self) -> Watching:
+        """What it costs to watch."""
+        hub = self._manager.hub
+        return Watching(hub.cost, hub.pause, hub.pause > 2 * hub.interval)
+
+    def charge(self, seconds: float) -> None:
+        """Add processor seconds that were spent on drawing."""
+        self._manager.hub.charge(seconds)
+
+    # ---- how things are
+
+    def snapshot(self, id: str, metrics: bool = True) -> Snapshot | None:
+        """How a runtime is, or how it was when it ended."""
+        if id not in self.runtimes and id not in self.ended:
+            return None
+        try:
+            return self._manager.snapshot(id, metrics)
+        except AgentError:  # it was forgotten in between
+            return None
+
+    def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
+        """How several runtimes are."""
+        if ids is None:
+            return self._manager.snapshots(metrics)
+        return [found for id in ids if (found := self.snapshot(id, metrics)) is not None]
+
+    def settings(self, id: str) -> Settings | None:
+        """What can be set of a runtime."""
+        entry = self._entry(id)
+        if entry is None:
+            return None
+        points = entry.breakpoints
+        return Settings(entry.paused, entry.limits, () if points is None else points.names, entry.initial)
+
+    def mailbox(
+        self, id: str, lane: str | None = None, start: int = 0, count: int | None = None
+    ) -> Page[Activity[Any]]:
+        """What waits in a runtime, in order."""
+        entry = self._entry(id)
+        if entry is None:
+            return Page()
+        found = items(entry)
+        return _page(found if lane is None else _in_lane(found, lane, self.now()), start, count)
+
+    def where(self, id: str) -> Whereabouts | None:
+        """The line that a runtime is at."""
+        entry = self._entry(id)
+        return None if entry is None else whereabouts(entry)
+
+    def form(self, id: str, activity: int | None = None) -> PayloadForm | None:
+        """What to ask for to make a payload."""
+        entry = self._entry(id)
+        if entry is None:
+            return None
+        if activity is not None:
+            try:
+                return form_with(entry.accepts, waiting(entry, activity).payload)
+            except AgentError:  # it does not wait any more
+                return None
+        return self._form(entry)
+
+    def _form(self, entry: Entry) -> PayloadForm:
+        known = self._forms.get(entry.id)
+        if known is None or known[0] is not entry.accepts:
+            if len(self._forms) > FORMS:
+                self._forms.clear()
+            known = self._forms[entry.id] = (entry.accepts, form_of(entry.accepts))
+        return known[1]
+
+    def fates(self) -> Fates:
+        """The counts of all runtimes."""
+        return self._manager.fates()
+
+    def dead_letters(self, start: int = 0, count: int | None = None) -> Page[DeadLetter]:
+        """Dead letters, oldest first."""
+        letters = self._manager.dead_letters
+        return Page((), len(letters)) if count == 0 else _page(letters[:], start, count)
+
+    def ledger(self) -> Ledger:
+        """What became of all dead letters."""
+        return self._manager.dead_letters.ledger()
+
+    def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
+        """The outcomes of activities that were sent from here."""
+        receipts = ((id, self._commands.receipts.get(id)) for id in activities)
+        return {id: found.outcome for id, found in receipts if found is not None and found.outcome is not None}
+
+    def burst(self, number: int) -> BurstProgress | None:
+        """How far a burst is."""
+        found = self._commands.bursts.get(number)
+        return None if found is None else found.progress()
+
+    # ---- commands
+
+    def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
+        """Carry out a command."""
+        return self._commands.carry_out(name, id, arguments)
+
+    def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
+        """Carry out a command on the agents' loop, between two activities."""
+
+        async def on_loop() -> Reply:
+            return self._commands.carry_out(name, id, arguments)
+
+        return self._manager.submit(on_loop())
+
+
+def _in_lane(found: list[Activity[Any]], lane: str, now: float) -> list[Activity[Any]]:
+    delayed = [each for each in found if each.not_before is not None and each.not_before > now]
+    if lane == "delayed":
+        return sorted(delayed, key=lambda each: each.not_before or 0.0)
+    held = {each.id for each in delayed}
+    return [each for each in found if each.lane == lane and each.id not in held]
+
+
+def _page(found: Any, start: int, count: int | None) -> Page[Any]:
+    return Page(tuple(found[start : None if count is None else start + count]), len(found))
