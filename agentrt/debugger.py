@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .activity import Activity, Lane
+from .context import Context
+from .engine.admission import queue_for_room
 from .engine.commands import ACTOR
 from .engine.deadlock import awaits
 from .engine.isolation import original, thread_of
 from .errors import ConfigurationError
-from .frames import StackFrame, definition_of, suspended_stack, thread_stack
+from .frames import StackFrame, definition_of, location_of, suspended_stack, thread_stack
+from .receipt import Latch
 
 if TYPE_CHECKING:
     from .engine.entry import RuntimeEntry
 
     Entry = RuntimeEntry[Any, Any]
 
-__all__ = ["Breakpoint", "Breakpoints", "How", "Whereabouts", "breakpoints", "where", "whereabouts"]
+__all__ = ["WAITS", "Breakpoint", "Breakpoints", "How", "Wait", "Whereabouts", "breakpoints", "where", "whereabouts"]
 
 # A lane's name, "error", or a function that is given the activity.
 Breakpoint = str | Callable[[Activity[Any]], object]
@@ -35,6 +38,25 @@ class How(StrEnum):
     RUNNING = "running"  # its workflow has the loop's thread at this moment
     THREAD = "thread"  # its workflow runs in a worker thread (`blocking=True`)
     PROCESS = "process"  # its workflow runs in another process, which can't be looked into
+
+
+class Wait(StrEnum):
+    """What a function of this package waits for."""
+
+    CLOCK = "clock"  # that time passes on the manager's clock
+    REPLY = "reply"  # that another runtime answers
+    ROOM = "room"  # that there is room in another runtime's mailbox
+    OUTCOME = "outcome"  # that an activity ends
+
+
+# By the package and the function of a stack frame. Of the functions themselves: a new name can't break it silently.
+WAITS = {
+    location_of(Context.sleep): Wait.CLOCK,
+    location_of(Context.ask): Wait.REPLY,
+    location_of(Context.send): Wait.ROOM,
+    location_of(queue_for_room): Wait.ROOM,
+    location_of(Latch.settled): Wait.OUTCOME,
+}
 
 
 class Whereabouts(msgspec.Struct, frozen=True):

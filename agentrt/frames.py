@@ -8,14 +8,23 @@ import gc
 import inspect
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 import msgspec
 
-__all__ = ["RUNNERS", "StackFrame", "definition_of", "package_of", "safe_repr", "suspended_stack", "thread_stack"]
+__all__ = [
+    "RUNNERS",
+    "StackFrame",
+    "definition_of",
+    "location_of",
+    "package_of",
+    "safe_repr",
+    "suspended_stack",
+    "thread_stack",
+]
 
 MAX_FRAMES = 100
 MAX_LOCALS = 20  # of one frame
@@ -103,6 +112,16 @@ def package_of(file: str) -> str:
     if path.parent in CORE_FOLDERS:
         return "agentrt"
     return "asyncio" if path.parent.name == "asyncio" else path.stem
+
+
+def location_of(function: Callable[..., object]) -> tuple[str, str]:
+    """The package and the qualified name by which the frames of a function written in Python are found.
+
+    >>> location_of(asyncio.sleep), location_of(asyncio.Event.wait)
+    (('asyncio', 'sleep'), ('asyncio', 'Event.wait'))
+    """
+    code = inspect.unwrap(function).__code__
+    return package_of(code.co_filename), code.co_qualname
 
 
 def _package_and_function(frame: FrameType) -> tuple[str, str]:

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 import agentrt
-from agentrt.debugger import How, Whereabouts
-from agentrt.frames import definition_of
+from agentrt.debugger import WAITS, How, Wait, Whereabouts
+from agentrt.frames import definition_of, package_of
 from agentrt.testing.virtual import run
 from tests.harness.wait import wait_until
 
@@ -159,6 +159,35 @@ def test_whereabouts_tell_what_it_waits_for():
         assert names(found[0].frames)[0] == "asks"
 
     virtual(main)
+
+
+@pytest.mark.parametrize("wait", Wait)
+def test_each_wait_of_this_package_is_found_in_the_frames(wait):
+    async def workflow(activity, state, ctx):
+        match wait:
+            case Wait.CLOCK:
+                await ctx.sleep(600)
+            case Wait.REPLY:
+                await ctx.ask("other", 1)
+            case Wait.ROOM:
+                await ctx.send("other", 1)
+            case Wait.OUTCOME:
+                await (await ctx.send("roomy", 1))
+
+    async def main():
+        async with agentrt.RuntimeManager(loop="current") as manager:
+            for id, capacity in (("other", 2), ("roomy", 9)):
+                manager.create(id, 0, workflow, standard_capacity=capacity).pause()
+            if wait is Wait.ROOM:
+                manager["other"].send_nowait(1), manager["other"].send_nowait(1)
+            runtime = manager.create("a", 0, workflow)
+            runtime.send_nowait(1)
+            await asyncio.sleep(1)
+            frames = runtime.whereabouts().frames
+            found = [WAITS.get((package_of(frame.file), frame.function)) for frame in frames]
+            assert wait in found, [(frame.file, frame.function) for frame in frames]
+
+    run(main(), timeout=60)
 
 
 def test_whereabouts_of_a_worker_thread_are_its_own():

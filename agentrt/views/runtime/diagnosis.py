@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
-from ...debugger import How, Whereabouts
+from ...debugger import WAITS, How, Wait, Whereabouts
 from ...events import Event, Outcome
-from ...frames import StackFrame, package_of
+from ...frames import StackFrame, location_of, package_of
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
 from ..mailbox.items import link
@@ -18,37 +21,40 @@ from .source import is_own, place_of, title_of
 
 __all__ = ["awaited", "ended_html", "idle_html", "loop_advice", "sentence", "stuck_advice"]
 
-# What a wait is for, by the module and the function that waits.
-WAITS = {
-    ("agentrt", "Context.sleep"): "for time to pass, on the manager's clock",
-    ("agentrt", "Context.ask"): "for an answer",
-    ("agentrt", "Context.send"): "for room in another runtime's mailbox",
-    ("agentrt", "queue_for_room"): "for room in another runtime's mailbox",
-    ("agentrt", "Latch.settled"): "for an activity to be done",
-    ("asyncio", "sleep"): "for time to pass",
-    ("asyncio", "Event.wait"): "for an asyncio.Event to be set",
-    ("asyncio", "Queue.get"): "for something to come into an asyncio.Queue",
-    ("asyncio", "Queue.put"): "for room in an asyncio.Queue",
-    ("asyncio", "Queue.join"): "for an asyncio.Queue to be worked off",
-    ("asyncio", "Lock.acquire"): "for an asyncio.Lock that somebody holds",
-    ("asyncio", "Semaphore.acquire"): "for an asyncio.Semaphore",
-    ("asyncio", "Condition.wait"): "for an asyncio.Condition to be told",
-    ("asyncio", "Barrier.wait"): "for others at an asyncio.Barrier",
-    ("asyncio", "StreamReader.readuntil"): "for bytes from a stream",
-    ("asyncio", "StreamReader.read"): "for bytes from a stream",
-    ("asyncio", "to_thread"): "for a thread",
-    ("asyncio", "wait_for"): "for something with a timeout",
-    ("threading", "Event.wait"): "for a threading.Event to be set",
-    ("threading", "Condition.wait"): "for a threading.Condition to be told",
-    ("threading", "Thread.join"): "for a thread to end",
-    ("queue", "Queue.get"): "for something to come into a queue.Queue",
-    ("queue", "Queue.put"): "for room in a queue.Queue",
+CORE_WORDS = {
+    Wait.CLOCK: "for time to pass, on the manager's clock",
+    Wait.REPLY: "for an answer",
+    Wait.ROOM: "for room in another runtime's mailbox",
+    Wait.OUTCOME: "for an activity to be done",
 }
+PYTHON_WORDS: dict[Callable[..., object], str] = {
+    asyncio.sleep: "for time to pass",
+    asyncio.Event.wait: "for an asyncio.Event to be set",
+    asyncio.Queue.get: "for something to come into an asyncio.Queue",
+    asyncio.Queue.put: "for room in an asyncio.Queue",
+    asyncio.Queue.join: "for an asyncio.Queue to be worked off",
+    asyncio.Lock.acquire: "for an asyncio.Lock that somebody holds",
+    asyncio.Semaphore.acquire: "for an asyncio.Semaphore",
+    asyncio.Condition.wait: "for an asyncio.Condition to be notified",
+    asyncio.Barrier.wait: "for others at an asyncio.Barrier",
+    asyncio.StreamReader.readuntil: "for bytes from a stream",
+    asyncio.StreamReader.read: "for bytes from a stream",
+    asyncio.to_thread: "for a thread",
+    asyncio.wait_for: "for something with a timeout",
+    threading.Event.wait: "for a threading.Event to be set",
+    threading.Condition.wait: "for a threading.Condition to be notified",
+    threading.Thread.join: "for a thread to end",
+    queue.Queue.get: "for something to come into a queue.Queue",
+    queue.Queue.put: "for room in a queue.Queue",
+}
+# What a wait is for, by the package and the function that waits.
+WORDS = {location: CORE_WORDS[wait] for location, wait in WAITS.items()}
+WORDS |= {location_of(function): words for function, words in PYTHON_WORDS.items()}
 
 
 def awaited(frames: Sequence[StackFrame]) -> str:
     """What these frames wait for, in words; empty where that can't be told."""
-    return next((words for frame in frames if (words := WAITS.get((package_of(frame.file), frame.function)))), "")
+    return next((words for frame in frames if (words := WORDS.get((package_of(frame.file), frame.function)))), "")
 
 
 def sentence(shot: Snapshot, found: Whereabouts, here: float) -> str:
