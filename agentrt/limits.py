@@ -12,7 +12,7 @@ import msgspec
 
 from .engine.mailbox import capacity, limit_of
 from .errors import ConfigurationError
-from .schema.typecheck import annotation_problem
+from .schema.annotations import annotation_problem
 from .supervision import Policy, PolicyName, Supervision
 
 __all__ = ["Backoff", "LimitOptions", "Limits", "Overflow"]

@@ -29,8 +29,9 @@ from ..events import Event, Outcome
 from ..limits import Limits, Overflow
 from ..metrics import FLUSH_AT, Histogram
 from ..receipt import SETTLED, Latch, Receipt, cut
+from ..schema.annotations import is_plain_class
 from ..schema.immutability import copy_in
-from ..schema.typecheck import find_problem, is_plain_class
+from ..schema.typecheck import find_problem
 from .admission import accept_special, admit, known, overflow, queue_for_room, said, seconds
 from .deadlock import CURRENT, Wait
 from .failure import Late, fault, refusal, trouble

@@ -6,8 +6,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..events import LOOKS_AT, weigh
+from ..schema.annotations import is_plain_class
 from ..schema.immutability import ATOMS
-from ..schema.typecheck import find_problem, is_plain_class
+from ..schema.typecheck import find_problem
 from .workflow import Workflow
 
 if TYPE_CHECKING:

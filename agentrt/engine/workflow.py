@@ -15,7 +15,7 @@ import msgspec
 
 from ..activity import Activity
 from ..errors import ConfigurationError
-from ..schema.typecheck import annotation_problem, describe
+from ..schema.annotations import annotation_problem, describe
 
 __all__ = ["Workflow"]
 

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from ..schema.convert import is_pydantic, parse_json, to_json
-from ..schema.fields import Field, Form, example, fields_of
+from ..schema.fields import Field
+from ..schema.form import Form
+from ..schema.samples import example
 from .source import PayloadForm, Typed
 
 __all__ = ["build", "fill", "form_of", "form_with", "is_whole", "rebuild", "type_of"]
@@ -19,7 +21,7 @@ PLAIN = (dict, list, str, int, float, bool)
 
 def form_of(accepts: Any) -> PayloadForm:
     """The form of a new payload of this type; None is any type."""
-    form = fields_of(accepts)
+    form = Form.of(accepts)
     return PayloadForm(form.fields, form.record, example(accepts))
 
 
@@ -32,7 +34,7 @@ def form_with(accepts: Any, payload: Any) -> PayloadForm:
 
 def _filled_form(accepts: Any, payload: Any) -> Form | None:
     """The form that starts with this payload; None where it can be asked for as JSON only."""
-    form = fields_of(type_of(accepts, payload))
+    form = Form.of(type_of(accepts, payload))
     if not form.record and form.fields[0].kind == "json":
         return None
     try:
@@ -43,7 +45,7 @@ def _filled_form(accepts: Any, payload: Any) -> Form | None:
 
 def build(typed: Typed, accepts: Any) -> Any:
     """The new payload that was typed. Raises `FormError`, which says what is wrong with which field."""
-    return parse_json(typed, accepts) if isinstance(typed, str) else fields_of(accepts).build(typed)
+    return parse_json(typed, accepts) if isinstance(typed, str) else Form.of(accepts).build(typed)
 
 
 def rebuild(typed: Typed, accepts: Any, payload: Any) -> Any:

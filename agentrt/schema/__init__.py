@@ -1,1 +1,12 @@
-"""Types: how a payload or a state is checked against an annotation, read from JSON, and described as a form."""
+"""Types of payloads and states: check a value against an annotation, read it from JSON, describe it as a form.
+
+annotations    read an annotation: what it stands for, whether it can be checked
+constraints    bounds such as `ge=0` or `max_length=80` in `Annotated[...]`
+typecheck      find what is wrong with a value
+convert        plain data and JSON to a type and back
+records        the members of dataclasses, Structs, pydantic models, TypedDicts and NamedTuples
+choices        the values that an enum or a Literal allows
+samples        a JSON text to start editing from
+fields, form   what a form asks for, and the payload that it makes
+immutability   whether a value can be changed in place, and copies of values that can
+"""

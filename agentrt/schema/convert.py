@@ -1,4 +1,4 @@
-"""Plain data and JSON to a payload type and back. The checking is msgspec's, or pydantic's for pydantic's own types."""
+"""Convert plain data and JSON to a payload type and back: by msgspec, or by pydantic for pydantic's own types."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import re
 import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NoReturn, Union
+from typing import Any, NoReturn
 
 import msgspec
 
 from ..errors import ActivityValidationError
-from .typecheck import describe
+from .annotations import annotation_of, describe
 
-__all__ = ["FormError", "annotation_of", "builtins", "convert", "is_pydantic", "loads", "parse_json", "to_json"]
+__all__ = ["FormError", "convert", "is_pydantic", "load_json", "parse_json", "to_builtins", "to_json"]
 
-LONGEST = 4_000  # digits of a number; Python reads few more
-_SWAPS = {"True": "true", "False": "false", "None": "null"}
+MAX_DIGITS = 4_000  # of a number: Python itself reads 4,300
+MAX_LINE = 60  # characters of JSON that stay on one line
+PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 class FormError(ActivityValidationError):
-    """What was typed makes no payload. `problems` maps a field (or a path in the JSON, "" the whole) to a text."""
+    """What was typed makes no payload.
+
+    `problems` maps the name of a field, or a path in the JSON ("" is the whole), to a text.
+    """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         lines = [f"{where}: {what}" if where else what for where, what in problems.items()]
@@ -29,46 +33,58 @@ class FormError(ActivityValidationError):
 
 
 def parse_json(text: str, type: Any) -> Any:
-    """The payload that a JSON text stands for. Raises FormError with line and column, or the path of what is wrong.
+    """The payload that a JSON text stands for.
+
+    Args:
+        text: Standard JSON.
+        type: The annotation of the payload; None for any.
+
+    Raises:
+        FormError: With line and column where it is no JSON, or with the path of what does not fit.
 
     >>> parse_json("[1, 2]", tuple[int, int])
     (1, 2)
     """
     try:
-        data = loads(text)
+        data = load_json(text)
     except ValueError as problem:
         raise FormError({"": str(problem)}) from None
     return convert(data, type)
 
 
 def convert(data: Any, type: Any) -> Any:
-    """Plain data as a value of the type (None: of any). Raises FormError with the path of what doesn't fit."""
+    """Plain data as a value of a type.
+
+    Args:
+        data: What JSON can hold.
+        type: The annotation of the value; None for any.
+
+    Raises:
+        FormError: With the path of what does not fit.
+    """
     try:
         if is_pydantic(type):
-            return _pydantic(type, data)
-        return msgspec.convert(data, annotation_of(type), str_keys=True, dec_hook=_custom)
+            return _validate(type, data)
+        return msgspec.convert(data, annotation_of(type), str_keys=True, dec_hook=_decode)
     except msgspec.ValidationError as problem:
-        text, path = _split(str(problem))
+        text, path = _text_and_path(str(problem))
         raise FormError({path: text}) from None
     except TypeError as problem:
-        raise FormError({"": _from_code(type, str(problem))}) from None
+        raise FormError({"": _only_from_code(type, str(problem))}) from None
     except FormError:
         raise
     except Exception as problem:  # a __post_init__ is anybody's code
         raise FormError({"": f"{problem.__class__.__name__}: {problem}"}) from problem
 
 
-def annotation_of(accepts: Any) -> Any:
-    """What a runtime accepts as one annotation: None is any payload, a tuple is one of its types."""
-    if isinstance(accepts, tuple):
-        return Union[accepts]  # noqa: UP007 - made from a tuple at run time
-    return Any if accepts is None else accepts
+def load_json(text: str) -> Any:
+    """Standard JSON as plain data.
 
-
-def loads(text: str) -> Any:
-    """Standard JSON as plain data; ValueError with line and column, and what to write instead where that is plain."""
+    Raises:
+        ValueError: With line and column, and with what to write instead for words of Python.
+    """
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_int=_integer)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
     except json.JSONDecodeError as problem:
         hint = _hint(text[problem.pos :])
         raise ValueError(f"Line {problem.lineno}, column {problem.colno}: {problem.msg}{hint}") from None
@@ -77,22 +93,22 @@ def loads(text: str) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """A value as JSON text: on one line while that is short."""
-    text = msgspec.json.encode(builtins(value))
-    return text.decode() if len(text) <= 60 else msgspec.json.format(text, indent=2).decode()
+    """A value as JSON, on one line while that is short."""
+    text = msgspec.json.encode(to_builtins(value))
+    return text.decode() if len(text) <= MAX_LINE else msgspec.json.format(text, indent=2).decode()
 
 
-def builtins(value: Any) -> Any:
-    """A value as what JSON can hold; null for what it can't."""
-    return msgspec.to_builtins(value, str_keys=True, enc_hook=_dump)
+def to_builtins(value: Any) -> Any:
+    """A value as plain data that JSON can hold; None for what it can't."""
+    return msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
 
 
 def is_pydantic(type: Any) -> bool:
-    """Whether pydantic made this class. Never imports it: who has such a class has it loaded."""
+    """Whether this is a class of pydantic. Never imports it: whoever has such a class has imported it."""
     return "pydantic" in sys.modules and hasattr(type, "__pydantic_validator__")
 
 
-def _pydantic(tp: Any, data: Any) -> Any:
+def _validate(tp: Any, data: Any) -> Any:
     pydantic = sys.modules["pydantic"]
     try:
         return pydantic.TypeAdapter(tp).validate_python(data)
@@ -100,25 +116,25 @@ def _pydantic(tp: Any, data: Any) -> Any:
         raise FormError({_path(each["loc"]): each["msg"] for each in problem.errors(include_url=False)}) from None
 
 
-def _custom(tp: Any, value: Any) -> Any:
+def _decode(tp: Any, value: Any) -> Any:
     if is_pydantic(tp):
-        return _pydantic(tp, value)
+        return _validate(tp, value)
     if isinstance(tp, type) and isinstance(value, tp):
         return value
-    raise ValueError(_from_code(tp))
+    raise ValueError(_only_from_code(tp))
 
 
-def _from_code(tp: Any, reason: str = "") -> str:
+def _only_from_code(tp: Any, reason: str = "") -> str:
     return f"{describe(tp)} can't be made from what is typed here, send it from code{reason and f': {reason}'}"
 
 
-def _dump(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     if is_pydantic(type(value)):
         return sys.modules["pydantic"].TypeAdapter(type(value)).dump_python(value, mode="json", by_alias=True)
     return value.value if isinstance(value, Enum) else None
 
 
-def _split(message: str) -> tuple[str, str]:
+def _text_and_path(message: str) -> tuple[str, str]:
     """msgspec's message as a text for people, and the path it is about without the leading `$`."""
     text, _, where = message.replace("`", "").partition(" - at ")
     key, _, holder = where.partition(" in ")
@@ -130,20 +146,20 @@ def _path(location: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > LONGEST:
+    if len(digits) > MAX_DIGITS:
         raise ValueError(f"A number of {len(digits)} digits is too long")
     return int(digits)
 
 
 def _hint(rest: str) -> str:
     word = re.match(r"[^\W\d][\w-]*", rest)
-    if word and word[0] in _SWAPS:
-        return f" (JSON writes {_SWAPS[word[0]]})"
+    if word and word[0] in PYTHON_WORDS:
+        return f" (JSON writes {PYTHON_WORDS[word[0]]})"
     if word or rest.startswith("'"):
         return f' (text needs double quotes: "{word[0] if word else "like this"}")'
     return ""

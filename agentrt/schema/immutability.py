@@ -1,4 +1,4 @@
-"""Whether a value can be changed in place. States that can't are what history, snapshots and fencing rely on."""
+"""Whether a value can be changed in place. History, snapshots and fenced results rely on states that can't."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["copy_in", "copy_out", "is_frozen", "warn_mutable"]
+__all__ = ["ATOMS", "copy_in", "copy_out", "is_frozen", "warn_mutable"]
 
 PLAIN = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
 ATOMS = frozenset(PLAIN)
-# Subclasses of these pass too: nobody changes a date in place.
-KINDS: tuple[type, ...] = (
+"""Classes whose instances are immutable; not their subclasses."""
+
+# Subclasses of these count as immutable too.
+IMMUTABLE: tuple[type, ...] = (
     *PLAIN,
     datetime.date,
     datetime.time,
@@ -39,35 +41,36 @@ KINDS: tuple[type, ...] = (
     types.BuiltinFunctionType,
     types.ModuleType,
 )
-LOOKS_AT = 256
+MAX_ITEMS = 256  # how many parts of a value are examined
 
 
 def is_frozen(value: Any) -> bool:
-    """Whether neither the value nor what it holds can be changed in place, as far as the types say.
+    """Whether neither the value nor its parts can be changed in place, as far as their types say.
 
-    Numbers, texts, dates, enums; tuples, frozen sets, frozen dataclasses, Structs and pydantic models of such. A class
-    that is none of these counts as frozen if it says `__frozen__ = True`. Of what is large only a part is looked at.
+    Frozen are numbers, texts, dates and enums, and tuples, frozen sets, frozen dataclasses, frozen Structs and frozen
+    pydantic models of frozen parts. Any other class counts as frozen if it has `__frozen__ = True`. Of a large value
+    only the first 256 parts are examined.
 
     >>> is_frozen((1, "a")), is_frozen((1, [])), is_frozen({})
     (True, False, False)
     """
     if type(value) in ATOMS:
         return True
-    todo, looked = [value], 0
-    while todo and looked < LOOKS_AT:
+    todo, examined = [value], 0
+    while todo and examined < MAX_ITEMS:
         item = todo.pop()
-        looked += 1
-        if type(item) in ATOMS or isinstance(item, KINDS):
+        examined += 1
+        if type(item) in ATOMS or isinstance(item, IMMUTABLE):
             continue
         parts = _parts(item)
         if parts is None:
             return False
-        todo.extend(part for part, _ in zip(parts, range(LOOKS_AT), strict=False))
+        todo.extend(part for part, _ in zip(parts, range(MAX_ITEMS), strict=False))
     return True
 
 
 def _parts(item: Any) -> Iterable[Any] | None:
-    """What something frozen holds; None for what is not frozen."""
+    """The parts of a frozen value; None for a value that is not frozen."""
     kind: Any = type(item)
     if isinstance(item, tuple | frozenset):
         return item
@@ -83,7 +86,7 @@ def _parts(item: Any) -> Iterable[Any] | None:
 
 
 def warn_mutable(id: str, state: Any) -> None:
-    """Say once, when a runtime is made, what a state that can be changed in place costs."""
+    """Warn, when a runtime is created, that its state can be changed in place."""
     warnings.warn(
         f"the state of {id!r} is a {type(state).__name__} that can be changed in place: then a failed activity may "
         "leave its traces, and the history shows the last state everywhere; use a frozen dataclass, a "
@@ -93,9 +96,14 @@ def warn_mutable(id: str, state: Any) -> None:
 
 
 def copy_out(state: Any, copy: bool = True) -> Any:
-    """What may be given out of a state: a copy where it could be changed in place, unless `copy` is False.
+    """The state to give to a reader: a deep copy of a state that could be changed in place.
 
-    Where that can't be copied, the state itself, with a warning.
+    Args:
+        state: The state that the runtime holds.
+        copy: False gives the state itself.
+
+    Returns:
+        A state; the runtime's own one, with a warning, where it can't be copied.
 
     >>> state = [1]
     >>> copy_out(state) is state, copy_out((1, "a")), copy_out(state, copy=False) is state
@@ -114,7 +122,7 @@ def copy_out(state: Any, copy: bool = True) -> Any:
 
 
 def copy_in(state: Any, copy: bool = True) -> Any:
-    """What a runtime stores of a state to go back to later: as `copy_out`, but without its warning."""
+    """The state to store for a later restart: as `copy_out`, without the warning, which the reader gets."""
     return _try_deepcopy(state)[0] if copy and not is_frozen(state) else state
 
 

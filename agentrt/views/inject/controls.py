@@ -7,7 +7,8 @@ from typing import Any
 
 import panel_material_ui as pmui
 
-from ...schema.fields import Field, Form
+from ...schema.fields import Field
+from ...schema.form import Form
 from ..text import plain
 
 __all__ = ["MaterialControls", "editor", "mark", "value_of"]

@@ -10,7 +10,9 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from ...errors import ActivityValidationError
-from ...schema.fields import Form, FormError, example, fields_of, parse_json
+from ...schema.convert import FormError, parse_json
+from ...schema.form import Form
+from ...schema.samples import example
 from ..html import Content, Markup, b, chip, div, fragment, p, quiet
 from ..role import Commands
 from ..text import duration, plain, safe_text
@@ -33,7 +35,7 @@ class Options(msgspec.Struct):
     rate: Annotated[float, msgspec.Meta(gt=0, le=5000, title="at a rate of (1/s)", description="in real time")] = 20
 
 
-OPTIONS = fields_of(Options)
+OPTIONS = Form.of(Options)
 
 
 class SentActivity(NamedTuple):
@@ -78,7 +80,7 @@ class Injection:
         if hasattr(self, "form") and accepts is self.accepts:
             return False
         self.accepts: Any = accepts
-        self.form: Form = fields_of(accepts)
+        self.form: Form = Form.of(accepts)
         return True
 
     @property

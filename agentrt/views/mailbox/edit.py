@@ -13,7 +13,8 @@ import panel_material_ui as pmui
 from ...activity import Activity
 from ...errors import ActivityValidationError
 from ...schema.convert import is_pydantic, parse_json, to_json
-from ...schema.fields import Field, Form, fields_of
+from ...schema.fields import Field
+from ...schema.form import Form
 from ..inject.controls import MaterialControls, editor, mark, value_of
 from ..inject.inject import toggle
 from ..inject.injection import JSON, by_field
@@ -99,7 +100,7 @@ class Edit:
         self.panel = pn.Column(head, self.mode, self.body, line(self.done, self.off), self.said, **WIDE)
 
     def _controls(self, payload: Any) -> MaterialControls | None:
-        form = fields_of(self.type)
+        form = Form.of(self.type)
         if not form.record and form.fields[0].kind == "json":
             return None  # its one field is the JSON
         try:
@@ -141,7 +142,7 @@ class Edit:
         return made
 
     def _show(self, problems: Mapping[str, str]) -> None:
-        placed, rest = by_field(problems, fields_of(self.type), self._as_json)
+        placed, rest = by_field(problems, Form.of(self.type), self._as_json)
         mark(self.raw, placed.get(JSON, ""))
         if self.controls is not None:
             self.controls.show(placed)

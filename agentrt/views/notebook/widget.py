@@ -8,7 +8,8 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from ...schema.fields import Field, Form
+from ...schema.fields import Field
+from ...schema.form import Form
 from ...snapshot import Snapshot, Status
 from ..html import Content, Markup, b, br, fragment, small, span
 from ..inject.injection import JSON, OPTIONS, Injection

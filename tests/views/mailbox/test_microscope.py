@@ -12,7 +12,7 @@ from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import Activity, Fate, Runtime, RuntimeManager
-from agentrt.schema.fields import fields_of
+from agentrt.schema.form import Form
 from agentrt.views.feed import Update, feed_page
 from agentrt.views.mailbox.edit import Edit, filled, is_whole, type_of
 from agentrt.views.mailbox.microscope import Microscope
@@ -472,7 +472,7 @@ def test_what_a_changed_payload_has_to_be():
     assert type_of(None, None) is None
     assert is_whole({"a": [1, Point(2), Flight(3)]})
     assert not is_whole({"a": object()})
-    assert [field.initial for field in filled(fields_of(Flight), Flight(3, "DL")).fields] == ["3", "DL"]
+    assert [field.initial for field in filled(Form.of(Flight), Flight(3, "DL")).fields] == ["3", "DL"]
 
 
 @virtual

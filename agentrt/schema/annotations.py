@@ -1,0 +1,168 @@
+"""Read type annotations: what an alias stands for, what is optional, what can be checked."""
+
+from __future__ import annotations
+
+import collections.abc
+import types
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin, is_typeddict
+
+from ..errors import preview
+
+__all__ = [
+    "CONTAINERS",
+    "UNIONS",
+    "alias_target",
+    "annotation_of",
+    "annotation_problem",
+    "base_of",
+    "describe",
+    "hints_of",
+    "is_plain_class",
+    "metadata_of",
+    "split_optional",
+    "union_of",
+    "without_qualifiers",
+]
+
+UNIONS = (Union, types.UnionType)
+CONTAINERS = ("builtins", "collections", "collections.abc")  # the modules of the classes that count as containers
+TYPING = ("typing", "typing_extensions")
+QUALIFIERS = ("Required", "NotRequired", "ReadOnly", "Final")
+
+
+def describe(hint: Any) -> str:
+    """An annotation as a person would write it.
+
+    >>> describe(int | None)
+    'int | None'
+    """
+    if hint is None or hint is type(None):
+        return "None"
+    if isinstance(hint, type) and not get_args(hint):
+        return hint.__name__
+    if isinstance(hint, tuple) or get_origin(hint) in UNIONS:
+        return " | ".join(describe(part) for part in (hint if isinstance(hint, tuple) else get_args(hint)))
+    return str(hint).replace("typing.", "")
+
+
+def annotation_of(accepts: Any) -> Any:
+    """What a runtime accepts, as one annotation: None means any payload, a tuple means one of its types."""
+    if isinstance(accepts, tuple):
+        return union_of(accepts)
+    return Any if accepts is None else accepts
+
+
+def union_of(parts: tuple[Any, ...]) -> Any:
+    """The union of these types; a single one is returned as it is."""
+    return Union[parts]  # noqa: UP007 - made from a tuple at run time
+
+
+def is_plain_class(hint: Any) -> bool:
+    """Whether `isinstance` decides alone: then a class that fitted once fits always.
+
+    >>> is_plain_class(int), is_plain_class(list[int])
+    (True, False)
+    """
+    if not isinstance(hint, type) or get_args(hint):
+        return False
+    return not is_typeddict(hint) and not getattr(hint, "_is_protocol", False)
+
+
+def hints_of(record: Any) -> dict[str, Any]:
+    """The annotations of a class by name, without Required, NotRequired, ReadOnly and Final around them."""
+    hints = typing.get_type_hints(record, include_extras=True)
+    return {name: without_qualifiers(hint) for name, hint in hints.items()}
+
+
+def without_qualifiers(hint: Any) -> Any:
+    """The annotation inside Required, NotRequired, ReadOnly and Final, which say nothing about the value."""
+    while getattr(get_origin(hint), "_name", None) in QUALIFIERS:
+        hint = get_args(hint)[0]
+    return hint
+
+
+def alias_target(hint: Any) -> Any:
+    """What a NewType or a named type alias stands for; None for anything else."""
+    if isinstance(hint, type):
+        return None
+    return getattr(hint, "__supertype__", None) or getattr(hint, "__value__", None)
+
+
+def base_of(hint: Any) -> Any:
+    """The type inside Annotated, NewType and named aliases."""
+    while True:
+        inner = get_args(hint)[0] if get_origin(hint) is Annotated else alias_target(hint)
+        if inner is None:
+            return hint
+        hint = inner
+
+
+def metadata_of(hint: Any) -> tuple[Any, ...]:
+    """What stands beside the type in `Annotated[...]`."""
+    return tuple(hint.__metadata__) if get_origin(hint) is Annotated else ()
+
+
+def split_optional(hint: Any) -> tuple[Any, bool]:
+    """An annotation without None, and whether None was in it.
+
+    >>> split_optional(int | None), split_optional(int)
+    ((<class 'int'>, True), (<class 'int'>, False))
+    """
+    base = base_of(hint)
+    if get_origin(base) not in UNIONS or type(None) not in get_args(base):
+        return hint, False
+    rest = tuple(arg for arg in get_args(base) if arg is not type(None))
+    return (union_of(rest) if rest else hint), True
+
+
+# ---- what can be checked
+
+
+def annotation_problem(hint: Any) -> str | None:
+    """Why no value can be checked against this annotation; None if that is possible, or if any value fits.
+
+    >>> annotation_problem("int")
+    "'int' is a text, not a type"
+    """
+    return _annotation_problem(hint, set())
+
+
+def _annotation_problem(hint: Any, seen: set[Any]) -> str | None:
+    if isinstance(hint, str | ForwardRef):
+        text = hint if isinstance(hint, str) else hint.__forward_arg__
+        return f"{preview(text)} is a text, not a type"
+    if isinstance(hint, tuple) and not hint:
+        return "an empty tuple names no type"
+    origin = get_origin(hint)
+    if is_typeddict(origin or hint):
+        return _record_problem(origin or hint, seen) or _first_problem(get_args(hint), seen)
+    if isinstance(hint, tuple):
+        return _first_problem(hint, seen)
+    if origin is collections.abc.Callable:  # its parameters and its result are not checked
+        return None
+    if origin in UNIONS or getattr(origin, "__module__", None) in CONTAINERS:
+        return _first_problem(get_args(hint), seen)
+    if origin is Annotated:
+        return _annotation_problem(get_args(hint)[0], seen)
+    target = alias_target(hint)
+    if target is not None:
+        return _annotation_problem(target, seen)
+    is_type = hint is None or origin is not None or isinstance(hint, type)
+    return None if is_type or type(hint).__module__ in TYPING else f"{preview(hint)} is not a type"
+
+
+def _first_problem(hints: Iterable[Any], seen: set[Any]) -> str | None:
+    return next((why for each in hints if each is not Ellipsis and (why := _annotation_problem(each, seen))), None)
+
+
+def _record_problem(record: Any, seen: set[Any]) -> str | None:
+    if record in seen:
+        return None
+    seen.add(record)
+    try:
+        hints = hints_of(record)
+    except Exception as error:  # annotations are anybody's code, and may name what is not imported
+        return f"the annotations of {describe(record)} can't be read ({error})"
+    return _first_problem(hints.values(), seen)
