@@ -1,27 +1,38 @@
-"""The views of a runtime and of a manager, each alone in a cell. Nothing is loaded before one is asked for."""
+"""The views of a runtime and of a manager, each alone in a cell. Nothing is loaded before one is asked for.
+
+Each view is live when it is the last line of a cell, can be put into a layout of Panel, and can be saved to a file.
+"""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .dead_letters import DeadLetters
 from .errors import ConfigurationError
 
-__all__ = ["Exports", "ManagerShows", "RuntimeShows"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .views.notebook.standalone import Alone
+
+__all__ = ["DisplayedDeadLetters", "Exports", "ManagerDisplay", "RuntimeDisplay"]
+
+MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 
 
-def _alone(of: Any, name: str) -> Any:
+def _standalone(of: Any, name: str) -> Alone:
     from .views.notebook.standalone import Alone
 
     return Alone(of, name)
 
 
-def _content(of: Any, suffix: str, view: str) -> bytes:
-    """What a file with this suffix holds."""
+def _file_content(of: Any, suffix: str, view: str) -> bytes:
     from .export import WRITERS
 
     if suffix == ".html":
-        html: str = _alone(of, view or "timeline").written()
+        html: str = _standalone(of, view or "timeline").written()
         return html.encode("utf-8", "replace")
     if suffix not in WRITERS:
         kinds = ", ".join((*WRITERS, ".html"))
@@ -30,89 +41,112 @@ def _content(of: Any, suffix: str, view: str) -> bytes:
 
 
 class Exports:
-    """What happened, to take away. Of a manager: of all its runtimes. See `agentrt.export`."""
+    """What happened, as files and tables. Of a manager: of all its runtimes. See `agentrt.export`."""
 
-    def export(self, path: Any, view: str = "") -> Any:
-        """Write a file of the kind its suffix says, and return where it is; it holds what is still on record.
-
-        `.csv` and `.parquet`: the activities, a row for each (Parquet needs pandas and pyarrow). `.json`: a trace that
-        ui.perfetto.dev opens. `.html`: a view (`"timeline"` unless named) that needs no network.
+    def export(self, path: str | Path, view: str = "") -> Path:
+        """Write what is still on record to a file of the kind its suffix says.
 
         In a CSV a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, or such a part
         follows a semicolon) gets an apostrophe before it, which makes it a text; numbers are as they are.
+
+        Args:
+            path: `.csv` and `.parquet` hold the activities, a row for each (Parquet needs pandas and pyarrow), `.json`
+                a trace that ui.perfetto.dev opens, `.html` a view that needs no network.
+            view: Which view an `.html` file holds; `"timeline"` unless named.
+
+        Returns:
+            Where the file is.
+
+        Raises:
+            ConfigurationError: There is no export to that kind of file.
         """
         file = Path(path)
-        file.write_bytes(_content(self, file.suffix.lower(), view))
+        file.write_bytes(_file_content(self, file.suffix.lower(), view))
         return file
 
-    def frame(self: Any) -> Any:
-        """The activities still on record as a pandas DataFrame: lane, fate, wait and service in seconds, payload..."""
+    def frame(self: Any) -> pd.DataFrame:
+        """Return the activities still on record, a row for each: lane, fate, wait and service in seconds, payload..."""
         from .export import activities_frame
 
         return activities_frame(self)
 
-    def metrics_frame(self: Any) -> Any:
-        """The figures of each lane as a pandas DataFrame: depth, capacity, accepted, and how waits are spread."""
+    def metrics_frame(self: Any) -> pd.DataFrame:
+        """Return the figures of each lane, a row for each: depth, capacity, accepted, and how waits are spread."""
         from .export import metrics_frame
 
         return metrics_frame(self)
 
 
-class RuntimeShows(Exports):
-    """What a runtime can show of itself. Each is live in a cell, and can be put into a layout of Panel or saved."""
+class RuntimeDisplay(Exports):
+    """The views of one runtime."""
 
-    def where_now(self) -> Any:
-        """The line its workflow is at, the chain of awaits, the variables; live. `where()` is the same as data."""
-        return _alone(self, "where")
+    def where_now(self) -> Alone:
+        """Show the line its workflow is at, the chain of awaits, the variables. `where()` is the same as data."""
+        return _standalone(self, "where")
 
-    def mailbox(self) -> Any:
-        """What waits, item by item, to look at and to move."""
-        return _alone(self, "mailbox")
+    def mailbox(self) -> Alone:
+        """Show what waits, item by item, to look at and to move."""
+        return _standalone(self, "mailbox")
 
-    def timeline(self) -> Any:
-        """What it did and does: waiting and working, in the order it happened."""
-        return _alone(self, "timeline")
+    def timeline(self) -> Alone:
+        """Show when its activities waited and when they were processed."""
+        return _standalone(self, "timeline")
 
-    def waits(self) -> Any:
-        """How long activities of both lanes waited, side by side; whether urgent ones overtook."""
-        return _alone(self, "waits")
+    def waits(self) -> Alone:
+        """Show how long activities of both lanes waited, side by side; whether urgent ones overtook."""
+        return _standalone(self, "waits")
 
-    def theory(self) -> Any:
-        """Whether its queue is stable, and the waits that theory predicts beside those that were measured."""
-        return _alone(self, "theory")
+    def theory(self) -> Alone:
+        """Show whether its queue is stable, and the waits that theory predicts beside those that were measured."""
+        return _standalone(self, "theory")
 
-    def inject(self) -> Any:
-        """A form made from the type of its payload, to send it activities."""
-        return _alone(self, "inject")
+    def inject(self) -> Alone:
+        """Show a form made from the type of its payload, to send it activities."""
+        return _standalone(self, "inject")
 
-    def events(self) -> Any:
-        """What happened to it, newest first."""
-        return _alone(self, "events")
+    def events(self) -> Alone:
+        """Show what happened to it, newest first."""
+        return _standalone(self, "events")
 
 
-class ManagerShows(Exports):
-    """What a manager can show of its runtimes. Each is live in a cell, and can be put into a layout or saved."""
+class ManagerDisplay(Exports):
+    """The views of a manager. Its dead letters show themselves, see `DisplayedDeadLetters`."""
 
-    def fleet(self) -> Any:
-        """All runtimes in one table."""
-        return _alone(self, "fleet")
+    dead_letters: DeadLetters
 
-    def overview(self) -> Any:
-        """Whether anything is wrong, in a sentence, and what became of all activities."""
-        return _alone(self, "overview")
+    def fleet(self) -> Alone:
+        """Show all runtimes in one table."""
+        return _standalone(self, "fleet")
 
-    def flow(self) -> Any:
-        """Who sends to whom, how much and how it goes."""
-        return _alone(self, "flow")
+    def overview(self) -> Alone:
+        """Show whether anything is wrong, in a sentence, and what became of all activities."""
+        return _standalone(self, "overview")
 
-    def timeline(self) -> Any:
-        """What happened in all runtimes, in what order."""
-        return _alone(self, "timeline")
+    def flow(self) -> Alone:
+        """Show who sends to whom, how much and how it goes."""
+        return _standalone(self, "flow")
 
-    def letters(self) -> Any:
-        """The dead letters: to look at, to send again, to discard."""
-        return _alone(self, "letters")
+    def timeline(self) -> Alone:
+        """Show what happened in all runtimes, in what order."""
+        return _standalone(self, "timeline")
 
-    def activity(self, id: int) -> Any:
-        """One activity: what became of it, who caused it, what it changed."""
-        return _alone(self, f"activity/{id}")
+    def activity(self, id: int) -> Alone:
+        """Show one activity: what became of it, who caused it, what it changed."""
+        return _standalone(self, f"activity/{id}")
+
+    def letters(self) -> Alone:
+        """Deprecated: `manager.dead_letters` shows itself, and `manager.dead_letters.view()` is its view."""
+        warnings.warn("manager.letters() is now manager.dead_letters.view()", DeprecationWarning, stacklevel=2)
+        return _standalone(self, "letters")
+
+
+class DisplayedDeadLetters(DeadLetters):
+    """The dead letters of a manager; as the last line of a cell they show themselves, live."""
+
+    def view(self) -> Alone:
+        """Show the dead letters: to look at, to send again, to discard."""
+        return _standalone(self._manager, "letters")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
+        bundle: MimeBundle = self.view()._repr_mimebundle_(include, exclude)
+        return bundle

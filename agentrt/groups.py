@@ -31,7 +31,7 @@ from .runtime import Runtime
 from .supervision import Policy, Response, Rule, Supervision, respond
 from .workflow_types import S0, A, AsyncWorkflow, P, PlainWorkflow, S
 
-__all__ = ["Group", "Groups"]
+__all__ = ["CreateOptions", "Group", "Groups"]
 
 Entry = RuntimeEntry[Any, Any]
 
@@ -191,6 +191,12 @@ class Group:
         )
         error.__cause__ = cause
         return error
+
+
+class CreateOptions(LimitOptions, total=False):
+    """The keyword options of `RuntimeManager.create`: the limits, and the group that the runtime joins."""
+
+    group: Group | str | None
 
 
 class Groups:

@@ -8,26 +8,23 @@ import concurrent.futures
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
+from collections.abc import Awaitable, Callable
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
-from weakref import WeakValueDictionary
 
-from .activity import Activity, SendNowaitOptions, SendOptions
-from .clock import Clock, Timer, Timers
-from .dead_letters import DeadLetters
-from .display import ManagerShows
+from .activity import Activity
+from .clock import Clock
+from .display import DisplayedDeadLetters, ManagerDisplay
 from .engine import commands
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT
-from .engine.detached_tasks import watch
 from .engine.entry import RuntimeEntry
 from .engine.handoff import Lending
 from .engine.hub import Hub
 from .engine.isolation import Workers, isolated
-from .engine.loop_thread import LoopThread, as_coroutine, choose, in_ipython, running_loop, time_of
+from .engine.loop_host import wait_for
+from .engine.loop_thread import Choice, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
 from .engine.workflow import Workflow
 from .errors import (
@@ -35,26 +32,23 @@ from .errors import (
     DeadlockError,
     ManagerClosedError,
     RuntimeExistsError,
-    RuntimeNotFoundError,
-    RuntimeTerminatedError,
 )
 from .events import Event, Ring
-from .grants import entry_of
-from .groups import Group, Groups
+from .groups import CreateOptions, Group, Groups
 from .limits import LimitOptions, Limits
-from .metrics import Fates
 from .publisher import Publisher
 from .readouts import watchable
-from .receipt import Latch, Receipt, settle, settle_all
+from .receipt import Latch, settle_all
 from .runtime import Runtime
+from .runtime_map import RuntimeMap
 from .schema.immutability import is_frozen, warn_mutable
-from .snapshot import Snapshot, fates, snapshot
 from .subscription import Subscription
 from .supervision import Policy, PolicyName, Rule, Strategy, StrategyName
 from .workflow_types import S0, A, AgentDecorator, AsyncWorkflow, P, PlainWorkflow, S
 
 if TYPE_CHECKING:
     from .feed.source import Source
+    from .views.server.server import Server
 
 __all__ = ["RuntimeManager"]
 
@@ -63,16 +57,25 @@ T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
-KEEP_TERMINATED = 1000
 _REQUIRED: Any = object()
 
 
-class RuntimeManager(ManagerShows):
-    """Many runtimes on one event loop. Everything here may be called from any thread.
+class RuntimeManager(RuntimeMap, ManagerDisplay):
+    """Many runtimes on one event loop. All of it may be used on any thread.
 
-    `loop`: "thread" is a background thread of its own, "current" the running loop, "auto" a thread in IPython or where
-    no loop runs, else the running loop. `clock` gives the agents' time (`manager.speed` changes how fast it runs),
-    `seed` their chance. Use it as a context manager, sync or async, or `close()` it; closing twice is fine.
+    Use it as a context manager, sync or async, or `close()` it.
+
+    Args:
+        journal: Leave it out; this version keeps runtimes in memory only.
+        loop: Where the agents run: "thread" is a background thread, "current" the running loop, "auto" a thread in
+            IPython or where no loop runs, else the running loop.
+        clock: Gives the agents' time; `manager.speed` changes how fast it runs.
+        seed: Decides what `ctx.random` gives; a random one unless given.
+        name: What the manager and its threads are called.
+        ring: How many records are kept of what happened.
+
+    Raises:
+        ConfigurationError: A value can't work, or "current" was asked for where no loop runs.
 
     >>> with RuntimeManager() as manager:
     ...     counter = manager.create("counter", 0, lambda activity, state: state + activity.payload)
@@ -83,7 +86,7 @@ class RuntimeManager(ManagerShows):
     def __init__(
         self,
         journal: None = None,
-        loop: str = "auto",
+        loop: Choice = "auto",
         clock: Clock | None = None,
         *,
         seed: int | None = None,
@@ -94,17 +97,10 @@ class RuntimeManager(ManagerShows):
             raise ConfigurationError(
                 f"journal is {journal!r}; this version keeps runtimes in memory only, leave it out"
             )
-        chosen = choose(loop)
-        self.name = name
+        super().__init__(name, loop, clock)
         self.closed = False
-        self.lock = threading.RLock()
-        self.acquire, self.release = self.lock.acquire, self.lock.release
         self._closing = threading.Lock()
         self._endings: list[Latch[bool]] = []
-        self._own = LoopThread(name) if chosen is None else None
-        self.loop: asyncio.AbstractEventLoop = chosen if chosen is not None else self._own.loop  # type: ignore[union-attr]
-        self.thread = threading.get_ident() if self._own is None else self._own.ident
-        self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.chance = random.Random(self.seed)
         self.counter = count(1)
@@ -118,21 +114,13 @@ class RuntimeManager(ManagerShows):
         self.resting: dict[Entry, None] = {}
         self.lending = Lending(self.loop)
         self.deadlines = Deadlines(self)
-        self.dead_letters = DeadLetters(self)
-        self.terminated: dict[str, Snapshot] = {}
-        self._entries: dict[str, Entry] = {}
+        self.dead_letters = DisplayedDeadLetters(self)
         self._publisher: Publisher | None = None
         self._source: Source | None = None
-        self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
-        self._retired = Fates()
-        self._timers = Timers(self.clock, self.loop)
-        self._woken: list[Entry] = []
         self._read: Workflow | None = None
-        self._waking = False
         self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
-        self._server: Any = None
-        watch(self.loop)
+        self._server: Server | None = None
         if in_ipython():
             from .notebook import hear_stop
 
@@ -148,23 +136,11 @@ class RuntimeManager(ManagerShows):
 
     @overload
     def create(
-        self,
-        id: str,
-        state: S0,
-        workflow: AsyncWorkflow[Activity[P], S0, S],
-        *,
-        group: Group | str | None = None,
-        **limits: Unpack[LimitOptions],
+        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[P], S0, S], **options: Unpack[CreateOptions]
     ) -> Runtime[S, P]: ...
     @overload
     def create(
-        self,
-        id: str,
-        state: S0,
-        workflow: PlainWorkflow[Activity[P], S0, S],
-        *,
-        group: Group | str | None = None,
-        **limits: Unpack[LimitOptions],
+        self, id: str, state: S0, workflow: PlainWorkflow[Activity[P], S0, S], **options: Unpack[CreateOptions]
     ) -> Runtime[S, P]: ...
     @overload
     def create(
@@ -172,9 +148,7 @@ class RuntimeManager(ManagerShows):
         id: str,
         state: S0,
         workflow: AsyncWorkflow[A, S0, S] | PlainWorkflow[A, S0, S],
-        *,
-        group: Group | str | None = None,
-        **limits: Unpack[LimitOptions],
+        **options: Unpack[CreateOptions],
     ) -> Runtime[S, Any]: ...
     def create(
         self,
@@ -226,8 +200,7 @@ class RuntimeManager(ManagerShows):
                 )
             # With the map in one go: in between another thread could end it, or let it fail without its group.
             self.groups.join(entry, group)
-            self._entries[id] = entry
-            self.terminated.pop(id, None)
+            self._add(entry)
             entry.note("created", prepared.name, commands.ACTOR.get())
         return entry
 
@@ -239,20 +212,16 @@ class RuntimeManager(ManagerShows):
         return isolated(workflow, limits, self.workers)
 
     @overload
-    def agent(
-        self, id: str, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
-    ) -> AgentDecorator[Any]: ...
+    def agent(self, id: str, **options: Unpack[CreateOptions]) -> AgentDecorator[Any]: ...
     @overload
-    def agent(
-        self, id: str, state: S0, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
-    ) -> AgentDecorator[S0]: ...
+    def agent(self, id: str, state: S0, **options: Unpack[CreateOptions]) -> AgentDecorator[S0]: ...
     def agent(
         self, id: str, state: Any = _REQUIRED, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
     ) -> Any:
-        """Decorate a workflow in a notebook: the first run of the cell creates the runtime, a later one changes it.
+        """Make a runtime of the decorated workflow; in a notebook the cell may run again.
 
-        A later run swaps the workflow and sets these limits, from the next activity on; state, mailbox and group stay.
-        If it raises, nothing has changed.
+        The first run creates the runtime. A later run swaps the workflow and sets these limits, from the next activity
+        on; state, mailbox and group stay. If it raises, nothing has changed.
 
         Args:
             id: As in `create`; so are `group` and the limits.
@@ -305,58 +274,8 @@ class RuntimeManager(ManagerShows):
         """
         return self.groups.group(name, Rule(strategy, policy, intensity, period), parent)
 
-    def __getitem__(self, id: str) -> Handle:
-        return self._handle(self.entry(id))
-
-    def get(self, id: str) -> Handle | None:
-        """The runtime of an id, or None."""
-        entry = self._entries.get(id) if isinstance(id, str) else None
-        return None if entry is None else self._handle(entry)
-
-    def __contains__(self, id: object) -> bool:
-        return isinstance(id, str) and id in self._entries
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._entries))
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return list(self)
-
-    def runtimes(self) -> list[Handle]:
-        """All runtimes, in the order they were made."""
-        return [self._handle(entry) for entry in tuple(self._entries.values())]
-
-    def snapshots(self, metrics: bool = False) -> list[Snapshot]:
-        """A snapshot of every runtime; without metrics a few microseconds each."""
-        return [snapshot(entry, metrics) for entry in tuple(self._entries.values())]
-
-    def snapshot(self, id: str, metrics: bool = True) -> Snapshot:
-        """A snapshot of one runtime, the last one if it was terminated."""
-        entry = self._entries.get(id)
-        if entry is None and id in self.terminated:
-            return self.terminated[id]
-        return snapshot(self.entry(id), metrics)
-
-    def entry(self, to: Any) -> Entry:
-        """The entry of an id, a handle or a grant to send. For the modules of this package."""
-        if isinstance(to, Runtime):
-            return to.entry
-        if not isinstance(to, str):
-            return entry_of(to)
-        entry = self._entries.get(to)
-        if entry is None:
-            if to in self.terminated:
-                raise RuntimeTerminatedError(f"{to!r} was terminated; create it again", runtime=to)
-            known = ", ".join(list(self._entries)[:8]) or "none yet"
-            raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=to)
-        return entry
-
-    def holds(self, entry: Entry) -> bool:
-        """Whether an entry is in the map."""
-        return self._entries.get(entry.id) is entry
+    def _make_handle(self, entry: Entry) -> Handle:
+        return Runtime(entry, self)
 
     def follow(self, handle: Handle) -> None:
         """Publish to the `param` watchers of a handle what changes."""
@@ -365,37 +284,7 @@ class RuntimeManager(ManagerShows):
                 self._publisher = Publisher(self.hub, self.lock, watchable(Runtime))
             self._publisher.follow(handle)
 
-    def _handle(self, entry: Entry) -> Handle:
-        with self.lock:
-            handle = self._handles.get(entry.id)
-            if handle is None or handle.entry is not entry:
-                handle = self._handles[entry.id] = Runtime(entry, self)
-            return handle
-
-    # ---- by id
-
-    async def send(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
-        """`Runtime.send` by id."""
-        return await self[id].send(payload, **options)
-
-    def send_nowait(self, id: str, payload: Any, **options: Unpack[SendNowaitOptions]) -> Receipt:
-        """`Runtime.send_nowait` by id."""
-        return self.entry(id).send_nowait(payload, **options)
-
-    async def ask(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Any:
-        """`Runtime.ask` by id."""
-        return await self[id].ask(payload, **options)
-
-    def terminate(self, id: str, drain: bool = False) -> Latch[bool]:
-        """`Runtime.terminate` by id."""
-        return self[id].terminate(drain)
-
     # ---- to look at
-
-    def fates(self) -> Fates:
-        """The counts of all runtimes, terminated ones included."""
-        with self.lock:
-            return sum((fates(entry) for entry in self._entries.values()), self._retired)
 
     @property
     def source(self) -> Source:
@@ -408,7 +297,7 @@ class RuntimeManager(ManagerShows):
             return self._source
 
     def subscribe(self) -> Subscription:
-        """Every record from now on, as an async iterator."""
+        """Return every record from now on, as an async iterator; bounded, `dropped` says how many were let go."""
         return Subscription(self.ring, self.listeners, lambda: self.closed and not self._entries)
 
     @property
@@ -425,8 +314,16 @@ class RuntimeManager(ManagerShows):
         )
         self.notify()
 
-    def serve(self, port: int = 0, **options: Any) -> Any:
-        """Serve the dashboard from this process, on a thread of its own; see `agentrt.views.server.server.serve`."""
+    def serve(self, port: int = 0, **options: Any) -> Server:
+        """Serve the dashboard from this process, on a thread of its own.
+
+        Args:
+            port: 0 for any that is free.
+            **options: Those of `agentrt.views.server.server.serve`.
+
+        Returns:
+            The server: `url`, `view_url`, `port`, `stop()`. It stops with the manager.
+        """
         from .views.server.server import serve
 
         self._server = serve(self, port=port, **options)
@@ -440,9 +337,18 @@ class RuntimeManager(ManagerShows):
     # ---- the loop
 
     def run(self, awaitable: Awaitable[T], timeout: float | None = None) -> T:
-        """Wait for an awaitable from a cell, a script or another thread; `timeout` in real seconds."""
+        """Block until an awaitable is done on the agents' loop: from a cell, a script or another thread.
+
+        Args:
+            awaitable: A coroutine, a receipt, or anything else that can be awaited.
+            timeout: Real seconds; None for as long as it takes.
+
+        Raises:
+            TimeoutError: It took longer; it is cancelled.
+            DeadlockError: This is the thread of the loop that must do the work; await it instead.
+        """
         if threading.get_ident() != self.thread:
-            return self._wait(self.submit(awaitable), timeout)
+            return wait_for(self.submit(awaitable), timeout)
         if running_loop() is None:
             return self.loop.run_until_complete(asyncio.wait_for(as_coroutine(awaitable), timeout))
         if self._own is None and in_ipython():
@@ -455,74 +361,9 @@ class RuntimeManager(ManagerShows):
             "manager.run() here would block the loop that must do the work; write `await ...`", chain=()
         )
 
-    def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:
-        """Start an awaitable on the agents' loop; from any thread."""
-        if self.loop.is_closed():
-            if asyncio.iscoroutine(awaitable):
-                awaitable.close()
-            raise ManagerClosedError("the manager is closed; make a new one")
-        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self.loop)
-
-    @staticmethod
-    def _wait(future: concurrent.futures.Future[T], timeout: float | None) -> T:
-        try:
-            return future.result(timeout)
-        except BaseException:
-            future.cancel()
-            raise
-
-    def do(self, call: Callable[[], T], timeout: float = 10.0) -> T:
-        """Call on the loop's thread and wait for the result."""
-        if threading.get_ident() == self.thread or self.loop.is_closed():
-            return call()
-
-        async def on_loop() -> T:
-            return call()
-
-        return self._wait(self.submit(on_loop()), timeout)
-
-    def post(self, call: Callable[[], object]) -> None:
-        """Call on the loop's thread, at once if this is it."""
-        if threading.get_ident() == self.thread or self.loop.is_closed():
-            call()
-            return
-        try:
-            self.loop.call_soon_threadsafe(call)
-        except RuntimeError:  # closed in between
-            call()
-
-    def wake(self, entry: Entry) -> None:
-        """See that an entry processes: at once on the loop's thread, else one wake-up for all that come together."""
-        if self.loop.is_closed():  # under us: nothing will run any more, and nothing may wait for it
-            self._end()
-            return
-        if threading.get_ident() == self.thread:
-            entry.start()
-            return
-        self._woken.append(entry)
-        if not self._waking:
-            self._waking = True
-            self.loop.call_soon_threadsafe(self._start_woken)
-
-    def _start_woken(self) -> None:
-        with self.lock:
-            woken, self._woken, self._waking = self._woken, [], False
-        for entry in woken:
-            if not entry.closed:
-                entry.start()
-
-    def at(self, when: float, call: Callable[[], object]) -> Timer:
-        """Call when the clock reads `when`; the loop's thread only."""
-        return self._timers.at(when, call)
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep on the manager's clock; on the manager's loop only."""
-        future = self.loop.create_future()
-        timer = self.at(self.clock.now() + seconds, partial(settle, future))
-        try:
-            await future
-        finally:
-            timer.cancel()
+    def loop_closed(self) -> None:
+        """End with the loop, which somebody else has closed."""
+        self._end()
 
     def notify(self) -> None:
         """Wake who iterates over a subscription."""
@@ -545,40 +386,43 @@ class RuntimeManager(ManagerShows):
                 return
             commands.close(entry)
             if self.holds(entry):
-                del self._entries[entry.id]
                 self.groups.leave(entry)
-            self._retired = self._retired + fates(entry)
-            self.terminated[entry.id] = snapshot(entry)
-            while len(self.terminated) > KEEP_TERMINATED:
-                del self.terminated[next(iter(self.terminated))]
+            self._remove(entry)
         self.notify()
 
     # ---- the end
 
     def close(self, timeout: float = 5.0) -> None:
-        """Terminate every runtime and stop the loop thread. Idempotent; any thread but a workflow's."""
+        """Terminate every runtime and stop the loop thread. Idempotent.
+
+        Args:
+            timeout: Real seconds to wait for what still runs; then it is cancelled.
+
+        Raises:
+            DeadlockError: A workflow called it.
+        """
         if CURRENT.get() is not None:
             raise DeadlockError("a workflow can't close its own manager", chain=())
         if self._own is None or threading.get_ident() == self.thread:
             self._end()
             self.hub.close()
             return
-        with self._closing:  # who comes second waits for the first
+        with self._closing:  # a second caller waits for the first
             endings = [latch for latch in self._end() if latch.decided is None]
             try:
                 if endings and not self.loop.is_closed():
-                    self._wait(self.submit(settle_all(endings)), timeout)
+                    wait_for(self.submit(settle_all(endings)), timeout)
             except (TimeoutError, concurrent.futures.CancelledError):
                 logger.warning("%r did not end within %g s; what still runs is cancelled", self, timeout)
             finally:
                 self._own.stop(timeout)
-                for entry in tuple(self._entries.values()):  # something blocks the loop: nobody may wait for it
+                for entry in tuple(self._entries.values()):  # something blocks the loop: nobody may wait for these
                     self.leave(entry)
                 self.hub.close()
                 atexit.unregister(self.close)
 
     async def aclose(self) -> None:
-        """`close()` from async code: waits until what ran has come to its end."""
+        """Do what `close` does, from async code: wait until what ran has come to its end."""
         if self._own is not None and threading.get_ident() != self.thread:
             await asyncio.to_thread(self.close)
         else:

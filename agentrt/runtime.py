@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import param
 
 from .activity import Activity, Lane
-from .display import RuntimeShows
+from .display import RuntimeDisplay
 from .engine import commands
 from .engine.commands import Place
 from .engine.entry import RuntimeEntry
@@ -38,7 +38,7 @@ P = TypeVar("P")
 Entry = RuntimeEntry[Any, Any]
 
 
-class Runtime(param.Parameterized, RuntimeShows, Generic[S, P]):
+class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
     """One runtime: send to it, ask it, watch it, steer it. Made by `manager.create`; safe from any thread.
 
     >>> import agentrt

@@ -195,7 +195,7 @@ MUTANTS = (
     ),
     Mutant(
         "other threads wake the loop only once",
-        "manager.py",
+        "engine/loop_host.py",
         "woken, self._woken, self._waking = self._woken, [], False",
         "woken, self._woken, self._waking = self._woken, [], True",
         MACHINE,
@@ -352,8 +352,8 @@ MUTANTS = (
     ),
     Mutant(
         "a terminated runtime takes its counts with it",
-        "manager.py",
-        "            self._retired = self._retired + fates(entry)\n",
+        "runtime_map.py",
+        "        self._retired = self._retired + fates(entry)\n",
         "",
         (MANAGER, "-k", "outlive"),
     ),

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.display import ManagerShows, RuntimeShows
+from agentrt.display import ManagerDisplay, RuntimeDisplay
 from agentrt.views.feed import Feed
 from agentrt.views.notebook.offline import data_url
 from agentrt.views.notebook.standalone import Alone, Room
@@ -18,7 +18,7 @@ def names(of) -> list[str]:
     return [name for name, value in vars(of).items() if inspect.isfunction(value)]
 
 
-SHOWN = [(True, name) for name in names(RuntimeShows)] + [(False, name) for name in names(ManagerShows)]
+SHOWN = [(True, name) for name in names(RuntimeDisplay)] + [(False, name) for name in names(ManagerDisplay)]
 
 
 @pytest.fixture
@@ -35,7 +35,16 @@ def manager():
 
 def show(manager, of_runtime: bool, name: str) -> Alone:
     number = next(record.id for record in manager.ring.since(0)[0] if record.kind == "accepted")
+    if name == "letters":
+        return manager.dead_letters.view()
     return getattr(manager["a"] if of_runtime else manager, name)(*([number] if name == "activity" else []))
+
+
+def test_dead_letters_show_themselves(manager):
+    data, _ = manager.dead_letters._repr_mimebundle_()
+    assert data["text/plain"] == f"<letters of {manager!r}>"
+    with pytest.warns(DeprecationWarning, match=r"manager\.dead_letters\.view\(\)"):
+        assert repr(manager.letters()) == data["text/plain"]
 
 
 @pytest.mark.parametrize(("of_runtime", "name"), SHOWN)

@@ -1,0 +1,123 @@
+"""The event loop that the agents of one manager run on, and how any thread reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from ..clock import Clock, Timer, Timers
+from ..errors import ManagerClosedError
+from ..receipt import settle
+from .detached_tasks import watch
+from .entry import RuntimeEntry
+from .loop_thread import LoopThread, as_coroutine, choose, time_of
+
+__all__ = ["LoopHost"]
+
+T = TypeVar("T")
+Entry = RuntimeEntry[Any, Any]
+
+
+class LoopHost:
+    """A loop, on a thread of its own or shared, its lock, and the clock by which the agents on it live.
+
+    `lock` guards what several threads change; `thread` is the id of the loop's thread.
+    """
+
+    def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
+        shared = choose(loop)
+        self.name = name
+        self.lock = threading.RLock()
+        self.acquire, self.release = self.lock.acquire, self.lock.release
+        self._own = LoopThread(name) if shared is None else None
+        self.loop: asyncio.AbstractEventLoop = self._own.loop if self._own is not None else shared  # type: ignore[assignment]
+        self.thread = threading.get_ident() if self._own is None else self._own.ident
+        self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
+        self._timers = Timers(self.clock, self.loop)
+        self._woken: list[Entry] = []
+        self._waking = False
+        watch(self.loop)
+
+    def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:
+        """Start an awaitable on the agents' loop; from any thread.
+
+        Raises:
+            ManagerClosedError: That loop is closed.
+        """
+        if self.loop.is_closed():
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()
+            raise ManagerClosedError("the manager is closed; make a new one")
+        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self.loop)
+
+    def do(self, call: Callable[[], T], timeout: float = 10.0) -> T:
+        """Call on the loop's thread and wait for the result, `timeout` real seconds at most."""
+        if threading.get_ident() == self.thread or self.loop.is_closed():
+            return call()
+
+        async def on_loop() -> T:
+            return call()
+
+        return wait_for(self.submit(on_loop()), timeout)
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Call on the loop's thread, at once if this is it."""
+        if threading.get_ident() == self.thread or self.loop.is_closed():
+            call()
+            return
+        try:
+            self.loop.call_soon_threadsafe(call)
+        except RuntimeError:  # closed in between
+            call()
+
+    def wake(self, entry: Entry) -> None:
+        """See that an entry processes: at once on the loop's thread, else one wake-up for all that come together.
+
+        The lock is held.
+        """
+        if self.loop.is_closed():
+            self.loop_closed()
+            return
+        if threading.get_ident() == self.thread:
+            entry.start()
+            return
+        self._woken.append(entry)
+        if not self._waking:
+            self._waking = True
+            self.loop.call_soon_threadsafe(self._start_woken)
+
+    def _start_woken(self) -> None:
+        with self.lock:
+            woken, self._woken, self._waking = self._woken, [], False
+        for entry in woken:
+            if not entry.closed:
+                entry.start()
+
+    def loop_closed(self) -> None:
+        """The loop was closed by somebody else: nothing will run any more, and nothing may wait for it."""
+
+    def at(self, when: float, call: Callable[[], object]) -> Timer:
+        """Call when the clock reads `when`; the loop's thread only."""
+        return self._timers.at(when, call)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the manager's clock; on the manager's loop only."""
+        future = self.loop.create_future()
+        timer = self.at(self.clock.now() + seconds, partial(settle, future))
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+
+def wait_for(future: concurrent.futures.Future[T], timeout: float | None) -> T:
+    """Block until a future is done, `timeout` real seconds at most; what is given up is cancelled."""
+    try:
+        return future.result(timeout)
+    except BaseException:
+        future.cancel()
+        raise

@@ -1,0 +1,139 @@
+"""The runtimes of a manager, by id; and what is kept of those that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Unpack
+from weakref import WeakValueDictionary
+
+from .activity import SendNowaitOptions, SendOptions
+from .clock import Clock
+from .engine.entry import RuntimeEntry
+from .engine.loop_host import LoopHost
+from .errors import RuntimeNotFoundError, RuntimeTerminatedError
+from .grants import entry_of
+from .metrics import Fates
+from .receipt import Latch, Receipt
+from .runtime import Runtime
+from .snapshot import Snapshot, fates, snapshot
+
+__all__ = ["RuntimeMap"]
+
+Entry = RuntimeEntry[Any, Any]
+Handle = Runtime[Any, Any]
+KEEP_TERMINATED = 1000  # last snapshots of runtimes that ended
+
+
+class RuntimeMap(LoopHost):
+    """A thread-safe map from ids to handles, in the order in which the runtimes were made.
+
+    A handle is made when somebody asks for it, and is the same object for everybody as long as anybody keeps it.
+    `terminated` has the last snapshots of the newest runtimes that ended.
+    """
+
+    def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
+        super().__init__(name, loop, clock)
+        self.terminated: dict[str, Snapshot] = {}
+        self._entries: dict[str, Entry] = {}
+        self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
+        self._retired = Fates()
+
+    def __getitem__(self, id: str) -> Handle:
+        return self._handle(self.entry(id))
+
+    def get(self, id: str) -> Handle | None:
+        """Return the handle of an id, or None if there is no such runtime."""
+        entry = self._entries.get(id) if isinstance(id, str) else None
+        return None if entry is None else self._handle(entry)
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, str) and id in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._entries))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
+    def runtimes(self) -> list[Handle]:
+        """Return the handles of all runtimes, in the order they were made."""
+        return [self._handle(entry) for entry in tuple(self._entries.values())]
+
+    def snapshots(self, metrics: bool = False) -> list[Snapshot]:
+        """Return a snapshot of every runtime; without metrics it takes a few microseconds each."""
+        return [snapshot(entry, metrics) for entry in tuple(self._entries.values())]
+
+    def snapshot(self, id: str, metrics: bool = True) -> Snapshot:
+        """Return a snapshot of one runtime, the last one if it was terminated."""
+        entry = self._entries.get(id)
+        if entry is None and id in self.terminated:
+            return self.terminated[id]
+        return snapshot(self.entry(id), metrics)
+
+    def entry(self, to: Any) -> Entry:
+        """The entry of an id, a handle or a grant to send. For the modules of this package."""
+        if isinstance(to, Runtime):
+            return to.entry
+        if not isinstance(to, str):
+            return entry_of(to)
+        entry = self._entries.get(to)
+        if entry is None:
+            if to in self.terminated:
+                raise RuntimeTerminatedError(f"{to!r} was terminated; create it again", runtime=to)
+            known = ", ".join(list(self._entries)[:8]) or "none yet"
+            raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=to)
+        return entry
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether an entry is in the map."""
+        return self._entries.get(entry.id) is entry
+
+    def _add(self, entry: Entry) -> None:
+        """Put an entry into the map. The lock is held."""
+        self._entries[entry.id] = entry
+        self.terminated.pop(entry.id, None)
+
+    def _remove(self, entry: Entry) -> None:
+        """Take an entry out of the map; its counts and its last snapshot stay. The lock is held."""
+        if self.holds(entry):
+            del self._entries[entry.id]
+        self._retired = self._retired + fates(entry)
+        self.terminated[entry.id] = snapshot(entry)
+        while len(self.terminated) > KEEP_TERMINATED:
+            del self.terminated[next(iter(self.terminated))]
+
+    def _handle(self, entry: Entry) -> Handle:
+        with self.lock:
+            handle = self._handles.get(entry.id)
+            if handle is None or handle.entry is not entry:
+                handle = self._handles[entry.id] = self._make_handle(entry)
+            return handle
+
+    def _make_handle(self, entry: Entry) -> Handle:
+        raise NotImplementedError
+
+    # ---- by id
+
+    async def send(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
+        """`Runtime.send` by id."""
+        return await self[id].send(payload, **options)
+
+    def send_nowait(self, id: str, payload: Any, **options: Unpack[SendNowaitOptions]) -> Receipt:
+        """`Runtime.send_nowait` by id."""
+        return self.entry(id).send_nowait(payload, **options)
+
+    async def ask(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Any:
+        """`Runtime.ask` by id."""
+        return await self[id].ask(payload, **options)
+
+    def terminate(self, id: str, drain: bool = False) -> Latch[bool]:
+        """`Runtime.terminate` by id."""
+        return self[id].terminate(drain)
+
+    def fates(self) -> Fates:
+        """Return the counts of all runtimes, terminated ones included."""
+        with self.lock:
+            return sum((fates(entry) for entry in self._entries.values()), self._retired)
