@@ -118,10 +118,8 @@ class Context:
             self._note("step", name=name, depth=len(outer), started=started, failed=failed)
 
     def _show(self) -> None:
-        current = self._entry.current
-        if current is not None and current.id == self.activity.id:  # a task may be left over from an earlier activity
-            paths = tuple((self._open or {}).values())
-            self._entry.spans = (current.id, paths[-1] if paths else ())
+        paths = tuple((self._open or {}).values())
+        self._entry.show_steps(self.activity.id, paths[-1] if paths else ())
 
     def metric(self, name: str, value: float) -> None:
         """Put a number on the record under a name."""
@@ -132,4 +130,4 @@ class Context:
         self._note("log", message=message)
 
     def _note(self, kind: str, **detail: Any) -> None:
-        self._entry.note(kind, {"activity": self.activity.id, **detail})
+        self._entry.record_event(kind, {"activity": self.activity.id, **detail})

@@ -190,5 +190,5 @@ def send_again(manager: Manager, activity: Activity[Any], to: str | None = None)
         receipt: Receipt = entry.send_nowait(copy)
     finally:
         CURRENT.reset(token)
-    entry.note("resent", {"activity": activity.id, "as": receipt.id, "from": activity.runtime}, ACTOR.get())
+    entry.record_event("resent", {"activity": activity.id, "as": receipt.id, "from": activity.runtime}, ACTOR.get())
     return receipt

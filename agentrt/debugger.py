@@ -5,27 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from .activity import Activity, Lane
 from .context import Context
-from .engine.admission import queue_for_room
+from .engine.admission import wait_for_room
 from .engine.commands import ACTOR
 from .engine.deadlock import awaits
+from .engine.entry_state import EntryState
 from .engine.isolation import original, thread_of
 from .errors import ConfigurationError
 from .frames import StackFrame, definition_of, location_of, suspended_stack, thread_stack
-from .receipt import Latch
-
-if TYPE_CHECKING:
-    from .engine.entry import RuntimeEntry
-
-    Entry = RuntimeEntry[Any, Any]
+from .receipt import Promise
 
 __all__ = ["WAITS", "Breakpoint", "Breakpoints", "How", "Wait", "Whereabouts", "breakpoints", "where", "whereabouts"]
 
+Entry = EntryState[Any, Any]
 # A lane's name, "error", or a function that is given the activity.
 Breakpoint = str | Callable[[Activity[Any]], object]
 
@@ -54,8 +51,8 @@ WAITS = {
     location_of(Context.sleep): Wait.CLOCK,
     location_of(Context.ask): Wait.REPLY,
     location_of(Context.send): Wait.ROOM,
-    location_of(queue_for_room): Wait.ROOM,
-    location_of(Latch.settled): Wait.OUTCOME,
+    location_of(wait_for_room): Wait.ROOM,
+    location_of(Promise.wait): Wait.OUTCOME,
 }
 
 
@@ -110,7 +107,7 @@ def breakpoints(entry: Entry) -> Breakpoints:
     """The breakpoints of a runtime."""
     with entry.host.lock:
         if entry.breakpoints is None:
-            entry.breakpoints = Breakpoints(entry)
+            entry.set_breakpoints(Breakpoints(entry))
         found: Breakpoints = entry.breakpoints
         return found
 
@@ -180,8 +177,8 @@ class Breakpoints:
         entry = self._entry
         self._points = points
         # Held, the processing task asks before it takes.
-        entry.held = entry.paused or entry.failed or bool(points)
-        entry.note(kind, detail, ACTOR.get())
+        entry.set_breakpoints(self)
+        entry.record_event(kind, detail, ACTOR.get())
         entry.host.notify()
 
     def let_pass(self) -> bool:
@@ -195,8 +192,8 @@ class Breakpoints:
             if point is None:
                 return True
             self._stopped_at = activity.id
-            entry.paused = entry.held = True
-            entry.note("breakpoint", {"at": _name(point), "activity": activity.id})
+            entry.pause()
+            entry.record_event("breakpoint", {"at": _name(point), "activity": activity.id})
         entry.host.notify()
         return False
 

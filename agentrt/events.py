@@ -156,6 +156,18 @@ class Ring:
             records = self.records[max(0, cursor - self.base) :]
             return records, max(cursor, self.base) + len(records), missed
 
+    def ensure(self, record: Any) -> None:
+        """Append a record unless it is among the last ones: for what may have been interrupted between two steps."""
+        with self._lock:
+            if not any(each is record for each in self.records[-self.STEP :]):
+                self.append(record)
+
+    def outcome_of(self, id: int) -> Outcome | None:
+        """The outcome of an activity, if it is among the last records."""
+        with self._lock:
+            last = reversed(self.records[-self.STEP :])
+            return next((each for each in last if isinstance(each, Outcome) and each.id == id), None)
+
     def trim(self) -> None:
         """Keep the bounds. Cheap when called too often: it looks once in 1,000 records, more often at large ones."""
         if len(self.records) < self.mark:

@@ -35,7 +35,7 @@ SUSPENDABLE = (CoroutineType, GeneratorType, AsyncGeneratorType)
 # The functions that call a workflow, by package: only the frames inside the innermost of these are the workflow's.
 RUNNERS = {
     *(("asyncio", name) for name in ("_run_once", "_run")),
-    *(("agentrt", name) for name in ("_loop", "_again", "_called")),
+    *(("agentrt", name) for name in ("_loop", "_attempt", "_called")),
 }
 
 
@@ -142,7 +142,7 @@ def _suspended_frames(awaitable: object) -> Iterator[FrameType]:
 
 def _awaited(thing: object) -> object | None:
     """What a suspended coroutine, generator, task or future awaits; None if it awaits nothing that can be read."""
-    if isinstance(thing, GeneratorType) and thing.gi_code.co_name == "drive" and thing.gi_frame is not None:
+    if isinstance(thing, GeneratorType) and thing.gi_code.co_qualname == "Driver.drive" and thing.gi_frame is not None:
         process: object = thing.gi_frame.f_locals["process"]  # this generator steps the processing of a runtime
         return process
     if isinstance(thing, SUSPENDABLE):

@@ -22,7 +22,7 @@ from typing import Any, Protocol, Unpack, overload
 from .activity import Activity
 from .engine import commands
 from .engine.entry import RuntimeEntry
-from .engine.failure import fail, interrupt, restart
+from .engine.failure import interrupt, restart, stop
 from .engine.protocols import Host
 from .errors import AgentError, ConfigurationError, ProcessingError
 from .events import Event
@@ -181,8 +181,8 @@ class Group:
             interrupt(entry, why)
             if not entry.failed:
                 if cause.runtime != entry.id:
-                    entry.error, entry.error_at = why, self._host.clock.now()
-                fail(entry)
+                    entry.record_error(why)
+                stop(entry)
 
     def _because(self, entry: Entry, what: str, cause: AgentError) -> ProcessingError:
         activity = None if entry.current is None else entry.current.id
@@ -262,7 +262,7 @@ class Groups:
         """Let the runtime's group decide; without one the runtime is stopped."""
         group = self._of.get(entry.id)
         if group is None or entry.error is None:
-            fail(entry)
+            stop(entry)
         else:
             group._failed(entry.id, entry.error)
 

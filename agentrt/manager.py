@@ -20,7 +20,7 @@ from .engine import commands
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT
 from .engine.entry import RuntimeEntry
-from .engine.handoff import Lending
+from .engine.handoff import InlineBudget
 from .engine.hub import Hub
 from .engine.isolation import Workers, isolated
 from .engine.loop_host import wait_for
@@ -38,7 +38,7 @@ from .groups import CreateOptions, Group, Groups
 from .limits import LimitOptions, Limits
 from .publisher import Publisher
 from .readouts import watchable
-from .receipt import Latch, settle_all
+from .receipt import Promise, wait_all
 from .runtime import Runtime
 from .runtime_map import RuntimeMap
 from .schema.immutability import is_frozen, warn_mutable
@@ -100,7 +100,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         super().__init__(name, loop, clock)
         self.closed = False
         self._closing = threading.Lock()
-        self._endings: list[Latch[bool]] = []
+        self._endings: list[Promise[bool]] = []
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.chance = random.Random(self.seed)
         self.counter = count(1)
@@ -111,8 +111,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self.groups = Groups(self)
         self.watchdog = Watchdog(self)
         self.busy: set[Entry] = set()
-        self.resting: dict[Entry, None] = {}
-        self.lending = Lending(self.loop)
+        self.asleep: dict[Any, None] = {}
+        self.inline_budget = InlineBudget(self.loop)
         self.deadlines = Deadlines(self)
         self.dead_letters = DisplayedDeadLetters(self)
         self._publisher: Publisher | None = None
@@ -201,7 +201,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             # With the map in one go: in between another thread could end it, or let it fail without its group.
             self.groups.join(entry, group)
             self._add(entry)
-            entry.note("created", prepared.name, commands.ACTOR.get())
+            entry.record_event("created", prepared.name, commands.ACTOR.get())
         return entry
 
     def prepare(self, function: Callable[..., Any], limits: Limits) -> Workflow:
@@ -243,8 +243,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
                     )
                 return self.create(id, state, workflow, group=group, **limits)
             Limits.of(limits)
-            prepared = self.prepare(workflow, commands.changed(runtime.entry, dict(limits)))
-            commands.configure(runtime.entry, dict(limits), prepared)
+            prepared = self.prepare(workflow, commands.change_limits(runtime.entry, dict(limits)))
+            commands.replace(runtime.entry, dict(limits), prepared)
             return runtime
 
         return decorate
@@ -371,7 +371,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             for listener in tuple(self.listeners.values()):
                 listener()
 
-    def bury(self, activity: Activity[Any], reason: str) -> None:
+    def dead_letter(self, activity: Activity[Any], reason: str) -> None:
         """Put an undelivered activity with the dead letters."""
         self.dead_letters.add(activity, reason)
 
@@ -408,10 +408,10 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             self.hub.close()
             return
         with self._closing:  # a second caller waits for the first
-            endings = [latch for latch in self._end() if latch.decided is None]
+            endings = [promise for promise in self._end() if promise.value is None]
             try:
                 if endings and not self.loop.is_closed():
-                    wait_for(self.submit(settle_all(endings)), timeout)
+                    wait_for(self.submit(wait_all(endings)), timeout)
             except (TimeoutError, concurrent.futures.CancelledError):
                 logger.warning("%r did not end within %g s; what still runs is cancelled", self, timeout)
             finally:
@@ -426,13 +426,13 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         if self._own is not None and threading.get_ident() != self.thread:
             await asyncio.to_thread(self.close)
         else:
-            await settle_all(self._end())
+            await wait_all(self._end())
             self.hub.close()
             if self._own is not None:
                 atexit.unregister(self.close)
                 self._own.stop_soon()
 
-    def _end(self) -> list[Latch[bool]]:
+    def _end(self) -> list[Promise[bool]]:
         with self.lock:
             if self.closed:
                 return self._endings

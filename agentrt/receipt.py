@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -12,59 +13,64 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from .engine.deadlock import CURRENT
-from .engine.handoff import lend
 from .engine.protocols import Host
 from .errors import DeadlockError
 from .events import Outcome
+from .logs import log_safely
 
-__all__ = ["Receipt"]
+__all__ = ["Promise", "Receipt"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def settle(future: asyncio.Future[None]) -> None:
+def set_done(future: asyncio.Future[None]) -> None:
     """Set a future that may have been cancelled meanwhile."""
     if not future.done():
         future.set_result(None)
 
 
 # A plain mutable record made in C: 60 ns where a class with __init__ takes 250. Only the waiting is code.
-# gc=False: the collector walks none of a long lane, which is a tenth of what an activity costs. For that a latch lets
+# gc=False: the collector walks none of a long lane, which is a tenth of what an activity costs. For that a promise lets
 # go of its runtime once it is decided, so that a receipt somebody keeps is no way back to a manager that nobody has.
-class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
-    """Something that is decided once. Awaitable from any loop; `wait` blocks any thread but the loop's own."""
+class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
+    """A value that is decided once. Awaitable from any loop; `block` waits on any thread but the agents'."""
 
-    entry: Any  # None once it is decided
-    decided: T | None = None
+    entry: Any  # the RuntimeEntry it is about; None once it is decided
+    value: T | None = None  # None until it is decided
     waiters: list[Callable[[], object]] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
         entry = self.entry
         if entry is not None:
             with entry.awaited():
-                yield from self.settled().__await__()
-        assert self.decided is not None
-        return self.decided
+                yield from self.wait().__await__()
+        assert self.value is not None
+        return self.value
 
     def decide(self, value: T) -> None:
-        """Set it and wake who waits. The first decision stands."""
-        if self.decided is None:
-            host = self.entry.host
-            self.decided = value
+        """Set the value and wake who waits. The first decision stands; a second call completes an interrupted one."""
+        entry = self.entry
+        if entry is not None:
+            if self.value is None:
+                self.value = value
             if self.waiters is not None:
-                self.wake(host)
+                self.wake(entry.host)
             self.entry = None
 
     def wake(self, host: Host) -> None:
-        """Wake everybody who waits; each once."""
-        with host.lock:
-            waiters, self.waiters = self.waiters or [], None
-        for call in waiters:
+        """Call everybody who waits, oldest first."""
+        while self.waiters is not None:
+            with host.lock:
+                call = self.waiters[0] if self.waiters else None
+                if call is None:
+                    self.waiters = None
+                    return
             try:
                 call()
             except BaseException:  # anybody's function: it may not stop the runtime that decides
-                logger.exception("%r, which waited for %r, failed", call, self)
+                log_safely(logger, "%r, which waited for %r, failed", call, self)
+            self._forget(host, call)  # only now: after an exception from outside it is called again
 
     def when_decided(self, call: Callable[[], object]) -> None:
         """Call `call()` once it is decided, on the thread that decides it; at once if it is."""
@@ -77,19 +83,19 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
                 self.waiters = []
             self.waiters.append(call)
         # Registered first, looked at second: whoever decides it in between sees either the waiter or none was needed.
-        if self.decided is not None:
+        if self.value is not None:
             self.wake(entry.host)
 
-    async def settled(self) -> None:
-        """Wait until it is decided, on any loop."""
+    async def wait(self) -> None:
+        """Wait until it is decided, on any loop; raises nothing of what it is decided with."""
         entry = self.entry
         if entry is None:
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        wake = partial(settle, future)
+        wake = partial(set_done, future)
         host = entry.host
-        call = partial(host.post, wake) if loop is host.loop else partial(_across, loop, wake)
+        call = partial(host.post, wake) if loop is host.loop else partial(_call_on, loop, wake)
         self.when_decided(call)
         try:
             await future
@@ -103,8 +109,11 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
             if self.waiters is not None and call in self.waiters:
                 self.waiters.remove(call)
 
-    def wait(self, timeout: float | None, advice: str) -> None:
-        """Block until it is decided, `timeout` seconds at most."""
+    def block(self, timeout: float | None, advice: str) -> None:
+        """Block the thread until it is decided, `timeout` real seconds at most, then `TimeoutError`.
+
+        On the agents' own thread it raises `DeadlockError` at once; `advice` is what its message says to write instead.
+        """
         entry = self.entry
         if entry is None:
             return
@@ -121,21 +130,38 @@ class Latch(msgspec.Struct, Generic[T], eq=False, gc=False):
                 self._forget(entry.host, done.set)
                 raise TimeoutError(f"{self!r} is not decided after {timeout:g} s; it still may be")
 
+    # ---- names of version 0.1
 
-def _across(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+    @property
+    def decided(self) -> T | None:
+        """Deprecated: `value`."""
+        _warn_renamed("decided", "value")
+        return self.value
+
+    async def settled(self) -> None:
+        """Deprecated: `wait()`."""
+        _warn_renamed("settled()", "wait()")
+        await self.wait()
+
+
+def _warn_renamed(old: str, new: str) -> None:
+    warnings.warn(f"{old} is called {new} now", DeprecationWarning, stacklevel=3)
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
     try:
         loop.call_soon_threadsafe(call)
     except RuntimeError:  # that loop is closed: nobody waits there any more
         return
 
 
-async def settle_all(latches: list[Latch[bool]]) -> None:
+async def wait_all(promises: list[Promise[bool]]) -> None:
     """Wait until each is decided."""
-    for latch in latches:
-        await latch.settled()
+    for promise in promises:
+        await promise.wait()
 
 
-class Receipt(Latch[Outcome]):
+class Receipt(Promise[Outcome]):
     """The promise that an accepted activity gets exactly one fate.
 
     `await receipt` (any loop) and `receipt.result(timeout)` (any thread but the loop's own) give the `Outcome`, or
@@ -153,59 +179,72 @@ class Receipt(Latch[Outcome]):
     @property
     def outcome(self) -> Outcome | None:
         """The outcome, or None while it is pending."""
-        return self.decided
+        return self.value
 
     @property
     def runtime(self) -> str:
         """The id of the runtime it was sent to."""
-        entry, outcome = self.entry, self.decided
+        entry, outcome = self.entry, self.value
         return str(entry.id) if outcome is None else outcome.runtime
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         entry = self.entry
         if entry is not None:
             if CURRENT.get() is None:
-                lend(entry, self)
-                if self.decided is None:
-                    yield from self.settled().__await__()
+                entry.run_inline(self)
+                if self.value is None:
+                    yield from self.wait().__await__()
             else:
                 with entry.awaited():
-                    lend(entry, self)
-                    if self.decided is None:
-                        yield from self.settled().__await__()
+                    entry.run_inline(self)
+                    if self.value is None:
+                        yield from self.wait().__await__()
         return self._open()
 
     def result(self, timeout: float | None = None) -> Outcome:
-        """Block until it is decided, `timeout` real seconds at most, then `TimeoutError`; not on the loop's thread."""
-        self.wait(timeout, "await receipt")
+        """Block the thread until it is decided.
+
+        Args:
+            timeout: Real seconds to wait at most; None waits for ever.
+
+        Returns:
+            The outcome of the activity.
+
+        Raises:
+            TimeoutError: It is not decided in time; it still may be.
+            AgentError: The tagged error of the activity.
+            DeadlockError: Called on the agents' own thread, which would wait for itself.
+        """
+        self.block(timeout, "await receipt")
         return self._open()
 
     def __deepcopy__(self, memo: Any) -> Receipt:
         return self  # it stands for one activity: a copy would never be decided
 
     def _open(self) -> Outcome:
-        outcome = self.decided
+        outcome = self.value
         assert outcome is not None
         if outcome.error is not None:
             raise outcome.error.copy()
         return outcome
 
     def __repr__(self) -> str:
-        fate = "pending" if self.decided is None else self.decided.kind
+        fate = "pending" if self.value is None else self.value.kind
         return f"<Receipt {self.id} at {self.runtime!r}: {fate}>"
 
 
 # What an activity holds in place of its receipt once it has a fate. An activity is invisible to the garbage collector:
 # with the link kept, an activity found from its own outcome (in a state, in the frames of a traceback) would never go.
-SETTLED: Any = Receipt(None)
-SETTLED.decided = SETTLED
+DECIDED: Any = Receipt(None)
+DECIDED.value = DECIDED
 
 
-def settle_receipt(activity: Any, outcome: Outcome) -> None:
-    """Decide an activity's receipt, and cut the link from the one to the other."""
+def decide_receipt(activity: Any, outcome: Outcome) -> None:
+    """Decide an activity's receipt, and cut the link from the one to the other. Doing it twice changes nothing."""
     receipt: Receipt = activity.receipt
-    cut(activity, "receipt", SETTLED)
-    receipt.decide(outcome)
+    if receipt is not DECIDED:
+        receipt.decide(outcome)
+        clear_field(activity, "receipt", DECIDED)
 
 
-cut = msgspec.structs.force_setattr
+clear_field = msgspec.structs.force_setattr

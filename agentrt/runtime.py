@@ -14,8 +14,8 @@ import param
 from .activity import Activity, Lane
 from .display import RuntimeDisplay
 from .engine import commands
-from .engine.commands import Place
 from .engine.entry import RuntimeEntry
+from .engine.mailbox import Place
 from .engine.protocols import Manager
 from .errors import preview
 from .grants import Grant
@@ -23,7 +23,7 @@ from .limits import Overflow
 from .metrics import Fates, Metrics
 from .publisher import Namespace
 from .readouts import ChoiceKnob, IntegerKnob, NumberKnob, PausedKnob, Readout
-from .receipt import Latch, Receipt
+from .receipt import Promise, Receipt
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
 
@@ -274,7 +274,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         """Another workflow from the next activity on; state and mailbox are kept."""
         commands.swap(self.entry, self.manager.prepare(workflow, self.entry.limits))
 
-    def terminate(self, drain: bool = False) -> Latch[bool]:
+    def terminate(self, drain: bool = False) -> Promise[bool]:
         """End it; with `drain`, after what waits, also what is not due yet. Starts at once; awaitable.
 
         Every open receipt resolves with `RuntimeTerminatedError`, what was not delivered goes to the dead letters.

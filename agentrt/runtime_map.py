@@ -13,7 +13,7 @@ from .engine.loop_host import LoopHost
 from .errors import RuntimeNotFoundError, RuntimeTerminatedError
 from .grants import entry_of
 from .metrics import Fates
-from .receipt import Latch, Receipt
+from .receipt import Promise, Receipt
 from .runtime import Runtime
 from .snapshot import Snapshot, fates, snapshot
 
@@ -129,7 +129,7 @@ class RuntimeMap(LoopHost):
         """`Runtime.ask` by id."""
         return await self[id].ask(payload, **options)
 
-    def terminate(self, id: str, drain: bool = False) -> Latch[bool]:
+    def terminate(self, id: str, drain: bool = False) -> Promise[bool]:
         """`Runtime.terminate` by id."""
         return self[id].terminate(drain)
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from .activity import Activity
+from .engine.entry_state import EntryState
 from .errors import AgentError, preview
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
 from .schema.immutability import copy_out
 
-if TYPE_CHECKING:
-    from .engine.entry import RuntimeEntry
-
-    Entry = RuntimeEntry[Any, Any]
-
 __all__ = ["Snapshot", "Status", "fates", "metrics", "read_initial", "read_state", "snapshot", "status"]
+
+Entry = EntryState[Any, Any]
 
 
 class Status(StrEnum):

@@ -19,7 +19,7 @@ from agentrt.activity import Activity, Lane
 from agentrt.engine.deadlock import CURRENT
 from agentrt.events import Outcome, Ring
 from agentrt.metrics import Histogram
-from agentrt.receipt import SETTLED, Receipt, cut
+from agentrt.receipt import DECIDED, Receipt, clear_field
 
 from .measure import Measure
 from .peers import OURS
@@ -90,7 +90,7 @@ def steps() -> dict[str, float]:
         histogram.flush()
 
     def settled() -> None:
-        cut(activity, "receipt", SETTLED)
+        clear_field(activity, "receipt", DECIDED)
 
     return {
         "activity: the message": cost(lambda: message(receipt)),

@@ -343,7 +343,7 @@ def test_breakpoints_keep_to_failed_drain_and_terminate():
         failing = runtime.send_nowait("fail")
         await asyncio.sleep(1)
         runtime.resume()
-        await failing.settled()
+        await failing.wait()
         assert runtime.status == "failed"
         runtime.recover()
         waiting = runtime.send_nowait(1)

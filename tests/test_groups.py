@@ -38,7 +38,7 @@ def virtual(main, seed=None):
 
 async def settled(receipt):
     """The outcome, whatever it is."""
-    await receipt.settled()
+    await receipt.wait()
     return receipt.outcome
 
 

@@ -93,7 +93,7 @@ async def test_it_ends_with_its_runtime_after_the_last_record(manager):
 
 
 def test_on_another_loop_it_ends_after_the_last_record_too():
-    """What waited is buried while the runtime is closed already."""
+    """What waited goes to the dead letters while the runtime is closed already."""
 
     async def ended():
         return [record.kind async for record in subscription].count("dead")
@@ -105,15 +105,15 @@ def test_on_another_loop_it_ends_after_the_last_record_too():
         for n in range(100):
             runtime.send_nowait(n)
         looked = []
-        bury = manager.bury
+        dead_letter = manager.dead_letter
 
         def slowly(activity, reason):
             if not looked:
                 assert runtime.entry.closed
                 looked.append(subscription._ended())
-            bury(activity, reason)
+            dead_letter(activity, reason)
 
-        manager.bury = slowly
+        manager.dead_letter = slowly
         manager.run(runtime.terminate())
         assert looked == [False]
         assert asyncio.run(ended()) == 100

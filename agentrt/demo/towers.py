@@ -220,4 +220,4 @@ class Towers:
             except (RuntimeTerminatedError, RuntimeFailedError, ManagerClosedError):
                 return  # somebody closed this airport: its other flights have nowhere to go
         if receipt is not None:
-            await receipt.settled()
+            await receipt.wait()

@@ -1,206 +1,228 @@
-"""The rarely used half of a runtime's door: delays, deadlines, keys, custom activities, full lanes, waiting for room.
+"""How an offered activity gets into a mailbox: deadlines, delays, keys, custom activities, full lanes, waiting senders.
 
-Functions over a `RuntimeEntry`, called with the manager's lock held unless they say otherwise.
+The fast path of a send is in `entry.py`; what needs more than a look at the bound comes here. Functions over an
+`EntryState`, called with the manager's lock held unless they say otherwise.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from ..activity import Activity, Lane
-from ..errors import AgentError, ConfigurationError, MailboxFullError
-from ..events import Fate
+from ..errors import ActivityValidationError, AgentError, ConfigurationError, MailboxFullError
+from ..events import LOOKS_AT, Fate, weigh
 from ..limits import Overflow
-from ..receipt import Latch, Receipt
+from ..receipt import Promise, Receipt
+from ..schema.annotations import is_plain_class
+from ..schema.typecheck import find_problem
 from .deadlock import CURRENT
-from .failure import resolve
-from .mailbox import PrioritizedMailbox
-
-if TYPE_CHECKING:
-    from .entry import RuntimeEntry
-
-    Entry = RuntimeEntry[Any, Any]
+from .entry_state import EntryState
+from .failure import decide, refusal
 
 __all__ = [
-    "Sender",
-    "accept_special",
-    "admit",
-    "end_drain",
-    "known",
-    "made",
-    "overflow",
-    "queue_for_room",
-    "said",
-    "seconds",
-]
+    "Offer", "Sender", "admit", "admit_waiting", "check_payload", "end_drain", "find_by_key", "offer_activity",
+    "seconds", "wait_for_room",
+]  # fmt: skip
 
-KEYS_MOST = 10_000
+Entry = EntryState[Any, Any]
+MOST_KEYS = 10_000
 
 
-class Sender(Latch[Any]):
-    """Somebody who waits for room in a lane. Decided with a receipt, or with the error that ended the wait."""
+class Offer(msgspec.Struct, frozen=True):
+    """What a send asks for. `payload` is an `Activity` where a custom type was sent; times are in seconds."""
 
-    payload: Any = None
-    options: dict[str, Any] = {}
-    # That of the sender: whose activity it is a part of must not depend on who lets it in.
-    context: Context = msgspec.field(default_factory=copy_context)
+    payload: Any
+    lane: Lane
+    timeout: float | None
+    delay: float | None
+    not_before: float | None
+    key: str | None
+
+    @classmethod
+    def of(cls, payload: Any, priority: bool = False, timeout: Any = None, delay: Any = None, key: Any = None) -> Offer:
+        """Check the arguments of a send. What they leave open, an `Activity` says itself."""
+        not_before = None
+        if isinstance(payload, Activity):
+            priority = priority or payload.lane == Lane.PRIORITY
+            timeout = payload.timeout if timeout is None else timeout
+            key = payload.key if key is None else key
+            not_before = payload.not_before
+        if key is not None and (not isinstance(key, str) or not key):
+            raise ConfigurationError(f"key is {key!r:.80}; it must be a string that is not empty")
+        if timeout is not None and seconds("timeout", timeout) == 0:
+            raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out")
+        return cls(
+            payload,
+            Lane.PRIORITY if priority else Lane.STANDARD,
+            None if timeout is None else float(timeout),
+            None if delay is None else seconds("delay", delay),
+            None if not_before is None else seconds("not_before", not_before, -math.inf),
+            key,
+        )
+
+    def due(self, now: float) -> float | None:
+        """When it may run first, on the manager's clock; None for at once."""
+        return self.not_before if self.delay is None else now + self.delay
+
+
+class Sender(Promise[Any]):
+    """Somebody who waits for room in a lane. Decided with True, a place was granted, or with why there will be none."""
+
+    loop: Any = None  # the event loop it waits on
 
 
 def seconds(name: str, value: Any, least: float = 0.0) -> float:
     """A duration given with a send, checked."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or value < least:
-        raise ConfigurationError(f"{name} is {value!r}; it must be seconds, {least:g} or more")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and float(value) >= least:
+            return float(value)
+    except OverflowError:
+        pass
+    raise ConfigurationError(f"{name} is {value!r:.80}; it must be seconds, {least:g} or more")
 
 
-def said(payload: Any, priority: Any, key: str | None) -> tuple[Lane, str | None]:
-    """The lane and the key of a send: its own, else those that an `Activity` says itself."""
-    if isinstance(payload, Activity):
-        priority, key = priority or payload.lane == Lane.PRIORITY, payload.key if key is None else key
-    return Lane.PRIORITY if priority else Lane.STANDARD, key
+def check_payload(entry: Entry, payload: Any) -> None:
+    """Raise `ActivityValidationError` unless the workflow takes this payload. Takes the lock itself."""
+    accepts = entry.accepts
+    found = None if accepts is None else find_problem(payload, accepts)
+    if found is not None:
+        path, text = found
+        raise _invalid(entry, path, text)
+    if entry.limits.max_payload is not None or entry.limits.rate is not None:
+        _check_payload_size(entry, payload)
+    elif (accepts is None or is_plain_class(accepts)) and not isinstance(payload, Activity):
+        with entry.host.lock:
+            entry.trust_payload(type(payload), accepts)
 
 
-def _due(payload: Any, delay: Any, now: float) -> float | None:
-    """When it is due: after its delay, else when an `Activity` says itself."""
-    if delay is not None:
-        return now + seconds("delay", delay)
-    due = payload.not_before if isinstance(payload, Activity) else None
-    return due if due is None else seconds("not_before", due, -math.inf)
+def _check_payload_size(entry: Entry, payload: Any) -> None:
+    most = entry.limits.max_payload
+    if most is not None and (size := weigh([payload], LOOKS_AT)) > most:
+        raise _invalid(entry, "", f"it is about {size:,} bytes, and max_payload is {most:,}")
 
 
-def known(entry: Entry, key: str) -> Receipt | None:
-    """The receipt of the activity that came with this key within the window."""
-    if not isinstance(key, str) or not key:
-        raise ConfigurationError(f"key is {key!r}; it must be a string that is not empty", runtime=entry.id)
-    found = entry.keys.get(key) if entry.keys else None
-    return found[1] if found is not None and found[0] > entry.host.clock.now() else None
+def _invalid(entry: Entry, path: str, text: str) -> ActivityValidationError:
+    return ActivityValidationError(
+        f"{entry.id!r} does not take this payload: {'at ' + path + ' ' if path else ''}{text}",
+        runtime=entry.id,
+        problems={path: text},
+    )
 
 
-def accept_special(
-    entry: Entry, payload: Any, lane: Lane, *, timeout: float | None, delay: float | None, key: str | None
-) -> Receipt:
-    """Accept an activity with a deadline, a delay, a key or a type of its own. There is room."""
-    host = entry.host
-    now = host.clock.now()
-    due = _due(payload, delay, now)
-    number = host.number()
-    receipt = Receipt(entry, None, None, number)
-    activity = made(entry, payload, receipt, lane, now, timeout=timeout, not_before=due, key=key)
-    if activity.timeout is not None and seconds("timeout", activity.timeout) == 0:
-        raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out", runtime=entry.id)
-    if key is not None:
-        _remember(entry, key, now, receipt)
-    if due is None or due <= now:
-        entry.enter(activity)
-    else:
-        _hold_back(entry, activity, due)
+def offer_activity(entry: Entry, offer: Offer) -> Receipt:
+    """Accept an offer, or answer it as a full lane does."""
+    earlier = find_by_key(entry, offer.key)
+    if earlier is not None:
+        return earlier
+    if entry.mailbox.room(offer.lane) <= 0 or entry.mailbox.has_senders(offer.lane):
+        return _overflow(entry, offer)
+    receipt = admit(entry, offer)
+    entry.mailbox.enable_fast_path()
     return receipt
 
 
-def made(
-    entry: Entry,
-    payload: Any,
-    receipt: Receipt,
-    lane: Lane,
-    now: float,
-    timeout: float | None = None,
-    not_before: float | None = None,
-    key: str | None = None,
-) -> Activity[Any]:
-    """The activity for a payload (or for an `Activity` of a custom type), with where it comes from."""
+def find_by_key(entry: Entry, key: str | None) -> Receipt | None:
+    """The receipt of the activity that came with this key within the window."""
+    found = entry.keys.get(key) if entry.keys and key is not None else None
+    return found[1] if found is not None and found[0] > entry.host.clock.now() else None
+
+
+def admit(entry: Entry, offer: Offer) -> Receipt:
+    """Accept an offer for which there is room."""
+    now = entry.host.clock.now()
+    due = offer.due(now)
+    activity = _build_activity(entry, offer, now, due)
+    receipt: Receipt = activity.receipt  # taken out first: it may be decided as soon as it is queued
+    if offer.key is not None:
+        _remember_key(entry, offer.key, now, receipt)
+    if due is None or due <= now:
+        entry.enqueue(activity)
+    else:
+        entry.delay(activity)
+        # A timer may only be touched on the loop's thread, and this may be any.
+        entry.host.post(lambda: entry.host.at(due, lambda: _release(entry, activity.id)))
+    return receipt
+
+
+def _build_activity(entry: Entry, offer: Offer, now: float, not_before: float | None = None) -> Activity[Any]:
+    """The activity for an offer, with where it comes from."""
+    receipt = Receipt(entry, None, None, entry.host.number())
     cause = CURRENT.get()
     parent = cause.current if cause is not None else None
-    template = payload if isinstance(payload, Activity) else Activity(payload=payload)
+    template = offer.payload if isinstance(offer.payload, Activity) else Activity(payload=offer.payload)
     return msgspec.structs.replace(
         template,
         id=receipt.id,
         runtime=entry.id,
-        lane=lane,
+        lane=offer.lane,
         created=now,
-        timeout=timeout if timeout is not None else template.timeout,
+        timeout=offer.timeout,
         not_before=not_before,
         source=cause.id if parent is not None and cause is not None else template.source,
         parent=parent.id if parent is not None else template.parent,
         correlation=(parent.correlation if parent is not None else template.correlation) or receipt.id,
-        key=key,
+        key=offer.key,
         receipt=receipt,
     )
 
 
-def _remember(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
-    keys = entry.keys = entry.keys if entry.keys is not None else {}
+def _remember_key(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
+    keys = entry.remembered_keys()
     keys.pop(key, None)
     keys[key] = (now + entry.limits.key_window, receipt)
-    while keys and (len(keys) > KEYS_MOST or next(iter(keys.values()))[0] <= now):
+    while keys and (len(keys) > MOST_KEYS or next(iter(keys.values()))[0] <= now):
         del keys[next(iter(keys))]
 
 
-def _hold_back(entry: Entry, activity: Activity[Any], due: float) -> None:
-    entry.accepted += 1
-    if activity.lane is Lane.PRIORITY:
-        entry.accepted_priority += 1
-    entry.host.ring.append(activity)
-    entry.host.notify()
-    entry.mailbox.hold(activity.lane, +1)
-    entry.delayed = entry.delayed if entry.delayed is not None else {}
-    entry.delayed[activity.id] = activity
-    # A timer may only be touched on the loop's thread, and this may be any.
-    entry.host.post(lambda: entry.host.at(due, lambda: release(entry, activity.id)))
-
-
-def release(entry: Entry, id: int) -> None:
+def _release(entry: Entry, id: int) -> None:
     """Put a delayed activity in its lane: it is due. Takes the lock itself."""
     with entry.host.lock:
-        activity = entry.delayed.pop(id, None) if entry.delayed else None
-        if activity is None:
-            return
-        entry.mailbox.hold(activity.lane, -1)
-        entry.queue(activity)
-        end_drain(entry)
+        activity = entry.mailbox.release(id)
+        if activity is not None:
+            entry.queue(activity)
+            end_drain(entry)
 
 
 def end_drain(entry: Entry) -> None:
-    """A runtime that is being drained ends with its lanes, once nothing is held back any more."""
-    if entry.ended is None or entry.draining or entry.delayed:
+    """A runtime that is being drained ends with its lanes, once nothing is delayed any more."""
+    if entry.ended is None or entry.draining or entry.mailbox.has_delayed:
         return
-    entry.draining = True
+    entry.begin_drain()
     if not entry.scheduled or entry.failed:
         entry.host.post(lambda: entry.host.leave(entry))
 
 
-def overflow(entry: Entry, payload: Any, lane: Lane, options: dict[str, Any]) -> Receipt:
+# ---- a full lane
+
+
+def _overflow(entry: Entry, offer: Offer) -> Receipt:
     """One more for a full lane: refused, or room is made as the policy says."""
     policy = entry.limits.overflow
     if policy is Overflow.WAIT:
-        raise MailboxFullError(_why_full(entry, lane), runtime=entry.id)
-    items = entry.mailbox.lane(lane)
+        raise MailboxFullError(_why_full(entry, offer.lane), runtime=entry.id)
+    items = entry.mailbox.lane(offer.lane)
     if policy is Overflow.DROP_OLDEST and items:
         _drop(entry, items.popleft())
-        return accept_special(entry, payload, lane, **options)
-    receipt = Receipt(entry, None, None, entry.host.number())
-    activity = made(entry, payload, receipt, lane, entry.host.clock.now())
-    entry.accepted += 1
-    if lane is Lane.PRIORITY:
-        entry.accepted_priority += 1
-    entry.host.ring.append(activity)
+        return admit(entry, offer)
+    # Without its key: sent again, it is another try and not the one that was dropped.
+    activity = _build_activity(entry, msgspec.structs.replace(offer, key=None), entry.host.clock.now())
+    receipt: Receipt = activity.receipt
+    entry.accept(activity)
     _drop(entry, activity)
     return receipt
 
 
 def _why_full(entry: Entry, lane: Lane) -> str:
     rate = entry.limits.rate
-    if rate is not None and PrioritizedMailbox.room(entry.mailbox, lane) > 0:
+    if rate is not None and entry.mailbox.free(lane) > 0:
         return f"{entry.id!r} takes no more than {rate:g} activities a second; wait with `await runtime.send(...)`"
-    most = entry.mailbox.priority_capacity if lane is Lane.PRIORITY else entry.mailbox.standard_capacity
     return (
-        f"the {lane.value} lane of {entry.id!r} is full ({most}); wait with `await runtime.send(...)`, raise "
-        f"`runtime.{lane.value}_capacity`, or create it with overflow='drop_oldest'"
+        f"the {lane.value} lane of {entry.id!r} is full ({entry.mailbox.capacity(lane)}); wait with "
+        f"`await runtime.send(...)`, raise `runtime.{lane.value}_capacity`, or create it with overflow='drop_oldest'"
     )
 
 
@@ -211,62 +233,67 @@ def _drop(entry: Entry, activity: Activity[Any]) -> None:
         runtime=entry.id,
         activity=activity.id,
     )
-    resolve(entry, activity, Fate.DROPPED, None, error=error)
+    decide(entry, activity, Fate.DROPPED, None, error=error)
     entry.host.ring.trim()
     entry.host.notify()
 
 
-async def queue_for_room(entry: Entry, payload: Any, wait: float | None, options: dict[str, Any]) -> Receipt:
-    """Wait in line for room in the lane, `wait` real seconds at most. Takes the lock itself; any loop."""
-    lane, key = said(payload, options.get("priority"), options.get("key"))
-    options = {**options, "key": key}
-    sender = Sender(entry, payload=payload, options=options)
+# ---- senders that wait for room
+
+
+async def wait_for_room(entry: Entry, offer: Offer, wait: float | None) -> Receipt:
+    """Wait in line for room in the lane, `wait` real seconds at most. Takes the lock itself; any loop.
+
+    The place is granted to the sender, which uses it when it runs again: one that is cancelled before has sent nothing.
+    """
+    sender = Sender(entry, loop=asyncio.get_running_loop())
     with entry.host.lock:
-        senders = entry.mailbox.senders
-        if senders is None:
-            senders = entry.mailbox.senders = {Lane.PRIORITY: deque(), Lane.STANDARD: deque()}
-        entry.mailbox.shut()
-        senders[lane].append(sender)
-        admit(entry)
+        entry.mailbox.add_sender(offer.lane, sender)
+        admit_waiting(entry)
+    limit = asyncio.timeout(wait)
     try:
         with entry.awaited():
-            await asyncio.wait_for(sender.settled(), wait)
-    except BaseException as error:
+            async with limit:
+                await sender.wait()
+    except BaseException:
         with entry.host.lock:
-            if sender.decided is None:
-                senders[lane].remove(sender)
-        if not isinstance(error, TimeoutError):
+            _withdraw(entry, offer.lane, sender)
+            admit_waiting(entry)
+        if not limit.expired():
             raise
-        if sender.decided is None:
-            raise MailboxFullError(
-                f"the {lane.value} lane of {entry.id!r} stayed full for {wait:g} s", runtime=entry.id
-            ) from None
-    if isinstance(sender.decided, AgentError):
-        raise sender.decided
-    receipt = sender.decided
-    assert isinstance(receipt, Receipt)
-    return receipt
+        raise MailboxFullError(
+            f"the {offer.lane.value} lane of {entry.id!r} stayed full for {wait:g} s", runtime=entry.id
+        ) from None
+    with entry.host.lock:
+        _withdraw(entry, offer.lane, sender)
+        try:
+            if isinstance(sender.value, AgentError):
+                raise sender.value
+            if entry.is_refusing:
+                raise refusal(entry)
+            return find_by_key(entry, offer.key) or admit(entry, offer)
+        finally:
+            admit_waiting(entry)  # the place may not have been used
 
 
-def admit(entry: Entry) -> None:
-    """Let those who wait for room in, first come first served, as far as there is room."""
-    for lane, senders in (entry.mailbox.senders or {}).items():
-        while senders and entry.mailbox.room(lane) > 0:
-            sender = senders.popleft()
-            try:
-                sender.decide(sender.context.run(_let_in, entry, sender, lane))
-            except AgentError as error:
-                sender.decide(error)
-        if senders and entry.limits.rate is not None:
+def _withdraw(entry: Entry, lane: Lane, sender: Sender) -> None:
+    """The sender waits no longer, and holds no place."""
+    if sender.value is None:
+        entry.mailbox.remove_sender(lane, sender)
+    elif sender.value is True:
+        entry.mailbox.grant_place(lane, -1)
+
+
+def admit_waiting(entry: Entry) -> None:
+    """Grant places to those who wait for room, first come first served, as far as there is room."""
+    mailbox = entry.mailbox
+    for lane in Lane:
+        while mailbox.room(lane) > 0 and (sender := mailbox.next_sender(lane)) is not None:
+            if not sender.loop.is_closed():
+                mailbox.grant_place(lane, +1)
+                sender.decide(True)
+        if mailbox.has_senders(lane) and entry.limits.rate is not None:
             _admit_when_due(entry)
-    if entry.mailbox.senders and not any(entry.mailbox.senders.values()):
-        entry.mailbox.senders = None  # the short way in is open again
-
-
-def _let_in(entry: Entry, sender: Sender, lane: Lane) -> Receipt:
-    options = {name: sender.options.get(name) for name in ("timeout", "delay", "key")}
-    earlier = None if options["key"] is None else known(entry, options["key"])
-    return earlier or accept_special(entry, sender.payload, lane, **options)
 
 
 def _admit_when_due(entry: Entry) -> None:
@@ -280,7 +307,7 @@ def _admit_when_due(entry: Entry) -> None:
     def again() -> None:
         with entry.host.lock:
             mailbox.armed = False
-            admit(entry)
+            admit_waiting(entry)
 
     # A timer may only be touched on the loop's thread, and this may be any.
     entry.host.post(lambda: entry.host.at(due, again))

@@ -53,8 +53,7 @@ class Wait:
         with waiter.host.lock:
             chain = _chain(self.target, waiter)
             if chain is None:
-                waiter.waits_for = waiter.waits_for or {}
-                waiter.waits_for[self] = None
+                waiter.add_wait(self)
                 return
         self.waiter = None
         raise DeadlockError(
@@ -66,9 +65,9 @@ class Wait:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         waiter = self.waiter
-        if waiter is not None and waiter.waits_for is not None:
+        if waiter is not None:
             with waiter.host.lock:
-                waiter.waits_for.pop(self, None)
+                waiter.remove_wait(self)
 
 
 def awaits(member: Member) -> tuple[Member, ...]:

@@ -12,6 +12,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from ..logs import log_safely
 from .deadlock import CURRENT, Branch
 from .protocols import Member
 
@@ -57,5 +58,5 @@ def _done(starter: Member, activity: int | None, turns: int, task: asyncio.Task[
         task.get_loop().call_soon(_done, starter, activity, turns - 1, task)
         return
     error = task.exception()  # from now on asyncio holds it for taken, and does not report it a second time
-    starter.note("background", {"activity": activity, "task": task.get_name(), "error": error})
-    logger.error("task %r, started by %r, failed and nobody awaits it", task.get_name(), starter.id, exc_info=error)
+    starter.record_event("background", {"activity": activity, "task": task.get_name(), "error": error})
+    log_safely(logger, "task %r, started by %r, failed and nobody awaits it", task.get_name(), starter.id, error=error)

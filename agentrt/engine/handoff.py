@@ -1,12 +1,12 @@
-"""Who drives the processing of a runtime: its task or, for a moment, whoever waits for it.
+"""Who steps the processing of a runtime: its task or, for a moment, whoever waits for it.
 
 A round trip through the event loop costs several times what an activity does. So a coroutine on the agents' loop that
-waits for a runtime at rest lends it its turn: the processing goes on at once, in its own context and as its own task,
-for one activity or until that suspends. What it suspends on is handed to the task, which takes over from there.
+waits for an idle runtime runs it inline: the processing goes on at once, in its own context and as its own task, for
+one activity or until that suspends. What it suspends on is passed to the task, which goes on from there.
 
-`drive` is the body of the task: it steps the processing, a coroutine, and tells the event loop what that waits for.
-The processing itself waits at two places only: with `TURN` between two activities, to let others go on, and with
-`REST` when its lanes are empty. There, and nowhere else, somebody else may step it.
+The body of the task is `Driver.drive`: it steps the processing, a coroutine, and tells the event loop what that waits
+for. The processing itself waits at two places only: with `YIELD` between two activities, so that others can run, and
+with `SLEEP` when its lanes are empty. There, and nowhere else, somebody else may step it.
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator
-from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from contextvars import Context as Variables
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from ..receipt import Receipt
-    from .entry import RuntimeEntry
+from .protocols import Host
 
-    Entry = RuntimeEntry[Any, Any]
+__all__ = ["MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "sleep_until_woken", "yield_to_loop"]
 
-__all__ = ["LENDINGS", "SLICE", "SLICE_SECONDS", "Lending", "drive", "give_way", "lend", "rest", "wake"]
-
-TURN, REST = object(), object()
+YIELD, SLEEP = object(), object()
 SLICE = 32  # activities, and
-SLICE_SECONDS = 0.001  # seconds that all who are busy may take together before the event loop gets a turn
+SLICE_SECONDS = 0.001  # seconds that all busy runtimes may take together before the event loop gets a turn
 SHORT = SLICE_SECONDS / 64
-LENDINGS = 64  # in a row, and for as long as a slice; then who waits goes through the event loop once
-NESTED = 8  # of one that waits for one that waits: each takes of the depth that Python allows to a workflow
-RESTING = 256  # tasks that are kept for runtimes at rest: making one costs as much as two activities
+MOST_INLINE = 64  # inline turns in a row, and for as long as a slice; then who waits goes through the event loop once
+MOST_NESTED = 8  # inline turns inside of each other: each takes of the recursion depth that a workflow has
+MOST_ASLEEP = 256  # tasks that are kept for idle runtimes: making one costs as much as two activities
 Steps = Generator[Any, Any, None]
 
 
@@ -50,90 +46,171 @@ swap = getattr(asyncio.tasks, "_swap_current_task", _swap_current_task)
 
 
 @types.coroutine
-def give_way() -> Steps:
-    """One turn of the loop for the others."""
-    yield TURN
+def yield_to_loop() -> Steps:
+    """Let the event loop run everything else that is ready, once."""
+    yield YIELD
 
 
 @types.coroutine
-def rest() -> Steps:
-    """Until there is something to do."""
-    yield REST
+def sleep_until_woken() -> Steps:
+    """Wait until there is something to do."""
+    yield SLEEP
 
 
-@types.coroutine
-def drive(entry: Entry, process: Coroutine[Any, Any, None]) -> Steps:
-    """Step the processing of an entry, as the body of its task."""
-    entry.process = process
-    step: Any = process.send
-    value: Any = None
-    while True:
-        entry.open = False
-        try:
-            asked = step(value)
-        except StopIteration:
+class Driven(Protocol):
+    """A runtime entry, as its driver sees it."""
+
+    id: str
+    host: Host
+    held: bool
+    scheduled: bool
+    driver: Any
+
+    def detach_driver(self) -> None:
+        """No task processes any more."""
+
+    def fault(self, error: BaseException) -> None:
+        """Go on after something that is not the workflow's went wrong."""
+
+
+class Driver:
+    """Steps one coroutine of processing, from its start to its end. The loop's thread only.
+
+    `open` is whether somebody else may step it now, `single` whether it shall stop after one activity.
+    """
+
+    __slots__ = ("entry", "open", "passed", "process", "single", "sleeper", "task", "variables")
+
+    def __init__(self, entry: Driven) -> None:
+        self.entry = entry
+        self.open = self.single = False
+        self.process: Any = None
+        # In a context of its own: neither what a sender has set nor what the last activity left reaches the next.
+        self.variables = Variables()
+        self.task: asyncio.Task[None] | None = None
+        self.sleeper: asyncio.Future[None] | None = None  # what the task waits for while the runtime is idle
+        self.passed: tuple[Any] | None = None  # what an activity waits for that was begun inline
+
+    @types.coroutine
+    def drive(self, process: Coroutine[Any, Any, None]) -> Steps:
+        """Step the processing, as the body of the task."""
+        entry = self.entry
+        if entry.driver is not self:  # another was started in its place
+            process.close()
             return
-        step, value = process.send, None
+        self.process = process
+        step: Any = process.send
+        value: Any = None
         while True:
-            entry.open = asked is TURN or asked is REST
+            self.open = False
             try:
-                yield _future(entry, asked)
-            except BaseException as error:
-                step, value = process.throw, error
-            if entry.process is not process:  # it has ended, or was renewed, in somebody else's turn
+                asked = step(value)
+            except StopIteration:
                 return
-            handed, entry.handed = entry.handed, None
-            if handed is None:
-                break
-            asked = handed[0]
-            if value is not None:
-                _give_up(asked)
-                break
+            step, value = process.send, None
+            while True:
+                self.open = asked is YIELD or asked is SLEEP
+                try:
+                    yield self._future(asked)
+                except BaseException as error:
+                    step, value = process.throw, error
+                if entry.driver is not self:  # it ended, or was replaced, in somebody else's turn
+                    return
+                passed, self.passed = self.passed, None
+                if passed is None:
+                    break
+                asked = passed[0]
+                if value is not None:
+                    _cancel(asked)
+                    break
+
+    def _future(self, asked: Any) -> Any:
+        """What the event loop is told for what the processing waits for: a future, or None for one turn."""
+        if asked is YIELD:
+            return None
+        if asked is not SLEEP:
+            return asked
+        host = self.entry.host
+        sleeper = self.sleeper = host.loop.create_future()
+        if self.entry.scheduled:  # a signal handler or a finalizer has sent since the lanes were found empty
+            self.sleeper = None
+            return None
+        sleeper._asyncio_future_blocking = True  # as `await sleeper` does; here a generator yields it
+        host.asleep[self] = None
+        if len(host.asleep) > MOST_ASLEEP:
+            next(iter(host.asleep)).dismiss()
+        return sleeper
+
+    def wake(self) -> None:
+        """Have the task take its next step, if it sleeps."""
+        sleeper, self.sleeper = self.sleeper, None
+        if sleeper is not None and not sleeper.done():  # done: its task is being cancelled
+            self.entry.host.asleep.pop(self, None)
+            sleeper.set_result(None)
+
+    def dismiss(self) -> None:
+        """End the task of an idle runtime; its next activity makes another."""
+        sleeper, self.sleeper = self.sleeper, None
+        self.entry.host.asleep.pop(self, None)
+        self.entry.detach_driver()
+        self.process.close()
+        if sleeper is not None and not sleeper.done():
+            sleeper.set_result(None)
+
+    def run_inline(self, promise: Any) -> None:
+        """Step the processing in the turn of who waits for `promise`, until that is decided or the activity suspends.
+
+        Call it only while `open`, with the activity of `promise` the next to run.
+        """
+        host = self.entry.host
+        budget, loop = host.inline_budget, host.loop
+        if not budget.allows():
+            return
+        waiter = swap(loop, self.task)
+        if waiter is None:  # a bare callback of the loop, which can't wait anyway
+            swap(loop, None)
+            return
+        budget.nested += 1
+        try:
+            while promise.value is None and self.open and self.entry.driver is self and budget.count < MOST_INLINE:
+                budget.count += 1
+                self._step_inline()
+        finally:
+            budget.nested -= 1
+            swap(loop, waiter)
+        outcome = promise.value
+        if outcome is not None and outcome.started is not None:
+            budget.charge(outcome.finished - outcome.started, host.clock.pace)
+
+    def _step_inline(self) -> None:
+        """One activity, or as far as it goes before it waits."""
+        sleeper = self.sleeper
+        self.open, self.single = False, True
+        try:
+            asked = self.variables.run(self.process.send, None)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):  # its loop is being shut down
+                self.entry.host.leave(self.entry)
+            elif not isinstance(error, StopIteration):
+                self.entry.fault(error)
+            if sleeper is not None and not sleeper.done():
+                sleeper.set_result(None)
+            return
+        if asked is YIELD or asked is SLEEP:
+            self.open = True
+        else:
+            self.passed = (asked,)
+            self.wake()
 
 
-def _future(entry: Entry, asked: Any) -> Any:
-    """What the event loop is told for what the processing waits for: a future, or None for one turn."""
-    if asked is TURN:
-        return None
-    if asked is not REST:
-        return asked
-    host = entry.host
-    sleeper = entry.sleeper = host.loop.create_future()
-    sleeper._asyncio_future_blocking = True  # as `await sleeper` does; here a generator yields it
-    host.resting[entry] = None
-    if len(host.resting) > RESTING:
-        dismiss(next(iter(host.resting)))
-    return sleeper
-
-
-def _give_up(asked: Any) -> None:
-    """Cancel what a handed-over activity waits for, as the cancellation of its task would have."""
+def _cancel(asked: Any) -> None:
+    """Cancel what an activity begun inline waits for, as the cancellation of its task would have."""
     if asked is not None:
         asked.cancel()
 
 
-def wake(entry: Entry) -> None:
-    """Have the task of an entry take its next step."""
-    sleeper, entry.sleeper = entry.sleeper, None
-    if sleeper is not None and not sleeper.done():  # done: its task is being cancelled
-        entry.host.resting.pop(entry, None)
-        sleeper.set_result(None)
-
-
-def dismiss(entry: Entry) -> None:
-    """End the task of an entry at rest; its next activity makes another. The loop's thread only."""
-    process = entry.process
-    sleeper, entry.sleeper = entry.sleeper, None
-    entry.host.resting.pop(entry, None)
-    entry.task = entry.process = None
-    entry.open = False
-    process.close()
-    if sleeper is not None and not sleeper.done():
-        sleeper.set_result(None)
-
-
-class Lending:
-    """How often turns of one event loop were lent since it had one."""
+class InlineBudget:
+    """How often runtimes of one event loop were run inline since the loop had a turn."""
 
     __slots__ = ("_whim", "count", "nested")
 
@@ -141,66 +218,16 @@ class Lending:
         self.count = self.nested = 0
         self._whim: Callable[[], bool] | None = getattr(loop, "whim", None)  # of a loop that tries every order
 
-    def may(self) -> bool:
-        """Whether who waits may lend its turn once more, or has to give way to the event loop."""
-        if self.nested >= NESTED:
+    def allows(self) -> bool:
+        """Whether one more runtime may be run inline, or who waits has to yield to the event loop."""
+        if self.nested >= MOST_NESTED:
             return False
-        if self.count < LENDINGS:
+        if self.count < MOST_INLINE:
             return self._whim is None or self._whim()
         self.count = 0
         return False
 
-
-def lend(entry: Entry, receipt: Receipt) -> None:
-    """Let an entry do the activity of `receipt` in the turn of who waits for it, if that is the next in its lane.
-
-    Afterwards the receipt is decided, or it is waited for as ever. Nothing is done on any thread but the agents'.
-    """
-    host, mailbox = entry.host, entry.mailbox
-    if not entry.open or entry.held or get_ident() != host.thread:
-        return
-    lane = mailbox.priority or mailbox.standard
-    if not lane or lane[0].receipt is not receipt:
-        return
-    lending = host.lending
-    if not lending.may():
-        return
-    process, loop = entry.process, host.loop
-    lender = swap(loop, entry.task)
-    if lender is None:  # a bare callback of the loop, which can't wait anyway
-        swap(loop, None)
-        return
-    lending.nested += 1
-    try:
-        while receipt.decided is None and entry.open and entry.process is process and lending.count < LENDINGS:
-            lending.count += 1
-            _step(entry, process)
-    finally:
-        lending.nested -= 1
-        swap(loop, lender)
-    outcome = receipt.decided
-    if outcome is not None and outcome.started is not None:
-        spent = outcome.finished - outcome.started
-        if spent > SHORT:
-            lending.count += int(spent * LENDINGS / (SLICE_SECONDS * host.clock.pace))
-
-
-def _step(entry: Entry, process: Any) -> None:
-    """One activity, or as far as it goes before it waits."""
-    sleeper = entry.sleeper
-    entry.open, entry.single = False, True
-    try:
-        asked = entry.variables.run(process.send, None)
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError):  # its loop is being shut down
-            entry.host.leave(entry)
-        elif not isinstance(error, StopIteration):
-            entry.fault(error)
-        if sleeper is not None and not sleeper.done():
-            sleeper.set_result(None)
-        return
-    if asked is TURN or asked is REST:
-        entry.open = True
-    else:
-        entry.handed = (asked,)
-        wake(entry)
+    def charge(self, seconds: float, pace: float) -> None:
+        """Count an activity that took long as several. `pace`: the clock's seconds in a real one."""
+        if seconds > SHORT:
+            self.count += int(seconds * MOST_INLINE / (SLICE_SECONDS * pace))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..clock import Clock, Timer, Timers
 from ..errors import ManagerClosedError
-from ..receipt import settle
+from ..receipt import set_done
 from .detached_tasks import watch
 from .entry import RuntimeEntry
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
@@ -32,7 +32,6 @@ class LoopHost:
         shared = choose(loop)
         self.name = name
         self.lock = threading.RLock()
-        self.acquire, self.release = self.lock.acquire, self.lock.release
         self._own = LoopThread(name) if shared is None else None
         self.loop: asyncio.AbstractEventLoop = self._own.loop if self._own is not None else shared  # type: ignore[assignment]
         self.thread = threading.get_ident() if self._own is None else self._own.ident
@@ -107,7 +106,7 @@ class LoopHost:
     async def sleep(self, seconds: float) -> None:
         """Sleep on the manager's clock; on the manager's loop only."""
         future = self.loop.create_future()
-        timer = self.at(self.clock.now() + seconds, partial(settle, future))
+        timer = self.at(self.clock.now() + seconds, partial(set_done, future))
         try:
             await future
         finally:

@@ -13,7 +13,7 @@ import msgspec
 from ..activity import Activity, Lane
 from ..errors import ConfigurationError
 
-__all__ = ["MailboxStatistics", "PrioritizedMailbox"]
+__all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox"]
 
 Items = deque[Activity[Any]]
 
@@ -30,13 +30,22 @@ class MailboxStatistics(msgspec.Struct, frozen=True):
     senders: int
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where an activity waits: in which lane, after and before which activities (None: it is the first, the last)."""
+
+    lane: Lane
+    after: int | None
+    before: int | None
+
+
 class PrioritizedMailbox:
     """Two FIFO lanes, each with its own bound, so that a flood of standard activities never blocks an urgent one.
 
     `fairness=8`: after 8 priority activities in a row one standard activity goes; None is strict priority.
     A delayed activity takes its place in the bound when it is accepted, and its place in the lane when it is due.
 
-    Nothing here locks: whoever calls `put` holds the manager's lock, `take` is for the one thread that processes.
+    Nothing here locks. Whoever adds holds the manager's lock. `take`, and what removes, moves or edits, is called by
+    the one thread that processes.
 
     >>> mailbox = PrioritizedMailbox(priority_capacity=2, standard_capacity=2)
     >>> mailbox.put(Activity(1, payload="tea")), mailbox.put(Activity(2, payload="fire", lane=Lane.PRIORITY))
@@ -46,14 +55,17 @@ class PrioritizedMailbox:
     """
 
     __slots__ = (
-        "delayed_priority",
-        "delayed_standard",
+        "delayed",
         "fairness",
+        "fast_limit_priority",
+        "fast_limit_standard",
+        "granted_priority",
+        "granted_standard",
         "priority",
         "priority_capacity",
+        "reserved_priority",
+        "reserved_standard",
         "senders",
-        "short_priority",
-        "short_standard",
         "standard",
         "standard_capacity",
         "streak",
@@ -62,16 +74,24 @@ class PrioritizedMailbox:
     def __init__(self, priority_capacity: int = 1000, standard_capacity: int = 1000, fairness: int | None = 8) -> None:
         self.priority: Items = EMPTY
         self.standard: Items = EMPTY
+        # Accepted and not yet due, by id; made on first use. Each has a place reserved in its lane.
+        self.delayed: dict[int, Activity[Any]] | None = None
+        self.reserved_priority = self.reserved_standard = 0
+        # Places given to senders that waited for room and have not used them yet.
+        self.granted_priority = self.granted_standard = 0
+        self.streak = 0
+        # Senders that wait for room, per lane, oldest first; made on the first wait.
+        self.senders: dict[Lane, deque[Any]] | None = None
+        self.configure(priority_capacity, standard_capacity, fairness)
+
+    def configure(self, priority_capacity: int, standard_capacity: int, fairness: int | None) -> None:
+        """Set the bounds and the fairness; `ConfigurationError` for what can't be one."""
         self.priority_capacity = capacity(priority_capacity, "priority_capacity")
         self.standard_capacity = capacity(standard_capacity, "standard_capacity")
         self.fairness: float = limit_of(fairness)
-        self.delayed_priority = 0
-        self.delayed_standard = 0
-        self.streak = 0
-        # A send to a lane that is shorter than this has nothing else to look at; 0 while there is anything special.
-        self.short_priority = self.short_standard = 0
-        # Senders that wait for room, per lane, oldest first; made on the first wait.
-        self.senders: dict[Lane, deque[Any]] | None = None
+        self.disable_fast_path()
+
+    # ---- to look at
 
     def __len__(self) -> int:
         return len(self.priority) + len(self.standard)
@@ -82,12 +102,41 @@ class PrioritizedMailbox:
     @property
     def depth(self) -> tuple[int, int]:
         """How many wait in each lane, (priority, standard); those not yet due included."""
-        return len(self.priority) + self.delayed_priority, len(self.standard) + self.delayed_standard
+        return len(self.priority) + self.reserved_priority, len(self.standard) + self.reserved_standard
 
     @property
     def first(self) -> tuple[Activity[Any] | None, Activity[Any] | None]:
         """What is at the front of each lane, (priority, standard). From any thread."""
         return _front(self.priority), _front(self.standard)
+
+    def items(self) -> list[Activity[Any]]:
+        """What waits: the priority lane, the standard lane, then what is not due yet, each oldest first."""
+        return [*self, *tuple((self.delayed or {}).values())]
+
+    def room(self, lane: Lane) -> int:
+        """How many more the lane takes now."""
+        return self.free(lane)
+
+    def free(self, lane: Lane) -> int:
+        """How many places of the lane's bound are free."""
+        if lane is Lane.PRIORITY:
+            return self.priority_capacity - len(self.priority) - self.reserved_priority - self.granted_priority
+        return self.standard_capacity - len(self.standard) - self.reserved_standard - self.granted_standard
+
+    def capacity(self, lane: Lane) -> int:
+        """The bound of a lane."""
+        return self.priority_capacity if lane is Lane.PRIORITY else self.standard_capacity
+
+    def statistics(self) -> MailboxStatistics:
+        """An immutable record of how full it is; any thread."""
+        return MailboxStatistics(
+            depth=self.depth,
+            capacity=(self.priority_capacity, self.standard_capacity),
+            delayed=(self.reserved_priority, self.reserved_standard),
+            senders=sum(map(len, self.senders.values())) if self.senders else 0,
+        )
+
+    # ---- adding and taking
 
     def put(self, activity: Activity[Any]) -> bool:
         """Add at the end of its lane. False, and nothing done, if the lane is full."""
@@ -96,24 +145,9 @@ class PrioritizedMailbox:
         self.add(activity)
         return True
 
-    def room(self, lane: Lane) -> int:
-        """How many more the lane takes."""
-        if lane is Lane.PRIORITY:
-            return self.priority_capacity - len(self.priority) - self.delayed_priority
-        return self.standard_capacity - len(self.standard) - self.delayed_standard
-
     def add(self, activity: Activity[Any]) -> None:
         """Add at the end of its lane, whatever the bound: for what has its place already."""
         self.lane(activity.lane).append(activity)
-
-    def shut(self) -> None:
-        """Every send has to look at everything from now on. Whoever makes sending harder calls this, under the lock."""
-        self.short_priority = self.short_standard = 0
-
-    def reopen(self) -> None:
-        """There is nothing but the bounds to look at: the short way in is open for the lanes that were used before."""
-        self.short_priority = 0 if self.priority is EMPTY else self.priority_capacity - self.delayed_priority
-        self.short_standard = 0 if self.standard is EMPTY else self.standard_capacity - self.delayed_standard
 
     def lane(self, lane: Lane) -> Items:
         """The items of a lane, made on first use."""
@@ -125,23 +159,18 @@ class PrioritizedMailbox:
             self.standard = deque()
         return self.standard
 
-    def hold(self, lane: Lane, n: int) -> None:
-        """Count `n` more (or fewer) delayed activities in the bound of a lane."""
-        self.shut()
-        if lane is Lane.PRIORITY:
-            self.delayed_priority += n
-        else:
-            self.delayed_standard += n
+    def next_lane(self) -> Items | None:
+        """The items that the next activity is the first of, by priority and fairness; None if both lanes are empty."""
+        if self.priority and (self.streak < self.fairness or not self.standard):
+            self.streak += 1
+            return self.priority
+        self.streak = 0
+        return self.standard or None
 
     def take(self) -> Activity[Any] | None:
         """The next activity by priority and fairness; None if both lanes are empty."""
-        if self.priority and (self.streak < self.fairness or not self.standard):
-            self.streak += 1
-            return self.priority.popleft()
-        self.streak = 0
-        if self.standard:
-            return self.standard.popleft()
-        return None
+        lane = self.next_lane()
+        return None if lane is None else lane.popleft()
 
     def peek(self) -> Activity[Any] | None:
         """What `take` would give; it stays."""
@@ -149,14 +178,168 @@ class PrioritizedMailbox:
             return self.priority[0]
         return self.standard[0] if self.standard else None
 
-    def statistics(self) -> MailboxStatistics:
-        """An immutable record of how full it is; any thread."""
-        return MailboxStatistics(
-            depth=self.depth,
-            capacity=(self.priority_capacity, self.standard_capacity),
-            delayed=(self.delayed_priority, self.delayed_standard),
-            senders=sum(map(len, self.senders.values())) if self.senders else 0,
-        )
+    def is_next(self, receipt: object) -> bool:
+        """Whether the next activity of a lane, priority first, is the one with this receipt."""
+        lane = self.priority or self.standard
+        return bool(lane) and lane[0].receipt is receipt
+
+    # ---- the fast path of a send
+
+    def disable_fast_path(self) -> None:
+        """Every later send takes the full check.
+
+        Call it, holding the lock, after any change that can make a send fail or wait.
+        """
+        self.fast_limit_priority = self.fast_limit_standard = 0
+
+    def enable_fast_path(self) -> None:
+        """A send to a lane that was used before has only the bound to look at. The lock is held."""
+        if self.senders is None and not self.granted:
+            self.fast_limit_priority = 0 if self.priority is EMPTY else self.priority_capacity - self.reserved_priority
+            self.fast_limit_standard = 0 if self.standard is EMPTY else self.standard_capacity - self.reserved_standard
+
+    # ---- what is not due yet
+
+    def delay(self, activity: Activity[Any]) -> None:
+        """Keep an activity that is not due yet, and reserve its place in the bound. The lock is held."""
+        self.delayed = self.delayed if self.delayed is not None else {}
+        self.delayed[activity.id] = activity
+        self._reserve(activity.lane, +1)
+
+    def release(self, id: int) -> Activity[Any] | None:
+        """Take out a delayed activity and give back its place; None if there is none of this id. The lock is held."""
+        activity = self.delayed.pop(id, None) if self.delayed else None
+        if activity is not None:
+            self._reserve(activity.lane, -1)
+        return activity
+
+    @property
+    def has_delayed(self) -> bool:
+        """Whether anything is not due yet."""
+        return bool(self.delayed)
+
+    def delayed_activity(self, id: int) -> Activity[Any] | None:
+        """The delayed activity of this id; None if there is none."""
+        return self.delayed.get(id) if self.delayed else None
+
+    def _reserve(self, lane: Lane, n: int) -> None:
+        self.disable_fast_path()
+        if lane is Lane.PRIORITY:
+            self.reserved_priority += n
+        else:
+            self.reserved_standard += n
+
+    # ---- by id
+
+    def remove(self, id: int) -> tuple[Activity[Any], Place] | None:
+        """Take an activity out of its lane, and say where it was; None if it waits in neither lane."""
+        found = self._find(id)
+        if found is None:
+            return None
+        lane, i = found
+        items = self.lane(lane)
+        activity = items[i]
+        del items[i]
+        return activity, Place(lane, items[i - 1].id if i else None, items[i].id if i < len(items) else None)
+
+    def where(self, id: int) -> Lane | None:
+        """The lane an activity waits in; None if in neither."""
+        found = self._find(id)
+        return None if found is None else found[0]
+
+    def insert(self, activity: Activity[Any], index: int | None) -> None:
+        """Put an activity at a position of its lane, None: at the end."""
+        items = self.lane(activity.lane)
+        items.insert(len(items) if index is None else index, activity)
+
+    def index_of(self, place: Place) -> int | None:
+        """Where a place is now; None for the end of the lane.
+
+        Of its neighbours there some may be gone: it is before the one, or after the other, or else at the front.
+        """
+        ids = [activity.id for activity in self.lane(place.lane)]
+        if place.before in ids:
+            return ids.index(place.before)
+        if place.after in ids:
+            return ids.index(place.after) + 1
+        return 0 if place.before is not None else None
+
+    def replace(self, activity: Activity[Any]) -> Activity[Any] | None:
+        """Put another record in the place of the activity with the same id. The one it was; None if it is not here."""
+        if self.delayed is not None and activity.id in self.delayed:
+            old, self.delayed[activity.id] = self.delayed[activity.id], activity
+            return old
+        found = self._find(activity.id)
+        if found is None:
+            return None
+        items, i = self.lane(found[0]), found[1]
+        old, items[i] = items[i], activity
+        return old
+
+    def get(self, id: int) -> Activity[Any] | None:
+        """The activity of this id, due or not; None if it does not wait here."""
+        found = self._find(id)
+        return self.delayed_activity(id) if found is None else self.lane(found[0])[found[1]]
+
+    def _find(self, id: int) -> tuple[Lane, int] | None:
+        for lane, items in ((Lane.PRIORITY, self.priority), (Lane.STANDARD, self.standard)):
+            for i, activity in enumerate(items):
+                if activity.id == id:
+                    return lane, i
+        return None
+
+    def clear(self) -> list[Activity[Any]]:
+        """Empty it, and say what waited, delayed ones last."""
+        waiting = self.items()
+        self.priority = self.standard = EMPTY
+        self.reserved_priority = self.reserved_standard = 0
+        self.delayed = None
+        self.disable_fast_path()
+        return waiting
+
+    # ---- senders that wait for room
+
+    def add_sender(self, lane: Lane, sender: Any) -> None:
+        """Put a sender at the end of those who wait for room in a lane. The lock is held."""
+        if self.senders is None:
+            self.senders = {Lane.PRIORITY: deque(), Lane.STANDARD: deque()}
+        self.disable_fast_path()
+        self.senders[lane].append(sender)
+
+    def remove_sender(self, lane: Lane, sender: Any) -> None:
+        """Forget a sender that waits no longer. The lock is held."""
+        if self.senders is not None and sender in self.senders[lane]:
+            self.senders[lane].remove(sender)
+            self._forget_senders()
+
+    def has_senders(self, lane: Lane) -> bool:
+        """Whether somebody waits for room in a lane."""
+        return self.senders is not None and bool(self.senders[lane])
+
+    def next_sender(self, lane: Lane) -> Any | None:
+        """Take out the sender that has waited longest for a lane; None if nobody waits. The lock is held."""
+        if self.senders is None or not self.senders[lane]:
+            return None
+        sender = self.senders[lane].popleft()
+        self._forget_senders()
+        return sender
+
+    @property
+    def granted(self) -> int:
+        """How many places were given to senders that have not used them yet."""
+        return self.granted_priority + self.granted_standard
+
+    def grant_place(self, lane: Lane, n: int) -> None:
+        """Give `n` places of a lane to senders that waited, or with -1 take one back. The lock is held."""
+        self.disable_fast_path()
+        if lane is Lane.PRIORITY:
+            self.granted_priority += n
+        else:
+            self.granted_standard += n
+
+    def _forget_senders(self) -> None:
+        if self.senders is not None and not any(self.senders.values()):
+            self.senders = None
 
 
 def capacity(value: Any, name: str) -> int:

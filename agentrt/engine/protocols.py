@@ -27,13 +27,21 @@ class Member(Protocol):
     id: str
     host: Host
     current: Activity[Any] | None
-    spans: tuple[int, tuple[str, ...]]  # of which activity, and the steps
     waits_for: dict[Any, None] | None  # the waits that are open, see `Wait`
 
     def awaited(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""
 
-    def note(self, kind: str, detail: Any = None, who: str | None = None) -> None:
+    def add_wait(self, wait: Any) -> None:
+        """The current activity waits for something. The lock is held."""
+
+    def remove_wait(self, wait: Any) -> None:
+        """It waits for that no longer. The lock is held."""
+
+    def show_steps(self, activity: int, steps: tuple[str, ...]) -> None:
+        """These are the steps that the current activity is in."""
+
+    def record_event(self, kind: str, detail: Any = None, who: str | None = None) -> None:
         """Put an event on the record."""
 
 
@@ -41,8 +49,6 @@ class Host(Protocol):
     """The manager, as its entries see it. `lock` guards every door; the rest belongs to the loop's thread."""
 
     lock: Any
-    acquire: Any  # of the lock, where `with` is too dear
-    release: Any
     loop: asyncio.AbstractEventLoop
     thread: int
     clock: Clock
@@ -50,8 +56,8 @@ class Host(Protocol):
     seed: int
     chance: random.Random
     busy: set[Any]
-    resting: dict[Any, None]
-    lending: Any
+    asleep: dict[Any, None]  # the drivers of idle entries that keep their task
+    inline_budget: Any
     listeners: dict[Any, Callable[[], None]]
     deadlines: Any
     watchdog: Any
@@ -78,7 +84,7 @@ class Host(Protocol):
     def notify(self) -> None:
         """There are new records: wake who watches."""
 
-    def bury(self, activity: Activity[Any], reason: str) -> None:
+    def dead_letter(self, activity: Activity[Any], reason: str) -> None:
         """Put an undelivered activity with the dead letters."""
 
     def leave(self, entry: Any) -> None:

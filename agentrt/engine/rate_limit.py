@@ -1,39 +1,25 @@
-"""Resource limits: how large payloads and states may be, how many come in a second, how long one may wait in its lane.
+"""How many activities a runtime takes in a second, and how long one may wait in its lane.
 
-A runtime without them pays nothing: they live on the ways that the hot path leaves.
+A runtime without these limits pays nothing for them: its mailbox is a plain one.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..activity import Activity, Lane
-from ..errors import ActivityTimeoutError, ActivityValidationError
-from ..events import LOOKS_AT, Fate, weigh
-from .admission import admit
-from .failure import resolve
-from .mailbox import PrioritizedMailbox
+from ..errors import ActivityTimeoutError
+from ..events import Fate
+from .admission import admit_waiting
+from .entry_state import EntryState
+from .failure import decide
+from .mailbox import Items, PrioritizedMailbox
 
-if TYPE_CHECKING:
-    from .entry import RuntimeEntry
+__all__ = ["LimitedMailbox", "mailbox_for"]
 
-    Entry = RuntimeEntry[Any, Any]
-
-__all__ = ["LimitedMailbox", "check_payload_size", "mailbox_for"]
-
+Entry = EntryState[Any, Any]
 SLACK = 1e-9  # of a token: sums of floats
-
-
-def check_payload_size(entry: Entry, payload: Any) -> None:
-    """Raise `ActivityValidationError` if a payload is larger than `max_payload`."""
-    most = entry.limits.max_payload
-    if most is None or (size := weigh([payload], LOOKS_AT)) <= most:
-        return
-    text = f"it is about {size:,} bytes, and max_payload is {most:,}"
-    raise ActivityValidationError(
-        f"{entry.id!r} does not take this payload: {text}", runtime=entry.id, problems={"": text}
-    )
 
 
 def mailbox_for(entry: Entry) -> PrioritizedMailbox:
@@ -65,8 +51,8 @@ class LimitedMailbox(PrioritizedMailbox):
 
     def room(self, lane: Lane) -> int:
         """How many more the lane takes now, by its bound and by the rate. The lock is held."""
-        room = super().room(lane)
-        return room if self._entry.limits.rate is None else min(room, int(self._refill() + SLACK))
+        room = self.free(lane)
+        return room if self._entry.limits.rate is None else min(room, int(self._refill() + SLACK) - self.granted)
 
     def due(self) -> float | None:
         """When the rate allows one more; None if it does now. The lock is held."""
@@ -84,11 +70,11 @@ class LimitedMailbox(PrioritizedMailbox):
         self._at, self._taken = now, taken
         return self._tokens
 
-    def take(self) -> Activity[Any] | None:
-        """The next activity that is still in time; those before it are timed out."""
-        while (activity := super().take()) is not None and self._is_late(activity):
-            self._time_out(activity)
-        return activity
+    def next_lane(self) -> Items | None:
+        """The items that the next activity is the first of; those that are not in time any more are timed out."""
+        while (lane := super().next_lane()) is not None and self._is_late(lane[0]):
+            self._time_out(lane.popleft())
+        return lane
 
     def _is_late(self, activity: Activity[Any]) -> bool:
         deadline = self._entry.limits.deadline
@@ -103,6 +89,6 @@ class LimitedMailbox(PrioritizedMailbox):
             runtime=entry.id,
             activity=activity.id,
         )
-        resolve(entry, activity, Fate.TIMED_OUT, None, error=error)
+        decide(entry, activity, Fate.TIMED_OUT, None, error=error)
         with entry.host.lock:
-            admit(entry)
+            admit_waiting(entry)

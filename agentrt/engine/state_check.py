@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..events import LOOKS_AT, weigh
 from ..schema.annotations import is_plain_class
 from ..schema.immutability import ATOMS
 from ..schema.typecheck import find_problem
+from .entry_state import EntryState
 from .workflow import Workflow
 
-if TYPE_CHECKING:
-    from .entry import RuntimeEntry
+__all__ = ["check_state"]
 
-    Entry = RuntimeEntry[Any, Any]
-
-__all__ = ["checked"]
+Entry = EntryState[Any, Any]
 
 
-async def checked(entry: Entry, new: Any, workflow: Workflow) -> Any:
-    """The new state that `workflow` has made, or a `TypeError` that says what is wrong with it."""
+async def check_state(entry: Entry, new: Any, workflow: Workflow) -> Any:
+    """Await, check and weigh the new state that `workflow` has made; `TypeError` says what is wrong with it."""
     if type(new) not in ATOMS and inspect.isawaitable(new):
         new = await new
     hint = workflow.state
@@ -35,8 +33,7 @@ async def checked(entry: Entry, new: Any, workflow: Workflow) -> Any:
         check_state_size(entry, new)
     elif hint is None or type(new) is hint or (is_plain_class(hint) and hint is not float):
         with entry.host.lock:
-            if entry.workflow is workflow:  # else swapped meanwhile: what the next one may return is not known
-                entry.exact_state = type(new)
+            entry.trust_state(type(new), workflow)
     return new
 
 

@@ -12,8 +12,8 @@ from ..activity import Activity, Lane
 from ..dead_letters import DeadLetter, DeadLetters, send_again
 from ..debugger import breakpoints
 from ..engine import commands
-from ..engine.commands import Place
 from ..engine.entry import RuntimeEntry
+from ..engine.mailbox import Place
 from ..engine.protocols import Manager
 from ..errors import ActivityValidationError, AgentError, ConfigurationError, ManagerClosedError
 from ..limits import Limits

@@ -10,7 +10,7 @@ import pytest
 
 from agentrt import ProcessingError, RuntimeManager, Status
 from agentrt.engine.entry import SLICE
-from agentrt.engine.handoff import RESTING
+from agentrt.engine.handoff import MOST_ASLEEP
 from tests.support import Gate, add, collect, turns, virtual
 
 TIMEOUT = 10
@@ -55,14 +55,14 @@ async def test_an_urgent_activity_overtakes_a_long_queue_within_a_slice(manager)
 
 @virtual
 async def test_idle_runtimes_have_no_task_but_the_last_few(manager):
-    fleet = [manager.create(f"a{n}", 0, add) for n in range(RESTING + 50)]
+    fleet = [manager.create(f"a{n}", 0, add) for n in range(MOST_ASLEEP + 50)]
     assert all(runtime.entry.task is None for runtime in fleet)
     for receipt in [runtime.send_nowait(1) for runtime in fleet]:
         await receipt
     await turns()
-    assert [runtime.entry.task is not None for runtime in fleet] == [False] * 50 + [True] * RESTING
+    assert [runtime.entry.task is not None for runtime in fleet] == [False] * 50 + [True] * MOST_ASLEEP
     assert not manager.busy
-    assert len(asyncio.all_tasks()) == RESTING + 1
+    assert len(asyncio.all_tasks()) == MOST_ASLEEP + 1
     assert [await runtime.ask(1) for runtime in fleet] == [2] * len(fleet)
 
 

@@ -13,7 +13,7 @@ from agentrt import (
     RuntimeTerminatedError,
     Status,
 )
-from agentrt.engine.handoff import LENDINGS, RESTING
+from agentrt.engine.handoff import MOST_ASLEEP, MOST_INLINE
 from tests.support import Gate, add, turns, virtual
 
 SECRET = contextvars.ContextVar("secret", default="none")
@@ -52,7 +52,7 @@ async def test_an_idle_runtime_answers_within_the_turn_of_who_asks(manager):
 async def test_who_asks_again_and_again_gives_way_to_the_others(manager):
     runtime = await ready(manager, add)
     loop = Turns()
-    for _ in range(5 * LENDINGS):
+    for _ in range(5 * MOST_INLINE):
         await runtime.ask(1)
     assert 4 <= loop.taken <= 20
 
@@ -187,12 +187,12 @@ async def test_a_failure_is_the_asker_s_to_see_and_nobody_else_s(manager):
 
 @virtual
 async def test_those_that_ended_at_rest_take_nobody_with_them(manager):
-    for n in range(RESTING + 50):
+    for n in range(MOST_ASLEEP + 50):
         runtime = manager.create(str(n), 0, add)
         assert await runtime.ask(1) == 1
         await turns(3)
         await runtime.terminate()
-    assert not manager.resting
+    assert not manager.asleep
     after = manager.create("after", 0, add)
     for n in range(3):
         assert await after.ask(1) == n + 1
@@ -224,13 +224,20 @@ async def test_an_error_of_the_machinery_costs_one_activity_and_not_the_runtime(
 @virtual
 async def test_an_error_of_the_machinery_between_two_activities_leaves_what_waits(manager, monkeypatch):
     runtime = await ready(manager, add)
-    take = type(runtime.entry.mailbox).take
-    monkeypatch.setattr(type(runtime.entry.mailbox), "take", lambda self: 1 / 0)
+    next_lane = type(runtime.entry.mailbox).next_lane
+    faults = []
+
+    def breaks(mailbox):
+        faults.append(mailbox)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(runtime.entry.mailbox), "next_lane", breaks)
     receipt = runtime.send_nowait(1)
     await turns()
+    assert len(faults) == 2  # it goes on after the first; a second one without progress stops it
     assert runtime.status is Status.FAILED
     assert "ZeroDivisionError" in str(runtime.error)
-    monkeypatch.setattr(type(runtime.entry.mailbox), "take", take)
+    monkeypatch.setattr(type(runtime.entry.mailbox), "next_lane", next_lane)
     runtime.recover()
     assert (await receipt).state == 1
 

@@ -64,7 +64,7 @@ class MailboxMachine(RuleBasedStateMachine):
     def delay(self, lane):
         if self.mailbox.room(lane) > 0:
             self.number += 1
-            self.mailbox.hold(lane, +1)
+            self.mailbox.delay(activity(self.number, lane))
             self.delayed[lane].append(self.number)
 
     @precondition(lambda self: any(self.delayed.values()))
@@ -72,8 +72,7 @@ class MailboxMachine(RuleBasedStateMachine):
     def release(self, data):
         lane = data.draw(st.sampled_from([lane for lane in Lane if self.delayed[lane]]))
         number = self.delayed[lane].pop(0)
-        self.mailbox.hold(lane, -1)
-        self.mailbox.add(activity(number, lane))
+        self.mailbox.add(self.mailbox.release(number))
         self.model[lane].append(number)
 
     @invariant()
@@ -140,7 +139,7 @@ def test_two_empty_mailboxes_share_nothing_that_can_be_put_into():
 def test_statistics_are_an_immutable_record():
     mailbox = PrioritizedMailbox(2, 3)
     mailbox.put(activity(1))
-    mailbox.hold(Lane.PRIORITY, +1)
+    mailbox.delay(activity(2, Lane.PRIORITY))
     statistics = mailbox.statistics()
     assert (statistics.depth, statistics.capacity, statistics.delayed, statistics.senders) == (
         (1, 1),

@@ -210,7 +210,7 @@ def test_an_activity_that_waits_longer_than_the_deadline_is_timed_out_and_never_
         runtime = manager.create("x", 0, sleeper, deadline=5)
         receipts = [runtime.send_nowait(3) for _ in range(4)]
         for receipt in receipts:
-            await receipt.settled()
+            await receipt.wait()
         assert [receipt.outcome.fate for receipt in receipts] == [Fate.DONE] * 2 + [Fate.TIMED_OUT] * 2
         late = receipts[2].outcome
         assert late.started is None

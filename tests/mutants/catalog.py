@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 SEMANTICS = "tests/test_semantics.py"
-DOOR = "tests/engine/test_admission.py"
-TROUBLE = "tests/engine/test_failure.py"
-CONTROL = "tests/engine/test_commands.py"
+ADMISSION = "tests/engine/test_admission.py"
+FAILURE = "tests/engine/test_failure.py"
+COMMANDS = "tests/engine/test_commands.py"
 MANAGER = "tests/test_manager.py"
 # With a seed, so that it finds today what it found yesterday.
 MACHINE = ("tests/stateful/test_manager_machine.py", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=1")
@@ -39,44 +39,44 @@ MUTANTS = (
     ),
     Mutant(
         "the newest of a lane is taken first",
-        "engine/mailbox.py",
-        "return self.standard.popleft()",
-        "return self.standard.pop()",
+        "engine/entry.py",
+        "self.current = activity = lane[0]\n                    taken = lane.popleft()",
+        "self.current = activity = lane[-1]\n                    taken = lane.pop()",
         (SEMANTICS, "-k", "order"),
     ),
     Mutant(
         "a lane holds one too many",
         "engine/entry.py",
-        "if len(items) >= mailbox.short_standard:",
-        "if len(items) > mailbox.short_standard:",
+        "if len(items) >= mailbox.fast_limit_standard:",
+        "if len(items) > mailbox.fast_limit_standard:",
         MACHINE,
     ),
     Mutant(
         "one that ended at rest is still dismissed",
         "engine/commands.py",
-        "        host.resting.pop(entry, None)\n",
-        "",
+        "            host.asleep.pop(entry.driver, None)\n",
+        "            pass\n",
         ("tests/engine/test_handoff.py", "-k", "ended_at_rest"),
     ),
     Mutant(
         "a cancellation that came too late meets the next activity",
         "engine/failure.py",
-        "        if owed:\n",
-        "        if not owed and failure is None:\n",
-        (TROUBLE, "-k", "does_not_harm"),
+        "        if must_absorb:\n",
+        "        if not must_absorb and failure is None:\n",
+        (FAILURE, "-k", "does_not_harm"),
     ),
     Mutant(
         "who cancels itself cancels the next activity",
         "engine/entry.py",
         "                            base = None",
         "                            pass",
-        (TROUBLE, "-k", "cancels_its_own"),
+        (FAILURE, "-k", "cancels_its_own"),
     ),
     Mutant(
         "an error of the machinery ends a lent turn and the runtime",
         "engine/handoff.py",
-        "            entry.fault(error)\n",
-        "            pass\n",
+        "                self.entry.fault(error)\n",
+        "                pass\n",
         ("tests/engine/test_handoff.py", "-k", "of_the_machinery"),
     ),
     Mutant(
@@ -88,52 +88,52 @@ MUTANTS = (
     ),
     Mutant(
         "who made a lane smaller is not heard",
-        "engine/commands.py",
-        "    mailbox.shut()\n",
-        "",
-        (DOOR, "-k", "made_smaller"),
+        "engine/mailbox.py",
+        "        self.fairness: float = limit_of(fairness)\n        self.disable_fast_path()\n",
+        "        self.fairness: float = limit_of(fairness)\n",
+        (ADMISSION, "-k", "made_smaller"),
     ),
     Mutant(
         "a drained runtime takes what comes the short way",
-        "engine/commands.py",
-        "            entry.mailbox.shut()\n            if drain",
-        "            if drain",
-        (DOOR, "-k", "drained_refuses"),
+        "engine/entry_state.py",
+        "        self.mailbox.disable_fast_path()\n        return self.ended",
+        "        return self.ended",
+        (ADMISSION, "-k", "drained_refuses"),
     ),
     Mutant(
         "a terminated runtime takes what comes the short way",
-        "engine/commands.py",
-        "        entry.closed = entry.draining = True\n        entry.mailbox.shut()\n",
-        "        entry.closed = entry.draining = True\n",
-        (DOOR, "-k", "task_was_cancelled"),
+        "engine/mailbox.py",
+        "        self.delayed = None\n        self.disable_fast_path()\n",
+        "        self.delayed = None\n",
+        (ADMISSION, "-k", "task_was_cancelled"),
     ),
     Mutant(
         "a kept receipt keeps its manager",
         "engine/entry.py",
-        "                    receipt.entry = None\n",
+        "                        receipt.entry = None\n",
         "",
         ("tests/test_leaks.py", "-k", "workflow_keeps"),
     ),
     Mutant(
         "a stopped runtime takes what comes the short way",
-        "engine/failure.py",
-        "        entry.mailbox.shut()\n",
-        "",
-        (DOOR, "-k", "stopped_refuses"),
+        "engine/entry_state.py",
+        "        self.failed = self.held = True\n        self.mailbox.disable_fast_path()\n",
+        "        self.failed = self.held = True\n",
+        (ADMISSION, "-k", "stopped_refuses"),
     ),
     Mutant(
         "who waits for room is overtaken",
-        "engine/admission.py",
-        "        entry.mailbox.shut()\n",
-        "",
-        (DOOR, "-k", "overtakes_who_waits"),
+        "engine/mailbox.py",
+        "        self.disable_fast_path()\n        self.senders[lane].append(sender)\n",
+        "        self.senders[lane].append(sender)\n",
+        (ADMISSION, "-k", "overtakes_who_waits"),
     ),
     Mutant(
         "what is delayed has no place in the bound",
         "engine/mailbox.py",
-        "            self.delayed_standard += n",
+        "            self.reserved_standard += n",
         "            pass",
-        (DOOR, "-k", "place_in_the_bound"),
+        (ADMISSION, "-k", "place_in_the_bound"),
     ),
     Mutant(
         "drop_oldest drops the newest",
@@ -145,16 +145,16 @@ MUTANTS = (
     Mutant(
         "who waits for room is not let in",
         "engine/entry.py",
-        "                    self._admit()",
+        "                    self._admit_waiting()",
         "                    pass",
         (SEMANTICS, "-k", "full_lane"),
     ),
     Mutant(
         "who stops waiting stays in line",
-        "engine/admission.py",
-        "                senders[lane].remove(sender)",
-        "                pass",
-        (DOOR, "-k", "stops_waiting"),
+        "engine/mailbox.py",
+        "            self.senders[lane].remove(sender)",
+        "            pass",
+        (ADMISSION, "-k", "stops_waiting"),
     ),
     # --- the door: delays and keys
     Mutant(
@@ -162,35 +162,35 @@ MUTANTS = (
         "engine/admission.py",
         "    if due is None or due <= now:",
         "    if True:",
-        (DOOR, "-k", "delayed_activity_comes_when"),
+        (ADMISSION, "-k", "delayed_activity_comes_when"),
     ),
     Mutant(
         "a key is not looked up",
         "engine/admission.py",
         "    return found[1] if found is not None and found[0] > entry.host.clock.now() else None",
         "    return None",
-        (DOOR, "-k", "second_send_with_a_key"),
+        (ADMISSION, "-k", "second_send_with_a_key"),
     ),
     Mutant(
         "a key is remembered beyond its window",
         "engine/admission.py",
         "    return found[1] if found is not None and found[0] > entry.host.clock.now() else None",
         "    return found[1] if found is not None else None",
-        (DOOR, "-k", "key_is_forgotten"),
+        (ADMISSION, "-k", "key_is_forgotten"),
     ),
     # --- wake-ups
     Mutant(
         "a parked runtime is not woken",
-        "engine/commands.py",
-        "        entry.parked = False\n        entry.host.wake(entry)",
-        "        entry.parked = False",
-        (CONTROL, "-k", "pause"),
+        "engine/entry_state.py",
+        "            self.parked = False\n            self.host.wake(self)",
+        "            self.parked = False",
+        (COMMANDS, "-k", "pause"),
     ),
     Mutant(
         "a runtime that went to rest is not woken",
-        "engine/entry.py",
-        "            self.scheduled = False\n        finally:",
-        "            pass\n        finally:",
+        "engine/entry_state.py",
+        "        self.scheduled = False\n        if len(self.mailbox) and",
+        "        if len(self.mailbox) and",
         ("tests/engine/test_handoff.py", "-k", "not_next"),
     ),
     Mutant(
@@ -202,17 +202,17 @@ MUTANTS = (
     ),
     Mutant(
         "a step is never used up",
-        "engine/entry.py",
+        "engine/entry_state.py",
         "        self.steps -= 1\n",
         "",
-        (CONTROL, "-k", "step"),
+        (COMMANDS, "-k", "step"),
     ),
     # --- the run: its fate, its count, its context
     Mutant(
         "acknowledged before it is run",
         "engine/entry.py",
-        "                self.current = activity\n                limit =",
-        "                self.current = activity\n"
+        "                self.started = started\n                limit =",
+        "                self.started = started\n"
         "                activity.receipt.decide(\n"
         "                    Outcome(\n"
         "                        0, activity.id, self.id, False, 'done', started, started, started, self.state\n"
@@ -224,22 +224,22 @@ MUTANTS = (
     Mutant(
         "an activity is counted twice",
         "engine/entry.py",
-        "                    self.done += 1\n",
-        "                    self.done += 2\n",
+        "                        self.done += 1\n",
+        "                        self.done += 2\n",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(
         "the receipt of a failure stays open",
         "engine/failure.py",
-        "    failed_with(entry, failure)\n    settle_receipt(activity, outcome)\n\n\ndef _failure",
-        "    failed_with(entry, failure)\n\n\ndef _failure",
+        "    finally:\n        decide_receipt(activity, outcome)\n\n\ndef _tagged",
+        "    finally:\n        pass\n\n\ndef _tagged",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(
         "a BaseException has no fate",
         "engine/entry.py",
-        "                except BaseException as error:\n                    await trouble",
-        "                except Exception as error:\n                    await trouble",
+        "                except BaseException as error:\n                    await handle_failure",
+        "                except Exception as error:\n                    await handle_failure",
         (SEMANTICS, "-k", "base_exception and not Exit and not Keyboard"),
     ),
     Mutant(
@@ -251,23 +251,24 @@ MUTANTS = (
     ),
     Mutant(
         "what a sender has in its context reaches the workflow",
-        "engine/entry.py",
+        "engine/handoff.py",
         "        self.variables = Variables()\n",
-        "        self.variables = copy_context()\n",
+        '        self.variables = __import__("contextvars").copy_context()\n',
         (SEMANTICS, "-k", "context_of_the_sender"),
     ),
     # --- timeouts and retries
     Mutant(
         "a late result counts",
         "engine/entry.py",
-        "                    if finished > self.deadline:\n                        raise Late\n",
+        "                    if finished > self.deadline:\n                        raise DeadlinePassed\n",
         "",
         (SEMANTICS, "-k", "timeout_fences"),
     ),
     Mutant(
         "a fate may be decided twice",
         "engine/failure.py",
-        "    if activity.receipt.decided is not None:\n        _unstick(entry)\n        return None\n",
+        "    if activity.receipt.value is not None:\n        if entry.unstick():\n"
+        '            entry.record_event("unstuck")\n        return None\n',
         "",
         (SEMANTICS, "-k", "stuck"),
     ),
@@ -288,8 +289,8 @@ MUTANTS = (
     Mutant(
         "a deadline goes on during the wait for a retry",
         "engine/failure.py",
-        '    entry.deadline = math.inf\n    entry.note("retry"',
-        '    entry.note("retry"',
+        '    entry.disarm_deadline()\n    entry.record_event("retry"',
+        '    entry.record_event("retry"',
         MACHINE,
     ),
     Mutant(
@@ -297,7 +298,7 @@ MUTANTS = (
         "engine/failure.py",
         "        task.uncancel()\n",
         "",
-        (TROUBLE, "-k", "no_longer_cancelled"),
+        (FAILURE, "-k", "no_longer_cancelled"),
     ),
     Mutant(
         "retries never end",
@@ -317,36 +318,36 @@ MUTANTS = (
     Mutant(
         "a restart keeps the state",
         "engine/failure.py",
-        "    entry.state = read_initial(entry)\n",
-        "",
+        "        state = read_initial(entry)\n",
+        "        state = entry.state\n",
         (SEMANTICS, "-k", "restart_limit"),
     ),
     # --- the end
     Mutant(
         "receipts are forgotten on terminate",
         "engine/commands.py",
-        "            resolve(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))\n",
+        "            decide(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))\n",
         "",
         (SEMANTICS, "-k", "terminate"),
     ),
     Mutant(
         "dead letters are forgotten",
         "engine/commands.py",
-        '            host.bury(activity, "its runtime was terminated")\n',
+        '            host.dead_letter(activity, "its runtime was terminated")\n',
         "",
         (SEMANTICS, "-k", "terminate_resolves"),
     ),
     Mutant(
         "what is delayed is forgotten on terminate",
-        "engine/commands.py",
-        "waiting = [*entry.mailbox, *(entry.delayed or {}).values()]",
-        "waiting = [*entry.mailbox]",
+        "engine/mailbox.py",
+        "waiting = self.items()",
+        "waiting = [*self]",
         (SEMANTICS, "-k", "terminate_resolves"),
     ),
     Mutant(
         "a drain never ends",
         "engine/entry.py",
-        "                        if self.draining or self.closed:\n                            self.host.leave(self)\n",
+        "                        if self.draining or self.closed:\n                            host.leave(self)\n",
         "                        if self.draining or self.closed:\n",
         (SEMANTICS, "-k", "drain"),
     ),
@@ -382,29 +383,29 @@ MUTANTS = (
     Mutant(
         "who waits lends its turn for ever",
         "engine/handoff.py",
-        "            lending.count += 1\n",
+        "                budget.count += 1\n",
         "",
         ("tests/engine/test_handoff.py",),
     ),
     Mutant(
         "what a handed-over activity waits for is forgotten when it is cancelled",
         "engine/handoff.py",
-        "                _give_up(asked)\n",
+        "                    _cancel(asked)\n",
         "",
         ("tests/engine/test_handoff.py",),
     ),
     Mutant(
         "a lent turn runs in the context of the lender",
         "engine/handoff.py",
-        "entry.variables.run(process.send, None)",
-        "process.send(None)",
+        "self.variables.run(self.process.send, None)",
+        "self.process.send(None)",
         ("tests/engine/test_handoff.py",),
     ),
     Mutant(
         "a lent turn runs as the task of the lender",
         "engine/handoff.py",
-        "    lender = swap(loop, entry.task)\n",
-        "    lender = asyncio.current_task(loop)\n",
+        "        waiter = swap(loop, self.task)\n",
+        "        waiter = asyncio.current_task(loop)\n",
         ("tests/engine/test_handoff.py",),
     ),
     Mutant(

@@ -325,7 +325,7 @@ class ManagerMachine(RuleBasedStateMachine):
             with self.watching(agent):
                 agent.check_at_rest(sum(to is agent and not task.done() for task, to in self.sending.items()))
         for agent, ending in self.endings:
-            assert (ending.decided is True) == (agent.runtime.status is Status.TERMINATED)
+            assert (ending.value is True) == (agent.runtime.status is Status.TERMINATED)
 
     # ---- what must hold
 
@@ -382,7 +382,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.receipts_say_what_is_on_the_record()
         assert all(receipt.outcome is not None for receipt in self.receipts)
         assert self.manager.fates().pending == 0
-        assert all(ending.decided is True for _, ending in self.endings)
+        assert all(ending.value is True for _, ending in self.endings)
         assert asyncio.all_tasks(self.loop) == set()
         for agent in (*self.agents.values(), *self.gone):
             assert agent.runtime.status is Status.TERMINATED

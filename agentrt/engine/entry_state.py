@@ -1,0 +1,469 @@
+"""EntryState: what a runtime entry holds, and every way in which that changes.
+
+Whoever has an entry may read its fields. Nobody but this file and the loop in `entry.py` sets one: what happens to an
+entry is a method here, named for what it does. Unless a method says otherwise, call it on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import Any, Generic, TypeVar
+
+from ..activity import Activity, Lane
+from ..clock import Timer
+from ..errors import AgentError
+from ..events import Event, Fate, Outcome
+from ..limits import Limits
+from ..metrics import FLUSH_AT, Histogram
+from ..receipt import Promise, Receipt, decide_receipt
+from ..schema.immutability import copy_in
+from .deadlock import Wait
+from .mailbox import PrioritizedMailbox
+from .protocols import Host
+from .workflow import Workflow
+
+__all__ = ["EntryState"]
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+UNKNOWN = object()  # the type of nothing: what is compared with it always takes the full check
+COUNTS = {
+    Fate.DONE: "done",
+    Fate.FAILED: "failed_count",
+    Fate.TIMED_OUT: "timed_out",
+    Fate.DROPPED: "dropped",
+    Fate.TERMINATED: "terminated",
+    Fate.DEAD: "dead",
+}
+
+
+class EntryState(Generic[S, P]):
+    """The state reference, mailbox, counts and flags of one runtime."""
+
+    __slots__ = (
+        "__weakref__", "accepted_priority", "accepted_standard", "accepts", "breakpoints", "closed", "current", "dead",
+        "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact", "exact_state",
+        "expired", "failed", "failed_count", "failures", "faulted_at", "fold_at", "held", "histograms", "host", "id",
+        "initial", "keys", "limits", "mailbox", "parked", "paused", "running", "scheduled", "spans", "started",
+        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "troubled", "waits_for", "workflow",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits) -> None:
+        self.host = host
+        self.id = id
+        self.state = state
+        self.initial = copy_in(state, limits.copy_state)  # a workflow that changes its state in place leaves this alone
+        self._init_flags()
+        self._init_counts()
+        # What runs now: the activity, its workflow's coroutine, since when, until when, and the steps it is in.
+        self.current: Activity[Any] | None = None
+        self.running: Any = None
+        self.started = 0.0
+        self.deadline = math.inf
+        self.spans: tuple[int, tuple[str, ...]] = (0, ())
+        self.error: AgentError | None = None
+        self.error_at: float | None = None
+        self.failures: deque[float] | None = None
+        # Made on first use.
+        self.driver: Any = None  # steps the processing, see `handoff.py`; None while there is no task
+        self.breakpoints: Any = None
+        self.keys: dict[str, tuple[float, Receipt]] | None = None
+        self.waits_for: dict[Wait, None] | None = None
+        self.ended: Promise[bool] | None = None
+        self.configure(workflow, limits)
+        self.mailbox: PrioritizedMailbox  # set by the entry: one with a rate has to know the entry
+
+    def _init_flags(self) -> None:
+        # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
+        self.scheduled = self.parked = self.held = self.paused = False
+        self.failed = self.stuck = self.troubled = False
+        self.closed = self.draining = False
+        self.steps = 0
+        self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
+
+    def _init_counts(self) -> None:
+        self.accepted_priority = self.accepted_standard = 0
+        self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
+        # Each at another time: a hundred that are busy at once would all fold in the same turn of the loop.
+        self.fold_at = FLUSH_AT + hash(self.id) % FLUSH_AT
+        self.faulted_at = -1
+        self.histograms: tuple[Histogram, Histogram, Histogram, Histogram] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id!r} {self.mailbox.depth}>"
+
+    # ---- to read: any thread
+
+    @property
+    def accepted(self) -> int:
+        """How many activities were accepted."""
+        return self.accepted_priority + self.accepted_standard
+
+    @property
+    def processed(self) -> int:
+        """How many activities were run to an end."""
+        return self.done + self.failed_count + self.timed_out
+
+    @property
+    def decided(self) -> int:
+        """How many activities have a fate."""
+        return self.processed + self.dropped + self.terminated + self.dead
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The processing task; None while there is none."""
+        driver = self.driver
+        return None if driver is None else driver.task
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether nothing is accepted any more."""
+        return self.closed or self.failed or self.ended is not None or self.host.closed
+
+    def awaited(self) -> Wait:
+        """Open while somebody waits for this runtime; see `Wait`."""
+        return Wait(self)
+
+    # ---- configuration: the lock is held
+
+    def configure(self, workflow: Workflow, limits: Limits) -> None:
+        """Use another workflow or other limits, from the next activity on."""
+        self.exact: Any = UNKNOWN
+        self.exact_state: Any = UNKNOWN
+        self.workflow = workflow  # read once for each activity: it may change at any time
+        self.limits = limits
+        self.timeout = limits.timeout
+        self.accepts = limits.accepts if limits.accepts is not None else workflow.accepts
+
+    def change_limits(self, limits: Limits) -> None:
+        """Use other limits from now on; the workflow and what is known of its types stay."""
+        self.limits = limits
+        self.timeout = limits.timeout
+        self.mailbox.configure(limits.priority_capacity, limits.standard_capacity, limits.fairness)
+
+    def trust_payload(self, kind: type, accepts: Any) -> None:
+        """Payloads of exactly this type need no check while the runtime accepts what it accepted."""
+        if self.accepts is accepts:  # else the workflow was changed meanwhile
+            self.exact = kind
+
+    def trust_state(self, kind: type, workflow: Workflow) -> None:
+        """New states of exactly this type need no check while the runtime has this workflow."""
+        if self.workflow is workflow:
+            self.exact_state = kind
+
+    def set_breakpoints(self, breakpoints: Any) -> None:
+        """Ask these before each activity; holds the runtime while there are any."""
+        self.breakpoints = breakpoints
+        self.held = self.paused or self.failed or bool(breakpoints)
+
+    # ---- accepting: any thread, the lock is held
+
+    def accept(self, activity: Activity[Any]) -> None:
+        """Count an accepted activity and record it."""
+        self._count_accepted(activity.lane, +1)
+        self.host.ring.append(activity)
+        self.host.notify()
+
+    def enqueue(self, activity: Activity[Any]) -> None:
+        """Accept an activity and put it in its lane."""
+        self.accept(activity)
+        self.queue(activity)
+
+    def delay(self, activity: Activity[Any]) -> None:
+        """Accept an activity that is not due yet."""
+        self.accept(activity)
+        self.mailbox.delay(activity)
+
+    def queue(self, activity: Activity[Any]) -> None:
+        """Put an activity in its lane, and see that it is processed."""
+        self.mailbox.add(activity)
+        if not self.scheduled:
+            self.scheduled = True
+            self.host.wake(self)
+
+    def complete_send(self, activity: Activity[Any]) -> None:
+        """Finish an accept-and-queue that an exception from outside interrupted anywhere."""
+        if not self._has(activity):
+            self.mailbox.add(activity)
+        self.host.ring.ensure(activity)
+        self.scheduled = True
+        self.host.wake(self)
+        self.host.post(lambda: self.recount_accepted(activity.lane))
+
+    def _has(self, activity: Activity[Any]) -> bool:
+        """Whether an activity waits, runs or has a fate. Asked in this order: it only ever moves on."""
+        if any(item.id == activity.id for item in self.mailbox):
+            return True
+        current = self.current
+        return (current is not None and current.id == activity.id) or activity.receipt.value is not None
+
+    def recount_accepted(self, lane: Lane) -> None:
+        """Have a lane's count of accepted activities add up again, after an exception from outside. Takes the lock."""
+        with self.host.lock:
+            self._count_accepted(lane, self.decided + self._pending() - self.accepted)
+
+    def recount_decided(self, fate: Fate) -> None:
+        """Have the count of a fate add up again, after an exception from outside. Takes the lock."""
+        with self.host.lock:
+            name = COUNTS[fate]
+            setattr(self, name, getattr(self, name) + self.accepted - self._pending() - self.decided)
+
+    def _pending(self) -> int:
+        """How many activities there are without a fate: waiting, delayed, or running."""
+        runs = self.current is not None and self.current.receipt.value is None
+        return len(self.mailbox.items()) + runs
+
+    def _count_accepted(self, lane: Lane, n: int) -> None:
+        if lane is Lane.PRIORITY:
+            self.accepted_priority += n
+        else:
+            self.accepted_standard += n
+
+    def count_moved(self, was: Lane, to: Lane) -> None:
+        """An activity that was accepted in one lane waits in the other now."""
+        if to is not was:
+            self._count_accepted(was, -1)
+            self._count_accepted(to, +1)
+
+    def remembered_keys(self) -> dict[str, tuple[float, Receipt]]:
+        """The receipts by key, with the time until which each is remembered."""
+        if self.keys is None:
+            self.keys = {}
+        return self.keys
+
+    # ---- one activity
+
+    def begin_again(self, deadline: float) -> None:
+        """Try the current activity once more, until `deadline`."""
+        self.deadline = deadline
+
+    def run(self, coroutine: Any) -> None:
+        """This coroutine is the workflow that runs now."""
+        self.running = coroutine
+
+    def commit(self, state: S) -> None:
+        """Replace the state after a success."""
+        self.state = state
+        self.troubled = False
+
+    def complete(self, activity: Activity[Any], outcome: Outcome) -> None:
+        """Finish what an exception from outside has interrupted between the making of an outcome and its receipt."""
+        if outcome.kind == Fate.DONE.value:
+            self.commit(outcome.state)
+        self.host.ring.ensure(outcome)
+        self.finish(activity)
+        decide_receipt(activity, outcome)
+        self.recount_decided(outcome.fate)
+
+    def count(self, fate: Fate) -> None:
+        """Count one more activity with this fate."""
+        name = COUNTS[fate]
+        setattr(self, name, getattr(self, name) + 1)
+
+    def finish(self, activity: Activity[Any]) -> None:
+        """The activity runs no longer, if it did."""
+        if activity is self.current:
+            self.current = None
+
+    def abandon(self) -> Activity[Any] | None:
+        """Take away the current activity, without a fate."""
+        activity, self.current = self.current, None
+        return activity
+
+    def keep_running(self, activity: Activity[Any]) -> None:
+        """The activity has a fate and still runs: nothing may be started beside it."""
+        self.current = activity
+
+    def show_steps(self, activity: int, steps: tuple[str, ...]) -> None:
+        """These are the steps that the current activity is in; of another activity they are ignored."""
+        if self.current is not None and self.current.id == activity:
+            self.spans = (activity, steps)
+
+    def recorders(self) -> tuple[Any, Any, Any, Any]:
+        """Where waits and services go, priority before standard; good until the next `flush`."""
+        if self.histograms is None:
+            self.histograms = (Histogram(), Histogram(), Histogram(), Histogram())
+        a, b, c, d = self.histograms
+        return a.add, b.add, c.add, d.add
+
+    def record_times(self, activity: Activity[Any], started: float, finished: float) -> None:
+        """Add how long an activity waited and how long it took."""
+        recorders = self.recorders()
+        record_wait, record_service = recorders[:2] if activity.lane is Lane.PRIORITY else recorders[2:]
+        record_wait(started - activity.created)
+        record_service(finished - started)
+
+    def flush(self) -> None:
+        """Fold the histograms; `recorders` gives others from then on. The processing only, between two slices."""
+        self.fold_at = self.processed + FLUSH_AT
+        for histogram in self.histograms or ():
+            histogram.flush()
+
+    # ---- deadlines
+
+    def expire(self, stick: Timer) -> None:
+        """The deadline has passed and the activity is being cancelled; `stick` goes off when the grace is over."""
+        self.expired = stick
+        self.deadline = -math.inf
+
+    def take_expired(self) -> Timer | None:
+        """Whether the deadline had passed: its timer, once."""
+        expired, self.expired = self.expired, None
+        return expired
+
+    def disarm_deadline(self) -> None:
+        """Nothing is to be cancelled for being late until the next start."""
+        self.deadline = math.inf
+
+    def stick(self) -> None:
+        """The activity ignores its cancellation."""
+        self.stuck = True
+
+    def unstick(self) -> bool:
+        """The activity came to its end after all; whether it was stuck."""
+        self.current = None
+        was, self.stuck = self.stuck, False
+        return was
+
+    # ---- failures
+
+    def record_error(self, error: AgentError, troubled: bool = False) -> None:
+        """Remember the last error; `troubled` sets the status ERROR until the next success."""
+        self.error, self.error_at = error, self.host.clock.now()
+        self.troubled = self.troubled or troubled
+
+    def record_failure(self, intensity: int) -> deque[float]:
+        """Add a failure to those of the last time, `intensity` at most, and return their times."""
+        if self.failures is None or self.failures.maxlen != intensity:
+            self.failures = deque(self.failures or (), maxlen=intensity)
+        self.failures.append(self.host.clock.now())
+        return self.failures
+
+    def reset(self, state: S) -> None:
+        """Begin again from a state, with no failure remembered."""
+        self.state = state
+        self.failures = None
+        self.troubled = False
+
+    def stop(self) -> None:
+        """Take no more activities: status FAILED. The lock is held."""
+        self.failed = self.held = True
+        self.mailbox.disable_fast_path()
+
+    def recover(self) -> None:
+        """Take activities again. The lock is held."""
+        self.failed, self.failures = False, None
+        self.held = self.paused or bool(self.breakpoints)
+
+    def fault_again(self) -> bool:
+        """Whether nothing got a fate since the last fault of this entry."""
+        again, self.faulted_at = self.faulted_at == self.decided, self.decided
+        return again
+
+    # ---- pause and steps: any thread, the lock is held
+
+    def pause(self) -> None:
+        """Take nothing more after the current activity."""
+        self.paused = self.held = True
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self.paused, self.steps = False, 0
+        self.held = self.failed or bool(self.breakpoints)
+
+    def allow_steps(self, n: int) -> int:
+        """Let `n` more of what waits through a pause; how many there are now."""
+        self.steps = min(self.steps + n, len(self.mailbox))
+        return self.steps
+
+    def use_step(self) -> bool:
+        """Whether one more may be taken while paused; uses up the permission."""
+        if self.failed or self.steps <= 0 or not len(self.mailbox):
+            return False
+        self.steps -= 1
+        return True
+
+    def park(self) -> bool:
+        """End the processing while the runtime is held; False if it may go on.
+
+        It stays scheduled, so that a send wakes nobody.
+        """
+        if not (self.paused or self.failed) or (self.steps > 0 and len(self.mailbox) and not self.failed):
+            return False
+        self.steps = 0
+        self.parked = True
+        return True
+
+    def unpark(self) -> None:
+        """Start the processing again, if it was parked and may go on."""
+        if self.parked and (not (self.paused or self.failed) or self.steps > 0):
+            self.parked = False
+            self.host.wake(self)
+
+    def may_rest(self) -> bool:
+        """Whether nothing waits; from then on a send wakes it. The lock is held."""
+        # In this order: a signal handler or a finalizer may send between the two, on this very thread.
+        self.scheduled = False
+        if len(self.mailbox) and not self.closed:
+            self.scheduled = True
+            return False
+        return True
+
+    # ---- the driver
+
+    def attach_driver(self, driver: Any) -> None:
+        """Have this driver step the processing; another one finds itself replaced."""
+        self.driver = driver
+
+    def detach_driver(self) -> None:
+        """No task processes any more."""
+        driver, self.driver = self.driver, None
+        if driver is not None:
+            driver.open = False
+        self.running = None
+
+    # ---- the end: the lock is held
+
+    def begin_end(self) -> Promise[bool]:
+        """Accept nothing more; decided once it is over."""
+        if self.ended is None:
+            self.ended = Promise(self)
+        self.mailbox.disable_fast_path()
+        return self.ended
+
+    def lift_pause(self) -> None:
+        """Neither pause nor breakpoints hold it any longer."""
+        self.paused = self.held = False
+        self.steps = 0
+
+    def begin_drain(self) -> None:
+        """End once nothing waits."""
+        self.draining = True
+
+    def close(self) -> list[Activity[Any]]:
+        """It is over: status TERMINATED. Returns what waited."""
+        self.closed = self.draining = True
+        self.deadline = -math.inf
+        return self.mailbox.clear()
+
+    # ---- what others wait for
+
+    def add_wait(self, wait: Wait) -> None:
+        """The current activity waits for something. The lock is held."""
+        self.waits_for = self.waits_for or {}
+        self.waits_for[wait] = None
+
+    def remove_wait(self, wait: Wait) -> None:
+        """It waits for that no longer. The lock is held."""
+        if self.waits_for is not None:
+            self.waits_for.pop(wait, None)
+
+    def record_event(self, kind: str, detail: Any = None, who: str | None = None) -> None:
+        """Put an event on the record. Any thread."""
+        host = self.host
+        host.ring.append(Event(host.number(), self.id, host.clock.now(), kind, who, detail))
+        host.ring.trim()
+        host.notify()
