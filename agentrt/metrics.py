@@ -6,12 +6,14 @@ import struct
 import sys
 from array import array
 from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Fates", "Histogram", "LaneMetrics", "Metrics", "Percentiles"]
+__all__ = ["Distribution", "Fates", "LaneMetrics", "LaneTimes", "Metrics", "Percentiles"]
 
-FLUSH_AT = 128  # floats of 32 bytes; two lists of them per lane of every busy runtime
+FLUSH_AT = 128  # pairs of floats of 32 bytes each; a list of them per lane of every busy runtime
 EMPTY: Counter[int] = Counter()  # shared and never changed: making one takes longer than an activity
 
 
@@ -93,74 +95,90 @@ def _lower_edge(bucket: int) -> float:
     return float(struct.unpack("<d", b"\0" * 6 + struct.pack("<H", bucket))[0])
 
 
-class Histogram:
-    """A distribution of seconds in logarithmic buckets, 16 to an octave.
+class Distribution(NamedTuple):
+    """A distribution of seconds in logarithmic buckets, 16 to an octave. Immutable.
 
-    `add(seconds)` is the append of a plain list; `flush` moves the list into the buckets. The bucket of a number
-    is the upper 16 bits of its binary form (sign, exponent, 4 bits of the mantissa), so one slice in C sorts a
-    whole list into buckets: 40 ns a number, where a logarithm in Python takes 130.
+    The bucket of a number is the upper 16 bits of its binary form (sign, exponent, 4 bits of the mantissa), so one
+    slice in C sorts a whole list into buckets: 40 ns a number, where a logarithm in Python takes 130.
 
-    One thread may call `add` and `flush`; any thread may call `percentiles` and `len`.
-
-    >>> histogram = Histogram()
-    >>> for ms in range(1, 101):
-    ...     histogram.add(ms / 1000)
-    >>> histogram.percentiles().count
+    >>> distribution = Distribution().plus([ms / 1000 for ms in range(1, 101)])
+    >>> distribution.percentiles().count
     100
-    >>> round(histogram.percentiles().p50, 2)
+    >>> round(distribution.percentiles().p50, 2)
     0.05
+    """
+
+    counts: Counter[int] = EMPTY
+    total: float = 0.0
+    top: float = 0.0
+
+    def plus(self, seconds: Sequence[float]) -> Distribution:
+        """This distribution with more values."""
+        if not seconds:
+            return self
+        values = array("d", seconds)
+        shorts = memoryview(values).cast("B").cast("H")
+        upper = shorts[3::4] if sys.byteorder == "little" else shorts[0::4]
+        merged: Counter[int] = Counter()
+        dict.update(merged, self.counts)  # Counter.copy counts in Python: 20 us instead of 1
+        merged.update(upper.tolist())
+        return Distribution(merged, self.total + sum(values), max(self.top, max(values)))
+
+    def percentiles(self) -> Percentiles:
+        """The distribution in six numbers."""
+        n = self.counts.total()
+        if not n:
+            return Percentiles()
+        ordered = sorted(self.counts.items())
+        p50, p95, p99 = (self._at(ordered, n * q) for q in (0.50, 0.95, 0.99))
+        return Percentiles(n, self.total / n, p50, p95, p99, self.top)
+
+    def _at(self, ordered: list[tuple[int, int]], rank: float) -> float:
+        seen = 0
+        for bucket, n in ordered:
+            seen += n
+            if seen >= rank:
+                return min(self.top, (_lower_edge(bucket) + _lower_edge(bucket + 1)) / 2) if bucket else 0.0
+        return self.top
+
+
+class LaneTimes:
+    """How long the activities of one lane waited and how long they took, in seconds.
+
+    `add((wait, service))` is the extend of a plain list: both numbers or none. `flush` moves the list into the
+    distributions. One thread may call `add` and `flush`; any thread may call `percentiles`.
+
+    >>> times = LaneTimes()
+    >>> times.add((0.5, 2.0))
+    >>> [percentiles.mean for percentiles in times.percentiles()]
+    [0.5, 2.0]
     """
 
     __slots__ = ("_parts", "add")
 
     def __init__(self) -> None:
-        self._start(EMPTY, 0.0, 0.0)
+        self._start(Distribution(), Distribution())
 
-    def _start(self, counts: Counter[int], total: float, top: float) -> None:
+    def _start(self, wait: Distribution, service: Distribution) -> None:
         pending: list[float] = []
         # One assignment, so that a reader on another thread sees each number once.
-        self._parts = (counts, total, top, pending)
-        self.add = pending.append
-
-    def __len__(self) -> int:
-        counts, _, _, pending = self._parts
-        return counts.total() + len(pending)
+        self._parts = (wait, service, pending)
+        self.add = pending.extend
 
     def flush(self) -> None:
-        """Move the added values into the buckets, once there are `FLUSH_AT`. Only for the thread that adds.
+        """Move the added values into the distributions, once there are `FLUSH_AT`. Only for the thread that adds.
 
-        It replaces `add`: look `histogram.add` up again after it.
+        It replaces `add`: look `times.add` up again after it.
         """
-        if len(self._parts[3]) >= FLUSH_AT:
+        if len(self._parts[2]) >= 2 * FLUSH_AT:
             self._start(*self._merged())
 
-    def _merged(self) -> tuple[Counter[int], float, float]:
-        counts, total, top, pending = self._parts
-        values = array("d", tuple(pending))
-        if not values:
-            return counts, total, top
-        shorts = memoryview(values).cast("B").cast("H")
-        upper = shorts[3::4] if sys.byteorder == "little" else shorts[0::4]
-        merged: Counter[int] = Counter()
-        dict.update(merged, counts)  # Counter.copy counts in Python: 20 us instead of 1
-        merged.update(upper.tolist())
-        return merged, total + sum(values), max(top, max(values))
+    def percentiles(self) -> tuple[Percentiles, Percentiles]:
+        """The distributions of all values added so far, (wait, service). Any thread."""
+        wait, service = self._merged()
+        return wait.percentiles(), service.percentiles()
 
-    def percentiles(self) -> Percentiles:
-        """The distribution of all values added so far. Any thread."""
-        counts, total, top = self._merged()
-        n = counts.total()
-        if not n:
-            return Percentiles()
-        ordered = sorted(counts.items())
-        p50, p95, p99 = (self._at(ordered, n * q, top) for q in (0.50, 0.95, 0.99))
-        return Percentiles(n, total / n, p50, p95, p99, top)
-
-    @staticmethod
-    def _at(ordered: list[tuple[int, int]], rank: float, top: float) -> float:
-        seen = 0
-        for bucket, n in ordered:
-            seen += n
-            if seen >= rank:
-                return min(top, (_lower_edge(bucket) + _lower_edge(bucket + 1)) / 2) if bucket else 0.0
-        return top
+    def _merged(self) -> tuple[Distribution, Distribution]:
+        wait, service, pending = self._parts
+        values = tuple(pending)  # one call: what the other thread adds meanwhile is not in it
+        return wait.plus(values[::2]), service.plus(values[1::2])

@@ -89,16 +89,14 @@ def fates(entry: Entry) -> Fates:
 def metrics(entry: Entry) -> Metrics:
     """Counts and percentiles of both lanes."""
     priority, standard = entry.mailbox.depth
-    histograms = entry.histograms
-    empty = Percentiles()
-    waits = [histogram.percentiles() for histogram in histograms] if histograms else [empty] * 4
+    times = [lane.percentiles() for lane in entry.times or ()] or [(Percentiles(), Percentiles())] * 2
     mailbox = entry.mailbox
     urgent = entry.accepted_priority
     return Metrics(
         processed=entry.done + entry.failed_count + entry.timed_out,
         failed=entry.failed_count + entry.timed_out,
-        priority=LaneMetrics(priority, mailbox.priority_capacity, urgent, *waits[:2]),
-        standard=LaneMetrics(standard, mailbox.standard_capacity, entry.accepted - urgent, *waits[2:]),
+        priority=LaneMetrics(priority, mailbox.priority_capacity, urgent, *times[0]),
+        standard=LaneMetrics(standard, mailbox.standard_capacity, entry.accepted_standard, *times[1]),
     )
 
 

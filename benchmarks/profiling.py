@@ -18,7 +18,7 @@ from agentrt import RuntimeManager
 from agentrt.activity import Activity, Lane
 from agentrt.engine.deadlock import CURRENT
 from agentrt.events import Outcome, Ring
-from agentrt.metrics import Histogram
+from agentrt.metrics import LaneTimes
 from agentrt.receipt import DECIDED, Receipt, clear_field
 
 from .measure import Measure
@@ -69,7 +69,7 @@ def steps() -> dict[str, float]:
     lock, items, records, base = threading.RLock(), deque[Any](), Ring(), copy_context()
     receipt, clock = Receipt(None, None, None, 1), time.monotonic
     activity = message(receipt)
-    histogram = Histogram()
+    times = LaneTimes()
 
     def locked() -> None:
         with lock:
@@ -85,9 +85,8 @@ def steps() -> dict[str, float]:
         records.trim()
 
     def counted() -> None:
-        histogram.add(1e-6)
-        histogram.add(1e-6)
-        histogram.flush()
+        times.add((1e-6, 1e-6))
+        times.flush()
 
     def settled() -> None:
         clear_field(activity, "receipt", DECIDED)
@@ -100,7 +99,7 @@ def steps() -> dict[str, float]:
         "clock, twice": 2 * cost(clock),
         "lane: in and out": cost(queued),
         "ring: two records, and its bounds kept": cost(kept),
-        "histograms: two numbers, folded": cost(counted),
+        "times: two numbers, flushed": cost(counted),
         "who sends: the context variable": cost(CURRENT.get),
         "leaked context values: compared": cost(lambda: copy_context() != base),
         "receipt settled": cost(settled),

@@ -9,28 +9,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrt import Fates, Percentiles, ProcessingError
-from agentrt.metrics import FLUSH_AT, Histogram
+from agentrt.metrics import FLUSH_AT, LaneTimes
 from tests.support import add, fail, virtual
 
 positive = st.floats(1e-9, 1e9)
 
 
-def histogram(values):
-    made = Histogram()
+def times_of(values):
+    times = LaneTimes()
     for value in values:
-        made.add(value)
-        made.flush()
-    return made
+        times.add((value, value))
+        times.flush()
+    return times
+
+
+def percentiles_of(values):
+    wait, service = times_of(values).percentiles()
+    assert wait == service
+    return wait
 
 
 def test_empty_is_zero():
-    assert Histogram().percentiles() == Percentiles()
-    assert len(Histogram()) == 0
+    assert LaneTimes().percentiles() == (Percentiles(), Percentiles())
+
+
+def test_waits_and_services_are_told_apart():
+    times = LaneTimes()
+    times.add((1.0, 10.0))
+    times.add((2.0, 20.0))
+    wait, service = times.percentiles()
+    assert (wait.count, wait.mean, wait.max, service.count, service.mean, service.max) == (2, 1.5, 2.0, 2, 15.0, 20.0)
 
 
 @given(st.lists(positive, min_size=1, max_size=300))
 def test_count_mean_and_max_are_exact(values):
-    made = histogram(values).percentiles()
+    made = percentiles_of(values)
     assert made.count == len(values)
     assert made.mean == pytest.approx(statistics.fmean(values))
     assert made.max == max(values)
@@ -38,45 +51,45 @@ def test_count_mean_and_max_are_exact(values):
 
 @given(st.lists(positive, min_size=1, max_size=300))
 def test_percentiles_are_within_a_bucket(values):
-    made, ordered = histogram(values).percentiles(), sorted(values)
+    made, ordered = percentiles_of(values), sorted(values)
     for q, found in ((0.50, made.p50), (0.95, made.p95), (0.99, made.p99)):
         exact = ordered[max(0, -(-len(ordered) * int(q * 100) // 100) - 1)]
         assert found == pytest.approx(exact, rel=0.033)
 
 
 def test_zero_is_zero():
-    assert histogram([0.0] * 10).percentiles().p99 == 0
+    assert percentiles_of([0.0] * 10).p99 == 0
 
 
 def test_flushing_changes_nothing():
     chance = random.Random(1)
     values = [chance.expovariate(1) for _ in range(3 * FLUSH_AT + 100)]
-    unflushed = Histogram()
+    unflushed = LaneTimes()
     for value in values:
-        unflushed.add(value)
-    flushed = histogram(values)
-    assert len(flushed._parts[3]) < FLUSH_AT
-    one, other = flushed.percentiles(), unflushed.percentiles()
+        unflushed.add((value, value))
+    flushed = times_of(values)
+    assert len(flushed._parts[2]) < 2 * FLUSH_AT
+    one, other = flushed.percentiles()[0], unflushed.percentiles()[0]
     assert (one.count, one.p50, one.p95, one.p99, one.max) == (other.count, other.p50, other.p95, other.p99, other.max)
     assert one.mean == pytest.approx(other.mean)
 
 
 def test_reading_from_another_thread_sees_each_number_once():
-    made, stop, seen = Histogram(), threading.Event(), []
+    made, stop, seen = LaneTimes(), threading.Event(), []
 
     def read():
         while not stop.is_set():
-            seen.append(made.percentiles().count)
+            seen.append(made.percentiles()[0].count)
 
     reader = threading.Thread(target=read)
     reader.start()
     for _ in range(30_000):
-        made.add(0.001)
+        made.add((0.001, 0.001))
         made.flush()
     stop.set()
     reader.join()
     assert seen == sorted(seen)
-    assert made.percentiles().count == 30_000
+    assert made.percentiles()[0].count == 30_000
 
 
 def test_fates_add_up_or_not():
@@ -126,5 +139,5 @@ async def test_what_always_fails_fills_no_list(manager):
     for _ in range(2_000):
         with pytest.raises(ProcessingError):
             await runtime.ask(1)
-    assert all(len(histogram._parts[3]) <= 2 * FLUSH_AT for histogram in runtime.entry.histograms)
+    assert all(len(times._parts[2]) <= 4 * FLUSH_AT for times in runtime.entry.times)
     assert runtime.metrics.standard.service.count == 2_000

@@ -19,13 +19,14 @@ class Deadlines:
         self._host = host
         self._timer: Timer | None = None
 
-    def arm(self, at: float) -> None:
-        """Look when the clock reads `at`, or before."""
+    def arm(self, at: float) -> float:
+        """Look when the clock reads `at`, or before. Returns `at`."""
         if at < self.first:
             if self._timer is not None:
                 self._timer.cancel()
             self.first = at
             self._timer = self._host.at(at, self._sweep)
+        return at
 
     def _sweep(self) -> None:
         self.first = math.inf

@@ -185,41 +185,29 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     async def _loop(self, driver: Driver) -> None:
         """Take, run, commit; while both lanes are empty, sleep. The event loop gets a turn every `SLICE`."""
         CURRENT.set(self)
-        variables, task = driver.variables, driver.task
-        assert task is not None
+        host, mailbox, variables, cancelling = self.host, self.mailbox, driver.variables, driver.task.cancelling
         base: Any = copy_context()
-        host, mailbox = self.host, self.mailbox
-        counter, record, watchdog = host.counter, host.record, host.watchdog
-        cancelling = task.cancelling
-        ready = getattr(host.loop, "_ready", ())  # who else wants a turn
-        priority_wait, priority_service, standard_wait, standard_service = self.recorders()
+        if self.times is None:
+            self.start_times()
         while True:
             clock = host.clock
-            if self.done + self.failed_count + self.timed_out >= self.fold_at:
+            if self.done + self.failed_count + self.timed_out >= self.flush_at:
                 self.flush()
-                priority_wait, priority_service, standard_wait, standard_service = self.recorders()
-            if watchdog.due <= monotonic() and not driver.single:
-                watchdog.let_in()
-            finished = clock.now()
             if driver.single:
                 driver.single, slice_end = False, -math.inf
             else:
-                slice_end = finished + SLICE_SECONDS * clock.pace / (1 + len(ready))
+                slice_end = self._begin_slice()
+            finished = clock.now()
             for _ in TURNS:
-                if self.held and not self._may_step():
-                    if self._park():
-                        return
-                    continue
-                lane = mailbox.next_lane()
+                lane = None if self.held and not self._may_step() else mailbox.next_lane()
                 if lane is None:
                     activity = taken = None  # nothing of what was done stays alive while it sleeps
-                    if self._may_rest():
-                        if self.draining or self.closed:
-                            host.leave(self)
-                            return
+                    finished = -math.inf
+                    if self._ends():
+                        return
+                    if not self.scheduled:
                         await sleep_until_woken()
-                        break
-                    continue
+                    break
                 try:
                     # In two steps: whatever exception comes in between, the activity is not lost.
                     self.current = activity = lane[0]
@@ -231,16 +219,9 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     self.current = activity = taken
                 if mailbox.senders:
                     self._admit_waiting()
-                started = finished if finished >= activity.created else clock.now()
-                self.started = started
+                self.started = started = finished if finished >= activity.created else clock.now()
                 limit = activity.timeout or self.timeout
-                if limit is None:
-                    self.deadline = math.inf
-                else:
-                    self.deadline = started + limit
-                    if self.deadline < host.deadlines.first:
-                        host.deadlines.arm(self.deadline)
-                context = None
+                self.deadline = math.inf if limit is None else host.deadlines.arm(started + limit)
                 try:
                     workflow = self.workflow
                     call = workflow.call
@@ -264,45 +245,54 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     await handle_failure(self, activity, error, started)
                     finished = clock.now()
                 else:
-                    id, created, urgent = activity.id, activity.created, activity.lane is PRIORITY
-                    reply = UNSET if context is None else context.replied
-                    number = next(counter)
-                    outcome = Outcome(number, id, self.id, urgent, "done", created, started, finished, new, reply)
-                    try:
-                        self.state = new
-                        record(outcome)
-                        self.current = None
-                        self.done += 1
-                        if urgent:
-                            priority_wait(started - created)
-                            priority_service(finished - started)
-                        else:
-                            standard_wait(started - created)
-                            standard_service(finished - started)
-                        if self.troubled:
-                            self.troubled = False
-                        # Last, so that who waits for it finds everything in place.
-                        receipt = activity.receipt
-                        receipt.value = outcome
-                        if receipt.waiters is not None:
-                            receipt.wake(host)
-                        receipt.entry = None
-                        clear_field(activity, "receipt", DECIDED)
-                    except BaseException:
-                        self.complete(activity, outcome)
-                        raise
+                    reply = context.replied if workflow.takes_context else UNSET
+                    self._commit(activity, started, finished, new, reply)
                 if self.closed or variables != base:
                     # A value the workflow left in its context must not reach the next activity: go on in a new task.
                     self._renew()
                     return
                 if finished > slice_end:
-                    if slice_end > 0 or host.listeners:
-                        self.end_slice()
-                    await yield_to_loop()
                     break
             else:
-                self.end_slice()
+                finished = math.inf
+            if finished > slice_end:
+                if slice_end > 0 or host.listeners:
+                    self.end_slice()
                 await yield_to_loop()
+
+    def _begin_slice(self) -> float:
+        """Until when to go on before the event loop gets a turn; on the manager's clock."""
+        host = self.host
+        if host.watchdog.due <= monotonic():
+            host.watchdog.let_in()
+        others = len(getattr(host.loop, "_ready", ()))  # who else wants a turn
+        return host.clock.now() + SLICE_SECONDS * host.clock.pace / (1 + others)
+
+    def _commit(self, activity: Activity[Any], started: float, finished: float, new: Any, reply: Any) -> None:
+        """Make the new state the state: what an activity has come to, all of it or nothing."""
+        host, created, urgent = self.host, activity.created, activity.lane is PRIORITY
+        number = next(host.counter)
+        outcome = Outcome(number, activity.id, self.id, urgent, "done", created, started, finished, new, reply)
+        try:
+            self.state = new
+            record = host.record
+            record(outcome)
+            self.current = None
+            self.done += 1
+            record_times = self.record_priority if urgent else self.record_standard
+            record_times((started - created, finished - started))
+            if self.troubled:
+                self.troubled = False
+            # Last, so that who waits for it finds everything in place.
+            receipt = activity.receipt
+            receipt.value = outcome
+            if receipt.waiters is not None:
+                receipt.wake(host)
+            receipt.entry = None
+            clear_field(activity, "receipt", DECIDED)
+        except BaseException:
+            self.complete(activity, outcome)
+            raise
 
     def start(self) -> None:
         """Begin processing, or go on after a rest. The loop's thread only."""
@@ -350,18 +340,23 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         if not self.closed:
             self.start()
 
-    def _may_rest(self) -> bool:
-        """Whether there is nothing left; from then on a send wakes it."""
+    def _ends(self) -> bool:
+        """Whether the processing ends here, since nothing may be taken. Else it sleeps, unless it is `scheduled`."""
+        if self.held and self._parks():
+            return True
         with self.host.lock:
             if not self.may_rest():
                 return False
         self.running = None
         self.host.busy.discard(self)
         self.end_slice()
-        return True
+        if self.draining or self.closed:
+            self.host.leave(self)
+            return True
+        return False
 
-    def _park(self) -> bool:
-        """End the task while the runtime is held."""
+    def _parks(self) -> bool:
+        """Whether the task ends because the runtime is held; a command starts another."""
         with self.host.lock:
             if not self.park():
                 return False

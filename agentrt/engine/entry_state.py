@@ -16,7 +16,7 @@ from ..clock import Timer
 from ..errors import AgentError
 from ..events import Event, Fate, Outcome
 from ..limits import Limits
-from ..metrics import FLUSH_AT, Histogram
+from ..metrics import FLUSH_AT, LaneTimes
 from ..receipt import Promise, Receipt, decide_receipt
 from ..schema.immutability import copy_in
 from .deadlock import Wait
@@ -46,9 +46,10 @@ class EntryState(Generic[S, P]):
     __slots__ = (
         "__weakref__", "accepted_priority", "accepted_standard", "accepts", "breakpoints", "closed", "current", "dead",
         "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact", "exact_state",
-        "expired", "failed", "failed_count", "failures", "faulted_at", "fold_at", "held", "histograms", "host", "id",
-        "initial", "keys", "limits", "mailbox", "parked", "paused", "running", "scheduled", "spans", "started",
-        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "troubled", "waits_for", "workflow",
+        "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
+        "initial", "keys", "limits", "mailbox", "parked", "paused", "record_priority",
+        "record_standard", "running", "scheduled", "spans", "started",
+        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "troubled", "waits_for", "workflow",
     )  # fmt: skip
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits) -> None:
@@ -87,10 +88,13 @@ class EntryState(Generic[S, P]):
     def _init_counts(self) -> None:
         self.accepted_priority = self.accepted_standard = 0
         self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
-        # Each at another time: a hundred that are busy at once would all fold in the same turn of the loop.
-        self.fold_at = FLUSH_AT + hash(self.id) % FLUSH_AT
+        # Each at another time: a hundred that are busy at once would all flush in the same turn of the loop.
+        self.flush_at = FLUSH_AT + hash(self.id) % FLUSH_AT
         self.faulted_at = -1
-        self.histograms: tuple[Histogram, Histogram, Histogram, Histogram] | None = None
+        # Waits and services per lane, and where they are added. Made when the first activity is processed.
+        self.times: tuple[LaneTimes, LaneTimes] | None = None
+        self.record_priority: Any = None
+        self.record_standard: Any = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} {self.mailbox.depth}>"
@@ -282,25 +286,23 @@ class EntryState(Generic[S, P]):
         if self.current is not None and self.current.id == activity:
             self.spans = (activity, steps)
 
-    def recorders(self) -> tuple[Any, Any, Any, Any]:
-        """Where waits and services go, priority before standard; good until the next `flush`."""
-        if self.histograms is None:
-            self.histograms = (Histogram(), Histogram(), Histogram(), Histogram())
-        a, b, c, d = self.histograms
-        return a.add, b.add, c.add, d.add
-
     def record_times(self, activity: Activity[Any], started: float, finished: float) -> None:
         """Add how long an activity waited and how long it took."""
-        recorders = self.recorders()
-        record_wait, record_service = recorders[:2] if activity.lane is Lane.PRIORITY else recorders[2:]
-        record_wait(started - activity.created)
-        record_service(finished - started)
+        record = self.record_priority if activity.lane is Lane.PRIORITY else self.record_standard
+        record((started - activity.created, finished - started))
+
+    def start_times(self) -> None:
+        """Begin to record how long activities wait and take."""
+        self.times = (LaneTimes(), LaneTimes())
+        self.record_priority, self.record_standard = (lane.add for lane in self.times)
 
     def flush(self) -> None:
-        """Fold the histograms; `recorders` gives others from then on. The processing only, between two slices."""
-        self.fold_at = self.processed + FLUSH_AT
-        for histogram in self.histograms or ():
-            histogram.flush()
+        """Keep the lists of times short. The processing only, between two activities."""
+        self.flush_at = self.processed + FLUSH_AT
+        for lane in self.times or ():
+            lane.flush()
+        if self.times is not None:
+            self.record_priority, self.record_standard = (lane.add for lane in self.times)
 
     # ---- deadlines
 

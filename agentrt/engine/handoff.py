@@ -87,7 +87,7 @@ class Driver:
         self.process: Any = None
         # In a context of its own: neither what a sender has set nor what the last activity left reaches the next.
         self.variables = Variables()
-        self.task: asyncio.Task[None] | None = None
+        self.task: Any = None  # the asyncio.Task, once it is made
         self.sleeper: asyncio.Future[None] | None = None  # what the task waits for while the runtime is idle
         self.passed: tuple[Any] | None = None  # what an activity waits for that was begun inline
 

@@ -82,8 +82,8 @@ MUTANTS = (
     Mutant(
         "the watchdog is not let in",
         "engine/entry.py",
-        "                watchdog.let_in()\n",
-        "                pass\n",
+        "            host.watchdog.let_in()\n",
+        "            pass\n",
         ("tests/engine/test_watchdog.py", "-k", "lets_it_in"),
     ),
     Mutant(
@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant(
         "a kept receipt keeps its manager",
         "engine/entry.py",
-        "                        receipt.entry = None\n",
+        "            receipt.entry = None\n",
         "",
         ("tests/test_leaks.py", "-k", "workflow_keeps"),
     ),
@@ -211,21 +211,20 @@ MUTANTS = (
     Mutant(
         "acknowledged before it is run",
         "engine/entry.py",
-        "                self.started = started\n                limit =",
-        "                self.started = started\n"
+        "                limit = activity.timeout or self.timeout\n",
         "                activity.receipt.decide(\n"
         "                    Outcome(\n"
         "                        0, activity.id, self.id, False, 'done', started, started, started, self.state\n"
         "                    )\n"
         "                )\n"
-        "                limit =",
+        "                limit = activity.timeout or self.timeout\n",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(
         "an activity is counted twice",
         "engine/entry.py",
-        "                        self.done += 1\n",
-        "                        self.done += 2\n",
+        "            self.done += 1\n",
+        "            self.done += 2\n",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(
@@ -282,8 +281,8 @@ MUTANTS = (
     Mutant(
         "a deadline is not disarmed for the next activity",
         "engine/entry.py",
-        "                if limit is None:\n                    self.deadline = math.inf\n                else:",
-        "                if limit is not None:",
+        "self.deadline = math.inf if limit is None else host.deadlines.arm(started + limit)",
+        "self.deadline = self.deadline if limit is None else host.deadlines.arm(started + limit)",
         MACHINE,
     ),
     Mutant(
@@ -347,8 +346,8 @@ MUTANTS = (
     Mutant(
         "a drain never ends",
         "engine/entry.py",
-        "                        if self.draining or self.closed:\n                            host.leave(self)\n",
-        "                        if self.draining or self.closed:\n",
+        "        if self.draining or self.closed:\n            self.host.leave(self)\n",
+        "        if self.draining or self.closed:\n",
         (SEMANTICS, "-k", "drain"),
     ),
     Mutant(
