@@ -1,4 +1,4 @@
-"""Time as agents see it: real, faster, slower, stopped, or as fast as the work allows; and the timers on it."""
+"""The clock of a manager, which can run faster or slower than real time or stand still, and the timers on it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ __all__ = ["Clock", "Timer", "Timers"]
 
 
 class Clock:
-    """Seconds for agents: `speed` of them pass for every real second.
+    """The time that agents see, in seconds: `speed` of them pass in every real second.
 
-    `now()` never goes back, whatever the speed does. At speed 0 it stands still; at `inf` it stands still too and the
-    timers jump it forward to the next thing due as soon as nothing is left to run. `wall` maps a reading to a date, so
-    that a simulated day has its own. Reading is safe from any thread.
+    `now()` never goes back, also when the speed changes. At speed 0 it stands still. At speed `inf` it stands still as
+    well, and the timers move it to the next due time as soon as nothing is left to run. Any thread may read the clock
+    and set its speed.
+
+    Args:
+        speed: Clock seconds in a real second, from 0 to `math.inf`.
+        source: Reads real time, in seconds; it must never go back.
+        wall: The date and time that the first reading stands for; now if left out. A simulated day gives its own.
+
+    Raises:
+        ConfigurationError: The speed is negative or no number.
 
     >>> clock = Clock(speed=0)
     >>> clock.now() == clock.now()
@@ -36,18 +44,18 @@ class Clock:
         self._source = source
         self._wall = wall or datetime.now(UTC).astimezone()
         self._origin = start = source()
-        # What it read when the speed was set last, what the source read then, the speed: one record, for any thread.
-        # None for the moment in which another one is made.
+        # What the clock read when the speed was last set, what the source read then, and the speed: one record, so
+        # that any thread reads all three at one time. None while another thread replaces it.
         self._pace: tuple[float, float, float] | None = (start, start, 1.0)
         self._lock = threading.Lock()
         self._speed = 1.0
         self.timers: WeakSet[Timers] = WeakSet()
-        # Another function after each change of speed: call `clock.now()`, keep no `clock.now` across an await.
+        # Replaced when the speed changes: call `clock.now()` each time, never store `clock.now` across an await.
         self.now: Callable[[], float] = source
         self.frozen, self.pace = False, 1.0
         if speed != 1.0:
             self.speed = speed
-            self._pace = (start, start, self._speed)  # from the beginning on, not from a moment after
+            self._pace = (start, start, self._speed)  # this speed holds from the first reading on
 
     @property
     def speed(self) -> float:
@@ -60,12 +68,12 @@ class Clock:
             raise ConfigurationError(f"speed is {speed!r}; give 0 (stopped), a factor such as 60, or math.inf")
         with self._lock:
             before, self._pace = self._read_pace(), None
-            # Only now: who has read the source before this has used the old pace, and comes out below where the new
-            # one begins.
+            # Read the source after the pace was taken away: a thread that read it earlier uses the old pace, and what
+            # it computes is below the first reading of the new one.
             real = self._source()
             self._pace = (_reading(before, real), real, float(speed))
             self._speed = float(speed)
-            # Clock seconds in a real one as far as slices are concerned: on a clock that stands still they never end.
+            # Clock seconds in a real second for the length of time slices: infinite on a clock that stands still.
             self.frozen = speed == 0 or math.isinf(speed)
             self.pace = math.inf if self.frozen else float(speed)
             self.now = self._scaled
@@ -73,7 +81,7 @@ class Clock:
             timers.rearm()
 
     def _scaled(self) -> float:
-        real = self._source()  # before the pace, see there
+        real = self._source()  # read before the pace: see the setter of `speed`
         return _reading(self._read_pace(), real)
 
     def _read_pace(self) -> tuple[float, float, float]:
@@ -82,20 +90,20 @@ class Clock:
         return pace
 
     def until(self, at: float) -> float | None:
-        """Real seconds until this clock reads `at`; None while it is stopped."""
+        """Real seconds until this clock reads `at`; None while the speed is 0."""
         if self.speed == 0:
             return None
         return max(0.0, (at - self.now()) / self.speed)
 
     def jump(self, at: float) -> None:
-        """Move a clock of infinite speed forward to `at`; never back."""
+        """Move a clock of infinite speed forward to `at`; never back. At any other speed it does nothing."""
         with self._lock:
             base, real, speed = self._read_pace()
             if math.isinf(speed):
                 self._pace = (max(base, at), real, speed)
 
     def wall(self, at: float) -> datetime:
-        """The date and time of a reading."""
+        """The date and time that a reading stands for."""
         return self._wall + timedelta(seconds=at - self._origin)
 
     def __repr__(self) -> str:
@@ -108,7 +116,7 @@ def _reading(pace: tuple[float, float, float], real: float) -> float:
 
 
 class Timer:
-    """A call that is due at a time on the clock. `cancel()` it on the loop's thread."""
+    """One call that is due at a time on the clock. Only the loop's thread may `cancel()` it."""
 
     __slots__ = ("at", "call", "timers")
 
@@ -118,17 +126,17 @@ class Timer:
         self.timers = timers
 
     def cancel(self) -> None:
-        """Never call it."""
+        """Do not call it. Idempotent."""
         if self.call is not None:
             self.call = None
-            self.timers.forget()
+            self.timers.count_cancelled()
 
 
 class Timers:
-    """What is due when, on one clock and one event loop. Equal times fire in the order they were set.
+    """The timers of one clock on one event loop. Timers for the same time fire in the order in which they were set.
 
-    Only the loop's thread may touch it. The clock arms it anew when its speed changes: nothing is lost and nothing
-    overtakes.
+    They share one timer of the event loop, which is set again when the speed of the clock changes: no timer is lost and
+    none overtakes another. Only the loop's thread may use it, except `rearm`.
     """
 
     def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
@@ -144,8 +152,8 @@ class Timers:
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
 
-    def forget(self) -> None:
-        """One more was cancelled; once they are the most of a long list, they go."""
+    def count_cancelled(self) -> None:
+        """Count one more cancelled timer; remove them all once they are more than 100 and more than half."""
         self._cancelled += 1
         if self._cancelled > 100 and self._cancelled > len(self._heap) // 2:
             self._heap = [item for item in self._heap if item[2].call is not None]
@@ -153,8 +161,12 @@ class Timers:
             self._cancelled = 0
 
     def at(self, when: float, call: Callable[[], object]) -> Timer:
-        """Call `call()` on the loop once the clock reads `when`."""
-        if when != when:  # nan, which is neither before nor after anything: nothing behind it would ever be due
+        """Call `call()` on the loop once the clock reads `when`.
+
+        Raises:
+            ConfigurationError: `when` is nan.
+        """
+        if when != when:  # nan has no order: no timer behind it in the heap would ever be due
             raise ConfigurationError("a time is nan; it must be seconds")
         timer = Timer(when, call, self)
         heapq.heappush(self._heap, (when, next(self._order), timer))
@@ -163,7 +175,7 @@ class Timers:
         return timer
 
     def arm(self) -> None:
-        """Set the one wake-up of the event loop for what is due next."""
+        """Set the timer of the event loop for the next due time."""
         self.stop()
         due = self._next()
         delay = self._clock.until(due)
@@ -171,12 +183,12 @@ class Timers:
             return
         self._armed = due
         if math.isinf(self._clock.speed):
-            self._handle = self._loop.call_soon(self._leap)
+            self._handle = self._loop.call_soon(self._jump_when_idle)
         else:
             self._handle = self._loop.call_later(delay, self._fire)
 
     def rearm(self) -> None:
-        """The speed has changed. Any thread."""
+        """Set the timer of the event loop again, after a change of speed. Any thread."""
         if self._loop.is_closed():
             return
         if self._on_its_thread():
@@ -192,23 +204,23 @@ class Timers:
             return False
 
     def stop(self) -> None:
-        """Drop the wake-up; what is set stays set."""
+        """Cancel the timer of the event loop; the timers stay, and `arm` starts them again."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
         self._armed = math.inf
 
     def _next(self) -> float:
-        """When the next one is due that was not cancelled."""
+        """The next due time of a timer that was not cancelled; infinite if there is none."""
         while self._heap and self._heap[0][2].call is None:
             heapq.heappop(self._heap)
             self._cancelled -= 1
         return self._heap[0][0] if self._heap else math.inf
 
-    def _leap(self) -> None:
-        # Whatever can run now runs before time moves: a leap may not overtake work that is ready.
+    def _jump_when_idle(self) -> None:
+        # What is ready runs first: time must not move past work that could be done now.
         if getattr(self._loop, "_ready", ()):
-            self._handle = self._loop.call_soon(self._leap)
+            self._handle = self._loop.call_soon(self._jump_when_idle)
             return
         due = self._next()
         if due < math.inf:
@@ -231,5 +243,5 @@ class Timers:
     def _call(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # the others are due all the same
+        except Exception as error:  # the other timers must fire too
             self._loop.call_exception_handler({"message": "a timer failed", "exception": error})

@@ -1,22 +1,22 @@
-"""Every error agentrt raises, under one root.
+"""All errors of agentrt, under one root.
 
     AgentError
-    ├── RuntimeExistsError        the id is taken
+    ├── RuntimeExistsError        the id is already in use
     ├── RuntimeNotFoundError      no runtime has this id
-    ├── RuntimeTerminatedError    the runtime was terminated; what was open is resolved with this
-    ├── RuntimeFailedError        the supervisor stopped the runtime; `recover()` goes on
-    ├── MailboxFullError          the lane is full, or the activity was dropped to make room
-    ├── ActivityValidationError   the payload is not what the workflow takes
-    ├── ProcessingError           the workflow raised; the cause is in `__cause__`
-    ├── ActivityTimeoutError      the deadline passed
-    ├── DeadlockError             a runtime would wait for itself, by whatever detour
-    ├── AccessDeniedError         the holder of this handle may not do that
+    ├── RuntimeTerminatedError    the runtime was terminated, before or while the activity waited
+    ├── RuntimeFailedError        the supervisor stopped the runtime; `recover()` starts it again
+    ├── MailboxFullError          the lane is full, or its overflow policy dropped the activity
+    ├── ActivityValidationError   the payload does not have the type that the workflow takes
+    ├── ProcessingError           the workflow raised an exception; it is `__cause__`
+    ├── ActivityTimeoutError      the deadline of the activity passed
+    ├── DeadlockError             a runtime would wait for itself, directly or through others
+    ├── AccessDeniedError         the handle or the role does not allow it
     ├── ManagerClosedError        the manager is closed
-    ├── JournalError              the journal refused or is damaged
-    └── ConfigurationError        an argument that can't work
+    ├── JournalError              the journal can't be written, or is damaged
+    └── ConfigurationError        an argument that is wrong
 
-Each has a `tag` (its kind as one word, stable, good for counting and for `match`), the ids it is about (`runtime`,
-`activity`), and a message that says what was expected and what to do.
+Each has a `tag` (its kind in one word that does not change between versions, for counting and for `match`), the ids
+that it is about (`runtime`, `activity`), and a message that says what was expected and what to do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ __all__ = [
 
 
 class AgentError(Exception):
-    """The root. `runtime` is the id of the runtime it is about, `activity` the id of the activity, where known.
+    """The root of all errors of agentrt.
+
+    Args:
+        message: What was expected, and what to do.
+        runtime: Id of the runtime that it is about; None where it is about none.
+        activity: Id of the activity that it is about; None where it is about none.
 
     >>> AgentError("no", runtime="JFK").runtime
     'JFK'
@@ -56,25 +61,29 @@ class AgentError(Exception):
         self.activity = activity
 
     def copy(self) -> AgentError:
-        """The same error without a traceback: each waiter raises its own, so none keeps another's frames alive."""
-        new = _rebuilt(type(self), self.args, self.__dict__)
+        """A copy without the traceback: each waiter raises its own, so that none keeps the frames of another alive."""
+        new = _rebuild(type(self), self.args, self.__dict__)
         new.__cause__ = self.__cause__
         return new
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.args, self.__dict__)
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception in words, `ValueError: no`; also one that can't tell its message."""
+    """An exception as `ValueError: message`. It never raises, whatever the exception's `__str__` does.
+
+    >>> describe_error(ValueError("no"))
+    'ValueError: no'
+    """
     try:
         return f"{type(error).__name__}: {error}"
     except Exception as why:
-        return f"{type(error).__name__}, whose message can't be had: its __str__ raises {type(why).__name__}"
+        return f"{type(error).__name__}, whose message can't be read: its __str__ raises {type(why).__name__}"
 
 
 def preview(value: Any, most: int = 60) -> str:
-    """The start of a value's repr, for a message; never raises.
+    """The first `most` characters of a value's repr, for a message. It never raises.
 
     >>> preview("x" * 100, 10)
     "'xxxxxxxxx"
@@ -85,7 +94,7 @@ def preview(value: Any, most: int = 60) -> str:
         return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
 
 
-def _rebuilt(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:
+def _rebuild(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:
     new = kind.__new__(kind)
     new.args = args
     new.__dict__.update(fields)
@@ -93,7 +102,7 @@ def _rebuilt(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, An
 
 
 class RuntimeExistsError(AgentError):
-    """The id is taken in this manager."""
+    """Another runtime of this manager has the id."""
 
     tag = "exists"
 
@@ -108,25 +117,28 @@ class RuntimeNotFoundError(AgentError, KeyError):
 
 
 class RuntimeTerminatedError(AgentError):
-    """The runtime was terminated: it takes nothing more, and what it had not finished is resolved with this."""
+    """The runtime was terminated. It accepts nothing more; activities that it had not finished end with this error."""
 
     tag = "terminated"
 
 
 class RuntimeFailedError(AgentError):
-    """The supervisor stopped the runtime after too many failures. It keeps its mailbox; `recover()` goes on."""
+    """The supervisor stopped the runtime after too many failures. It keeps its mailbox; `recover()` starts it again."""
 
     tag = "failed"
 
 
 class MailboxFullError(AgentError):
-    """The lane is full; or, with an `overflow` policy, this activity was dropped to keep the bound."""
+    """The lane is full; or its `overflow` policy dropped this activity to make room."""
 
     tag = "mailbox_full"
 
 
 class ActivityValidationError(AgentError, ValueError):
-    """The payload is not what the workflow takes. `problems` maps a path in the payload ("" is the whole) to a text."""
+    """The payload does not have the type that the workflow takes.
+
+    `problems` maps a path in the payload ("" is the whole) to a text.
+    """
 
     tag = "validation"
 
@@ -143,19 +155,19 @@ class ActivityValidationError(AgentError, ValueError):
 
 
 class ProcessingError(AgentError):
-    """The workflow raised. What it raised is `__cause__`; the state is what it was before."""
+    """The workflow raised an exception, which is `__cause__`. The state is what it was before."""
 
     tag = "processing"
 
 
 class ActivityTimeoutError(AgentError, TimeoutError):
-    """The activity's deadline passed: its workflow was cancelled, the state is what it was before."""
+    """The deadline of the activity passed. Its workflow was cancelled, and the state is what it was before."""
 
     tag = "timeout"
 
 
 class DeadlockError(AgentError):
-    """A runtime would wait for itself. `chain` holds the ids, the first again at the end."""
+    """A runtime would wait for itself. `chain` has the ids of those that wait, with the first again at the end."""
 
     tag = "deadlock"
 
@@ -165,7 +177,7 @@ class DeadlockError(AgentError):
 
 
 class AccessDeniedError(AgentError):
-    """The handle or the role does not allow this; `missing` is the right that would, where one would."""
+    """The handle or the role does not allow this. `missing` is the right that would allow it, if there is one."""
 
     tag = "access_denied"
 
@@ -177,18 +189,18 @@ class AccessDeniedError(AgentError):
 
 
 class ManagerClosedError(AgentError):
-    """The manager is closed; make a new one."""
+    """The manager is closed: create a new one."""
 
     tag = "manager_closed"
 
 
 class JournalError(AgentError):
-    """The journal refused the write, or what it holds is damaged."""
+    """The journal can't be written, or is damaged."""
 
     tag = "journal"
 
 
 class ConfigurationError(AgentError, ValueError):
-    """An argument that can't work; the message names what would."""
+    """An argument is wrong. The message says what is allowed."""
 
     tag = "configuration"

@@ -376,7 +376,7 @@ async def test_an_exception_that_can_not_say_what_it_is_is_a_failure_like_any_ot
 
     runtime = manager.create("a", 0, Script(Mute(), 0))
     first, second = runtime.send_nowait(1), runtime.send_nowait(2)
-    with pytest.raises(ProcessingError, match="Mute, whose message can't be had: its __str__ raises AttributeError"):
+    with pytest.raises(ProcessingError, match="Mute, whose message can't be read: its __str__ raises AttributeError"):
         await first
     assert (await second).state == 1
 
