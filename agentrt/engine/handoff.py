@@ -212,18 +212,18 @@ def _cancel(asked: Any) -> None:
 class InlineBudget:
     """How often runtimes of one event loop were run inline since the loop had a turn."""
 
-    __slots__ = ("_whim", "count", "nested")
+    __slots__ = ("_coin", "count", "nested")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.count = self.nested = 0
-        self._whim: Callable[[], bool] | None = getattr(loop, "whim", None)  # of a loop that tries every order
+        self._coin: Callable[[], bool] | None = getattr(loop, "coin", None)  # of a loop that tries every order
 
     def allows(self) -> bool:
         """Whether one more runtime may be run inline, or who waits has to yield to the event loop."""
         if self.nested >= MOST_NESTED:
             return False
         if self.count < MOST_INLINE:
-            return self._whim is None or self._whim()
+            return self._coin is None or self._coin()
         self.count = 0
         return False
 

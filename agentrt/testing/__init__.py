@@ -1,4 +1,4 @@
-"""Test your workflows: hours pass in milliseconds, every order can be tried, and nothing is lost unseen.
+"""Test workflows: on virtual time, in many orders, and with a check that no activity is lost.
 
 >>> async def poll(activity, state):
 ...     await asyncio.sleep(3600)
@@ -8,7 +8,7 @@
 ...     manager.run(manager.create("poll", 0, poll).ask("now"))
 1
 
-With pytest the fixtures `manager` and `virtual_manager` are there as soon as agentrt is installed.
+pytest has the fixtures `manager` and `virtual_manager` as soon as agentrt is installed.
 """
 
 from .managers import check_fates, run_until_idle, thread_manager, virtual_manager

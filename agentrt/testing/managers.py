@@ -1,4 +1,4 @@
-"""Managers for tests: on a virtual clock or a thread, closed properly, and every activity accounted for."""
+"""Managers for tests, on a virtual clock or on a thread, which check at the end that every activity has a fate."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..manager import RuntimeManager
-from ..snapshot import Status
+from ..snapshot import Snapshot, Status
 from .recorder import Recorder
 from .virtual import VirtualLoop
 
 __all__ = ["check_fates", "run_until_idle", "thread_manager", "virtual_manager"]
 
-AT_REST = (Status.PAUSED, Status.STUCK, Status.FAILED)
+IDLE_STATUSES = (Status.PAUSED, Status.STUCK, Status.FAILED)
 
 
 @contextmanager
 def virtual_manager(seed: int | None = 0, **options: Any) -> Iterator[RuntimeManager]:
-    """A manager on a `VirtualLoop`: an ordinary `RuntimeManager` whose time passes only in `manager.run(...)`.
+    """A `RuntimeManager` on a `VirtualLoop`: its time passes only inside `manager.run(...)`.
 
-    `seed` decides the order of what is ready and all that `ctx.random` gives. In the end everything is terminated and
-    every activity must have a fate.
+    At the end it is closed and every activity must have a fate.
+
+    Args:
+        seed: Decides the order of the callbacks that are ready, and the numbers of `ctx.random`. None runs callbacks
+            first in, first out.
+        options: Of `RuntimeManager`, without `loop`.
+
+    Raises:
+        AssertionError: At the end, if an activity has no fate.
 
     >>> async def slow(activity, state):
     ...     await asyncio.sleep(3600)
@@ -49,7 +56,13 @@ async def _on_this_loop(seed: int | None, options: dict[str, Any]) -> RuntimeMan
 
 @contextmanager
 def thread_manager(**options: Any) -> Iterator[RuntimeManager]:
-    """A manager on a thread of its own, as in a notebook; in the end every activity must have a fate.
+    """A manager on a thread of its own, as in a notebook. At the end it is closed and every activity must have a fate.
+
+    Args:
+        options: Of `RuntimeManager`, without `loop`.
+
+    Raises:
+        AssertionError: At the end, if an activity has no fate.
 
     >>> with thread_manager() as manager:
     ...     manager.create("counter", 0, lambda activity, state: state + 1).send_nowait(None).result(5).state
@@ -61,22 +74,31 @@ def thread_manager(**options: Any) -> Iterator[RuntimeManager]:
 
 
 def check_fates(manager: RuntimeManager) -> None:
-    """Raise `AssertionError` unless every accepted activity has one fate, and of a closed manager none is pending.
+    """Check that every accepted activity has exactly one fate, and that none is pending once the manager is closed.
+
+    Raises:
+        AssertionError: With the counts.
 
     >>> with virtual_manager() as manager:
     ...     check_fates(manager)
     """
     fates = manager.fates()
     if not fates.adds_up or (manager.closed and fates.pending):
-        raise AssertionError(f"of {fates.accepted} accepted activities not every one has a fate: {fates}")
+        raise AssertionError(f"not every one of {fates.accepted} accepted activities has a fate: {fates}")
 
 
-def run_until_idle(what: VirtualLoop | RuntimeManager, timeout: float | None = None) -> None:
-    """Run until there is nothing left to do. Not from a coroutine: there, wait for what you expect.
+def run_until_idle(target: VirtualLoop | RuntimeManager, timeout: float | None = None) -> None:
+    """Run until nothing is left to do. Not for coroutines: they wait for what they expect.
 
-    On a virtual clock that includes whatever is due later, within `timeout` virtual seconds if given. A manager on a
-    thread is waited for until no runtime works and nothing waits in one that is not paused, stuck or failed; `timeout`
-    is in real seconds, 10 if not given. `TimeoutError` after that.
+    On a virtual clock, timers that are due later run too. On a thread, it waits until no runtime processes anything and
+    until nothing waits, except in runtimes that are paused, stuck or failed.
+
+    Args:
+        target: A virtual loop, or a manager.
+        timeout: Virtual seconds on a virtual clock, unlimited if left out; else real seconds, 10 if left out.
+
+    Raises:
+        TimeoutError: Something is left to do after that time.
 
     >>> with virtual_manager() as manager:
     ...     counter = manager.create("counter", 0, lambda activity, state: state + 1)
@@ -85,17 +107,17 @@ def run_until_idle(what: VirtualLoop | RuntimeManager, timeout: float | None = N
     ...     counter.state, manager.clock.now() / 3600
     (24, 23.0)
     """
-    loop = what if isinstance(what, asyncio.AbstractEventLoop) else what.loop
+    loop = target if isinstance(target, asyncio.AbstractEventLoop) else target.loop
     if isinstance(loop, VirtualLoop):
         loop.run_until_idle(math.inf if timeout is None else timeout)
-    elif isinstance(what, RuntimeManager):
-        _wait_until_idle(what, 10.0 if timeout is None else timeout)
+    elif isinstance(target, RuntimeManager):
+        _wait_until_idle(target, 10.0 if timeout is None else timeout)
 
 
 def _wait_until_idle(manager: RuntimeManager, timeout: float) -> None:
-    with Recorder(manager, limit=100) as seen:
-        manager.run(seen.until(lambda: all(map(_idle, manager.snapshots())), timeout))
+    with Recorder(manager, limit=100) as recorder:
+        manager.run(recorder.until(lambda: all(map(_is_idle, manager.snapshots())), timeout))
 
 
-def _idle(shot: Any) -> bool:
-    return shot.status in AT_REST or not shot.fates.pending
+def _is_idle(shot: Snapshot) -> bool:
+    return shot.status in IDLE_STATUSES or not shot.fates.pending

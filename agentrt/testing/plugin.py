@@ -14,14 +14,14 @@ __all__ = ["manager", "virtual_manager"]
 
 @pytest.fixture
 def manager() -> Iterator[RuntimeManager]:
-    """A manager on a thread of its own. The test fails if in the end an activity has no fate."""
+    """A manager on a thread of its own. The test fails if an activity has no fate at the end."""
     with managers.thread_manager(seed=0) as manager:
         yield manager
 
 
 @pytest.fixture
 def virtual_manager(request: pytest.FixtureRequest) -> Iterator[RuntimeManager]:
-    """A manager whose time passes in no time, inside `virtual_manager.run(...)`; fails as `manager` does.
+    """A manager on virtual time, which passes inside `virtual_manager.run(...)`. The test fails as with `manager`.
 
     Its seed is 0; `@pytest.mark.parametrize("virtual_manager", range(100), indirect=True)` tries a hundred orders.
     """

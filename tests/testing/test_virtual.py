@@ -1,7 +1,6 @@
 """agentrt.testing: a virtual clock, seeded interleavings, and a loop that says so when it has nothing left to do."""
 
 import asyncio
-import doctest
 import itertools
 import math
 import threading
@@ -9,7 +8,6 @@ import time
 
 import pytest
 
-from agentrt.testing import virtual
 from agentrt.testing.virtual import StalledError, VirtualLoop, run
 
 SEEDS = range(20)
@@ -334,7 +332,7 @@ def test_a_hold_keeps_the_clock_from_jumping():
     assert run(main()) == 0
 
 
-# --- speed, documentation
+# --- speed
 
 
 def test_a_day_of_seconds_is_cheap():
@@ -346,10 +344,3 @@ def test_a_day_of_seconds_is_cheap():
         return asyncio.get_running_loop().time()
 
     assert run(main(), seed=3) == 86_400
-
-
-@pytest.mark.parametrize("module", [virtual])
-def test_examples(module):
-    result = doctest.testmod(module)
-    assert result.attempted
-    assert not result.failed
