@@ -1,4 +1,4 @@
-"""The command line: `agentrt demo`, `agentrt serve`, `agentrt list`. What it starts runs until Ctrl-C."""
+"""The command line: `agentrt demo`, `agentrt serve` and `agentrt list`. The first two run until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,19 +28,26 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-WRONG_USE = 2
-"""The exit code for what was asked wrongly, as argparse has it."""
+USAGE_ERROR = 2
+"""The exit code for wrong arguments, the same as that of argparse."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. Without arguments: those of the process."""
+    """Run one command.
+
+    Args:
+        argv: The arguments after the name of the program; those of the process if left out.
+
+    Returns:
+        The exit code: 0, or 2 for wrong arguments.
+    """
     options = _parser().parse_args(argv)
     try:
         code: int = options.run(options)
     except AgentError as error:
         print(f"agentrt {options.command}: {error}", file=sys.stderr)
-        return WRONG_USE
-    except KeyboardInterrupt:  # the way to end what stays; its manager is closed by now
+        return USAGE_ERROR
+    except KeyboardInterrupt:  # Ctrl-C is the way to end a command; its manager is closed by now
         print("Stopped.", flush=True)
         return 0
     return code
@@ -50,23 +57,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="agentrt", description="Run stateful agents and watch them.")
     parser.add_argument("--version", action="version", version=f"agentrt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    page = _page_options()
+    page = _page_parser()
     demo = commands.add_parser("demo", parents=[page], help="three airports on a day of 2013, live in the browser")
     demo.add_argument("--date", default="2013-07-22", help="a day of 2013, as 2013-02-08 (default: %(default)s)")
     demo.add_argument("--speed", type=_speed, default=60.0, help="seconds of that day for a real one (default: 60)")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_run_demo)
     serve = commands.add_parser("serve", parents=[page], help="the dashboard of your own agents, or of all at once")
     what = serve.add_mutually_exclusive_group(required=True)
     what.add_argument("app", nargs="?", help="a Python file or module that makes a RuntimeManager")
     what.add_argument("--all", action="store_true", help="all managers served on this machine, side by side")
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_run_serve)
     listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
     listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
-    listing.set_defaults(run=_list)
+    listing.set_defaults(run=_run_list)
     return parser
 
 
-def _page_options() -> argparse.ArgumentParser:
+def _page_parser() -> argparse.ArgumentParser:
     page = argparse.ArgumentParser(add_help=False)
     page.add_argument("--port", type=_port, default=0, help="port of the page (default: one that is free)")
     page.add_argument("--no-browser", action="store_true", help="only print the link")
@@ -92,63 +99,62 @@ def _speed(text: str) -> float:
 # ---- agentrt demo
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _run_demo(options: argparse.Namespace) -> int:
     from . import RuntimeManager
     from .demo import ABOUT, load_day, towers
 
     day = load_day(options.date)
     with RuntimeManager(name="Three towers", loop="thread", clock=day.clock()) as manager:
         handle = towers(manager, day, speed=options.speed)
-        _show(manager, options, day.note, note=f"{day.note}. {ABOUT}", loud=day.made_up)
+        _serve_manager(manager, options, day.note, note=f"{day.note}. {ABOUT}", loud=day.made_up)
         handle.start()
-        manager.submit(handle.finished()).add_done_callback(partial(_report, handle))
-        _stay()
+        manager.submit(handle.finished()).add_done_callback(partial(_print_result, handle))
+        _wait_for_interrupt()
 
 
-def _report(handle: Towers, over: Future[None]) -> None:
-    """Say how the day went."""
-    if not over.cancelled():
+def _print_result(handle: Towers, day: Future[None]) -> None:
+    if not day.cancelled():
         print(f"The day is over.\n{handle}", flush=True)
 
 
 # ---- agentrt serve, agentrt list
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _run_serve(options: argparse.Namespace) -> int:
     if options.all:
-        return _serve_all(options)
-    with _app(options.app) as manager:
-        _show(manager, options, f"{len(manager)} runtimes of {options.app}")
-        _stay()
+        return _run_serve_all(options)
+    with _load_manager(options.app) as manager:
+        _serve_manager(manager, options, f"{len(manager)} runtimes of {options.app}")
+        _wait_for_interrupt()
 
 
-def _serve_all(options: argparse.Namespace) -> int:
+def _run_serve_all(options: argparse.Namespace) -> int:
     from .views.server.managers import Several
     from .views.server.server import start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = start(Several(), port=options.port)
     try:
-        _tell(server, options, "Ctrl-C here ends the page; the managers go on.")
-        _stay()
+        _print_links(server, options, "Ctrl-C here ends the page; the managers go on.")
+        _wait_for_interrupt()
     finally:
         server.stop()
 
 
-def _list(options: argparse.Namespace) -> int:
+def _run_list(options: argparse.Namespace) -> int:
     if options.app is None:
-        return _list_served()
-    with _app(options.app) as manager:
+        return _list_servers()
+    with _load_manager(options.app) as manager:
         rows: list[tuple[str, ...]] = [("runtime", "status", "priority", "standard", "processed", "failed")]
         rows += [
             (runtime.id, str(runtime.status), *map(str, (*runtime.depth, runtime.processed, runtime.failed)))
             for runtime in manager.runtimes()
         ]
-        _table(rows)
+        _print_table(rows)
     return 0
 
 
-def _list_served() -> int:
+def _list_servers() -> int:
     from . import discovery
 
     found = discovery.list_servers()
@@ -159,24 +165,24 @@ def _list_served() -> int:
     for each in found:
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.started))
         rows.append((each.name, str(each.pid), since, each.url, each.view_url))
-    _table(rows)
+    _print_table(rows)
     return 0
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, _widths(rows), strict=True)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, _column_widths(rows), strict=True)).rstrip())
 
 
-def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+def _column_widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
-def _app(name: str) -> RuntimeManager:
-    """The manager that a user's file or module makes. What goes wrong in there keeps its traceback: it is theirs."""
+def _load_manager(name: str) -> RuntimeManager:
+    """The manager that a user's file or module creates. Errors of that code keep their traceback."""
     from . import RuntimeManager
 
-    module = _load(name)
+    module = _import(name)
     found = [value for value in vars(module).values() if isinstance(value, RuntimeManager)]
     manager = vars(module).get("manager", found[0] if len(found) == 1 else None)
     if not isinstance(manager, RuntimeManager):
@@ -184,13 +190,13 @@ def _app(name: str) -> RuntimeManager:
     return manager
 
 
-def _load(name: str) -> ModuleType:
-    """Import a file by its path, or a module by its name, and let it import its neighbours."""
+def _import(name: str) -> ModuleType:
+    """Import a file by its path or a module by its name; it can import what stands beside it."""
     path = Path(name)
     is_file = path.suffix == ".py"
     sys.path.insert(0, str(path.resolve().parent if is_file else Path.cwd()))
     if is_file:
-        return _execute(path)
+        return _import_file(path)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -199,7 +205,7 @@ def _load(name: str) -> ModuleType:
         raise ConfigurationError(f"there is no file or module {name}; give a path such as agents.py") from None
 
 
-def _execute(path: Path) -> ModuleType:
+def _import_file(path: Path) -> ModuleType:
     name = path.stem if path.stem not in sys.modules else f"agentrt_app_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -212,25 +218,27 @@ def _execute(path: Path) -> ModuleType:
 # ---- the page
 
 
-def _show(manager: RuntimeManager, options: argparse.Namespace, what: str, note: str = "", loud: bool = False) -> None:
-    """Serve the manager, and say where. `note` is a line on the page."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to end is as good as Ctrl-C
-    print(f"{what}\nStarting the page ...", flush=True)
+def _serve_manager(
+    manager: RuntimeManager, options: argparse.Namespace, title: str, note: str = "", loud: bool = False
+) -> None:
+    """Serve the manager and print the links. `note` is a line on the page."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end counts as Ctrl-C
+    print(f"{title}\nStarting the page ...", flush=True)
     server = manager.serve(port=options.port, note=note, loud=loud)
-    _tell(server, options, "Ctrl-C here ends the page and all its agents.")
+    _print_links(server, options, "Ctrl-C here ends the page and all its agents.")
 
 
-def _tell(server: Server, options: argparse.Namespace, end: str) -> None:
-    """Say where it is and what ends it, and open it."""
+def _print_links(server: Server, options: argparse.Namespace, end: str) -> None:
+    """Print the links of a page and what ends it, and open the page in the browser."""
     print(f"\n    {server.url}\n\nThis link opens it (to look only: {server.view_url}).")
     print(end, flush=True)
     if not options.no_browser:
         webbrowser.open(server.url)
 
 
-def _stay() -> NoReturn:
-    """Go on until Ctrl-C."""
+def _wait_for_interrupt() -> NoReturn:
+    """Wait until Ctrl-C."""
     never = threading.Event()
     while True:
-        # Not for ever at a time: a signal that comes just before the wait is seen only after it.
+        # One second at a time: a signal that comes just before a wait is handled only after it.
         never.wait(1.0)

@@ -1,4 +1,4 @@
-"""The demo under `panel serve dashboard/app.py`: one day for all who look. `agentrt demo` serves it with a token."""
+"""The demo under `panel serve dashboard/app.py`: one day, shared by all visitors. `agentrt demo` asks for a token."""
 
 import panel as pn
 

@@ -256,7 +256,7 @@ def test_the_browser_opens_unless_told_not_to(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("webbrowser.open", opened.append)
-    monkeypatch.setattr("agentrt.cli._stay", press_ctrl_c)
+    monkeypatch.setattr("agentrt.cli._wait_for_interrupt", press_ctrl_c)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["serve", "--no-browser", str(app)]) == 0

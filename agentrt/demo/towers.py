@@ -1,4 +1,4 @@
-"""The demo: one agent per airport, which gives each departure of a real day the runway."""
+"""One agent for each airport: its tower, which gives the runway to one departure after the other."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ ABOUT = (
     "Each airport is an agent with one runway: flights more than an hour late go first, a cancelled one is a failure, "
     "and the tower goes on. The rush begins at six."
 )
-"""What a page says of it in a sentence."""
+"""What the demo shows, for the top of its page."""
 
 SPEED = 60.0
-"""Simulated seconds for a real one: an hour of the day takes a minute."""
+"""Simulated seconds in a real second: an hour of the day takes a minute."""
 
 LINE_UP, TAKE_OFF = 20.0, 70.0
-"""Seconds a departure has the runway: rolling onto it, and until the next one may."""
+"""Simulated seconds that a departure needs to enter the runway, and to take off."""
 
-QUEUE = 30
-"""Flights each lane of a tower holds; the others wait at the gate."""
+LANE_CAPACITY = 30
+"""How many flights each lane of a tower holds; the others wait at their gates."""
 
 
 class CancelledFlight(Exception):
-    """The flight does not leave. The tower can do nothing with it: its activity fails, and the tower goes on."""
+    """The flight does not leave: its activity fails, and the tower goes on with the next one."""
 
     def __init__(self, flight: Flight) -> None:
         super().__init__(f"{flight.name}, is cancelled")
@@ -49,7 +49,7 @@ class CancelledFlight(Exception):
 
 
 class Carrier(msgspec.Struct, frozen=True):
-    """What one airline did at one airport; delays in minutes."""
+    """The departures of one airline at one airport. `delay` is the sum, in minutes."""
 
     code: str
     departed: int = 0
@@ -57,13 +57,13 @@ class Carrier(msgspec.Struct, frozen=True):
     mean_delay: float = 0.0
 
     def after(self, flight: Flight) -> Carrier:
-        """The same airline with one more departure."""
+        """The figures with one more departure."""
         departed, delay = self.departed + 1, self.delay + flight.delay
         return Carrier(self.code, departed, delay, delay / departed)
 
 
 class Tower(msgspec.Struct, frozen=True):
-    """The state of one airport: flights that left, those of them that had priority, and each airline's delays.
+    """The state of one airport: how many flights left, how many of them with priority, and the delays of each airline.
 
     >>> tower = Tower().after(Flight("UA", 1545, "IAH", 480, delay=75), Lane.PRIORITY)
     >>> tower.departed, tower.priority, tower.mean_delay
@@ -77,11 +77,11 @@ class Tower(msgspec.Struct, frozen=True):
 
     @property
     def mean_delay(self) -> Mapping[str, float]:
-        """Minutes by airline, of the flights that left."""
+        """The mean delay of the flights that left, in minutes, by airline."""
         return {carrier.code: carrier.mean_delay for carrier in self.carriers}
 
     def after(self, flight: Flight, lane: Lane = Lane.STANDARD) -> Tower:
-        """The state once this flight has left."""
+        """The state after this flight has left."""
         carriers = {carrier.code: carrier for carrier in self.carriers}
         carriers[flight.carrier] = carriers.get(flight.carrier, Carrier(flight.carrier)).after(flight)
         return Tower(
@@ -93,7 +93,7 @@ class Tower(msgspec.Struct, frozen=True):
 
 
 async def control(activity: Activity[Flight], tower: Tower, ctx: Context) -> Tower:
-    """The workflow of a tower: one flight gets the runway, unless it is cancelled."""
+    """The workflow of a tower: one flight takes off, unless it is cancelled."""
     flight = activity.payload
     if flight.cancelled:
         raise CancelledFlight(flight)
@@ -105,7 +105,7 @@ async def control(activity: Activity[Flight], tower: Tower, ctx: Context) -> Tow
 
 
 class Total(msgspec.Struct, frozen=True):
-    """One airport's day in numbers. `failed` flights are the cancelled ones, and those a person injected to fail."""
+    """The figures of one airport. `mean_delay` is in minutes; `cancelled` also counts injected flights that failed."""
 
     airport: str
     planned: int
@@ -122,15 +122,21 @@ class Total(msgspec.Struct, frozen=True):
 
 
 def towers(manager: RuntimeManager, day: Day | None = None, *, speed: float = SPEED) -> Towers:
-    """Make the runtimes EWR, JFK and LGA for a day (22 July 2013 if none is given). `start()` lets the flights come."""
+    """Create the runtimes EWR, JFK and LGA. `start()` of the result then sends them the flights of a day.
+
+    Args:
+        manager: The manager to create them in; give it `clock=day.clock()`.
+        day: The flights; those of 22 July 2013 if left out.
+        speed: Simulated seconds in a real second.
+    """
     return Towers(manager, day or load_day(), speed)
 
 
 class Towers:
-    """Three towers and the schedule that feeds them. `start()` and `stop()` work from any thread.
+    """Three towers and the schedule of their flights. Any thread may call `start()` and `stop()`.
 
-    A flight comes at its scheduled minute on the manager's clock. Each lane has its own line at the gates: a flight
-    that finds its lane full waits there, and so do those behind it, but never those of the other lane.
+    A flight is sent at its scheduled minute on the manager's clock. If its lane is full it waits at its gate, and so do
+    the later flights of the same lane, but not those of the other lane.
     """
 
     def __init__(self, manager: RuntimeManager, day: Day, speed: float) -> None:
@@ -142,48 +148,48 @@ class Towers:
                 airport,
                 Tower(),
                 control,
-                priority_capacity=QUEUE,
-                standard_capacity=QUEUE,
+                priority_capacity=LANE_CAPACITY,
+                standard_capacity=LANE_CAPACITY,
                 supervision="continue",
             )
             for airport in AIRPORTS
         }
-        self._opened = manager.clock.now()
-        self._day: Future[None] | None = None
+        self._started = manager.clock.now()
+        self._sending: Future[None] | None = None
 
     def start(self) -> Towers:
-        """Open the day: the clock runs and the flights come. Once; again it does nothing."""
-        if self._day is None:
-            self._opened = self.manager.clock.now()
+        """Start the clock and send the flights. A second call does nothing."""
+        if self._sending is None:
+            self._started = self.manager.clock.now()
             self.manager.speed = self.speed
-            self._day = self.manager.submit(self._run())
+            self._sending = self.manager.submit(self._run())
         return self
 
     def stop(self) -> None:
-        """No more flights. The towers finish what they hold, and stay to be looked at."""
-        if self._day is not None:
-            self._day.cancel()
+        """Send no more flights. The towers process what they have, and are not terminated."""
+        if self._sending is not None:
+            self._sending.cancel()
 
     async def finished(self) -> None:
-        """Wait, on any loop, until every flight has its fate, or until `stop()`. Before `start()`: at once."""
-        if self._day is not None:
-            await asyncio.wait([asyncio.wrap_future(self._day)])
-            if not self._day.cancelled():
-                self._day.result()
+        """Wait until every flight has its fate, or until `stop()`; returns at once before `start()`. On any loop."""
+        if self._sending is not None:
+            await asyncio.wait([asyncio.wrap_future(self._sending)])
+            if not self._sending.cancelled():
+                self._sending.result()
 
     @property
     def time(self) -> str:
         """The time of the day at the airports, as `"06:05"`."""
-        minutes = self.day.opens + int((self.manager.clock.now() - self._opened) / 60)
+        minutes = self.day.opens + int((self.manager.clock.now() - self._started) / 60)
         return f"{minutes // 60 % 24:02}:{minutes % 60:02}"
 
     async def until(self, time: str) -> None:
-        """Wait, on any loop, for a time of the day such as `"06:05"`; at once if it is past."""
+        """Wait for a time of the day such as `"06:05"`; returns at once if it has passed. On any loop."""
         at = dt.time.fromisoformat(time)
-        await asyncio.wrap_future(self.manager.submit(self._until(at.hour * 60 + at.minute)))
+        await asyncio.wrap_future(self.manager.submit(self._wait_until(at.hour * 60 + at.minute)))
 
     def totals(self) -> tuple[Total, ...]:
-        """What each tower has done so far."""
+        """The figures of each airport so far."""
         return tuple(self._total(airport) for airport in self.runtimes)
 
     def _total(self, airport: str) -> Total:
@@ -203,21 +209,21 @@ class Towers:
         async with asyncio.TaskGroup() as lanes:
             for airport, flights in self.day.flights.items():
                 runtime = self.runtimes[airport]
-                lanes.create_task(self._feed(runtime, filter(late, flights), priority=True))
-                lanes.create_task(self._feed(runtime, filterfalse(late, flights), priority=False))
+                lanes.create_task(self._send_lane(runtime, filter(late, flights), priority=True))
+                lanes.create_task(self._send_lane(runtime, filterfalse(late, flights), priority=False))
 
-    async def _until(self, minute: int) -> None:
-        due = self._opened + (minute - self.day.opens) * 60
+    async def _wait_until(self, minute: int) -> None:
+        due = self._started + (minute - self.day.opens) * 60
         await self.manager.sleep(max(0.0, due - self.manager.clock.now()))
 
-    async def _feed(self, runtime: Runtime[Tower, Flight], flights: Iterable[Flight], *, priority: bool) -> None:
-        """Send one lane's flights when they are due; over once the last of them has its fate."""
+    async def _send_lane(self, runtime: Runtime[Tower, Flight], flights: Iterable[Flight], *, priority: bool) -> None:
+        """Send the flights of one lane when they are due, and wait until the last one has its fate."""
         receipt: Receipt | None = None
         for flight in flights:
-            await self._until(flight.scheduled)
+            await self._wait_until(flight.scheduled)
             try:
                 receipt = await runtime.send(flight, priority=priority)
             except (RuntimeTerminatedError, RuntimeFailedError, ManagerClosedError):
-                return  # somebody closed this airport: its other flights have nowhere to go
+                return  # this airport was closed: its other flights are not sent
         if receipt is not None:
             await receipt.wait()
