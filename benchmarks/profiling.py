@@ -85,7 +85,8 @@ def steps() -> dict[str, float]:
         records.trim()
 
     def counted() -> None:
-        times.add((1e-6, 1e-6))
+        times.add_wait(1e-6)
+        times.add_service(1e-6)
         times.flush()
 
     def settled() -> None:

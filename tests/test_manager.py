@@ -462,6 +462,21 @@ def test_closing_cancels_what_a_workflow_has_left_behind():
     assert leave_behind.task.cancelled()
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_loop_that_ends_ends_its_runtimes(busy):
+    async def main():
+        manager = RuntimeManager(loop="current")
+        runtime = manager.create("a", 0, forever if busy else add)
+        receipt = runtime.send_nowait(1)
+        await asyncio.sleep(0.01)
+        return manager, receipt
+
+    manager, receipt = asyncio.run(main())
+    assert "a" not in manager
+    assert receipt.outcome.fate is (Fate.TERMINATED if busy else Fate.DONE)
+    assert manager.fates().pending == 0
+
+
 def test_sending_after_the_current_loop_is_gone_loses_nothing_silently():
     async def main():
         manager = RuntimeManager(loop="current")

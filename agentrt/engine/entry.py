@@ -27,7 +27,7 @@ from .admission import Offer, admit_waiting, check_payload, find_by_key, offer_a
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure, handle_fault, refusal
-from .handoff import SLICE, SLICE_SECONDS, Driver, sleep_until_woken, yield_to_loop
+from .handoff import SLICE, SLICE_SECONDS, Driver, ProcessingTask, sleep_until_woken, yield_to_loop
 from .protocols import Host
 from .rate_limit import mailbox_for
 from .state_check import check_state
@@ -185,7 +185,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     async def _loop(self, driver: Driver) -> None:
         """Take, run, commit; while both lanes are empty, sleep. The event loop gets a turn every `SLICE`."""
         CURRENT.set(self)
-        host, mailbox, variables, cancelling = self.host, self.mailbox, driver.variables, driver.task.cancelling
+        host, mailbox, variables, task = self.host, self.mailbox, driver.variables, driver.task
         base: Any = copy_context()
         if self.times is None:
             self.start_times()
@@ -233,8 +233,6 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     if workflow.is_async:
                         self.running = new
                         new = await new
-                        if cancelling():
-                            base = None  # it has cancelled the task it runs in: that must not end the next activity
                     if type(new) is not self.exact_state:
                         new = await check_state(self, new, workflow)
                     now = clock.now  # another one if the speed was changed meanwhile
@@ -247,8 +245,8 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 else:
                     reply = context.replied if workflow.takes_context else UNSET
                     self._commit(activity, started, finished, new, reply)
-                if self.closed or variables != base:
-                    # A value the workflow left in its context must not reach the next activity: go on in a new task.
+                if task.is_cancelled_once or variables != base or self.closed:
+                    # Neither a value the workflow left in its context nor a cancellation may reach the next activity.
                     self._renew()
                     return
                 if finished > slice_end:
@@ -279,8 +277,9 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             record(outcome)
             self.current = None
             self.done += 1
-            record_times = self.record_priority if urgent else self.record_standard
-            record_times((started - created, finished - started))
+            add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
+            add_wait(started - created)
+            add_service(finished - started)
             if self.troubled:
                 self.troubled = False
             # Last, so that who waits for it finds everything in place.
@@ -306,15 +305,18 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             return
         driver = self.driver = Driver(self)
         # Not through the loop's task factory: that is for the tasks of workflows, see `detached_tasks.py`.
-        driver.task = asyncio.Task(
+        driver.task = ProcessingTask(
             self._drive(driver), loop=host.loop, name=f"agentrt {self.id}", context=driver.variables
         )
 
     async def _drive(self, driver: Driver) -> None:
         try:
             await driver.drive(self._loop(driver))
-        except asyncio.CancelledError:  # between two activities: whoever runs the loop is shutting it down
-            self.host.leave(self)
+        except asyncio.CancelledError:  # between two activities
+            if driver.task.is_shut_down:
+                self.host.leave(self)
+            elif self.driver is driver:
+                self._renew()
             raise
         except BaseException as error:
             self.fault(error)

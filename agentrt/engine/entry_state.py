@@ -6,7 +6,6 @@ entry is a method here, named for what it does. Unless a method says otherwise, 
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import deque
 from typing import Any, Generic, TypeVar
@@ -20,6 +19,7 @@ from ..metrics import FLUSH_AT, LaneTimes
 from ..receipt import Promise, Receipt, decide_receipt
 from ..schema.immutability import copy_in
 from .deadlock import Wait
+from .handoff import ProcessingTask
 from .mailbox import PrioritizedMailbox
 from .protocols import Host
 from .workflow import Workflow
@@ -47,8 +47,8 @@ class EntryState(Generic[S, P]):
         "__weakref__", "accepted_priority", "accepted_standard", "accepts", "breakpoints", "closed", "current", "dead",
         "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact", "exact_state",
         "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
-        "initial", "keys", "limits", "mailbox", "parked", "paused", "record_priority",
-        "record_standard", "running", "scheduled", "spans", "started",
+        "initial", "keys", "limits", "mailbox", "parked", "paused", "priority_recorders",
+        "running", "scheduled", "spans", "standard_recorders", "started",
         "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "troubled", "waits_for", "workflow",
     )  # fmt: skip
 
@@ -93,8 +93,8 @@ class EntryState(Generic[S, P]):
         self.faulted_at = -1
         # Waits and services per lane, and where they are added. Made when the first activity is processed.
         self.times: tuple[LaneTimes, LaneTimes] | None = None
-        self.record_priority: Any = None
-        self.record_standard: Any = None
+        self.priority_recorders: Any = None
+        self.standard_recorders: Any = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} {self.mailbox.depth}>"
@@ -117,7 +117,7 @@ class EntryState(Generic[S, P]):
         return self.processed + self.dropped + self.terminated + self.dead
 
     @property
-    def task(self) -> asyncio.Task[None] | None:
+    def task(self) -> ProcessingTask | None:
         """The processing task; None while there is none."""
         driver = self.driver
         return None if driver is None else driver.task
@@ -288,21 +288,26 @@ class EntryState(Generic[S, P]):
 
     def record_times(self, activity: Activity[Any], started: float, finished: float) -> None:
         """Add how long an activity waited and how long it took."""
-        record = self.record_priority if activity.lane is Lane.PRIORITY else self.record_standard
-        record((started - activity.created, finished - started))
+        urgent = activity.lane is Lane.PRIORITY
+        add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
+        add_wait(started - activity.created)
+        add_service(finished - started)
 
     def start_times(self) -> None:
         """Begin to record how long activities wait and take."""
         self.times = (LaneTimes(), LaneTimes())
-        self.record_priority, self.record_standard = (lane.add for lane in self.times)
+        self._look_up_recorders(self.times)
 
     def flush(self) -> None:
-        """Keep the lists of times short. The processing only, between two activities."""
+        """Keep the arrays of times short. The processing only, between two activities."""
         self.flush_at = self.processed + FLUSH_AT
-        for lane in self.times or ():
-            lane.flush()
         if self.times is not None:
-            self.record_priority, self.record_standard = (lane.add for lane in self.times)
+            for lane in self.times:
+                lane.flush()
+            self._look_up_recorders(self.times)
+
+    def _look_up_recorders(self, times: tuple[LaneTimes, LaneTimes]) -> None:
+        self.priority_recorders, self.standard_recorders = ((lane.add_wait, lane.add_service) for lane in times)
 
     # ---- deadlines
 

@@ -99,9 +99,10 @@ def _tagged(entry: Entry, activity: Activity[Any], error: BaseException) -> Agen
         return None
     if expired is not None or isinstance(error, DeadlinePassed):
         return timeout_error(entry, activity)
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
-        # Not ours and not the workflow's own: whoever runs the loop is shutting it down.
-        raise error
+    if task is not None and isinstance(error, asyncio.CancelledError):
+        if task.is_shut_down:
+            raise error
+        task.clear_cancellations()
     failure = ProcessingError(
         f"{entry.workflow.name} failed in {entry.id!r} on activity {activity.id}: {describe_error(error)}",
         runtime=entry.id,
@@ -116,7 +117,7 @@ async def _absorb_cancellation(entry: Entry) -> None:
     try:
         await asyncio.sleep(0)
     except asyncio.CancelledError:
-        if entry.task is None or entry.task.cancelling():  # and another: whoever runs the loop is shutting it down
+        if entry.task is None or entry.task.is_shut_down:
             raise
 
 

@@ -19,7 +19,10 @@ from typing import Any, Protocol
 
 from .protocols import Host
 
-__all__ = ["MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "sleep_until_woken", "yield_to_loop"]
+__all__ = [
+    "MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "ProcessingTask", "sleep_until_woken",
+    "yield_to_loop",
+]  # fmt: skip
 
 YIELD, SLEEP = object(), object()
 SLICE = 32  # activities, and
@@ -73,6 +76,29 @@ class Driven(Protocol):
         """Go on after something that is not the workflow's went wrong."""
 
 
+class ProcessingTask(asyncio.Task[None]):
+    """The task of a driver. It tells the end of its loop from a cancellation that is about one activity.
+
+    A failed task group, an old timeout helper or the workflow itself may cancel the task it runs in: that fails one
+    activity. Whoever ends a loop (`asyncio.run`) cancels what is left once the loop has stopped: that ends the runtime.
+    """
+
+    is_cancelled_once = False  # `cancel` was called; the next activity must not run in this task
+    is_shut_down = False
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel, and remember it."""
+        self.is_cancelled_once = True
+        if not self.get_loop().is_running():
+            self.is_shut_down = True
+        return super().cancel(msg)
+
+    def clear_cancellations(self) -> None:
+        """Forget the requests, for another attempt at the same activity."""
+        while self.cancelling():
+            self.uncancel()
+
+
 class Driver:
     """Steps one coroutine of processing, from its start to its end. The loop's thread only.
 
@@ -87,7 +113,7 @@ class Driver:
         self.process: Any = None
         # In a context of its own: neither what a sender has set nor what the last activity left reaches the next.
         self.variables = Variables()
-        self.task: Any = None  # the asyncio.Task, once it is made
+        self.task: Any = None  # the ProcessingTask, once it is made
         self.sleeper: asyncio.Future[None] | None = None  # what the task waits for while the runtime is idle
         self.passed: tuple[Any] | None = None  # what an activity waits for that was begun inline
 

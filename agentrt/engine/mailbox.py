@@ -294,7 +294,6 @@ class PrioritizedMailbox:
         self.priority = self.standard = EMPTY
         self.reserved_priority = self.reserved_standard = 0
         self.delayed = None
-        self.disable_fast_path()
         return waiting
 
     # ---- senders that wait for room

@@ -304,13 +304,13 @@ async def test_a_runtime_that_is_drained_refuses_the_very_next(manager):
 
 
 @virtual
-async def test_a_runtime_whose_task_was_cancelled_refuses_the_very_next(manager):
+async def test_a_terminated_runtime_refuses_the_very_next(manager):
     runtime = manager.create("a", (), collect)
     await runtime.ask("warm")
-    runtime.entry.task.cancel()
-    await turns()
+    ended = runtime.terminate()
     with pytest.raises(RuntimeTerminatedError):
         runtime.send_nowait("late")
+    await ended
 
 
 @virtual

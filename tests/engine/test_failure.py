@@ -381,6 +381,78 @@ async def test_an_exception_that_can_not_say_what_it_is_is_a_failure_like_any_ot
     assert (await second).state == 1
 
 
+async def broken_group():
+    """What a failed task group leaves behind on Python 3.11 and 3.12: a request for cancellation that nobody takes."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail(None, None))
+    except Exception:
+        await asyncio.sleep(1)
+        raise
+
+
+async def cancelled_in_a_group(activity, state):
+    async with asyncio.timeout(0.05):
+        await broken_group()
+
+
+async def cancelled_by_itself(activity, state):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(0)
+
+
+async def cancelled_by_a_helper(activity, state):
+    asyncio.get_running_loop().call_later(1, asyncio.current_task().cancel)
+    await asyncio.sleep(10)
+
+
+@pytest.mark.parametrize("broken", [cancelled_in_a_group, cancelled_by_itself, cancelled_by_a_helper])
+@virtual
+async def test_a_cancellation_that_is_not_the_end_of_the_loop_fails_one_activity(manager, broken):
+    async def work(activity, state):
+        if activity.payload == "break":
+            await broken(activity, state)
+        await asyncio.sleep(1)
+        return state + 1
+
+    runtime = manager.create("a", 0, work)
+    receipts = [runtime.send_nowait(word) for word in ("break", "on", "break", "on")]
+    for receipt, state in zip(receipts, (None, 1, None, 2), strict=True):
+        if state is None:
+            with pytest.raises(ProcessingError):
+                await receipt
+        else:
+            assert (await receipt).state == state
+    assert (runtime.fates().failed, runtime.fates().done) == (2, 2)
+
+
+@virtual
+async def test_a_cancellation_is_tried_again(manager):
+    tries = []
+
+    async def work(activity, state):
+        tries.append(asyncio.current_task().cancelling())
+        if len(tries) < 3:
+            await cancelled_by_itself(activity, state)
+        return state + 1
+
+    assert await manager.create("a", 0, work, retries=3, backoff=1).ask(1) == 1
+    assert tries == [0, 0, 0]
+
+
+@virtual
+async def test_a_cancellation_that_comes_late_does_not_end_an_idle_runtime(manager):
+    async def leaves_a_timer(activity, state):
+        asyncio.get_running_loop().call_later(1, asyncio.current_task().cancel)
+        return state + 1
+
+    runtime = manager.create("a", 0, leaves_a_timer)
+    assert await runtime.ask(1) == 1
+    await asyncio.sleep(5)
+    assert "a" in manager
+    assert await runtime.ask(1) == 2
+
+
 @virtual
 async def test_who_cancels_its_own_task_and_comes_back_does_not_harm_what_follows(manager):
     async def odd(activity, state):

@@ -68,9 +68,23 @@ MUTANTS = (
     Mutant(
         "who cancels itself cancels the next activity",
         "engine/entry.py",
-        "                            base = None",
-        "                            pass",
+        "if task.is_cancelled_once or variables != base or self.closed:",
+        "if variables != base or self.closed:",
         (FAILURE, "-k", "cancels_its_own"),
+    ),
+    Mutant(
+        "any cancellation of its task ends a runtime",
+        "engine/handoff.py",
+        "        if not self.get_loop().is_running():\n",
+        "        if True:\n",
+        (FAILURE, "-k", "cancel"),
+    ),
+    Mutant(
+        "who ends the loop does not end a runtime",
+        "engine/handoff.py",
+        "            self.is_shut_down = True\n",
+        "            pass\n",
+        (MANAGER, "-k", "loop_that_ends"),
     ),
     Mutant(
         "an error of the machinery ends a lent turn and the runtime",
@@ -102,10 +116,10 @@ MUTANTS = (
     ),
     Mutant(
         "a terminated runtime takes what comes the short way",
-        "engine/mailbox.py",
-        "        self.delayed = None\n        self.disable_fast_path()\n",
-        "        self.delayed = None\n",
-        (ADMISSION, "-k", "task_was_cancelled"),
+        "engine/entry_state.py",
+        "        self.mailbox.disable_fast_path()\n        return self.ended",
+        "        return self.ended",
+        (ADMISSION, "-k", "terminated_refuses"),
     ),
     Mutant(
         "a kept receipt keeps its manager",
@@ -244,8 +258,8 @@ MUTANTS = (
     Mutant(
         "what an activity leaves in its context reaches the next",
         "engine/entry.py",
-        "if self.closed or variables != base:",
-        "if self.closed:",
+        "if task.is_cancelled_once or variables != base or self.closed:",
+        "if task.is_cancelled_once or self.closed:",
         (SEMANTICS, "-k", "context_never_leaks"),
     ),
     Mutant(
