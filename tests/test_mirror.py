@@ -1,0 +1,61 @@
+"""A test file has the name and the folder of its module: `agentrt/engine/hub.py` and `tests/engine/test_hub.py`.
+
+`python -m tests.test_mirror` prints the modules that have no test file of their own.
+"""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "agentrt"
+
+# What has no single module: promises of the whole, the project's files, and tools of the tests themselves.
+FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
+CROSS_CUTTING = {
+    "test_bad_input.py": "whatever is given to a public name",
+    "test_benchmarks.py": "benchmarks/",
+    "test_dashboard.py": "dashboard/app.py",
+    "test_demo_page.py": "`agentrt demo` in a browser",
+    "test_docstrings.py": "the examples of all modules",
+    "test_imports.py": "the floors, see floors.py",
+    "test_kernel_survival.py": "a Jupyter kernel",
+    "test_leaks.py": "memory, tasks, threads",
+    "test_mirror.py": "the tests",
+    "test_notebooks.py": "notebooks/",
+    "test_project.py": "pyproject.toml and its like",
+    "test_semantics.py": "each row of the table of semantics",
+    "test_shared_state.py": "two managers in one process share nothing",
+    "test_soak.py": "soak.py",
+    "views/app/test_accessibility.py": "every page",
+    "views/app/test_questions.py": "every page",
+    "views/server/test_injections.py": "every page",
+    "views/server/test_many_runtimes.py": "every page",
+}
+
+
+def modules() -> set[Path]:
+    """The modules of the package, relative to it."""
+    return {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+
+
+def present() -> set[Path]:
+    """The test files, relative to their folder, without those that have no single module."""
+    found = {path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    return {path for path in found if path.parts[0] not in FOLDERS and path.as_posix() not in CROSS_CUTTING}
+
+
+def expected() -> set[Path]:
+    """The test files that the modules ask for."""
+    return {path.with_name(f"test_{path.name}") for path in modules()}
+
+
+def test_every_test_file_has_its_module() -> None:
+    assert sorted(map(str, present() - expected())) == []
+
+
+def test_every_exception_is_there() -> None:
+    assert [name for name in CROSS_CUTTING if not (TESTS / name).is_file()] == []
+    assert [name for name in FOLDERS if not (TESTS / name).is_dir()] == []
+
+
+if __name__ == "__main__":
+    print(*sorted(map(str, expected() - present())), sep="\n")
