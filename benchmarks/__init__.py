@@ -1,1 +1,1 @@
-"""agentrt side by side with the peers that are installed: `python -m benchmarks --help`."""
+"""agentrt compared with the peers that are installed: `python -m benchmarks --help`."""

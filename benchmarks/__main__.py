@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: agentrt beside the peers that are installed."""
+"""`python -m benchmarks`: compare agentrt with the peers that are installed."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from .peers import OURS, PEERS
 from .sizes import FULL, QUICK, Size
 
 
-def options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Runs agentrt and the installed peers side by side and holds agentrt against its targets.",
+        description="Measures agentrt and the installed peers in turn, and compares agentrt with its targets.",
         epilog=f"Measures: {'; '.join(MEASURES)}. Peers: {', '.join(PEERS)}.",
     )
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help="names or patterns ('urgent*'); all if left out")
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="only these beside agentrt")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured")
-    parser.add_argument("--quick", action="store_true", help="less of everything in about a minute, and less sure")
+    parser.add_argument("--quick", action="store_true", help="less work in about a minute, with less certain results")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write how cost grows as a PNG (needs matplotlib)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG of the cost by size (needs matplotlib)")
     parser.add_argument("--profile", metavar="MEASURE", help="show where the time of one activity of agentrt goes")
     return parser.parse_args(arguments)
 
 
-def picked(patterns: Sequence[str]) -> list[Measure]:
-    """The measures that are asked for; exits with what there is if one is unknown."""
+def select_measures(patterns: Sequence[str]) -> list[Measure]:
+    """The measures that match the patterns, all without patterns; exits if a pattern matches none."""
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in MEASURES):
             raise SystemExit(f"no measure is called {pattern!r}; there are: {'; '.join(MEASURES)}")
     return [m for name, m in MEASURES.items() if not patterns or any(fnmatch(name, p) for p in patterns)]
 
 
-def competitors(names: Sequence[str] | None) -> list[Peer]:
-    """agentrt and whom it is compared with."""
+def select_peers(names: Sequence[str] | None) -> list[Peer]:
+    """agentrt and the peers to compare it with; exits if a name is unknown."""
     unknown = sorted(set(names or ()) - set(PEERS))
     if unknown:
         raise SystemExit(f"no peer is called {unknown[0]!r}; there are: {', '.join(PEERS)}")
@@ -56,20 +56,20 @@ def size_of(chosen: argparse.Namespace) -> Size:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    chosen = options(arguments)
+    chosen = parse_arguments(arguments)
     logging.disable(logging.INFO)
     if chosen.profile:
         from .profiling import show
 
-        print(show(picked([chosen.profile])[0], size_of(chosen)))
+        print(show(select_measures([chosen.profile])[0], size_of(chosen)))
         return
     size = size_of(chosen)
-    measures = [m for m in picked(chosen.measures) if chosen.measures or m.name not in size.leave_out]
-    compare(measures, competitors(chosen.peers), size, chosen.json, chosen.plot)
+    measures = [m for m in select_measures(chosen.measures) if chosen.measures or m.name not in size.leave_out]
+    compare(measures, select_peers(chosen.peers), size, chosen.json, chosen.plot)
 
 
 def compare(measures: list[Measure], wanted: list[Peer], size: Size, to: Path | None, picture: Path | None) -> None:
-    """Run, print, write."""
+    """Run the measures, print the tables, and write the files that are asked for."""
     missing = [peer for peer in wanted if peer.missing()]
     peers = [peer for peer in wanted if peer not in missing]
     facts = report.about(peers, missing, size)

@@ -1,4 +1,4 @@
-"""One measure in a process of its own, where memory and imports are nobody else's: `python -m benchmarks.child ...`"""
+"""Run one measure in a new process, for its memory and its imports: `python -m benchmarks.child ...`"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def figures(module: str, *args: Any) -> Figures:
-    """What `benchmarks.<module>.child(*args)` returns in a new process."""
+    """What `benchmarks.measures.<module>.child(*args)` returns in a new process."""
     command = [sys.executable, "-m", "benchmarks.child", module, *map(str, args)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     if done.returncode:
@@ -40,4 +40,4 @@ def main() -> None:
 if __name__ == "__main__":
     main()
     sys.stdout.flush()
-    os._exit(0)  # some of the peers leave threads that never end
+    os._exit(0)  # some peers leave threads that never end

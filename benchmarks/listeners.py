@@ -1,7 +1,7 @@
-"""Who watches from elsewhere: `python -m benchmarks.listeners URL N` holds N sessions open until its input ends.
+"""Sessions without a browser: `python -m benchmarks.listeners URL N` keeps N sessions open until its input ends.
 
-To the server they are pages like others: each is asked for, opens its WebSocket, says that it has loaded, and takes
-what it is sent. Only the drawing is left out, which with real visitors happens on their machines and not on this one.
+To the server they are ordinary pages: each is requested, opens its WebSocket, reports that it has loaded, and receives
+all messages. Only the drawing is left out: real visitors draw on their own machines, not on this one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LARGEST = 100 << 20  # bytes of a message
 
 
 async def page(url: str) -> tuple[str, str, HTTPResponse]:
-    """Where the link leads in the end, the cookies that were given on the way, and what is there."""
+    """Follow the redirects of a link: the last URL, the cookies that were set, and the response."""
     client, cookies = AsyncHTTPClient(), ""
     while True:
         request = HTTPRequest(url, follow_redirects=False, headers={"Cookie": cookies}, request_timeout=60)
@@ -38,7 +38,7 @@ async def page(url: str) -> tuple[str, str, HTTPResponse]:
 
 
 async def session(url: str) -> WebSocketClientConnection:
-    """A session of the page, up to where its page has loaded."""
+    """Open a session, up to the message that its page has loaded."""
     url, cookies, answer = await page(url)
     token = re.search(r'"token":"([^"]+)"', answer.body.decode())
     if token is None:
@@ -47,7 +47,7 @@ async def session(url: str) -> WebSocketClientConnection:
     headers = {"Cookie": cookies, "Origin": f"{place.scheme}://{place.netloc}"}
     request = HTTPRequest(f"ws://{place.netloc}{place.path.rstrip('/')}/ws", headers=headers)
     socket = await websocket_connect(request, subprotocols=["bokeh", token[1]], max_message_size=LARGEST)
-    for _ in range(3):  # the three parts of the message that it is there
+    for _ in range(3):  # the three parts of the acknowledgement
         await socket.read_message()
     for part in ({"msgid": "1", "msgtype": "PATCH-DOC"}, {}, {"events": [LOADED]}):
         await socket.write_message(json.dumps(part))
@@ -62,7 +62,7 @@ async def listen(socket: Any) -> None:
 async def main() -> None:
     url, n = sys.argv[1], int(sys.argv[2])
     tasks = [asyncio.create_task(listen(await session(url))) for _ in range(n)]
-    print("here", flush=True)
+    print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     gone = sum(task.done() for task in tasks)
     os._exit(3 if gone else 0)

@@ -1,4 +1,4 @@
-"""What a measure is, and how a sample of it is taken."""
+"""What a measure is, and how one sample of it is taken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sample = Callable[[Peer, Kind, Size], Figures]
 
 
 class Measure(NamedTuple):
-    """`method` is what an adapter must have to take part; `main` the figure that is printed and compared."""
+    """One measure. A peer takes part if it has `method`; the figure `main` is printed and compared."""
 
     name: str
     text: str
@@ -31,13 +31,13 @@ ONE_KIND = (STRUCT,)
 
 
 def run(sample: Any) -> Any:
-    """One sample on a loop of its own, what others have left swept up before."""
+    """One sample on a new loop, after a garbage collection."""
     gc.collect()
     return asyncio.run(sample)
 
 
 def throughput(method: str) -> Sample:
-    """Samples `peer.method(kind, n, watch)`: CPU microseconds an activity."""
+    """A sample of `peer.method(kind, n, watch)`: CPU microseconds per activity."""
 
     def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
         watch, n = Stopwatch(), peer.some(size.activities)

@@ -1,7 +1,7 @@
-"""What an adapter of a peer is: a class with a method for each measure it can take part in.
+"""The adapter of a peer: a class with one method for each measure in which the peer can take part.
 
-A method prepares, does its work inside of `with watch:`, and cleans up; the loops are its own, in the peer's own idiom,
-so that nobody pays for a common denominator. A measure that has no method here is one the peer can't do.
+A method prepares, does its work inside `with watch:`, and cleans up. Each adapter has its own loops, in the usual style
+of its peer, so that no peer pays for a common interface. A peer can't do a measure for which it has no method.
 """
 
 from __future__ import annotations
@@ -13,37 +13,39 @@ from typing import Any, NamedTuple
 
 
 class Backlog(NamedTuple):
-    """Work that is queued and starts with the next turn of the loop."""
+    """Queued work, which starts with the next turn of the loop."""
 
     left: Callable[[], int]
-    urgent: Callable[[int], Awaitable[Any]]  # send one with priority to the n-th agent, wait for it
+    urgent: Callable[[int], Awaitable[Any]]  # send one message with priority to the n-th agent, and wait for it
     done: Callable[[], Awaitable[Any]]
     end: Callable[[], Awaitable[Any]]
 
     async def finish(self) -> None:
-        """Wait until all is done, and end the agents."""
+        """Wait until everything is done, and end the agents."""
         await self.done()
         await self.end()
 
 
 class Peer:
+    """One of the systems that are compared."""
+
     name = ""
     needs: str | None = None  # the module that must be installed
-    imports: str | None = None  # what its users import, if not that
-    distribution: str | None = None  # what it is called in a package index, if otherwise
-    share = 1.0  # of the activities: the slow do fewer
-    idle_share = 1.0  # of the idle agents: threads are dear
+    imports: str | None = None  # what its users import, if it is not `needs`
+    distribution: str | None = None  # its name in a package index, if it is not `needs`
+    share = 1.0  # of the activities: slow peers do fewer
+    idle_share = 1.0  # of the idle agents: threads are expensive
 
     def missing(self) -> bool:
-        """Whether what it needs is not installed."""
+        """Whether its package is not installed."""
         return self.needs is not None and importlib.util.find_spec(self.needs) is None
 
     def version(self) -> str:
-        """The installed version, "" for what is part of Python."""
+        """The installed version; empty for a part of Python."""
         return importlib.metadata.version(self.distribution or self.needs) if self.needs else ""
 
     def takes_part(self, method: str) -> bool:
-        """Whether it has what a measure needs."""
+        """Whether it has the method of a measure."""
         return hasattr(self, method)
 
     def some(self, n: int) -> int:

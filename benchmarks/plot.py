@@ -1,4 +1,4 @@
-"""How cost grows, as a picture."""
+"""A picture of the cost by size."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from .targets import Results
 
 PANELS = (
-    ("scale, agents", "us", "us an activity, all agents busy"),
-    ("scale, agents", "create us", "us to make an agent"),
+    ("scale, agents", "us", "us per activity, all agents busy"),
+    ("scale, agents", "create us", "us to create an agent"),
     ("scale, queued", "us", "us to process an activity"),
     ("scale, queued", "send us", "us to queue an activity"),
 )
@@ -25,7 +25,7 @@ def series(results: Results, measure: str, figure: str) -> dict[str, dict[int, f
 
 
 def draw(path: Path, results: Results) -> str:
-    """Write a PNG; returns what there is to say about it."""
+    """Write a PNG; returns a message about it."""
     if not any(series(results, measure, figure) for measure, figure, _ in PANELS):
         return f"{path} not written: pick a scale measure"
     try:

@@ -1,4 +1,4 @@
-"""Where the time of an activity goes: what a profiler counts, and what each step costs alone."""
+"""Where the time of one activity goes: a profile by function, and the cost of each step alone."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LINES = 25
 def show(measure: Measure, size: Size) -> str:
     """The profile of one measure, as text."""
     if not OURS.takes_part(measure.method):
-        raise SystemExit(f"{measure.name} has no work of agentrt in it")
-    parts = [functions(measure, size), steps_table(), halves_table()]
+        raise SystemExit(f"{measure.name} does not measure agentrt")
+    parts = [profile_functions(measure, size), steps_table(), halves_table()]
     return "\n\n".join(parts)
 
 
-def functions(measure: Measure, size: Size) -> str:
-    """The functions by their own time. A profiler makes calls dear: read the order, not the sums."""
+def profile_functions(measure: Measure, size: Size) -> str:
+    """The functions by their own time. A profiler slows calls down: trust the order, not the sums."""
     measure.sample(OURS, STRUCT, size)
     profile = cProfile.Profile()
     profile.runcall(measure.sample, OURS, STRUCT, size)
@@ -48,16 +48,16 @@ def functions(measure: Measure, size: Size) -> str:
     return f"{measure.name} under cProfile, by own time\n{out.getvalue().strip()}"
 
 
-def cost(call: Callable[[], Any]) -> float:
-    """CPU nanoseconds of a call, its own loop taken off; the least of five tries."""
+def nanoseconds_of(call: Callable[[], Any]) -> float:
+    """CPU nanoseconds of a call, without those of the loop around it; the least of five runs."""
 
     def nothing() -> None:
         return None
 
-    return max(0.0, min(timed(call) for _ in range(5)) - min(timed(nothing) for _ in range(5)))
+    return max(0.0, min(mean_time(call) for _ in range(5)) - min(mean_time(nothing) for _ in range(5)))
 
 
-def timed(call: Callable[[], Any]) -> float:
+def mean_time(call: Callable[[], Any]) -> float:
     started = time.process_time()
     for _ in range(TIMES):
         call()
@@ -65,45 +65,45 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def steps() -> dict[str, float]:
-    """Nanoseconds of each thing that an activity needs, done alone."""
+    """Nanoseconds of each step of an activity, done alone."""
     lock, items, records, base = threading.RLock(), deque[Any](), Ring(), copy_context()
     receipt, clock = Receipt(None, None, None, 1), time.monotonic
     activity = message(receipt)
     times = LaneTimes()
 
-    def locked() -> None:
+    def take_lock() -> None:
         with lock:
             pass
 
-    def queued() -> None:
+    def queue() -> None:
         items.append(activity)
         items.popleft()
 
-    def kept() -> None:
+    def append_records() -> None:
         records.append(activity)
         records.append(activity)
         records.trim()
 
-    def counted() -> None:
+    def add_times() -> None:
         times.add_wait(1e-6)
         times.add_service(1e-6)
         times.flush()
 
-    def settled() -> None:
+    def settle() -> None:
         clear_field(activity, "receipt", DECIDED)
 
     return {
-        "activity: the message": cost(lambda: message(receipt)),
-        "receipt": cost(lambda: Receipt(None, None, None, 1)),
-        "outcome: the record of its end": cost(outcome),
-        "lock, taken and given back": cost(locked),
-        "clock, twice": 2 * cost(clock),
-        "lane: in and out": cost(queued),
-        "ring: two records, and its bounds kept": cost(kept),
-        "times: two numbers, flushed": cost(counted),
-        "who sends: the context variable": cost(CURRENT.get),
-        "leaked context values: compared": cost(lambda: copy_context() != base),
-        "receipt settled": cost(settled),
+        "activity: the message": nanoseconds_of(lambda: message(receipt)),
+        "receipt": nanoseconds_of(lambda: Receipt(None, None, None, 1)),
+        "outcome: the record": nanoseconds_of(outcome),
+        "lock: acquired and released": nanoseconds_of(take_lock),
+        "clock, twice": 2 * nanoseconds_of(clock),
+        "lane: in and out": nanoseconds_of(queue),
+        "ring: two records, and a check of its bounds": nanoseconds_of(append_records),
+        "times: two numbers, flushed": nanoseconds_of(add_times),
+        "sender: the context variable": nanoseconds_of(CURRENT.get),
+        "leaked context values: compared": nanoseconds_of(lambda: copy_context() != base),
+        "receipt settled": nanoseconds_of(settle),
         "workflow: called and awaited": workflow(activity),
     }
 
@@ -123,7 +123,7 @@ def workflow(activity: Activity[int]) -> float:
         except StopIteration:
             return
 
-    return cost(call)
+    return nanoseconds_of(call)
 
 
 def steps_table() -> str:
@@ -132,7 +132,7 @@ def steps_table() -> str:
     total = sum(ns for _, ns in found)
     return "\n".join(
         [
-            "each step alone, called from here (a call costs more than what is written in line)",
+            "each step alone, as a call (which costs more than the same code in line)",
             *lines,
             f"{total:8.0f} ns  all of them",
         ]
@@ -140,7 +140,7 @@ def steps_table() -> str:
 
 
 async def halves(n: int) -> tuple[float, float]:
-    """CPU nanoseconds of sending one, and of processing one; no profiler in between."""
+    """CPU nanoseconds of sending and of processing one activity, without a profiler."""
     async with RuntimeManager() as manager:
         runtime = manager.create("agent", 0, add)
         await runtime.ask(0)
@@ -157,9 +157,9 @@ async def halves(n: int) -> tuple[float, float]:
 
 
 def halves_table() -> str:
-    """With and without garbage collection: the difference is what the collector walks through."""
+    """The same with and without garbage collection: the difference is the time of the collector."""
     lines = ["one-way without a profiler: sending, processing"]
-    for what, switch in (("as it is", gc.enable), ("garbage collector off", gc.disable)):
+    for what, switch in (("garbage collector on", gc.enable), ("garbage collector off", gc.disable)):
         switch()
         sending, processing = min((asyncio.run(halves(TIMES)) for _ in range(5)), key=sum)
         lines.append(f"{sending:8.0f} ns {processing:8.0f} ns  {what}")

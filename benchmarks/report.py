@@ -1,4 +1,4 @@
-"""The tables, and the JSON."""
+"""The printed tables and the JSON file."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ OURS = "agentrt"
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Three significant digits."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def middle(samples: list[dict[str, float]], figure: str) -> float:
+def median_of(samples: list[dict[str, float]], figure: str) -> float:
     return statistics.median(sample[figure] for sample in samples)
 
 
 def spread(samples: list[dict[str, float]], figure: str) -> float:
-    """Half of what lies between the extremes, in percent of the median."""
+    """Half of the range, in percent of the median."""
     values = [sample[figure] for sample in samples]
     return 100 * (max(values) - min(values)) / 2 / (statistics.median(values) or 1)
 
 
 def table(measure: Measure, results: Results) -> list[str]:
-    """One measure: a line for each kind and peer, in times of agentrt's."""
+    """One measure: a line for each kind and peer, with its ratio to agentrt."""
     if measure.name.startswith(("scale", "sessions")):
         return scale_table(measure, results)
     lines = [f"{measure.name}: {measure.text}"]
     for kind in measure.kinds:
         ours = results.get((measure.name, kind.name, OURS))
-        base = middle(ours, measure.main) if ours else None
+        base = median_of(ours, measure.main) if ours else None
         for (name, its_kind, peer), samples in results.items():
             if (name, its_kind) == (measure.name, kind.name):
                 lines.append(line(kind.name if len(measure.kinds) > 1 else "", peer, samples, measure.main, base))
@@ -51,11 +51,11 @@ def table(measure: Measure, results: Results) -> list[str]:
 
 
 def line(kind: str, peer: str, samples: list[dict[str, float]], main: str, base: float | None) -> str:
-    value = middle(samples, main)
+    value = median_of(samples, main)
     ratio = f"{value / base:8.2f}x" if base else " " * 9
-    others = "  ".join(f"{number(middle(samples, other))} {other}" for other in samples[0] if other != main)
-    shown = f"{number(value):>9} {main}"
-    return f"  {kind:10}{peer:15}{shown:20} ±{spread(samples, main):3.0f} %{ratio}   {others}"
+    others = "  ".join(f"{number(median_of(samples, other))} {other}" for other in samples[0] if other != main)
+    cell = f"{number(value):>9} {main}"
+    return f"  {kind:10}{peer:15}{cell:20} ±{spread(samples, main):3.0f} %{ratio}   {others}"
 
 
 def scale_table(measure: Measure, results: Results) -> list[str]:
@@ -75,7 +75,7 @@ def points(figures: dict[str, float]) -> list[tuple[int, str]]:
 
 
 def target_table(found: Sequence[Verdict]) -> list[str]:
-    """Each target, what was measured, and whether it holds."""
+    """Each target, the measured value, and whether it holds."""
     lines = [f"{'target':64}{'bound':>16}{'measured':>12}  {'(rounds)':18} holds"]
     for verdict in found:
         lines.append(target_line(verdict))
@@ -86,7 +86,7 @@ def target_line(verdict: Verdict) -> str:
     target = verdict.target
     unit = f" {target.unit}" if target.rule is MOST else "x"
     sign = ">=" if "fast" in target.rule else "<="
-    bound = "shown only" if target.bound is None else f"{sign} {number(target.bound)}{unit}"
+    bound = "no bound" if target.bound is None else f"{sign} {number(target.bound)}{unit}"
     if verdict.value is None:
         return f"{target.text:64}{bound:>16}{'-':>12}  not measured in this run"
     rounds = f"({number(verdict.low)} .. {number(verdict.high)})"
@@ -95,7 +95,7 @@ def target_line(verdict: Verdict) -> str:
 
 
 def about(peers: Sequence[Peer], missing: Sequence[Peer], size: Size) -> dict[str, Any]:
-    """Where this was measured, and with what."""
+    """The machine, the versions and the number of rounds."""
     return {
         "python": sys.version.split()[0],
         "platform": f"{platform.system()} {platform.machine()}",
@@ -110,14 +110,14 @@ def about(peers: Sequence[Peer], missing: Sequence[Peer], size: Size) -> dict[st
 
 
 def text(measures: Sequence[Measure], results: Results, facts: dict[str, Any]) -> str:
-    """Everything that is printed."""
+    """All that is printed."""
     peers = ", ".join(f"{name} {version}".strip() for name, version in facts["peers"].items())
     head = [
         f"Python {facts['python']}, {facts['platform']}, {facts['cpus']} CPUs, load {facts['load'][0]}, "
         f"{facts['rounds done']} of {facts['rounds']} rounds; medians, ± half the range; trust ratios",
         peers,
         *(f"not installed: {name}" for name in facts["not installed"]),
-        *(f"failed: {what}" for what in facts["failed"]),
+        *(f"failed: {failure}" for failure in facts["failed"]),
     ]
     names = {measure.name for measure in measures}
     found = [verdict for verdict in verdicts(results) if verdict.target.measure in names]
@@ -126,7 +126,7 @@ def text(measures: Sequence[Measure], results: Results, facts: dict[str, Any]) -
 
 
 def as_json(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
-    """Every sample of every round, and the targets."""
+    """All samples of all rounds, and the targets."""
     samples = [
         {"measure": measure, "kind": kind, "peer": peer, "samples": found}
         for (measure, kind, peer), found in results.items()

@@ -1,4 +1,4 @@
-"""The rounds: every measure, kind and peer in turn, over and over, so that a disturbance hits all of them alike."""
+"""The rounds: every measure, kind and peer in turn, several times, so that a disturbance affects all of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .targets import Key, Results
 from .work import Kind
 
 Cell = tuple[Measure, Kind, Peer]
-HEAVY = 2  # a measure of that many rounds at most takes long
+HEAVY = 2  # a measure limited to so many rounds takes long
 
 
 class Rounds:
-    """One run: what was found, what failed, and how long each cell of the table takes."""
+    """One run: the samples, the failures, and how long each cell of the table takes."""
 
     def __init__(self, measures: Sequence[Measure], peers: Sequence[Peer], size: Size) -> None:
         self.measures = measures
@@ -32,7 +32,7 @@ class Rounds:
         self.started = time.perf_counter()
 
     def cells(self, turn: int) -> Iterator[Cell]:
-        """Those who take part, neighbours in time; each round another one begins."""
+        """The cells of one round: the peers of a measure in turn, beginning with another one in each round."""
         for measure in self.measures:
             most = min(measure.most_rounds, self.size.heavy) if measure.most_rounds <= HEAVY else measure.most_rounds
             if turn < most:
@@ -42,7 +42,7 @@ class Rounds:
                 yield from ((measure, kind, peer) for kind in measure.kinds for peer in ordered)
 
     def fits(self, turn: int) -> bool:
-        """Whether there is time for one more round; the first is always whole."""
+        """Whether there is time for one more round; the first is always complete."""
         needed = sum(self.took.get(key_of(cell), 0.0) for cell in self.cells(turn))
         return turn == 0 or time.perf_counter() - self.started + needed <= self.size.seconds
 
@@ -51,22 +51,22 @@ class Rounds:
         key, started = key_of(cell), time.perf_counter()
         try:
             self.results[key].append(measure.sample(peer, kind, self.size))
-        except Exception as error:  # it takes no part any more; what the others have taken minutes for is kept
+        except Exception as error:  # this cell is left out from now on; the samples of the others stay
             self.failed[key] = f"{', '.join(key)}: {type(error).__name__}: {error}"
             self.results.pop(key, None)
         self.took[key] = time.perf_counter() - started
 
-    def tell(self, text: str, end: str = "") -> None:
+    def print_progress(self, text: str, end: str = "") -> None:
         if sys.stderr.isatty() or end:
             spent = time.perf_counter() - self.started
             print(f"\r\x1b[K{spent:4.0f} s  {text}", end=end, file=sys.stderr, flush=True)
 
-    def turn(self, turn: int) -> None:
+    def run_round(self, turn: int) -> None:
         for cell in self.cells(turn):
             if key_of(cell) not in self.failed:
-                self.tell(f"round {turn + 1} of {self.size.rounds}: {', '.join(key_of(cell))}")
+                self.print_progress(f"round {turn + 1} of {self.size.rounds}: {', '.join(key_of(cell))}")
                 self.sample(cell)
-            if not turn:  # what imports have made is not swept again and again in everybody's time
+            if not turn:  # later collections skip what the imports created
                 gc.freeze()
 
 
@@ -76,14 +76,14 @@ def key_of(cell: Cell) -> Key:
 
 
 def run(measures: Sequence[Measure], peers: Sequence[Peer], size: Size) -> tuple[Results, list[str]]:
-    """As many rounds as there is time for; and what went wrong, ours included."""
+    """Run as many rounds as there is time for. Returns the samples and the failures."""
     rounds = Rounds(measures, peers, size)
     turn = 0
     try:
         while turn < size.rounds and rounds.fits(turn):
-            rounds.turn(turn)
+            rounds.run_round(turn)
             turn += 1
     finally:
         gc.unfreeze()
-    rounds.tell(f"done: {turn} of {size.rounds} rounds", "\n")
+    rounds.print_progress(f"done: {turn} of {size.rounds} rounds", "\n")
     return dict(rounds.results), list(rounds.failed.values())

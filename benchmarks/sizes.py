@@ -1,16 +1,16 @@
-"""How much of everything a run does."""
+"""How much work a run does."""
 
 from __future__ import annotations
 
 import msgspec
 
-BURST = 1000  # sent in one go before the driver waits: the default capacity of a lane
+BURST = 1000  # activities sent before the driver waits: the default capacity of a lane
 
 
 class Size(msgspec.Struct, frozen=True):
-    """`activities` is for the fastest; a peer does its `share` of it."""
+    """The numbers of one run. `activities` is for the fastest peers; each does its `share` of them."""
 
-    seconds: float = 300.0  # after which no other round begins
+    seconds: float = 300.0  # after which no new round begins
     rounds: int = 5
     activities: int = 20_000
     asks: int = 2_000
@@ -24,7 +24,7 @@ class Size(msgspec.Struct, frozen=True):
     starts: int = 1
     looks: float = 4.0  # seconds
     pages: tuple[int, ...] = (0, 1, 10, 20)
-    heavy: int = 2  # rounds of what takes long, at most
+    heavy: int = 2  # at most so many rounds of measures that take long
     leave_out: tuple[str, ...] = ()
     runtimes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000)
     queued: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)

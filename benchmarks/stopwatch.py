@@ -1,4 +1,4 @@
-"""Spent time: CPU seconds of the whole process and seconds on the wall."""
+"""Measured time: CPU seconds of the whole process, and seconds of real time (the wall clock)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Figures = dict[str, float]
 
 
 class Stopwatch:
-    """`with watch:` around what counts; what is outside of it is preparation."""
+    """Adds up the time inside `with watch:`; preparation stands outside of it."""
 
     def __init__(self) -> None:
         self.cpu = self.wall = 0.0
@@ -22,12 +22,12 @@ class Stopwatch:
         self.cpu += time.process_time() - self._cpu
 
     def each(self, n: int) -> Figures:
-        """Microseconds an activity."""
+        """Microseconds per activity."""
         return {"us": self.cpu / n * 1e6, "wall us": self.wall / n * 1e6}
 
 
 def percentile(values: Sequence[float], q: float) -> float:
-    """The nearest rank: a value that was measured, not one in between."""
+    """The percentile by nearest rank: always one of the measured values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * q))]
 

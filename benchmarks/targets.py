@@ -1,4 +1,4 @@
-"""The target table: what agentrt is held to, and whether it holds in this run."""
+"""The targets of agentrt, and whether they hold in this run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Results = dict[Key, list[Figures]]
 
 
 class Rule(StrEnum):
-    FASTER = "x as fast"  # the peer's time by ours: at least
-    TIME = "x the time"  # our time by the peer's: at most
-    MOST = ""  # our figure itself: at most
+    FASTER = "x as fast"  # the peer's time divided by ours: at least the bound
+    TIME = "x the time"  # our time divided by the peer's: at most the bound
+    MOST = ""  # our figure itself: at most the bound
 
 
 class Target(NamedTuple):
-    """One line: our figure, what it is compared with, and the bound. No bound: shown, and held to nothing."""
+    """One line: our figure, the peer to compare with, and the bound. Without a bound it is only printed."""
 
     text: str
     measure: str
@@ -34,7 +34,7 @@ class Target(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`low` and `high` are the extremes of the rounds; `value` and `holds` are None where it was not measured."""
+    """A target and its value. `low` and `high` are the extremes of the rounds; None stands for not measured."""
 
     target: Target
     value: float | None
@@ -112,12 +112,12 @@ NOT_HERE = [
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Each target, held against the rounds of this run."""
+    """The verdict on each target."""
     return [verdict(target, results) for target in TARGETS]
 
 
 def verdict(target: Target, results: Results) -> Verdict:
-    """The median of the rounds decides."""
+    """The verdict on one target, by the median of the rounds."""
     values = ratios(target, results)
     if not values:
         return Verdict(target, None, 0.0, 0.0, None)
@@ -132,7 +132,7 @@ def holds(target: Target, value: float) -> bool | None:
 
 
 def ratios(target: Target, results: Results) -> list[float]:
-    """One a round: what was measured side by side is compared, not two medians."""
+    """One value for each round: the samples of the same round are compared, not two medians."""
     ours = results.get((target.measure, target.kind, "agentrt"), [])
     if target.rule is MOST:
         return [sample[target.figure] for sample in ours if target.figure in sample]

@@ -1,4 +1,4 @@
-"""People who watch: `python -m benchmarks.visitors URL N` opens N pages in a real browser until its input ends."""
+"""Visitors of a dashboard: `python -m benchmarks.visitors URL N` opens N pages in a browser until its input ends."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .child import ROOT
 
 @contextmanager
 def visitors(url: str, n: int, *, elsewhere: bool = False) -> Iterator[None]:
-    """`n` pages of a dashboard are open and drawn, or `elsewhere` only open, see `listeners`.
+    """Keep `n` pages of a dashboard open: drawn by a browser, or with `elsewhere` only received, see `listeners`.
 
-    Whoever it is runs in another process: its CPU is not counted here.
+    Both run in another process: its CPU time is not counted here.
     """
     if not n:
         yield
         return
-    who = "benchmarks.listeners" if elsewhere else "benchmarks.visitors"
-    command = [sys.executable, "-m", who, url, str(n)]
-    people = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert people.stdin is not None
-    assert people.stdout is not None
+    module = "benchmarks.listeners" if elsewhere else "benchmarks.visitors"
+    command = [sys.executable, "-m", module, url, str(n)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        if people.stdout.readline().strip() != "here":
-            raise RuntimeError(f"the visitors did not come: exit code {people.wait()}")
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"the pages did not open: exit code {process.wait()}")
         yield
     finally:
-        people.stdin.close()
-        people.wait(60)
+        process.stdin.close()
+        process.wait(60)
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
             page = context.new_page()
             page.goto(url)
             page.locator(".say").first.wait_for(timeout=120_000)
-        print("here", flush=True)
+        print("ready", flush=True)
         sys.stdin.read()
 
 

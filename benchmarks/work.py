@@ -1,4 +1,4 @@
-"""The work, the same for everybody: a small immutable message, an int for a state, one addition."""
+"""The work, the same for every peer: a small immutable message, an int as the state, one addition."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DataMessage:
 
 
 class Kind(NamedTuple):
-    """What a message is made of: `make(id, payload)`."""
+    """A kind of message; `make(id, payload)` makes one."""
 
     name: str
     make: Callable[[int, int], Any]
@@ -44,7 +44,7 @@ async def add(activity: Any, state: int) -> int:
 
 
 async def add_inner(activity: Any, state: int) -> int:
-    """As `add`, where the message comes inside of an activity."""
+    """As `add`, for a message that is the payload of an activity."""
     return state + activity.payload.payload
 
 
@@ -60,6 +60,6 @@ async def pause_and_add_inner(activity: Any, state: int) -> int:
 
 
 def check(state: int, expected: int) -> None:
-    """No figure for work that was not done."""
+    """Raise AssertionError if not all of the work was done."""
     if state != expected:
         raise AssertionError(f"the state is {state}; {expected} activities were sent")

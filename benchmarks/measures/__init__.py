@@ -1,4 +1,4 @@
-"""One family of measures a file."""
+"""The measures, one file for each family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long one waits for the answer of an idle agent."""
+"""How long an idle agent takes to answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..stopwatch import Figures, distribution
 from ..work import Kind
 
 
-async def answers(peer: Any, kind: Kind, n: int) -> list[float]:
+async def answer_times(peer: Any, kind: Kind, n: int) -> list[float]:
     ask, end = await peer.asker(kind)
     clock, waits = time.perf_counter, []
     for _ in range(n):
@@ -24,7 +24,7 @@ async def answers(peer: Any, kind: Kind, n: int) -> list[float]:
 
 
 def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
-    return distribution(run(answers(peer, kind, peer.some(size.asks))), 0.5, 0.99)
+    return distribution(run(answer_times(peer, kind, peer.some(size.asks))), 0.5, 0.99)
 
 
-MEASURES = [Measure("ask", "an idle agent is asked and answers (on the wall)", "asker", sample, "p50 us")]
+MEASURES = [Measure("ask", "an idle agent is asked and answers (real time)", "asker", sample, "p50 us")]

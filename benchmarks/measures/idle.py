@@ -1,4 +1,4 @@
-"""Making agents, and what 10,000 idle ones hold: each peer in a process of its own."""
+"""Creating agents, and the memory of 10,000 idle ones: each peer in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..sizes import Size
 from ..stopwatch import Figures, Stopwatch
 from ..work import Kind
 
-QUIET = 0.5  # seconds of idling
+QUIET = 0.5  # seconds
 
 
 async def population(create: Any, n: int) -> Figures:
@@ -25,19 +25,19 @@ async def population(create: Any, n: int) -> Figures:
     alive = await create(n, watch)
     gc.collect()
     each = (process.resident() - before) / n
-    figures = {"us": watch.cpu / n * 1e6, "wall us": watch.wall / n * 1e6, "KB": each / 1024, **await idling()}
+    figures = {"us": watch.cpu / n * 1e6, "wall us": watch.wall / n * 1e6, "KB": each / 1024, **await idle_cost()}
     assert alive is not None
     return figures
 
 
-async def idling() -> Figures:
-    """What the idle ones cost: CPU, and how often this process was woken up in a second."""
+async def idle_cost() -> Figures:
+    """The cost of idle agents: CPU time, and how often per second this process was woken up."""
     await asyncio.sleep(0.1)
     cpu, woken = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
     await asyncio.sleep(QUIET)
     return {
         "idle CPU %": (time.process_time() - cpu) / QUIET * 100,
-        # The one that ends this sleep is ours.
+        # One wake-up ends the sleep of this function.
         "wake-ups/s": max(0, resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - woken - 1) / QUIET,
     }
 
@@ -56,10 +56,10 @@ def idle(method: str) -> Sample:
 
 
 MEASURES = [
-    Measure("create", "making agents; 10,000 idle ones (pykka: 500)", "create", idle("create"), "us", ONE_KIND, 2),
+    Measure("create", "creating agents; 10,000 idle ones (pykka: 500)", "create", idle("create"), "us", ONE_KIND, 2),
     Measure(
         "create, with handle",
-        "as a user makes them: manager.create, and the Runtime is kept",
+        "as users create them: manager.create, and the Runtime stays alive",
         "create_with_handle",
         idle("create_with_handle"),
         "us",

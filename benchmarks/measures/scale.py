@@ -1,4 +1,4 @@
-"""How cost grows: from 1 to 100,000 agents, from 1 to 1,000,000 queued activities, each in a process of its own."""
+"""Cost by size: from 1 to 100,000 agents, from 1 to 1,000,000 queued activities, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..sizes import Size
 from ..stopwatch import Figures, Stopwatch
 from ..work import STRUCT, Kind
 
-LEAST = 20_000  # activities at the least, in several rounds where there are few at a time
+MIN_ACTIVITIES = 20_000  # for one point; small sizes are repeated
 
 
 def child(name: str, method: str, n: str) -> Figures:
@@ -24,27 +24,27 @@ def child(name: str, method: str, n: str) -> Figures:
 
 
 async def agents(peer: Any, n: int) -> Figures:
-    """`n` agents: making them, memory while idle, then all of as many others busy."""
+    """`n` agents: creating them, their memory while idle, then `n` busy ones."""
     await peer.create(1, Stopwatch())
     gc.collect()
     before, made, busy = process.resident(), Stopwatch(), Stopwatch()
     alive = await peer.create(n, made)
     gc.collect()
     held = (process.resident() - before) / n
-    each = max(2, min(1000, LEAST // n))
+    each = max(2, min(1000, MIN_ACTIVITIES // n))
     await peer.fleet(STRUCT, n, each, busy)
     assert alive is not None
     return {"create us": made.cpu / n * 1e6, "KB": held / 1024, "us": busy.cpu / (n * each) * 1e6}
 
 
 async def queued(peer: Any, n: int) -> Figures:
-    """`n` activities wait on one agent: what it takes to queue them, to hold them and to get them done.
+    """`n` activities wait on one agent: the cost of queueing, holding and processing them.
 
-    Making the agent and ending it is a part: with one activity it is the most of it.
+    It includes creating and ending the agent: with one activity that is most of the cost.
     """
     await (await peer.backlog(STRUCT, 1, 1)).finish()
     gc.collect()
-    send, work, times = Stopwatch(), Stopwatch(), max(1, min(1000, LEAST // n))
+    send, work, times = Stopwatch(), Stopwatch(), max(1, min(1000, MIN_ACTIVITIES // n))
     held = 0.0
     for _ in range(times):
         before = process.resident()

@@ -1,4 +1,4 @@
-"""What open dashboards cost: 0, 1, 10 and 20 pages in a real browser, under a steady load and at full speed."""
+"""The cost of open dashboards: 0, 1, 10 and 20 pages in a real browser, under a steady load and at full speed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STEADY = 1_000  # activities a second, all agents together
 BURST = 500
 
 
-async def steadily(runtimes: list[Any], seconds: float) -> None:
-    """So many activities a second."""
+async def send_steadily(runtimes: list[Any], seconds: float) -> None:
+    """Send `STEADY` activities per second."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for runtime in runtimes:
@@ -30,30 +30,30 @@ async def steadily(runtimes: list[Any], seconds: float) -> None:
         await asyncio.sleep(AGENTS / STEADY)
 
 
-def burst(runtime: Any) -> Any:
+def send_burst(runtime: Any) -> Any:
     for _ in range(BURST):
         last = runtime.send_nowait(1)
     return last
 
 
-async def flat_out(runtimes: list[Any], seconds: float) -> int:
-    """As many activities as go; how many that were."""
+async def send_at_full_speed(runtimes: list[Any], seconds: float) -> int:
+    """Send as many activities as possible; returns how many were processed."""
     end, done = time.perf_counter() + seconds, 0
     while time.perf_counter() < end:
-        for last in [burst(runtime) for runtime in runtimes]:
+        for last in [send_burst(runtime) for runtime in runtimes]:
             await last
         done += BURST * len(runtimes)
     return done
 
 
-def look(manager: Any, runtimes: list[Any], seconds: float) -> Figures:
-    """With those who watch now: percent of a core, frames a second, CPU microseconds an activity."""
+def measure_load(manager: Any, runtimes: list[Any], seconds: float) -> Figures:
+    """Under the present number of visitors: percent of a core, frames per second, CPU microseconds per activity."""
     cpu, started, frames = time.process_time(), time.perf_counter(), manager.hub.frames
-    manager.run(steadily(runtimes, seconds))
+    manager.run(send_steadily(runtimes, seconds))
     steady = (time.process_time() - cpu) / (time.perf_counter() - started)
     calm = (manager.hub.frames - frames) / (time.perf_counter() - started)
     cpu, started, frames = time.process_time(), time.perf_counter(), manager.hub.frames
-    done = manager.run(flat_out(runtimes, seconds))
+    done = manager.run(send_at_full_speed(runtimes, seconds))
     spent = time.process_time() - cpu
     busy = (manager.hub.frames - frames) / (time.perf_counter() - started)
     return {"core %": 100 * steady, "frames": calm, "busy frames": busy, "us": spent / done * 1e6}
@@ -63,14 +63,14 @@ def child(seconds: str, where: str, *numbers: str) -> Figures:
     with RuntimeManager(loop="thread") as manager:
         runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
         server = manager.serve()
-        look(manager, runtimes, 0.5)
+        measure_load(manager, runtimes, 0.5)
         found: Figures = {}
         for number in numbers:
             n = int(number)
-            before = look(manager, runtimes, float(seconds))
+            before = measure_load(manager, runtimes, float(seconds))
             with visitors(server.url, n, elsewhere=where == "elsewhere"):
-                now = look(manager, runtimes, float(seconds))
-            after = look(manager, runtimes, float(seconds))
+                now = measure_load(manager, runtimes, float(seconds))
+            after = measure_load(manager, runtimes, float(seconds))
             alone = {name: (before[name] + after[name]) / 2 for name in before}
             found[f"{n} cost %"] = now["core %"] - alone["core %"]
             found[f"{n} loss %"] = 100 * (1 - alone["us"] / now["us"])
@@ -81,12 +81,12 @@ def child(seconds: str, where: str, *numbers: str) -> Figures:
 
 
 def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
-    """Each number of pages between two looks without any."""
+    """Each number of pages, between two measurements without pages."""
     return process.figures("sessions", size.looks, "here", *size.pages)
 
 
 def elsewhere(peer: Peer, kind: Kind, size: Size) -> Figures:
-    """The largest number of pages, drawn by nobody on this machine."""
+    """The largest number of pages, none of them drawn on this machine."""
     return process.figures("sessions", size.looks, "elsewhere", 0, size.pages[-1])
 
 

@@ -1,4 +1,4 @@
-"""Starting: CPU time of a new process until something is imported, answered, shown or served."""
+"""Start: CPU time of a new process until an import, a first answer, a first view or a first page."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ assert b"</html>" in urlopen(manager.serve().url).read()""",
 }
 
 
-def spent(code: str) -> tuple[float, float]:
-    """Milliseconds of CPU and on the wall of a new Python that runs `code`."""
+def measure_process(code: str) -> tuple[float, float]:
+    """Milliseconds of CPU time and of real time of a new Python process that runs `code`."""
     started = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-c", f"{code}\nimport os; os._exit(0)"], cwd=ROOT)
     _, status, usage = os.wait4(child.pid, 0)
@@ -38,14 +38,14 @@ def spent(code: str) -> tuple[float, float]:
 
 
 def imports(peer: Peer, kind: Kind, size: Size) -> Figures:
-    found = sorted(spent(f"import {peer.imports or peer.needs or 'asyncio'}") for _ in range(size.starts))
+    found = sorted(measure_process(f"import {peer.imports or peer.needs or 'asyncio'}") for _ in range(size.starts))
     cpu, wall = found[len(found) // 2]
     return {"ms": cpu, "wall ms": wall}
 
 
 def first(what: str) -> Sample:
     def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
-        cpu, wall = spent(FIRST[what])
+        cpu, wall = measure_process(FIRST[what])
         return {"ms": cpu, "wall ms": wall}
 
     return sample

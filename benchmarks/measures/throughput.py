@@ -1,4 +1,4 @@
-"""What an activity costs when there are many: one-way, awaited, in a fleet, with a suspension, as a workflow step."""
+"""The cost of one of many activities: one-way, awaited, in a fleet, with a suspension, as a workflow step."""
 
 from __future__ import annotations
 

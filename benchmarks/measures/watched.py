@@ -1,4 +1,4 @@
-"""What being watched costs agentrt: a reader of the event ring at the views' frame rate, a `param` watcher, a stream.
+"""The cost of observers: a reader of the event ring at the frame rate of the views, a `param` watcher, a subscription.
 
 The ring itself is always on. Views in a real browser are measured in `sessions.py`.
 """
@@ -57,7 +57,7 @@ def stream(runtime: Any) -> Iterator[None]:
     task.cancel()
 
 
-async def spent(kind: Kind, n: int, watcher: Watcher) -> float:
+async def measure_bursts(kind: Kind, n: int, watcher: Watcher) -> float:
     watch = Stopwatch()
     async with RuntimeManager() as manager:
         runtime = manager.create("agent", 0, add)
@@ -68,11 +68,11 @@ async def spent(kind: Kind, n: int, watcher: Watcher) -> float:
 
 
 def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
-    """The part of the throughput that is lost, in percent: each between two runs that nobody watched; CPU of all."""
+    """The lost throughput in percent, by the CPU time of all threads; each between two runs without observers."""
     n = size.watched
-    before, figures = run(spent(kind, n, nobody)), {}
+    before, figures = run(measure_bursts(kind, n, nobody)), {}
     for watcher in (ring, param, stream, nobody):
-        watched, after = run(spent(kind, n, watcher)), run(spent(kind, n, nobody))
+        watched, after = run(measure_bursts(kind, n, watcher)), run(measure_bursts(kind, n, nobody))
         figures[f"{watcher.__name__} loss %"] = 100 * (1 - (before + after) / 2 / watched)
         before = after
     return {**figures, "us": before / n * 1e6}

@@ -1,4 +1,4 @@
-"""One adapter a file. Importing them imports no peer: that happens when one is measured."""
+"""The adapters, one file for each peer. A peer itself is imported when it is measured."""
 
 from __future__ import annotations
 

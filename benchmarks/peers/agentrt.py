@@ -1,4 +1,4 @@
-"""agentrt as a user gets it: default limits, default loop, everything on; lanes are larger only to hold a backlog."""
+"""agentrt with its defaults: limits, loop, accounting. Lanes are larger only to hold a backlog."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..sizes import BURST
 from ..stopwatch import Stopwatch
 from ..work import STRUCT, Kind, add, add_inner, check, pause_and_add, pause_and_add_inner
 
-# By kind: agentrt makes its own message, a struct; one of another kind it carries as the payload, and makes both.
+# By kind. agentrt makes its own message, a struct; a message of another kind is its payload, so that two are made.
 WORKFLOWS = {"struct": add, "dataclass": add_inner}
 SUSPENDING = {"struct": pause_and_add, "dataclass": pause_and_add_inner}
 
 
-def one(i: int, payload: int) -> int:
+def payload_of(i: int, payload: int) -> int:
     return payload
 
 
-def maker(kind: Kind) -> Any:
-    """What makes the payload that is sent."""
-    return one if kind is STRUCT else kind.make
+def payload_maker(kind: Kind) -> Any:
+    """The function that makes the payload."""
+    return payload_of if kind is STRUCT else kind.make
 
 
 @asynccontextmanager
@@ -47,8 +47,8 @@ class Agentrt(Peer):
 
     @staticmethod
     async def send_in_bursts(runtime: Any, kind: Kind, n: int, watch: Stopwatch) -> None:
-        send, make = runtime.send_nowait, maker(kind)
-        if kind is STRUCT:  # its message is made inside: there is nothing to make here
+        send, make = runtime.send_nowait, payload_maker(kind)
+        if kind is STRUCT:  # agentrt makes the message itself
             with watch:
                 for start in range(0, n, BURST):
                     for _ in range(start, min(start + BURST, n) - 1):
@@ -69,7 +69,7 @@ class Agentrt(Peer):
 
     async def burst(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         async with runtimes(WORKFLOWS[kind.name]) as (runtime,):
-            send, make = runtime.send_nowait, maker(kind)
+            send, make = runtime.send_nowait, payload_maker(kind)
             with watch:
                 for start in range(0, n, BURST):
                     receipts = [send(make(i, 1)) for i in range(start, min(start + BURST, n))]
@@ -79,7 +79,7 @@ class Agentrt(Peer):
 
     async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         async with runtimes(WORKFLOWS[kind.name]) as (runtime,):
-            send, make = runtime.send_nowait, maker(kind)
+            send, make = runtime.send_nowait, payload_maker(kind)
             with watch:
                 for i in range(n):
                     await send(make(i, 1))
@@ -87,7 +87,7 @@ class Agentrt(Peer):
 
     async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
         async with runtimes(WORKFLOWS[kind.name], agents) as fleet:
-            sends, make = [runtime.send_nowait for runtime in fleet], maker(kind)
+            sends, make = [runtime.send_nowait for runtime in fleet], payload_maker(kind)
             with watch:
                 for i in range(each - 1):
                     for send in sends:
@@ -99,12 +99,12 @@ class Agentrt(Peer):
     async def asker(self, kind: Kind) -> tuple[Any, Any]:
         manager = RuntimeManager()
         runtime = manager.create("agent", 0, WORKFLOWS[kind.name])
-        make = maker(kind)
+        make = payload_maker(kind)
         return (lambda: runtime.ask(make(0, 1))), manager.aclose
 
     async def backlog(self, kind: Kind, agents: int, each: int) -> Backlog:
         manager = RuntimeManager()
-        workflow, make = WORKFLOWS[kind.name], maker(kind)
+        workflow, make = WORKFLOWS[kind.name], payload_maker(kind)
         fleet = [manager.create(f"agent {i}", 0, workflow, standard_capacity=each) for i in range(agents)]
         last = [[runtime.send_nowait(make(i, 1)) for i in range(each)][-1] for runtime in fleet]
 

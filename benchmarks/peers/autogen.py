@@ -1,4 +1,4 @@
-"""autogen-core's single-threaded runtime. A direct message is a call; one-way is publishing to a topic."""
+"""autogen-core's single-threaded runtime. A direct message is a call; a one-way message is published to a topic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..work import DataMessage, Kind, StructMessage, check
 
 
 class StructSerializer:
-    """autogen-core writes every message as JSON for its event log; it brings no writer for structs."""
+    """autogen-core writes every message as JSON for its event log; it has no serializer for structs."""
 
     data_content_type = "application/json"
     type_name = StructMessage.__name__
@@ -26,7 +26,7 @@ class StructSerializer:
         return msgspec.json.decode(payload, type=StructMessage)
 
 
-async def running() -> Any:
+async def start_runtime() -> Any:
     """A started runtime with one type of agent that listens to one topic."""
     from autogen_core import (
         BaseAgent,
@@ -61,7 +61,7 @@ class Autogen(Peer):
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         from autogen_core import AgentId, TopicId
 
-        runtime, make, total = await running(), kind.make, 0
+        runtime, make, total = await start_runtime(), kind.make, 0
         topic, agent = TopicId("numbers", "0"), AgentId("adder", "0")
         with watch:
             for start in range(0, n, BURST):
@@ -75,7 +75,7 @@ class Autogen(Peer):
     async def burst(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         from autogen_core import AgentId
 
-        runtime, make, agent = await running(), kind.make, AgentId("adder", "0")
+        runtime, make, agent = await start_runtime(), kind.make, AgentId("adder", "0")
         with watch:
             totals = await asyncio.gather(*(runtime.send_message(make(i, 1), agent) for i in range(n)))
         check(max(totals), n)
@@ -84,7 +84,7 @@ class Autogen(Peer):
     async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         from autogen_core import AgentId
 
-        runtime, make, agent, total = await running(), kind.make, AgentId("adder", "0"), 0
+        runtime, make, agent, total = await start_runtime(), kind.make, AgentId("adder", "0"), 0
         with watch:
             for i in range(n):
                 total = await runtime.send_message(make(i, 1), agent)
@@ -94,7 +94,7 @@ class Autogen(Peer):
     async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
         from autogen_core import AgentId, TopicId
 
-        runtime, make = await running(), kind.make
+        runtime, make = await start_runtime(), kind.make
         topics = [TopicId("numbers", str(i)) for i in range(agents)]
         with watch:
             for i in range(each - 1):
@@ -108,13 +108,13 @@ class Autogen(Peer):
     async def asker(self, kind: Kind) -> tuple[Any, Any]:
         from autogen_core import AgentId
 
-        runtime, make, agent = await running(), kind.make, AgentId("adder", "0")
+        runtime, make, agent = await start_runtime(), kind.make, AgentId("adder", "0")
         return (lambda: runtime.send_message(make(0, 1), agent)), runtime.stop
 
     async def create(self, n: int, watch: Stopwatch) -> Any:
         from autogen_core import AgentId, BaseAgent
 
-        runtime = await running()
+        runtime = await start_runtime()
         with watch:
             for i in range(n):
                 await runtime.try_get_underlying_agent_instance(AgentId("adder", str(i)), BaseAgent)

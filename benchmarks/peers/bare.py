@@ -1,4 +1,4 @@
-"""An asyncio loop that a person writes in ten minutes: no bounds, no validation, no times, no errors kept."""
+"""A plain asyncio loop, written in ten minutes: no bounds, no validation, no times, no errors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Agent(Protocol):
 
 
 class Bare(Peer):
-    """The drivers; a subclass says what an agent is."""
+    """The measures; a subclass defines the agent."""
 
     scales = True
 
     def agent(self, workflow: Any) -> Agent:
         raise NotImplementedError
 
-    async def ready(self, workflow: Any, n: int = 1) -> list[Any]:
+    async def start_agents(self, workflow: Any, n: int = 1) -> list[Any]:
         agents = [self.agent(workflow) for _ in range(n)]
         await asyncio.sleep(0)
         return agents
@@ -45,7 +45,7 @@ class Bare(Peer):
         await asyncio.gather(*(agent.task for agent in agents), return_exceptions=True)
 
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch, workflow: Any = add) -> None:
-        agents = await self.ready(workflow)
+        agents = await self.start_agents(workflow)
         put, make, future_of = agents[0].put, kind.make, asyncio.get_running_loop().create_future
         with watch:
             for start in range(0, n, BURST):
@@ -62,7 +62,7 @@ class Bare(Peer):
         await self.one_way(kind, n, watch, pause_and_add)
 
     async def burst(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        agents = await self.ready(add)
+        agents = await self.start_agents(add)
         put, make, future_of = agents[0].put, kind.make, asyncio.get_running_loop().create_future
         with watch:
             for start in range(0, n, BURST):
@@ -77,7 +77,7 @@ class Bare(Peer):
         await self.end(agents)
 
     async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        agents = await self.ready(add)
+        agents = await self.start_agents(add)
         put, make, future_of = agents[0].put, kind.make, asyncio.get_running_loop().create_future
         with watch:
             for i in range(n):
@@ -88,7 +88,7 @@ class Bare(Peer):
         await self.end(agents)
 
     async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
-        fleet = await self.ready(add, agents)
+        fleet = await self.start_agents(add, agents)
         make, puts, future_of = kind.make, [agent.put for agent in fleet], asyncio.get_running_loop().create_future
         with watch:
             for i in range(each - 1):
@@ -103,7 +103,7 @@ class Bare(Peer):
         await self.end(fleet)
 
     async def asker(self, kind: Kind) -> tuple[Any, Any]:
-        agents = await self.ready(add)
+        agents = await self.start_agents(add)
         put, make, loop = agents[0].put, kind.make, asyncio.get_running_loop()
 
         async def ask() -> int:
@@ -114,7 +114,7 @@ class Bare(Peer):
         return ask, lambda: self.end(agents)
 
     async def backlog(self, kind: Kind, agents: int, each: int) -> Backlog:
-        fleet = await self.ready(add, agents)
+        fleet = await self.start_agents(add, agents)
         loop = asyncio.get_running_loop()
         last = [loop.create_future() for _ in fleet]
         for agent, future in zip(fleet, last, strict=True):

@@ -1,4 +1,4 @@
-"""Two deques, a future to sleep on, and a turn for the others every 64: what one writes after having measured."""
+"""Two deques, a future to wait on, and a turn of the loop every 64 messages: a tuned loop without accounting."""
 
 from __future__ import annotations
 

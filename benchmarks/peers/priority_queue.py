@@ -1,4 +1,4 @@
-"""asyncio.PriorityQueue and a task: what most people would write first."""
+"""asyncio.PriorityQueue and a task: the usual first version."""
 
 from __future__ import annotations
 

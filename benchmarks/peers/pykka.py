@@ -85,7 +85,7 @@ class Pykka(Peer):
         return ask, end
 
     async def backlog(self, kind: Kind, agents: int, each: int) -> Backlog:
-        """An urgent one waits behind the others: there is no other way in."""
+        """An urgent message waits behind the others: pykka has no priorities."""
         actor, make = adder(), kind.make
         refs = [actor.start() for _ in range(agents)]
         for i in range(each):
@@ -97,7 +97,7 @@ class Pykka(Peer):
 
         async def done() -> None:
             for ref in refs:
-                await asyncio.to_thread(ref.stop)  # its message comes after all others
+                await asyncio.to_thread(ref.stop)  # stop is a message too, behind all others
 
         async def end() -> None:
             return

@@ -1,4 +1,4 @@
-"""thespian's simple system: everything in this process and thread, a message is run when it is sent."""
+"""thespian's simple system: everything runs in this process and thread, when a message is sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def adder() -> Any:
     return Adder
 
 
-def started(n: int) -> tuple[Any, list[Any]]:
+def start_actors(n: int) -> tuple[Any, list[Any]]:
     """A system, and `n` actors in it."""
     from thespian.actors import ActorSystem
 
@@ -42,7 +42,7 @@ class Thespian(Peer):
     share = 0.2
 
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        system, (actor,) = started(1)
+        system, (actor,) = start_actors(1)
         make, total = kind.make, 0
         with watch:
             for start in range(0, n, BURST):
@@ -54,7 +54,7 @@ class Thespian(Peer):
         system.shutdown()
 
     async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        system, (actor,) = started(1)
+        system, (actor,) = start_actors(1)
         make, total = kind.make, 0
         with watch:
             for _ in range(n):
@@ -63,7 +63,7 @@ class Thespian(Peer):
         system.shutdown()
 
     async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
-        system, actors = started(agents)
+        system, actors = start_actors(agents)
         make = kind.make
         with watch:
             for i in range(each - 1):
@@ -74,7 +74,7 @@ class Thespian(Peer):
         system.shutdown()
 
     async def asker(self, kind: Kind) -> tuple[Any, Any]:
-        system, (actor,) = started(1)
+        system, (actor,) = start_actors(1)
 
         async def ask() -> Any:
             return system.ask(actor, kind.make(-1, 1))
@@ -86,4 +86,4 @@ class Thespian(Peer):
 
     async def create(self, n: int, watch: Stopwatch) -> Any:
         with watch:
-            return started(n)
+            return start_actors(n)

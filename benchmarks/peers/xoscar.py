@@ -1,4 +1,4 @@
-"""xoscar, its in-process pool."""
+"""xoscar with its in-process pool."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..work import Kind, check
 
 
 def free_port() -> int:
-    """The pool also listens, though nobody connects."""
+    """A free port: the pool listens, although nothing connects."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-async def started(n: int) -> tuple[Any, list[Any]]:
+async def start_actors(n: int) -> tuple[Any, list[Any]]:
     """A pool in this process, and `n` actors in it."""
     import xoscar
 
@@ -43,7 +43,7 @@ class Xoscar(Peer):
     share = 0.04
 
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        pool, (ref,) = await started(1)
+        pool, (ref,) = await start_actors(1)
         make, total = kind.make, 0
         with watch:
             for start in range(0, n, BURST):
@@ -55,14 +55,14 @@ class Xoscar(Peer):
         await pool.stop()
 
     async def burst(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        pool, (ref,) = await started(1)
+        pool, (ref,) = await start_actors(1)
         with watch:
             totals = await asyncio.gather(*(ref.add(kind.make(i, 1)) for i in range(n)))
         check(max(totals), n)
         await pool.stop()
 
     async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        pool, (ref,) = await started(1)
+        pool, (ref,) = await start_actors(1)
         make, total = kind.make, 0
         with watch:
             for i in range(n):
@@ -71,7 +71,7 @@ class Xoscar(Peer):
         await pool.stop()
 
     async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
-        pool, refs = await started(agents)
+        pool, refs = await start_actors(agents)
         make = kind.make
         with watch:
             for i in range(each - 1):
@@ -82,9 +82,9 @@ class Xoscar(Peer):
         await pool.stop()
 
     async def asker(self, kind: Kind) -> tuple[Any, Any]:
-        pool, (ref,) = await started(1)
+        pool, (ref,) = await start_actors(1)
         return (lambda: ref.add(kind.make(0, 1))), pool.stop
 
     async def create(self, n: int, watch: Stopwatch) -> Any:
         with watch:
-            return await started(n)
+            return await start_actors(n)
