@@ -1,11 +1,11 @@
-"""The soak: many threads, many runtimes, everything that can go wrong, and every activity accounted for.
+"""The soak test: many threads and many runtimes, with failures and commands at random; every activity must have a fate.
 
     python -m tests.soak                        1,000,000 activities, 8 threads, 200 runtimes
     python -m tests.soak --activities 20000     a short one; the tests run this
 
-Nobody waits politely: threads send, activities fail, time out and take their time, runtimes are paused, resumed,
-terminated and made again, senders give up waiting for room. At the end each receipt has exactly one fate, the manager's
-counts say the same, nothing is left of tasks, threads and descriptors, and memory is flat.
+Threads send, activities fail, time out or suspend, runtimes are paused, resumed, terminated and created again, senders
+give up waiting for room. At the end each receipt has exactly one fate, the manager's counts are the same, no task,
+thread or file descriptor is left, and memory does not grow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STEP = 500
 
 
 async def work(activity: agentrt.Activity[str], state: int, ctx: agentrt.Context) -> int:
-    """What an activity does, by its payload."""
+    """Do what the payload asks for."""
     if activity.payload == "fail":
         raise ValueError("as asked")
     if activity.payload == "late":
@@ -41,7 +41,7 @@ async def work(activity: agentrt.Activity[str], state: int, ctx: agentrt.Context
 
 @dataclass
 class Soak:
-    """One run; `fates` counts what the receipts said, `refused` the sends that were not accepted."""
+    """One run. `fates` counts the outcomes of the receipts, `refused` the sends that were not accepted, by tag."""
 
     activities: int = 1_000_000
     threads: int = 8
@@ -52,23 +52,23 @@ class Soak:
     memory: list[int] = field(default_factory=list)
     sent: int = 0
 
-    def run(self, say: bool = True) -> agentrt.Fates:
-        """Run it, and return the manager's counts."""
+    def run(self, verbose: bool = True) -> agentrt.Fates:
+        """Run it. Returns the manager's counts."""
         manager = agentrt.RuntimeManager(loop="thread", name="soak")
         for n in range(self.runtimes):
             self._create(manager, n)
         stop = threading.Event()
         threads = [threading.Thread(target=self._send, args=(manager, n)) for n in range(self.threads)]
-        troublemaker = threading.Thread(target=self._trouble, args=(manager, stop))
-        for thread in (*threads, troublemaker):
+        commander = threading.Thread(target=self._command, args=(manager, stop))
+        for thread in (*threads, commander):
             thread.start()
         while any(thread.is_alive() for thread in threads):
             threads[0].join(0.5) if threads[0].is_alive() else next(t for t in threads if t.is_alive()).join(0.5)
             self.memory.append(resident())
-            if say:
+            if verbose:
                 print(f"\r{self.sent:>9,} sent, {self.memory[-1] >> 20} MB", end="", file=sys.stderr, flush=True)
         stop.set()
-        troublemaker.join()
+        commander.join()
         counts = manager.fates()
         manager.close()
         return counts
@@ -119,8 +119,8 @@ class Soak:
             refused[error.tag] += 1
             return None
 
-    def _trouble(self, manager: agentrt.RuntimeManager, stop: threading.Event) -> None:
-        """Pause, resume, terminate and make again, until told to stop; then leave everything running."""
+    def _command(self, manager: agentrt.RuntimeManager, stop: threading.Event) -> None:
+        """Pause, resume, terminate and create runtimes until `stop` is set; then leave all of them running."""
         chance = random.Random(self.seed)
         while not stop.wait(0.002):
             n = chance.randrange(self.runtimes)
@@ -137,40 +137,42 @@ class Soak:
 
 
 def settle(receipts: deque[agentrt.Receipt], fates: Counter[str], most: int) -> None:
-    """Count the fates of the oldest receipts until `most` are left open."""
+    """Count the fates of the oldest receipts until at most `most` are left."""
     while len(receipts) > most:
         receipt = receipts.popleft()
-        with suppress(agentrt.AgentError):  # the fate is what counts
+        with suppress(agentrt.AgentError):  # only the fate is counted
             receipt.result(60)
         assert receipt.outcome is not None
         fates[receipt.outcome.kind] += 1
 
 
 def resident() -> int:
-    """Bytes this process has in memory."""
+    """The resident memory of this process, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def left_over() -> tuple[int, int, int]:
-    """Threads, open descriptors, and tasks that are still there."""
+def count_resources() -> tuple[int, int, int]:
+    """How many threads, open file descriptors and unfinished tasks there are."""
     gc.collect()
     tasks = sum(1 for thing in gc.get_objects() if isinstance(thing, asyncio.Task) and not thing.done())
     return threading.active_count(), len(os.listdir("/proc/self/fd")), tasks
 
 
 def check(soak: Soak, counts: agentrt.Fates, before: tuple[int, int, int]) -> None:
-    """Raise AssertionError unless everything is accounted for and nothing is left."""
-    said = {fate: soak.fates[fate] for fate in ("done", "failed", "timed_out", "dropped", "terminated", "dead")}
-    counted = {fate: getattr(counts, fate) for fate in said}
+    """Raise AssertionError unless every activity has a fate and nothing is left."""
+    from_receipts = {
+        fate: soak.fates[fate] for fate in ("done", "failed", "timed_out", "dropped", "terminated", "dead")
+    }
+    counted = {fate: getattr(counts, fate) for fate in from_receipts}
     assert counts.adds_up
     assert counts.pending == 0, counts
-    assert said == counted, (said, counted)
+    assert from_receipts == counted, (from_receipts, counted)
     assert sum(soak.fates.values()) + sum(soak.refused.values()) == soak.activities // soak.threads * soak.threads
-    assert left_over() == before, (left_over(), before)
+    assert count_resources() == before, (count_resources(), before)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one soak and print what came of it."""
+    """Run the soak test and print its results."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=8)
@@ -178,15 +180,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     soak = Soak(options.activities, options.threads, options.runtimes, options.seed)
-    before, started = left_over(), time.perf_counter()
+    before, started = count_resources(), time.perf_counter()
     counts = soak.run()
     check(soak, counts, before)
     seconds = time.perf_counter() - started
     third = max(1, len(soak.memory) // 3)
     first, last = (sum(part) / len(part) / 2**20 for part in (soak.memory[:third], soak.memory[-third:]))
     print(f"\n{soak.activities:,} sends in {seconds:.0f} s: {dict(soak.fates)}, refused {dict(soak.refused)}")
-    print(f"every fate accounted for: {counts}")
-    print(f"nothing left: threads, descriptors, tasks {left_over()}")
+    print(f"fates: {counts}")
+    print(f"left as before: threads, descriptors, tasks {count_resources()}")
     print(f"memory: first third {first:.0f} MB, last third {last:.0f} MB")
     return 0 if last < first * 1.25 + 16 else 1
 

@@ -1,4 +1,4 @@
-"""What many tests of the core share: a virtual hour that takes no time, and the smallest workflows."""
+"""What many tests of the core share: virtual time, and the smallest workflows."""
 
 import asyncio
 import functools
@@ -9,11 +9,11 @@ from typing import Any
 from agentrt import RuntimeManager
 from agentrt.testing.virtual import run
 
-FAR = 1e6  # virtual seconds: a test that ticks for ever ends
+MAX_TIME = 1e6  # virtual seconds: the end of a test that repeats something without end
 
 
 def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test on a virtual loop; its first argument is a manager there. In the end every fate must add up."""
+    """Run an async test on a virtual loop, with a manager as its first argument. At the end the fates must add up."""
 
     async def main(*args: Any, **options: Any) -> None:
         async with RuntimeManager(loop="current", seed=1) as manager:
@@ -24,7 +24,7 @@ def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
     @functools.wraps(test)
     def wrapped(*args: Any, **options: Any) -> None:
-        run(main(*args, **options), timeout=FAR)
+        run(main(*args, **options), timeout=MAX_TIME)
 
     signature = inspect.signature(test)
     wrapped.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
@@ -48,13 +48,13 @@ async def forever(activity: Any, state: Any) -> Any:
 
 
 async def turns(n: int = 20) -> None:
-    """Let everything that is ready run."""
+    """Let the loop run what is ready, for `n` turns."""
     for _ in range(n):
         await asyncio.sleep(0)
 
 
 class Gate:
-    """A workflow that waits until the test lets it go on: `entered` and `open` are the two ends."""
+    """A workflow that waits: it sets `entered` when it starts, and goes on when the test sets `open`."""
 
     def __init__(self) -> None:
         self.entered = asyncio.Event()

@@ -24,7 +24,7 @@ Times = Callable[[random.Random], float]
 
 @dataclass(frozen=True)
 class Service:
-    """A service time: how it is drawn, its mean, and the mean of its square."""
+    """A distribution of service times: a sample, its mean, and the mean of its square."""
 
     draw: Times
     mean: float
@@ -41,7 +41,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Case:
-    """Two classes of arrivals, priority first; and what the formula gives for their mean waits."""
+    """Two classes of arrivals, priority first, and their mean waits by the formula."""
 
     rates: tuple[float, float]
     services: tuple[Service, Service]
@@ -62,13 +62,13 @@ CASES = {
 
 
 async def serve(activity: Any, state: int) -> int:
-    """The server: busy for as long as the activity says."""
+    """The server: it takes as many seconds as the payload says."""
     await asyncio.sleep(activity.payload)
     return state + 1
 
 
 class Arrivals:
-    """One class of activities on its way: after each gap one is sent; those that find the lane full are counted."""
+    """One class of arrivals: one is sent after each gap; those that find the lane full are counted."""
 
     def __init__(
         self, runtime: Runtime, gap: Callable[[], float], service: Callable[[], float], priority: bool
@@ -117,7 +117,7 @@ def mean_waits(case: Case, seed: int, seconds: float) -> tuple[float, float]:
 
 
 def errors_off(samples: list[float], expected: float) -> float:
-    """How many standard errors the mean of the samples is off."""
+    """The distance of the samples' mean from the expected value, in standard errors."""
     return abs(statistics.fmean(samples) - expected) / (statistics.stdev(samples) / math.sqrt(len(samples)))
 
 
@@ -133,13 +133,13 @@ def test_mean_waits_are_cobhams(name: str) -> None:
     for lane, expected in enumerate(case.cobham()):
         samples = [wait[lane] for wait in waits]
         assert errors_off(samples, expected) < 3, (lane, expected, samples)
-        # The test can tell: 15 % more or less would be found.
+        # The test is sharp enough: 15 % more or less would fail.
         assert errors_off(samples, 1.15 * expected) > 3
         assert errors_off(samples, 0.85 * expected) > 3
 
 
 def share_rejected(seed: int, seconds: float, rho: float, capacity: int) -> float:
-    """Of one lane: the share of arrivals that find it full. One more than it holds is in the system: who is served."""
+    """The share of arrivals that find the lane full. The system holds one more than the lane: the one in service."""
     chance = random.Random(seed)
     with virtual_manager(seed=seed) as manager:
         runtime = manager.create("server", 0, serve, standard_capacity=capacity)
@@ -156,15 +156,15 @@ def test_a_full_lane_rejects_as_many_as_theory_says() -> None:
     assert expected == pytest.approx(0.00865, abs=0.00001)
     samples = [share_rejected(seed, 15_000, rho, k - 1) for seed in SEEDS]
     assert errors_off(samples, expected) < 3, samples
-    # The test can tell: two places more or less in the lane would be found.
+    # The test is sharp enough: a lane with two places more or less would fail.
     assert errors_off(samples, rho**2 * expected) > 3
     assert errors_off(samples, expected / rho**2) > 3
 
 
 def overloaded(fairness: int | None, seconds: float) -> tuple[int, float, int]:
-    """20 % more urgent activities than can be served, and a standard one every ten seconds.
+    """20 % more priority activities than the server can process, and a standard one every ten seconds.
 
-    Returns how many standard ones wait in the end, the longest that one waited, and how many were served.
+    Returns how many standard ones wait at the end, the longest wait of one, and how many were processed.
     """
     chance = random.Random(1)
     with virtual_manager(seed=1) as manager:
@@ -178,7 +178,7 @@ def overloaded(fairness: int | None, seconds: float) -> tuple[int, float, int]:
 
 
 def test_fairness_8_leaves_no_standard_waiting() -> None:
-    """In the ten seconds since the last one more than eight urgent ones went first: a standard one goes next."""
+    """In ten seconds more than eight priority activities run: the next one is a standard one."""
     depth, longest, served = overloaded(fairness=8, seconds=25_000)
     assert depth <= 1
     assert 0 < longest <= 1

@@ -1,4 +1,4 @@
-"""A runtime under test: its workflow does what the payload says, and checks how it is run."""
+"""A runtime under test. Its workflow does what the payload says, and checks the promises that only a workflow sees."""
 
 import asyncio
 import contextvars
@@ -22,7 +22,7 @@ SLACK = 1e-6
 
 
 class Agent:
-    """Promises that only the workflow sees: order, one at a time, deadlines, clean contexts, pause and step."""
+    """Checks order, one activity at a time, deadlines, clean contexts, pause and step."""
 
     def __init__(self, world, id, plain, **limits):
         self.world = world
@@ -74,14 +74,14 @@ class Agent:
         await ctx.sleep(seconds)
 
     async def deaf(self, ctx, seconds):
-        """Swallow a cancellation, and hand in a result as if nothing had been."""
+        """Ignore one cancellation, and return a result."""
         try:
             await ctx.sleep(seconds)
         except asyncio.CancelledError:
             await asyncio.sleep(0)
 
     async def stubborn(self, ctx, about):
-        """Swallow every cancellation until it is let go."""
+        """Ignore every cancellation until `release` is set."""
         while not self.world.release.is_set():
             try:
                 await self.world.release.wait()
@@ -98,18 +98,18 @@ class Agent:
     async def send(self, ctx, about):
         await ctx.send(self.world.another(about), ("done", 0), priority=about % 2 == 0)
 
-    # ---- what it sees when it is run
+    # ---- checks when an activity starts
 
     def begin(self, activity, state):
         with self.world.watching(activity):
             self.world.ledger.read()
-            assert activity.id in self.book.open, "it runs, and has its fate already"
-            assert not self.inside, "two at a time"
-            assert LEFT.get() in (None, activity.id), "it sees what another one left in its context"
+            assert activity.id in self.book.open, "it runs, although it has its fate"
+            assert not self.inside, "two activities run at one time"
+            assert LEFT.get() in (None, activity.id), "it sees a context value of another activity"
             assert self.runtime.status is Status.PROCESSING, self.runtime.status
             assert state == self.book.state == self.runtime.state
             self.begun[activity.id] += 1
-            assert self.begun[activity.id] <= 1 + self.runtime.retries, "more often than the retries allow"
+            assert self.begun[activity.id] <= 1 + self.runtime.retries, "it ran more often than the retries allow"
             if self.begun[activity.id] == 1:
                 self.begin_first(activity)
             self.bounded()
@@ -123,16 +123,16 @@ class Agent:
             self.steps -= 1
             assert self.steps >= 0, "it runs although the runtime is paused"
         if activity.not_before is not None:
-            assert activity.not_before <= self.world.manager.clock.now() + SLACK, "before its time"
+            assert activity.not_before <= self.world.manager.clock.now() + SLACK, "it runs before it is due"
         if activity.id not in self.moved:
             self.in_order(activity)
         self.fair(activity)
 
     def in_order(self, activity):
-        """Those of a lane as they were accepted, the delayed ones as they are due."""
+        """Activities of a lane run in the order in which they were accepted, delayed ones as they are due."""
         delayed = activity.not_before is not None
         place = activity.not_before if delayed else activity.id
-        assert place >= self.last.get((activity.lane, delayed), 0), "overtaken in its lane"
+        assert place >= self.last.get((activity.lane, delayed), 0), "another activity of its lane overtook it"
         self.last[activity.lane, delayed] = place
 
     def fair(self, activity):
@@ -144,17 +144,17 @@ class Agent:
         self.last["row"] = row + 1 if activity.lane is Lane.PRIORITY else 0
 
     def bounded(self):
-        """No lane above its capacity, nor, once that was lowered, above what was in it."""
+        """No lane is above its capacity; a lane whose capacity was lowered is not above its earlier depth."""
         depths, capacities = self.runtime.depth, self.runtime.snapshot(metrics=False).capacity
         for lane, depth, capacity in zip(Lane, depths, capacities, strict=True):
             most = max(capacity, self.bound[lane])
             assert depth <= most, f"{depth} in the {lane} lane, {most} are allowed"
             self.bound[lane] = max(capacity, depth)
 
-    # ---- what must hold at any time
+    # ---- checks at any time
 
     def running(self):
-        """The id of the activity that runs, unless it has its fate already."""
+        """The id of the activity that runs and has no fate yet; None if there is none."""
         current = self.runtime.snapshot(metrics=False).current
         return None if current is None or current.id in self.book.outcomes else current.id
 
@@ -172,7 +172,7 @@ class Agent:
             self.in_time(outcome)
 
     def in_time(self, outcome):
-        """Done within the deadline, timed out after it; what came to no end was never begun, or ended."""
+        """Done within the deadline or timed out after it; only what never started is dropped or dead."""
         ran = outcome.id in self.began
         assert ran == (outcome.started is not None), outcome
         if not ran:
@@ -185,7 +185,7 @@ class Agent:
             assert took >= limit - SLACK, f"timed out after {took} s of {limit}"
 
     def check_at_rest(self, senders):
-        """Nothing is left to do on the loop: whatever still waits must have a reason."""
+        """Nothing is left to do on the loop: what still waits must have a reason."""
         shot = self.runtime.snapshot(metrics=False)
         waits = self.runtime.entry.mailbox.statistics()
         assert waits.senders >= senders, f"{senders} senders wait, the mailbox knows {waits.senders}"
@@ -194,17 +194,17 @@ class Agent:
             assert not senders
         elif shot.status in (Status.PROCESSING, Status.STUCK):
             assert shot.current.payload[0] in WAITING, f"nothing keeps {shot.current} from ending"
-            assert (shot.status is Status.STUCK) == (self.limit[shot.current.id] < math.inf), "its deadline is over"
+            assert (shot.status is Status.STUCK) == (self.limit[shot.current.id] < math.inf), "its deadline has passed"
         elif not self.runtime.paused:
-            assert not self.runtime.entry.draining, "it should end, and nothing keeps it"
-            assert not senders, "nobody will let them in"
-            assert shot.status is Status.FAILED or not sum(shot.depth), "it could go on, and doesn't"
+            assert not self.runtime.entry.draining, "it drains, and nothing keeps it from ending"
+            assert not senders, "senders wait, and nothing will make room"
+            assert shot.status is Status.FAILED or not sum(shot.depth), "it could process, but does not"
         for lane, depth, capacity in zip(Lane, shot.depth, shot.capacity, strict=True):
             waiting = (self.runtime.entry.mailbox.senders or {}).get(lane)
-            assert not waiting or depth >= capacity, "there is room, and somebody waits for it"
+            assert not waiting or depth >= capacity, "there is room, but a sender waits for it"
 
     def check_metrics(self):
-        """Each activity that ran is counted once, in its lane."""
+        """The metrics count each activity that ran once, in its lane."""
         metrics = self.runtime.metrics
         for lane, figures in ((Lane.PRIORITY, metrics.priority), (Lane.STANDARD, metrics.standard)):
             ran = [o for o in self.book.outcomes.values() if o.lane is lane and o.started is not None]

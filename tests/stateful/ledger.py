@@ -1,4 +1,4 @@
-"""A second bookkeeper: it reads nothing but the ring, and what it adds up must be what the manager says."""
+"""A second account of all activities, computed from the ring alone: it must agree with the manager."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from agentrt import Activity, Event, Fate, Fates, Outcome
 
 
 class Book:
-    """One runtime from its creation on: what it accepted, what became of it, the state that follows from that."""
+    """The account of one runtime: its accepted activities, their outcomes, and the state that follows from them."""
 
     def __init__(self):
         self.accepted = {}
@@ -35,7 +35,7 @@ class Book:
         assert self.retries[activity] == retry, f"activity {activity} was tried {self.retries[activity]} times"
 
     def decide(self, outcome):
-        """One fate each, in time, with the state that was committed: one more when done, else what it was."""
+        """Each activity has one outcome, with times in order and the right state: one more if done, else the same."""
         activity = self.accepted.get(outcome.id)
         assert activity is not None, f"a fate for what was never accepted: {outcome}"
         assert outcome.id not in self.outcomes, f"two fates: {self.outcomes[outcome.id]} and {outcome}"
@@ -49,7 +49,7 @@ class Book:
 
 
 class Ledger:
-    """The books of all runtimes, by a fold over the ring; `books` holds those of the living and the dead in order."""
+    """The accounts of all runtimes, terminated ones included, in the order of their creation."""
 
     def __init__(self, ring):
         self.ring = ring
@@ -63,18 +63,18 @@ class Ledger:
         for record in records:
             assert record.sequence > self.sequence, f"out of order after {self.sequence}: {record}"
             self.sequence = record.sequence
-            self._enter(record)
+            self._add(record)
 
-    def _enter(self, record):
+    def _add(self, record):
         if isinstance(record, Event):
-            self._event(record)
+            self._add_event(record)
         elif isinstance(record, Outcome):
             self.current[record.runtime].decide(record)
         else:
             assert isinstance(record, Activity)
             self.current[record.runtime].accept(record)
 
-    def _event(self, event):
+    def _add_event(self, event):
         if event.kind == "created":
             self.current[event.runtime] = Book()
             self.books.append(self.current[event.runtime])
@@ -84,6 +84,6 @@ class Ledger:
             self.current[event.runtime].retry(**event.detail)
 
     def decided(self, fate):
-        """The ids of all activities with this fate, in the order in which they got it."""
+        """The ids of all activities with this fate, in the order of their outcomes."""
         found = [outcome for book in self.books for outcome in book.outcomes.values() if outcome.fate is fate]
         return [outcome.id for outcome in sorted(found, key=lambda outcome: outcome.sequence)]

@@ -1,10 +1,9 @@
-"""The whole manager in every bad order: commands from here and from other threads, on a loop that shuffles.
+"""The whole manager under random commands, from this thread and others, on a loop that shuffles its callbacks.
 
-Hypothesis draws the commands and the seed of the shuffle. After each command a second bookkeeper (`ledger.py`) reads
-the record, and what it adds up must be what the manager says; the workflows (`agent.py`) check how they are run.
+Hypothesis draws the commands and the seed of the loop. After each command a second account (`ledger.py`), computed from
+the ring, must agree with the manager; the workflows (`agent.py`) check how they are run.
 
-AGENTRT_EXAMPLES=5000 runs more than the few that every run of the tests does, for as long as it takes, and makes what
-fails smaller.
+AGENTRT_EXAMPLES=5000 runs more examples than usual, without a time limit, and shrinks those that fail.
 """
 
 import asyncio
@@ -83,7 +82,7 @@ limits = st.fixed_dictionaries(
 
 
 class ManagerMachine(RuleBasedStateMachine):
-    """`later` puts a command among the callbacks of the loop's next turn, which come in any order."""
+    """A command with `later` is one of the callbacks of the loop's next turn, which run in a random order."""
 
     @initialize(seed=st.integers(0, 2**16), agents=st.tuples(*[st.tuples(flags, limits)] * len(IDS)))
     def begin(self, seed, agents):
@@ -106,7 +105,7 @@ class ManagerMachine(RuleBasedStateMachine):
 
     @contextmanager
     def watching(self, about):
-        """Remember what is wrong: in a workflow or a callback nobody would see it raised."""
+        """Store a failed assertion: raised in a workflow or a callback, the test would not see it."""
         try:
             yield
         except AssertionError as error:
@@ -123,7 +122,7 @@ class ManagerMachine(RuleBasedStateMachine):
             command(*arguments)
 
     def steer(self, later, id, command, *arguments):
-        """Give a command that only a terminated runtime refuses."""
+        """Give a command that only a terminated runtime may refuse."""
 
         def carry_out(agent):
             try:
@@ -176,7 +175,7 @@ class ManagerMachine(RuleBasedStateMachine):
             receipt = agent.runtime.send_nowait(payload, **options)
         except AgentError as error:
             self.refused(agent, error, Lane.PRIORITY if options["priority"] else Lane.STANDARD)
-            assert not known, "the receipt of its key was due"
+            assert not known, "the receipt of the earlier activity with its key was expected"
             return
         if known:
             assert receipt.id == earlier.id, "another receipt within the window of the key"
@@ -187,7 +186,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.receipts.append(receipt)
 
     def refused(self, agent, error, lane):
-        """A send is refused for one of three reasons, and for that one."""
+        """A send is refused for one of three reasons: check that it is the right one."""
         entry = agent.runtime.entry
         if isinstance(error, MailboxFullError):
             assert agent.runtime.overflow == "wait"
@@ -275,7 +274,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.steer(later, id, on)
 
     def move(self, agent, command, activity):
-        """What is not due yet can't be the first of its lane, nothing fits into a full one; anything can be dropped."""
+        """An activity that is not due can't be made the first, none can be moved to a full lane, all can be dropped."""
         try:
             getattr(agent.runtime, command)(activity.id)
         except MailboxFullError:
@@ -298,8 +297,8 @@ class ManagerMachine(RuleBasedStateMachine):
         self.steer(False, id, edit)
 
     @rule()
-    def let_go(self):
-        """Those that swallow every cancellation may end, those that come later again not."""
+    def release_stubborn(self):
+        """Let the workflows end that ignore every cancellation; later ones wait again."""
         self.release.set()
         self.turns(20)
         self.release.clear()
@@ -315,7 +314,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.loop.advance(seconds)
 
     @rule()
-    def come_to_rest(self):
+    def run_until_idle(self):
         self.turns(1)  # a change of speed may be on its way
         if self.manager.speed == 0:
             self.manager.speed = 1
@@ -340,13 +339,13 @@ class ManagerMachine(RuleBasedStateMachine):
         assert [letter.activity.id for letter in self.manager.dead_letters] == self.ledger.decided(Fate.DEAD)
 
     @invariant()
-    def receipts_say_what_is_on_the_record(self):
+    def receipts_have_the_outcomes_of_the_ring(self):
         decided = {id: outcome for book in self.ledger.books for id, outcome in book.outcomes.items()}
         for receipt in self.receipts:
             assert receipt.outcome is decided.get(receipt.id)
 
     @invariant()
-    def who_waited_for_room_came_in_as_they_came(self):
+    def senders_that_waited_were_accepted_in_order(self):
         for admitted in self.let_in.values():
             ids = [id for _, id in sorted(admitted)]
             assert ids == sorted(ids)
@@ -355,31 +354,31 @@ class ManagerMachine(RuleBasedStateMachine):
         try:
             if not self.problems:
                 if self.manager.seed % 2:
-                    self.let_everything_go_on()
-                self.come_to_an_end()
+                    self.process_everything()
+                self.close_manager()
         finally:
             self.loop.close()
 
-    def let_everything_go_on(self):
-        """With nothing in its way any more, everything gets its turn."""
-        self.come_to_rest()
+    def process_everything(self):
+        """When nothing stops them any more, all activities end."""
+        self.run_until_idle()
         self.release.set()
         for _ in range(100):
             for agent in self.agents.values():
                 for command in (self.recover, self.resume):
                     self.steer(False, agent.runtime.id, command)
-            self.come_to_rest()
+            self.run_until_idle()
             self.adds_up()
             if not self.manager.fates().pending:
                 return
         raise AssertionError(f"still {self.manager.fates().pending} are pending")
 
-    def come_to_an_end(self):
+    def close_manager(self):
         self.loop.run_until_complete(self.manager.aclose())
         self.release.set()
         self.loop.run_until_idle()
         self.adds_up()
-        self.receipts_say_what_is_on_the_record()
+        self.receipts_have_the_outcomes_of_the_ring()
         assert all(receipt.outcome is not None for receipt in self.receipts)
         assert self.manager.fates().pending == 0
         assert all(ending.value is True for _, ending in self.endings)
