@@ -182,7 +182,7 @@ def _load_manager(name: str) -> RuntimeManager:
     """The manager that a user's file or module creates. Errors of that code keep their traceback."""
     from . import RuntimeManager
 
-    module = _import(name)
+    module = _import_app(name)
     found = [value for value in vars(module).values() if isinstance(value, RuntimeManager)]
     manager = vars(module).get("manager", found[0] if len(found) == 1 else None)
     if not isinstance(manager, RuntimeManager):
@@ -190,7 +190,7 @@ def _load_manager(name: str) -> RuntimeManager:
     return manager
 
 
-def _import(name: str) -> ModuleType:
+def _import_app(name: str) -> ModuleType:
     """Import a file by its path or a module by its name; it can import what stands beside it."""
     path = Path(name)
     is_file = path.suffix == ".py"

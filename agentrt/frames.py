@@ -70,7 +70,7 @@ def suspended_stack(awaitable: object) -> list[StackFrame]:
     Returns:
         At most 100 frames, outermost first.
     """
-    return [_record(frame) for frame in _suspended_frames(awaitable)]
+    return [_stack_frame(frame) for frame in _suspended_frames(awaitable)]
 
 
 def thread_stack(thread: int) -> list[StackFrame]:
@@ -87,7 +87,7 @@ def thread_stack(thread: int) -> list[StackFrame]:
     while frame is not None and _package_and_function(frame) not in RUNNERS:
         frames.append(frame)
         frame = frame.f_back
-    return [_record(frame) for frame in reversed(frames[:MAX_FRAMES])]
+    return [_stack_frame(frame) for frame in reversed(frames[:MAX_FRAMES])]
 
 
 def definition_of(call: object) -> StackFrame | None:
@@ -162,7 +162,7 @@ def _awaited(thing: object) -> object | None:
     return None
 
 
-def _record(frame: FrameType) -> StackFrame:
+def _stack_frame(frame: FrameType) -> StackFrame:
     code, line = frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno
     source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
     found = list(frame.f_locals.items())[:MAX_LOCALS] if code.co_name != "<module>" else []

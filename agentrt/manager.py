@@ -24,7 +24,7 @@ from .engine.handoff import InlineBudget
 from .engine.hub import Hub
 from .engine.isolation import Workers, isolated
 from .engine.loop_host import wait_for
-from .engine.loop_thread import Choice, as_coroutine, in_ipython, running_loop
+from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
 from .engine.workflow import Workflow
 from .errors import (
@@ -86,7 +86,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
     def __init__(
         self,
         journal: None = None,
-        loop: Choice = "auto",
+        loop: LoopChoice = "auto",
         clock: Clock | None = None,
         *,
         seed: int | None = None,

@@ -127,14 +127,14 @@ def load_day(date: str | dt.date = BUSY_DAY) -> Day:
     table = _find_table()
     rows = _generate(date) if table is None else _read_day(table, date)
     flights = {airport: _in_order(flight for origin, flight in rows if origin == airport) for airport in AIRPORTS}
-    return Day(date, flights, made_up=table is None, note=_note(date, flights, table is None))
+    return Day(date, flights, made_up=table is None, note=_source_note(date, flights, table is None))
 
 
 def _in_order(flights: Iterator[Flight]) -> tuple[Flight, ...]:
     return tuple(sorted(flights, key=lambda flight: (flight.scheduled, flight.carrier, flight.number)))
 
 
-def _note(date: dt.date, flights: Mapping[str, tuple[Flight, ...]], made_up: bool) -> str:
+def _source_note(date: dt.date, flights: Mapping[str, tuple[Flight, ...]], made_up: bool) -> str:
     count = f"{sum(map(len, flights.values())):,}"
     if made_up:
         return f"{count} made-up flights: the real ones of {date.day} {date:%B %Y} come with {INSTALL}"

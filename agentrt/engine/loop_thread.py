@@ -16,7 +16,7 @@ __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-Choice = Literal["auto", "thread", "current"]
+LoopChoice = Literal["auto", "thread", "current"]
 
 
 class LoopThread:

@@ -6,16 +6,16 @@ DataFrame or a Parquet file is asked for, and not before. Any thread may export.
 
 from collections.abc import Callable, Mapping
 
+from .exportable import Exportable, ExportableManager, ExportableRuntime
 from .perfetto import to_perfetto
-from .subject import Manager, Runtime, Subject
 from .table import COLUMNS, activities, activities_frame, metrics_frame, to_csv, to_parquet
 
 __all__ = [
     "COLUMNS",
     "WRITERS",
-    "Manager",
-    "Runtime",
-    "Subject",
+    "Exportable",
+    "ExportableManager",
+    "ExportableRuntime",
     "activities",
     "activities_frame",
     "metrics_frame",
@@ -24,5 +24,5 @@ __all__ = [
     "to_perfetto",
 ]
 
-WRITERS: Mapping[str, Callable[[Subject], bytes]] = {".csv": to_csv, ".parquet": to_parquet, ".json": to_perfetto}
+WRITERS: Mapping[str, Callable[[Exportable], bytes]] = {".csv": to_csv, ".parquet": to_parquet, ".json": to_perfetto}
 """The function that makes the content of a file, by the suffix of the file."""

@@ -17,21 +17,21 @@ from ..activity import Activity
 from ..events import Event, Outcome, Record
 from ..snapshot import Snapshot
 from ..views.text import plain
-from .subject import Subject, manager_of, records_of, runtimes_of
+from .exportable import Exportable, manager_of, records_of, runtimes_of
 
 __all__ = ["Trace", "to_perfetto"]
 
 TraceEvent = dict[str, Any]  # one JSON object of the format
 MAX_NAME = 60  # characters
-MAX_TEXT = 300
+MAX_ARGUMENT = 300
 
 
-def to_perfetto(subject: Subject) -> bytes:
+def to_perfetto(target: Exportable) -> bytes:
     """The records of a runtime, or of all runtimes of a manager, as a JSON file in Chrome's Trace Event Format."""
-    manager = manager_of(subject)
-    running = [runtime.snapshot(metrics=False) for runtime in runtimes_of(subject)]
+    manager = manager_of(target)
+    running = [runtime.snapshot(metrics=False) for runtime in runtimes_of(target)]
     trace = Trace(manager.clock.now())
-    for record in records_of(subject):
+    for record in records_of(target):
         trace.add(record)
     for snapshot in running:
         trace.add_running(snapshot)
@@ -67,7 +67,7 @@ class Trace:
         elif record.kind == "step":
             self._add_step(record)
         elif record.runtime:
-            self._add_instant(record.runtime, record.kind, record.at, {"detail": text(record.detail, MAX_TEXT)})
+            self._add_instant(record.runtime, record.kind, record.at, {"detail": text(record.detail, MAX_ARGUMENT)})
 
     def add_running(self, snapshot: Snapshot) -> None:
         """Add the activity that is processed now. It has no outcome yet: its slice ends where the trace ends."""
@@ -114,7 +114,7 @@ class Trace:
         self._add_wait(outcome.id, outcome.runtime, outcome.lane.value, outcome.created, left)
         args = {"id": outcome.id, "fate": outcome.fate.value, "lane": outcome.lane.value, "attempts": outcome.attempts}
         if outcome.error is not None:
-            args["error"] = text(outcome.error, MAX_TEXT)
+            args["error"] = text(outcome.error, MAX_ARGUMENT)
         if outcome.started is None:
             self._add_instant(outcome.runtime, f"{outcome.id} {outcome.fate.value}", outcome.finished, args)
         else:
@@ -130,7 +130,7 @@ class Trace:
         activity, name = self._activities.get(id), str(id)
         if activity is not None:
             name = f"{id} {text(activity.payload, MAX_NAME)}"
-            args = {**args, "payload": text(activity.payload, MAX_TEXT), "parent": activity.parent}
+            args = {**args, "payload": text(activity.payload, MAX_ARGUMENT), "parent": activity.parent}
         duration = microseconds(found.end) - microseconds(found.start)
         self._add_event("X", found.runtime, name, found.start, dur=duration, args=args)
         self._slices[id] = found

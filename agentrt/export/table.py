@@ -17,11 +17,11 @@ from ..clock import Clock
 from ..errors import ConfigurationError
 from ..events import Outcome
 from ..views.text import plain
-from .subject import Runtime, Subject, manager_of, records_of, runtimes_of
+from .exportable import Exportable, ExportableRuntime, manager_of, records_of, runtimes_of
 
 __all__ = ["COLUMNS", "activities", "activities_frame", "metrics_frame", "to_csv", "to_parquet"]
 
-Row = dict[str, Any]  # a payload and a reply may be anything
+TableRow = dict[str, Any]  # a payload and a reply may be anything
 
 COLUMNS = (
     *("id", "runtime", "lane", "fate", "created", "started", "finished", "wait", "service", "accepted_at", "attempts"),
@@ -32,26 +32,26 @@ DTYPES = {
     **dict.fromkeys(("id", "attempts", "parent", "correlation"), "Int64"),
     **dict.fromkeys(("created", "started", "finished", "wait", "service"), "float64"),
 }
-MAX_TEXT = 500  # characters of one cell of a file
+MAX_CELL = 500  # characters of one cell of a file
 DISTRIBUTION = ("count", "mean", "p50", "p95", "p99", "max")
 # A spreadsheet runs a cell that begins with one of = + - @ as a formula. Some split cells at a semicolon or a tab too.
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
 
 
-def activities(subject: Subject) -> list[Row]:
+def activities(target: Exportable) -> list[TableRow]:
     """One row for each activity on record, with the keys of `COLUMNS`, in the order of their ids.
 
     Args:
-        subject: A runtime, or a manager for the activities of all its runtimes.
+        target: A runtime, or a manager for the activities of all its runtimes.
 
     Returns:
         Rows with times in seconds on the manager's clock; `accepted_at` is a date and time in ISO 8601. `fate` is
         "pending" for an activity that has not ended. Where the ring no longer holds the accepted record of an activity,
         its payload and its sender are None.
     """
-    clock = manager_of(subject).clock
-    rows: dict[int, Row] = {}
-    for record in records_of(subject):
+    clock = manager_of(target).clock
+    rows: dict[int, TableRow] = {}
+    for record in records_of(target):
         if isinstance(record, Activity):
             rows[record.id] = _accepted_cells(record, clock)
         elif isinstance(record, Outcome):
@@ -59,14 +59,14 @@ def activities(subject: Subject) -> list[Row]:
     return [{name: rows[id].get(name) for name in COLUMNS} for id in sorted(rows)]
 
 
-def _accepted_cells(activity: Activity[Any], clock: Clock) -> Row:
+def _accepted_cells(activity: Activity[Any], clock: Clock) -> TableRow:
     names = ("id", "runtime", "created", "source", "parent", "correlation", "key", "payload")
     row = {name: getattr(activity, name) for name in names}
     accepted_at = clock.wall(activity.created).isoformat()
     return {**row, "lane": activity.lane.value, "fate": "pending", "accepted_at": accepted_at}
 
 
-def _outcome_cells(outcome: Outcome, clock: Clock) -> Row:
+def _outcome_cells(outcome: Outcome, clock: Clock) -> TableRow:
     names = ("id", "runtime", "created", "started", "finished", "wait", "service", "attempts")
     row = {name: getattr(outcome, name) for name in names}
     error = outcome.error
@@ -81,27 +81,27 @@ def _outcome_cells(outcome: Outcome, clock: Clock) -> Row:
     }
 
 
-def _file_rows(subject: Subject) -> list[Row]:
+def _file_rows(target: Exportable) -> list[TableRow]:
     """The rows for a file: what is not a number is one line of text, without control characters."""
-    return [{name: _file_cell(name, value) for name, value in row.items()} for row in activities(subject)]
+    return [{name: _file_cell(name, value) for name, value in row.items()} for row in activities(target)]
 
 
 def _file_cell(name: str, value: Any) -> int | float | str | None:
     if value is None or (isinstance(value, int | float) and name not in TEXT_COLUMNS):
         return value
-    return plain(value, MAX_TEXT).encode("utf-8", "replace").decode()
+    return plain(value, MAX_CELL).encode("utf-8", "replace").decode()
 
 
 # ---- DataFrames
 
 
-def activities_frame(subject: Subject) -> Any:
+def activities_frame(target: Exportable) -> Any:
     """The rows of `activities` as a pandas DataFrame, indexed by the activity's id.
 
     Raises:
         ConfigurationError: pandas is not installed.
     """
-    pandas, rows = _import("pandas", "a DataFrame"), activities(subject)
+    pandas, rows = _require("pandas", "a DataFrame"), activities(target)
     # The types are given: an empty frame then has the same ones, and pandas does not guess at payloads.
     columns = {
         name: pandas.Series([row[name] for row in rows], dtype=DTYPES.get(name, "object"), name=name)
@@ -110,29 +110,29 @@ def activities_frame(subject: Subject) -> Any:
     return pandas.DataFrame(columns).set_index("id")
 
 
-def metrics_frame(subject: Subject) -> Any:
+def metrics_frame(target: Exportable) -> Any:
     """The metrics as a pandas DataFrame: one row for each lane of each runtime, times in seconds.
 
     Raises:
         ConfigurationError: pandas is not installed.
     """
-    rows = [row for runtime in runtimes_of(subject) for row in _metrics_rows(runtime)]
+    rows = [row for runtime in runtimes_of(target) for row in _metrics_rows(runtime)]
     times = (f"{part}_{name}" for part in ("wait", "service") for name in DISTRIBUTION)
     columns = ("runtime", "lane", "depth", "capacity", "accepted", *times)
-    return _import("pandas", "a DataFrame").DataFrame(rows, columns=columns).set_index(["runtime", "lane"])
+    return _require("pandas", "a DataFrame").DataFrame(rows, columns=columns).set_index(["runtime", "lane"])
 
 
-def _metrics_rows(runtime: Runtime) -> Iterator[Row]:
+def _metrics_rows(runtime: ExportableRuntime) -> Iterator[TableRow]:
     metrics = runtime.metrics
     for lane, figures in (("priority", metrics.priority), ("standard", metrics.standard)):
-        row: Row = {"runtime": runtime.id, "lane": lane}
+        row: TableRow = {"runtime": runtime.id, "lane": lane}
         row |= {name: getattr(figures, name) for name in ("depth", "capacity", "accepted")}
         for part, times in (("wait", figures.wait), ("service", figures.service)):
             row |= {f"{part}_{name}": getattr(times, name) for name in DISTRIBUTION}
         yield row
 
 
-def _import(module: str, purpose: str) -> ModuleType:
+def _require(module: str, purpose: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError:
@@ -143,26 +143,26 @@ def _import(module: str, purpose: str) -> ModuleType:
 # ---- files
 
 
-def to_csv(subject: Subject) -> bytes:
+def to_csv(target: Exportable) -> bytes:
     """The activities as CSV in UTF-8. Texts are quoted, and no spreadsheet runs them as formulas."""
     file = io.StringIO()
     writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for row in _file_rows(subject):
+    for row in _file_rows(target):
         writer.writerow([escape_formulas(cell) if isinstance(cell, str) else cell for cell in row.values()])
     return file.getvalue().encode()
 
 
-def to_parquet(subject: Subject) -> bytes:
+def to_parquet(target: Exportable) -> bytes:
     """The activities as Parquet; what is not a number is text.
 
     Raises:
         ConfigurationError: pandas or pyarrow is not installed.
     """
-    pandas = _import("pandas", "Parquet")
-    _import("pyarrow", "Parquet")
+    pandas = _require("pandas", "Parquet")
+    _require("pyarrow", "Parquet")
     file = io.BytesIO()
-    pandas.DataFrame(_file_rows(subject), columns=COLUMNS).to_parquet(file, engine="pyarrow", index=False)
+    pandas.DataFrame(_file_rows(target), columns=COLUMNS).to_parquet(file, engine="pyarrow", index=False)
     return file.getvalue()
 
 

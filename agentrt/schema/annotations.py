@@ -137,13 +137,13 @@ def _annotation_problem(hint: Any, seen: set[Any]) -> str | None:
         return "an empty tuple names no type"
     origin = get_origin(hint)
     if is_typeddict(origin or hint):
-        return _record_problem(origin or hint, seen) or _first_problem(get_args(hint), seen)
+        return _record_problem(origin or hint, seen) or _first_hint_problem(get_args(hint), seen)
     if isinstance(hint, tuple):
-        return _first_problem(hint, seen)
+        return _first_hint_problem(hint, seen)
     if origin is collections.abc.Callable:  # its parameters and its result are not checked
         return None
     if origin in UNIONS or getattr(origin, "__module__", None) in CONTAINERS:
-        return _first_problem(get_args(hint), seen)
+        return _first_hint_problem(get_args(hint), seen)
     if origin is Annotated:
         return _annotation_problem(get_args(hint)[0], seen)
     target = alias_target(hint)
@@ -153,7 +153,7 @@ def _annotation_problem(hint: Any, seen: set[Any]) -> str | None:
     return None if is_type or type(hint).__module__ in TYPING else f"{preview(hint)} is not a type"
 
 
-def _first_problem(hints: Iterable[Any], seen: set[Any]) -> str | None:
+def _first_hint_problem(hints: Iterable[Any], seen: set[Any]) -> str | None:
     return next((why for each in hints if each is not Ellipsis and (why := _annotation_problem(each, seen))), None)
 
 
@@ -165,4 +165,4 @@ def _record_problem(record: Any, seen: set[Any]) -> str | None:
         hints = hints_of(record)
     except Exception as error:  # annotations are anybody's code, and may name what is not imported
         return f"the annotations of {describe(record)} can't be read ({error})"
-    return _first_problem(hints.values(), seen)
+    return _first_hint_problem(hints.values(), seen)

@@ -15,7 +15,7 @@ from .annotations import UNIONS, base_of, describe, metadata_of, split_optional
 from .choices import Choice, choices_of, is_same
 from .constraints import constraints_of, describe_constraints
 from .convert import FormError, convert, load_json, to_builtins, to_json
-from .records import MISSING, Member
+from .records import MISSING, RecordMember
 from .samples import example
 
 __all__ = ["Field", "Kind", "field_of"]
@@ -158,10 +158,10 @@ class Field(msgspec.Struct, frozen=True):
         return f"{text} at {path}" if path else text
 
 
-def field_of(member: Member) -> Field:
+def field_of(member: RecordMember) -> Field:
     """The field that asks for one member of a record.
 
-    >>> field_of(Member("seat_row", int | None, 1, required=False)).label
+    >>> field_of(RecordMember("seat_row", int | None, 1, required=False)).label
     'seat row'
     """
     inner, optional = split_optional(member.annotation)

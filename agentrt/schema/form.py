@@ -16,7 +16,7 @@ from .annotations import annotation_of
 from .choices import is_same
 from .convert import FormError, convert, is_pydantic
 from .fields import Field, field_of
-from .records import MISSING, Member, members_of
+from .records import MISSING, RecordMember, members_of
 
 __all__ = ["Form"]
 
@@ -47,7 +47,7 @@ class Form(msgspec.Struct, frozen=True):
         hint = annotation_of(accepts)
         members = members_of(hint)
         if members is None:
-            return cls(hint, (field_of(Member(WHOLE, hint, MISSING, required=True)),), record=False)
+            return cls(hint, (field_of(RecordMember(WHOLE, hint, MISSING, required=True)),), record=False)
         return cls(hint, tuple(map(field_of, members)), record=True)
 
     def build(self, values: Mapping[str, Any]) -> Any:

@@ -20,13 +20,13 @@ import msgspec
 
 __all__ = ["ATOMS", "copy_in", "copy_out", "is_frozen", "warn_mutable"]
 
-PLAIN = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
-ATOMS = frozenset(PLAIN)
+ATOM_TYPES = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
+ATOMS = frozenset(ATOM_TYPES)
 """Classes whose instances are immutable; not their subclasses."""
 
 # Subclasses of these count as immutable too.
 IMMUTABLE: tuple[type, ...] = (
-    *PLAIN,
+    *ATOM_TYPES,
     datetime.date,
     datetime.time,
     datetime.timedelta,
@@ -41,7 +41,7 @@ IMMUTABLE: tuple[type, ...] = (
     types.BuiltinFunctionType,
     types.ModuleType,
 )
-MAX_ITEMS = 256  # how many parts of a value are examined
+MAX_PARTS = 256  # how many parts of a value are examined
 
 
 def is_frozen(value: Any) -> bool:
@@ -57,19 +57,19 @@ def is_frozen(value: Any) -> bool:
     if type(value) in ATOMS:
         return True
     todo, examined = [value], 0
-    while todo and examined < MAX_ITEMS:
+    while todo and examined < MAX_PARTS:
         item = todo.pop()
         examined += 1
         if type(item) in ATOMS or isinstance(item, IMMUTABLE):
             continue
-        parts = _parts(item)
+        parts = _parts_of_frozen(item)
         if parts is None:
             return False
-        todo.extend(part for part, _ in zip(parts, range(MAX_ITEMS), strict=False))
+        todo.extend(part for part, _ in zip(parts, range(MAX_PARTS), strict=False))
     return True
 
 
-def _parts(item: Any) -> Iterable[Any] | None:
+def _parts_of_frozen(item: Any) -> Iterable[Any] | None:
     """The parts of a frozen value; None for a value that is not frozen."""
     kind: Any = type(item)
     if isinstance(item, tuple | frozenset):

@@ -12,13 +12,13 @@ import msgspec
 from .annotations import hints_of
 from .convert import is_pydantic
 
-__all__ = ["MISSING", "Member", "members_of"]
+__all__ = ["MISSING", "RecordMember", "members_of"]
 
 MISSING: Any = msgspec.UNSET
 """Stands for a value that is not there."""
 
 
-class Member(NamedTuple):
+class RecordMember(NamedTuple):
     """One member of a record type.
 
     Args:
@@ -40,7 +40,7 @@ class Member(NamedTuple):
     key: str = ""
 
 
-def members_of(kind: Any) -> list[Member] | None:
+def members_of(kind: Any) -> list[RecordMember] | None:
     """The members of a record type in their order; None for what is not a record, or can't be taken apart.
 
     >>> class Point(NamedTuple):
@@ -55,7 +55,7 @@ def members_of(kind: Any) -> list[Member] | None:
         return None
 
 
-def _members(kind: Any) -> list[Member] | None:
+def _members(kind: Any) -> list[RecordMember] | None:
     if not isinstance(kind, type):
         return None
     if is_pydantic(kind) and hasattr(kind, "model_fields") and not getattr(kind, "__pydantic_root_model__", False):
@@ -66,41 +66,41 @@ def _members(kind: Any) -> list[Member] | None:
         return list(_of_struct(kind))
     if typing.is_typeddict(kind):
         required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
-        return [Member(name, hint, MISSING, name in required) for name, hint in hints_of(kind).items()]
+        return [RecordMember(name, hint, MISSING, name in required) for name, hint in hints_of(kind).items()]
     if issubclass(kind, tuple) and hasattr(kind, "_field_defaults"):
         defaults = kind._field_defaults
         return [_member(name, hint, defaults.get(name, MISSING)) for name, hint in hints_of(kind).items()]
     return None
 
 
-def _member(name: str, annotation: Any, default: Any, **more: str) -> Member:
-    return Member(name, annotation, default, default is MISSING, **more)
+def _member(name: str, annotation: Any, default: Any, **more: str) -> RecordMember:
+    return RecordMember(name, annotation, default, default is MISSING, **more)
 
 
-def _of_dataclass(kind: Any) -> Iterator[Member]:
+def _of_dataclass(kind: Any) -> Iterator[RecordMember]:
     hints = hints_of(kind)
     for each in dataclasses.fields(kind):
         if each.init:
-            default = _default(each.default, each.default_factory, dataclasses.MISSING)
+            default = _default_of(each.default, each.default_factory, dataclasses.MISSING)
             doc = each.metadata.get("doc") or each.metadata.get("description") or ""
             yield _member(each.name, hints[each.name], default, doc=str(doc))
 
 
-def _of_struct(kind: type[msgspec.Struct]) -> Iterator[Member]:
+def _of_struct(kind: type[msgspec.Struct]) -> Iterator[RecordMember]:
     hints = hints_of(kind)
     for each in msgspec.structs.fields(kind):
-        default = _default(each.default, each.default_factory, msgspec.NODEFAULT)
+        default = _default_of(each.default, each.default_factory, msgspec.NODEFAULT)
         yield _member(each.name, hints[each.name], default, key=each.encode_name)
 
 
-def _of_pydantic(name: str, info: Any) -> Member:
+def _of_pydantic(name: str, info: Any) -> RecordMember:
     hint = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
     default = MISSING if info.is_required() else info.get_default(call_default_factory=True)
     alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
     return _member(name, hint, default, doc=info.description or "", label=info.title or "", key=alias or name)
 
 
-def _default(value: Any, factory: Any, nothing: Any) -> Any:
+def _default_of(value: Any, factory: Any, nothing: Any) -> Any:
     if factory is not nothing:
         return factory()
     return MISSING if value is nothing else value

@@ -52,7 +52,7 @@ def _sample(hint: Any, depth: int = 0) -> Any:
     if choices := choices_of(inner):
         return choices[0].value
     if base in (int, float):
-        return _number(base, constraints_of((*metadata_of(hint), *metadata_of(inner))))
+        return _sample_number(base, constraints_of((*metadata_of(hint), *metadata_of(inner))))
     if base in SAMPLES:
         return SAMPLES[base]
     if depth > MAX_RECORDS:
@@ -60,11 +60,11 @@ def _sample(hint: Any, depth: int = 0) -> Any:
     if get_origin(base) in UNIONS:
         return _sample(get_args(base)[0], depth)
     if get_args(base):
-        return _container(get_origin(base), get_args(base), depth)
-    return _record(base, depth)
+        return _sample_container(get_origin(base), get_args(base), depth)
+    return _sample_record(base, depth)
 
 
-def _number(base: Any, bounds: dict[str, Any]) -> Any:
+def _sample_number(base: Any, bounds: dict[str, Any]) -> Any:
     """The number nearest to 0 that keeps the bounds."""
     step = bounds.get("multiple_of", 1)
     low = bounds.get("ge", bounds["gt"] + step if "gt" in bounds else None)
@@ -73,7 +73,7 @@ def _number(base: Any, bounds: dict[str, Any]) -> Any:
     return base(-(-value // step) * step) if step else base(value)
 
 
-def _container(origin: Any, args: tuple[Any, ...], depth: int) -> Any:
+def _sample_container(origin: Any, args: tuple[Any, ...], depth: int) -> Any:
     if not isinstance(origin, type):
         return None
     if issubclass(origin, Mapping):
@@ -84,7 +84,7 @@ def _container(origin: Any, args: tuple[Any, ...], depth: int) -> Any:
     return [_sample(args[0], depth + 1)] if depth < MAX_DEPTH else []
 
 
-def _record(base: Any, depth: int) -> Any:
+def _sample_record(base: Any, depth: int) -> Any:
     members = members_of(base)
     if members is None:
         return [] if isinstance(base, type) and issubclass(base, (list, tuple, set, frozenset)) else None

@@ -10,17 +10,17 @@ from ..errors import preview
 from .annotations import CONTAINERS, UNIONS, alias_target, describe, union_of, without_qualifiers
 from .constraints import broken_constraints
 
-__all__ = ["Problem", "find_problem"]
+__all__ = ["TypeProblem", "find_problem"]
 
 
-class Problem(NamedTuple):
+class TypeProblem(NamedTuple):
     """What is wrong with a value: `path` leads to it from the whole value ("" is the whole), `text` is a sentence."""
 
     path: str
     text: str
 
 
-def find_problem(value: Any, hint: Any, path: str = "") -> Problem | None:
+def find_problem(value: Any, hint: Any, path: str = "") -> TypeProblem | None:
     """The first thing that is wrong with a value; None if it fits the annotation. Never raises.
 
     Args:
@@ -29,15 +29,15 @@ def find_problem(value: Any, hint: Any, path: str = "") -> Problem | None:
         path: Where the value stands in a larger one.
 
     >>> find_problem([1, "2"], list[int])
-    Problem(path='[1]', text="expected int, got str '2'")
+    TypeProblem(path='[1]', text="expected int, got str '2'")
     """
     try:
         return _find_problem(value, hint, path)
     except Exception as error:  # comparing and walking a value is anybody's code
-        return Problem(path, f"can't be checked against {describe(hint)}: {preview(error)}")
+        return TypeProblem(path, f"can't be checked against {describe(hint)}: {preview(error)}")
 
 
-def _find_problem(value: Any, hint: Any, path: str) -> Problem | None:
+def _find_problem(value: Any, hint: Any, path: str) -> TypeProblem | None:
     if type(value) is hint or hint is Any or hint is object or isinstance(hint, TypeVar):
         return None
     if isinstance(hint, tuple):
@@ -57,11 +57,13 @@ def _find_problem(value: Any, hint: Any, path: str) -> Problem | None:
     return _in_generic(value, hint, origin, path) if origin is not None else _in_class(value, hint, path)
 
 
-def _mismatch(value: Any, hint: Any, path: str) -> Problem:
-    return Problem(path, f"expected {describe(hint)}, got {type(value).__name__} {preview(value)}")
+def _mismatch(value: Any, expected: Any, path: str) -> TypeProblem:
+    """The problem of a value that is not what was expected: an annotation, or words."""
+    words = expected if isinstance(expected, str) else describe(expected)
+    return TypeProblem(path, f"expected {words}, got {type(value).__name__} {preview(value)}")
 
 
-def _in_class(value: Any, hint: Any, path: str) -> Problem | None:
+def _in_class(value: Any, hint: Any, path: str) -> TypeProblem | None:
     if hint is None:
         hint = type(None)
     target = alias_target(hint)
@@ -79,18 +81,18 @@ def _is_instance(value: Any, kind: type) -> bool:
         return True
 
 
-def _in_annotated(value: Any, hint: Any, path: str) -> Problem | None:
+def _in_annotated(value: Any, hint: Any, path: str) -> TypeProblem | None:
     found = _find_problem(value, get_args(hint)[0], path)
     if found is not None:
         return found
     broken = next((words for meta in hint.__metadata__ for words in broken_constraints(value, meta)), None)
-    return None if broken is None else Problem(path, f"expected {broken}, got {type(value).__name__} {preview(value)}")
+    return None if broken is None else _mismatch(value, broken, path)
 
 
 # ---- TypedDict
 
 
-def _in_typed_dict(value: Any, hint: Any, path: str) -> Problem | None:
+def _in_typed_dict(value: Any, hint: Any, path: str) -> TypeProblem | None:
     if not isinstance(value, dict):
         return _mismatch(value, hint, path)
     kind = get_origin(hint) or hint
@@ -98,11 +100,11 @@ def _in_typed_dict(value: Any, hint: Any, path: str) -> Problem | None:
     hints = typing.get_type_hints(kind, include_extras=True)
     for key in sorted(name for name, each in hints.items() if _is_required(kind, name, each)):
         if key not in value:
-            return Problem(f"{path}.{key}".lstrip("."), "is missing")
+            return TypeProblem(f"{path}.{key}".lstrip("."), "is missing")
     for key, item in value.items():
         where = f"{path}.{key}".lstrip(".")
         if key not in hints:
-            return Problem(where, f"is not a key of {describe(hint)}")
+            return TypeProblem(where, f"is not a key of {describe(hint)}")
         found = _find_problem(item, _substitute(without_qualifiers(hints[key]), arguments), where)
         if found:
             return found
@@ -126,7 +128,7 @@ def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
 # ---- containers
 
 
-def _in_generic(value: Any, hint: Any, origin: Any, path: str) -> Problem | None:
+def _in_generic(value: Any, hint: Any, origin: Any, path: str) -> TypeProblem | None:
     if not isinstance(origin, type):
         return None
     if not _is_instance(value, origin):
@@ -144,26 +146,26 @@ def _in_generic(value: Any, hint: Any, origin: Any, path: str) -> Problem | None
     return _in_each(value, args[0], path) if isinstance(value, Collection) and len(args) == 1 else None
 
 
-def _in_tuple(value: Any, hint: Any, args: tuple[Any, ...], path: str) -> Problem | None:
+def _in_tuple(value: Any, hint: Any, args: tuple[Any, ...], path: str) -> TypeProblem | None:
     if len(args) == 2 and args[1] is Ellipsis:
         return _in_each(value, args[0], path)
     is_bare = not args and hint is typing.Tuple  # noqa: UP006
     if is_bare or any(get_origin(arg) is Unpack or getattr(arg, "__unpacked__", False) for arg in args):
         return None
     if len(args) != len(value):
-        return Problem(path, f"expected {len(args)} items, got {len(value)}")
+        return TypeProblem(path, f"expected {len(args)} items, got {len(value)}")
     return _first_problem((f"{path}[{i}]", item, arg) for i, (item, arg) in enumerate(zip(value, args, strict=True)))
 
 
-def _in_each(value: Collection[Any], hint: Any, path: str) -> Problem | None:
+def _in_each(value: Collection[Any], hint: Any, path: str) -> TypeProblem | None:
     return _first_problem((f"{path}[{i}]", item, hint) for i, item in enumerate(value))
 
 
-def _first_problem(parts: Iterable[tuple[str, Any, Any]]) -> Problem | None:
+def _first_problem(parts: Iterable[tuple[str, Any, Any]]) -> TypeProblem | None:
     return next((found for where, item, hint in parts if (found := _find_problem(item, hint, where))), None)
 
 
-def _in_type(value: Any, hint: Any, path: str) -> Problem | None:
+def _in_type(value: Any, hint: Any, path: str) -> TypeProblem | None:
     (wanted,) = get_args(hint) or (Any,)
     kinds = get_args(wanted) if get_origin(wanted) in UNIONS else (wanted,)
     fits = any(kind is Any or not isinstance(kind, type) or issubclass(value, kind) for kind in kinds)

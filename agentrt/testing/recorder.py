@@ -100,7 +100,7 @@ class Recorder:
         3
         """
         arrived = asyncio.Event()
-        self._manager.listeners[arrived] = partial(_set, asyncio.get_running_loop(), arrived)
+        self._manager.listeners[arrived] = partial(_set_from_any_thread, asyncio.get_running_loop(), arrived)
         try:
             async with asyncio.timeout(timeout):
                 return await _poll(condition, arrived)
@@ -120,7 +120,7 @@ class Recorder:
             self._missed += missed
 
 
-def _set(loop: asyncio.AbstractEventLoop, arrived: asyncio.Event) -> None:
+def _set_from_any_thread(loop: asyncio.AbstractEventLoop, arrived: asyncio.Event) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(arrived.set)
 

@@ -279,7 +279,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if _other_threads_live():
             self._poll(self.patience)
         if not self._ready:
-            waiting = {task.get_name(): _line(task) for task in asyncio.all_tasks(self)}
+            waiting = {task.get_name(): _waiting_line(task) for task in asyncio.all_tasks(self)}
             lines = "".join(f"\n  {name} waits at {line}" for name, line in sorted(waiting.items()))
             raise StalledError(f"at {self._now:g} s nothing is left to do, but tasks still wait{lines}", waiting)
 
@@ -311,7 +311,7 @@ async def _with_timeout(coro: Coroutine[Any, Any, T], timeout: float | None) -> 
         return await coro
 
 
-def _line(task: asyncio.Task[Any]) -> str:
+def _waiting_line(task: asyncio.Task[Any]) -> str:
     """The innermost line in which a task waits."""
     frames = suspended_stack(task)
     return f"{frames[-1].file}:{frames[-1].line}" if frames else "its end"

@@ -8,7 +8,7 @@ import msgspec
 import pydantic
 import pytest
 
-from agentrt.schema.immutability import MAX_ITEMS, copy_in, copy_out, is_frozen
+from agentrt.schema.immutability import MAX_PARTS, copy_in, copy_out, is_frozen
 from tests.schema.records import Mixed
 
 
@@ -78,7 +78,7 @@ def test_can_be_changed_in_place(value):
 
 
 def test_only_a_part_of_a_large_value_is_examined():
-    assert is_frozen((*range(MAX_ITEMS), []))
+    assert is_frozen((*range(MAX_PARTS), []))
     assert not is_frozen((1, [], *range(10_000)))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agentrt.schema.records import MISSING, Member, members_of
+from agentrt.schema.records import MISSING, RecordMember, members_of
 from tests.schema.records import Flight, Options, Order, Pair, Reading, Row, Tree
 
 
@@ -14,7 +14,7 @@ def test_what_is_not_a_record_has_no_members(kind: Any) -> None:
     assert members_of(kind) is None
 
 
-def member(kind: Any, name: str) -> Member:
+def member(kind: Any, name: str) -> RecordMember:
     return next(each for each in members_of(kind) or () if each.name == name)
 
 

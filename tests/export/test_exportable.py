@@ -1,6 +1,6 @@
-"""subject.py: a runtime stands for itself, a manager for all its runtimes."""
+"""exportable.py: a runtime stands for itself, a manager for all its runtimes."""
 
-from agentrt.export.subject import manager_of, records_of, runtimes_of
+from agentrt.export.exportable import manager_of, records_of, runtimes_of
 from tests.support import add, virtual
 
 

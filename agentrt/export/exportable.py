@@ -10,21 +10,21 @@ from ..events import Record, Ring
 from ..metrics import Metrics
 from ..snapshot import Snapshot
 
-__all__ = ["Manager", "Runtime", "Subject", "manager_of", "records_of", "runtimes_of"]
+__all__ = ["Exportable", "ExportableManager", "ExportableRuntime", "manager_of", "records_of", "runtimes_of"]
 
 
-class Manager(Protocol):
+class ExportableManager(Protocol):
     """A manager: the exports of it are about all its runtimes."""
 
     name: str
     clock: Clock
     ring: Ring
 
-    def runtimes(self) -> Sequence[Runtime]:
+    def runtimes(self) -> Sequence[ExportableRuntime]:
         """All runtimes, in the order of their creation."""
 
 
-class Runtime(Protocol):
+class ExportableRuntime(Protocol):
     """A runtime: the exports of it are about this one alone."""
 
     @property
@@ -32,7 +32,7 @@ class Runtime(Protocol):
         """Its id."""
 
     @property
-    def manager(self) -> Manager:
+    def manager(self) -> ExportableManager:
         """The manager that runs it."""
 
     @property
@@ -43,22 +43,25 @@ class Runtime(Protocol):
         """Its state, its status and what it processes, at one time."""
 
 
-Subject = Runtime | Manager
+Exportable = ExportableRuntime | ExportableManager
 
 
-def manager_of(subject: Subject) -> Manager:
+def manager_of(target: Exportable) -> ExportableManager:
     """The manager itself, or the manager of the runtime."""
-    return cast(Manager, getattr(subject, "manager", subject))
+    return cast(ExportableManager, getattr(target, "manager", target))
 
 
-def runtimes_of(subject: Subject) -> Sequence[Runtime]:
+def runtimes_of(target: Exportable) -> Sequence[ExportableRuntime]:
     """All runtimes of the manager, or the one runtime."""
-    manager = manager_of(subject)
-    return manager.runtimes() if manager is subject else [cast(Runtime, subject)]
+    manager = manager_of(target)
+    return manager.runtimes() if manager is target else [cast(ExportableRuntime, target)]
 
 
-def records_of(subject: Subject) -> list[Record]:
+def records_of(target: Exportable) -> list[Record]:
     """The records that the ring still holds, oldest first: all of them, or those of the one runtime."""
-    manager = manager_of(subject)
+    manager = manager_of(target)
     records: list[Record] = manager.ring.since(0)[0]
-    return records if manager is subject else [each for each in records if each.runtime == cast(Runtime, subject).id]
+    if manager is target:
+        return records
+    id = cast(ExportableRuntime, target).id
+    return [record for record in records if record.runtime == id]
