@@ -57,7 +57,7 @@ class Declared:
         FrozenModel(),
         Declared(),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_frozen(value):
     assert is_frozen(value)
@@ -68,7 +68,7 @@ def test_frozen(value):
 @pytest.mark.parametrize(
     "value",
     [[], {}, set(), (1, []), Open(), OpenData(), OpenModel(), Frozen([]), FrozenData({}), FrozenModel(x=[])],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_can_be_changed_in_place(value):
     assert not is_frozen(value)
