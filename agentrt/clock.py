@@ -243,5 +243,7 @@ class Timers:
     def _call(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # the other timers must fire too
+        except BaseException as error:  # the other timers must fire too
             self._loop.call_exception_handler({"message": "a timer failed", "exception": error})
+            with suppress(BaseException):  # once more: the exception may have come from outside, before it was done
+                call()

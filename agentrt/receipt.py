@@ -7,6 +7,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -68,9 +69,11 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
                     return
             try:
                 call()
-            except BaseException:  # anybody's function: it may not stop the runtime that decides
+            except BaseException:  # it may not stop the runtime that decides
                 log_safely(logger, "%r, which waited for %r, failed", call, self)
-            self._forget(host, call)  # only now: after an exception from outside it is called again
+                with suppress(BaseException):  # once more: the exception may have come from outside, before it was done
+                    call()
+            self._forget(host, call)
 
     def when_decided(self, call: Callable[[], object]) -> None:
         """Call `call()` once it is decided, on the thread that decides it; at once if it is."""

@@ -16,6 +16,7 @@ CROSS_CUTTING = {
     "test_dashboard.py": "dashboard/app.py",
     "test_demo_page.py": "`agentrt demo` in a browser",
     "test_docstrings.py": "the examples of all modules",
+    "engine/test_interruptions.py": "exceptions from outside",
     "test_imports.py": "the floors, see floors.py",
     "test_kernel_survival.py": "a Jupyter kernel",
     "test_leaks.py": "memory, tasks, threads",

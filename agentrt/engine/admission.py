@@ -22,6 +22,7 @@ from ..schema.typecheck import find_problem
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import decide, refusal
+from .mailbox import Items
 
 __all__ = [
     "Offer", "Sender", "admit", "admit_waiting", "check_payload", "end_drain", "find_by_key", "offer_activity",
@@ -137,15 +138,24 @@ def admit(entry: Entry, offer: Offer) -> Receipt:
     due = offer.due(now)
     activity = _build_activity(entry, offer, now, due)
     receipt: Receipt = activity.receipt  # taken out first: it may be decided as soon as it is queued
+    is_due = due is None or due <= now
+    try:
+        (entry.enqueue if is_due else entry.delay)(activity)
+        _follow_up(entry, offer, receipt, None if is_due else due, now)
+    except BaseException:
+        entry.complete_send(activity, is_due)
+        _follow_up(entry, offer, receipt, None if is_due else due, now)
+        raise
+    return receipt
+
+
+def _follow_up(entry: Entry, offer: Offer, receipt: Receipt, due: float | None, now: float) -> None:
+    """What an accepted activity needs besides its place: a timer, and its key remembered. Doing it twice is fine."""
+    if due is not None:
+        # A timer may only be touched on the loop's thread, and this may be any.
+        entry.host.post(lambda: entry.host.at(due, lambda: _release(entry, receipt.id)))
     if offer.key is not None:
         _remember_key(entry, offer.key, now, receipt)
-    if due is None or due <= now:
-        entry.enqueue(activity)
-    else:
-        entry.delay(activity)
-        # A timer may only be touched on the loop's thread, and this may be any.
-        entry.host.post(lambda: entry.host.at(due, lambda: _release(entry, activity.id)))
-    return receipt
 
 
 def _build_activity(entry: Entry, offer: Offer, now: float, not_before: float | None = None) -> Activity[Any]:
@@ -206,14 +216,31 @@ def _overflow(entry: Entry, offer: Offer) -> Receipt:
         raise MailboxFullError(_why_full(entry, offer.lane), runtime=entry.id)
     items = entry.mailbox.lane(offer.lane)
     if policy is Overflow.DROP_OLDEST and items:
-        _drop(entry, items.popleft())
+        _drop_oldest(entry, items)
         return admit(entry, offer)
     # Without its key: sent again, it is another try and not the one that was dropped.
     activity = _build_activity(entry, msgspec.structs.replace(offer, key=None), entry.host.clock.now())
     receipt: Receipt = activity.receipt
-    entry.accept(activity)
-    _drop(entry, activity)
+    try:
+        entry.accept(activity)
+        _drop(entry, activity)
+    except BaseException:
+        entry.complete_accept(activity)
+        _drop(entry, activity)
+        raise
     return receipt
+
+
+def _drop_oldest(entry: Entry, items: Items) -> None:
+    """Drop the first of a lane. The processing, which takes without the lock, may take it first: then the next one."""
+    oldest = items[0]
+    try:
+        oldest = items.popleft()
+        _drop(entry, oldest)
+    except BaseException:
+        if not entry.has(oldest):
+            _drop(entry, oldest)
+        raise
 
 
 def _why_full(entry: Entry, lane: Lane) -> str:

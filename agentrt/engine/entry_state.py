@@ -188,18 +188,22 @@ class EntryState(Generic[S, P]):
             self.scheduled = True
             self.host.wake(self)
 
-    def complete_send(self, activity: Activity[Any]) -> None:
-        """Finish an accept-and-queue that an exception from outside interrupted anywhere."""
-        if not self._has(activity):
-            self.mailbox.add(activity)
-        self.host.ring.ensure(activity)
+    def complete_send(self, activity: Activity[Any], is_due: bool = True) -> None:
+        """Finish the accepting of an activity that an exception from outside interrupted anywhere."""
+        if not self.has(activity):
+            (self.mailbox.add if is_due else self.mailbox.delay)(activity)
         self.scheduled = True
         self.host.wake(self)
+        self.complete_accept(activity)
+
+    def complete_accept(self, activity: Activity[Any]) -> None:
+        """Finish the recording and counting of an activity that an exception from outside interrupted anywhere."""
+        self.host.ring.ensure(activity)
         self.host.post(lambda: self.recount_accepted(activity.lane))
 
-    def _has(self, activity: Activity[Any]) -> bool:
+    def has(self, activity: Activity[Any]) -> bool:
         """Whether an activity waits, runs or has a fate. Asked in this order: it only ever moves on."""
-        if any(item.id == activity.id for item in self.mailbox):
+        if self.mailbox.get(activity.id) is not None:
             return True
         current = self.current
         return (current is not None and current.id == activity.id) or activity.receipt.value is not None
@@ -260,7 +264,7 @@ class EntryState(Generic[S, P]):
         self.host.ring.ensure(outcome)
         self.finish(activity)
         decide_receipt(activity, outcome)
-        self.recount_decided(outcome.fate)
+        self.host.post(lambda: self.recount_decided(outcome.fate))
 
     def count(self, fate: Fate) -> None:
         """Count one more activity with this fate."""

@@ -66,11 +66,21 @@ async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseExcep
         except BaseException as another:
             error = another
             continue
-        entry.commit(new)
-        decide(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
+        _commit(entry, activity, started, new, reply, attempts)
         return
     fate = Fate.TIMED_OUT if isinstance(failure, ActivityTimeoutError) else Fate.FAILED
     _fail_activity(entry, activity, fate, failure, started, attempts)
+
+
+def _commit(entry: Entry, activity: Activity[Any], started: float, new: Any, reply: Any, attempts: int) -> None:
+    """The success of a later attempt: all of it or nothing, whatever exception comes from outside."""
+    try:
+        entry.commit(new)
+        decide(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
+    except BaseException:
+        entry.commit(new)
+        decide(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
+        raise
 
 
 def _fail_activity(
@@ -162,8 +172,14 @@ async def _attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
 
 def decide(entry: Entry, activity: Activity[Any], fate: Fate, started: float | None, **options: Any) -> None:
     """Give an activity its fate, once: the count, the record, the receipt. The loop's thread, or under the lock."""
-    if activity.receipt.value is None:
+    if activity.receipt.value is not None:
+        return
+    try:
         decide_receipt(activity, record_fate(entry, activity, fate, started, **options))
+    except BaseException:
+        outcome = entry.host.ring.outcome_of(activity.id) or record_fate(entry, activity, fate, started, **options)
+        entry.complete(activity, outcome)
+        raise
 
 
 def record_fate(

@@ -34,18 +34,12 @@ MOST_ASLEEP = 256  # tasks that are kept for idle runtimes: making one costs as 
 Steps = Generator[Any, Any, None]
 
 
-def _swap_current_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
-    """What Python 3.12 has: say which task it is that runs on this loop; returns which it was."""
-    running: dict[Any, Any] = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
-    before: asyncio.Task[Any] | None = running.get(loop)
-    if task is None:
-        running.pop(loop, None)
-    else:
-        running[loop] = task
-    return before
-
-
-swap = getattr(asyncio.tasks, "_swap_current_task", _swap_current_task)
+# Says which task it is that runs on a loop: `set_current_task(loop, task)`. One call into C, so that an exception from
+# outside finds it done or not begun. Python 3.11 has only the dict.
+_tasks: Any = asyncio.tasks
+set_current_task: Callable[[asyncio.AbstractEventLoop, Any], object] = (
+    _tasks._swap_current_task if hasattr(_tasks, "_swap_current_task") else _tasks._current_tasks.__setitem__
+)
 
 
 @types.coroutine
@@ -192,18 +186,18 @@ class Driver:
         budget, loop = host.inline_budget, host.loop
         if not budget.allows():
             return
-        waiter = swap(loop, self.task)
+        waiter, nested = asyncio.current_task(loop), budget.nested
         if waiter is None:  # a bare callback of the loop, which can't wait anyway
-            swap(loop, None)
             return
-        budget.nested += 1
         try:
+            budget.nested = nested + 1
+            set_current_task(loop, self.task)
             while promise.value is None and self.open and self.entry.driver is self and budget.count < MOST_INLINE:
                 budget.count += 1
                 self._step_inline()
         finally:
-            budget.nested -= 1
-            swap(loop, waiter)
+            budget.nested = nested
+            set_current_task(loop, waiter)
         outcome = promise.value
         if outcome is not None and outcome.started is not None:
             budget.charge(outcome.finished - outcome.started, host.clock.pace)

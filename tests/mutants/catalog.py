@@ -152,8 +152,8 @@ MUTANTS = (
     Mutant(
         "drop_oldest drops the newest",
         "engine/admission.py",
-        "_drop(entry, items.popleft())",
-        "_drop(entry, items.pop())",
+        "oldest = items.popleft()",
+        "oldest = items.pop()",
         (SEMANTICS, "-k", "drops_the_oldest"),
     ),
     Mutant(
@@ -174,8 +174,8 @@ MUTANTS = (
     Mutant(
         "a delay is ignored",
         "engine/admission.py",
-        "    if due is None or due <= now:",
-        "    if True:",
+        "    is_due = due is None or due <= now\n",
+        "    is_due = True\n",
         (ADMISSION, "-k", "delayed_activity_comes_when"),
     ),
     Mutant(
@@ -417,8 +417,8 @@ MUTANTS = (
     Mutant(
         "a lent turn runs as the task of the lender",
         "engine/handoff.py",
-        "        waiter = swap(loop, self.task)\n",
-        "        waiter = asyncio.current_task(loop)\n",
+        "            set_current_task(loop, self.task)\n",
+        "            pass\n",
         ("tests/engine/test_handoff.py",),
     ),
     Mutant(
