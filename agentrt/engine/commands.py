@@ -18,6 +18,7 @@ from ..events import Fate
 from ..limits import Limits
 from ..receipt import Promise
 from .admission import admit_waiting, check_payload, end_drain
+from .completion import completely
 from .entry_state import EntryState
 from .failure import decide, refusal, refuse_senders
 from .mailbox import Place
@@ -203,11 +204,15 @@ def drop(entry: Entry, id: int) -> Activity[Any]:
     """Take a waiting activity out, due or not; its receipt resolves with `MailboxFullError` (dropped)."""
 
     def act() -> Activity[Any]:
-        activity = entry.mailbox.release(id)
-        if activity is None:
-            activity = _remove(entry, id)[0]
+        activity = _waiting(entry, id)
         error = MailboxFullError(f"activity {id} was dropped by hand", runtime=entry.id, activity=id)
-        decide(entry, activity, Fate.DROPPED, None, error=error)
+
+        def take_out() -> None:
+            if entry.mailbox.release(id) is None:
+                entry.mailbox.remove(id)
+            decide(entry, activity, Fate.DROPPED, None, error=error)
+
+        completely(take_out)
         _record(entry, "dropped_by_hand", {"activity": id})
         admit_waiting(entry)
         end_drain(entry)
@@ -251,9 +256,7 @@ def edit(entry: Entry, id: int, payload: Any) -> Any:
     check_payload(entry, payload)
 
     def act() -> Any:
-        activity = entry.mailbox.get(id)
-        if activity is None:
-            raise _not_waiting(entry, id)
+        activity = _waiting(entry, id)
         entry.mailbox.replace(msgspec.structs.replace(activity, payload=payload))
         _record(entry, "edited", {"activity": id, "from": activity.payload})
         return activity.payload
@@ -264,8 +267,15 @@ def edit(entry: Entry, id: int, payload: Any) -> Any:
 def _reinsert(entry: Entry, id: int, to: Lane | None, index: Callable[[], int | None], detail: dict[str, Any]) -> Place:
     """Take an activity out of its lane and put it into lane `to` (None: its own), at what `index` says then."""
     lane = _lane_of(entry, id, to)
-    activity, was = _remove(entry, id)
-    entry.mailbox.insert(msgspec.structs.replace(activity, lane=lane), index())
+    moved = msgspec.structs.replace(_waiting(entry, id), lane=lane)
+    was = entry.mailbox.place_of(id)
+    assert was is not None
+
+    def put_elsewhere() -> None:
+        entry.mailbox.remove(id)
+        entry.mailbox.insert(moved, index())
+
+    completely(put_elsewhere)
     entry.count_moved(was.lane, lane)
     admit_waiting(entry)
     _record(entry, "moved", detail)
@@ -294,19 +304,18 @@ def _redirect(entry: Entry, id: int, to: Lane | None) -> Place:
     activity = mailbox.delayed_activity(id)
     assert activity is not None
     _check_room(entry, activity.lane, to)
-    mailbox.release(id)
-    mailbox.delay(msgspec.structs.replace(activity, lane=to))
+    completely(lambda: mailbox.replace(msgspec.structs.replace(activity, lane=to)))
     entry.count_moved(activity.lane, to)
     admit_waiting(entry)
     _record(entry, "moved", {"activity": id, "lane": to.value})
     return Place(activity.lane, None, None)
 
 
-def _remove(entry: Entry, id: int) -> tuple[Activity[Any], Place]:
-    removed = entry.mailbox.remove(id)
-    if removed is None:
+def _waiting(entry: Entry, id: int) -> Activity[Any]:
+    activity = entry.mailbox.get(id)
+    if activity is None:
         raise _not_waiting(entry, id)
-    return removed
+    return activity
 
 
 def _check_room(entry: Entry, was: Lane, to: Lane) -> None:

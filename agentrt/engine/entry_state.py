@@ -203,7 +203,7 @@ class EntryState(Generic[S, P]):
 
     def has(self, activity: Activity[Any]) -> bool:
         """Whether an activity waits, runs or has a fate. Asked in this order: it only ever moves on."""
-        if self.mailbox.get(activity.id) is not None:
+        if any(item.id == activity.id for item in self.mailbox.items()):  # a copy: the processing takes meanwhile
             return True
         current = self.current
         return (current is not None and current.id == activity.id) or activity.receipt.value is not None

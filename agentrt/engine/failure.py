@@ -28,6 +28,7 @@ from ..receipt import decide_receipt
 from ..snapshot import read_initial
 from ..supervision import Policy
 from ..supervision import decide as decide_policy
+from .completion import completely
 from .entry_state import EntryState
 from .state_check import check_state
 
@@ -74,13 +75,12 @@ async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseExcep
 
 def _commit(entry: Entry, activity: Activity[Any], started: float, new: Any, reply: Any, attempts: int) -> None:
     """The success of a later attempt: all of it or nothing, whatever exception comes from outside."""
-    try:
+
+    def steps() -> None:
         entry.commit(new)
         decide(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
-    except BaseException:
-        entry.commit(new)
-        decide(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
-        raise
+
+    completely(steps)
 
 
 def _fail_activity(

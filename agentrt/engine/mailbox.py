@@ -111,7 +111,7 @@ class PrioritizedMailbox:
 
     def items(self) -> list[Activity[Any]]:
         """What waits: the priority lane, the standard lane, then what is not due yet, each oldest first."""
-        return [*self, *tuple((self.delayed or {}).values())]
+        return [*self, *tuple((self.delayed or {}).values())]  # `tuple` copies in one step, from any thread
 
     def room(self, lane: Lane) -> int:
         """How many more the lane takes now."""
@@ -231,16 +231,19 @@ class PrioritizedMailbox:
 
     # ---- by id
 
-    def remove(self, id: int) -> tuple[Activity[Any], Place] | None:
-        """Take an activity out of its lane, and say where it was; None if it waits in neither lane."""
+    def remove(self, id: int) -> None:
+        """Take an activity out of its lane, if it waits in one."""
+        found = self._find(id)
+        if found is not None:
+            del self.lane(found[0])[found[1]]
+
+    def place_of(self, id: int) -> Place | None:
+        """Where an activity waits; None if in neither lane."""
         found = self._find(id)
         if found is None:
             return None
-        lane, i = found
-        items = self.lane(lane)
-        activity = items[i]
-        del items[i]
-        return activity, Place(lane, items[i - 1].id if i else None, items[i].id if i < len(items) else None)
+        items, i = self.lane(found[0]), found[1]
+        return Place(found[0], items[i - 1].id if i else None, items[i + 1].id if i + 1 < len(items) else None)
 
     def where(self, id: int) -> Lane | None:
         """The lane an activity waits in; None if in neither."""
@@ -266,8 +269,12 @@ class PrioritizedMailbox:
 
     def replace(self, activity: Activity[Any]) -> Activity[Any] | None:
         """Put another record in the place of the activity with the same id. The one it was; None if it is not here."""
-        if self.delayed is not None and activity.id in self.delayed:
-            old, self.delayed[activity.id] = self.delayed[activity.id], activity
+        old = self.delayed_activity(activity.id)
+        if self.delayed is not None and old is not None:
+            self.delayed[activity.id] = activity
+            if old.lane is not activity.lane:
+                self._reserve(old.lane, -1)
+                self._reserve(activity.lane, +1)
             return old
         found = self._find(activity.id)
         if found is None:

@@ -167,7 +167,7 @@ def test_a_thread_that_sends_can_be_interrupted_at_any_time() -> None:
 
         thread = threading.Thread(target=unharmed, args=(sends, stop))
         thread.start()
-        while interrupted[0] < 200:
+        while interrupted[0] < 50:
             raise_in(thread)
             assert is_free(manager.lock)
         stop.set()
