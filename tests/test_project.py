@@ -113,3 +113,28 @@ def test_no_file_names_one_machine() -> None:
         for match in OURS_ALONE.finditer(line)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_a_workflow_is_valid(path: Path) -> None:
+    command = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_hook_downloads_nothing() -> None:
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"]
+    for hook in repositories[0]["hooks"]:
+        assert hook["language"] == "system"
+        assert hook["entry"].startswith(".venv-test/bin/")
+
+
+def test_contributing_names_what_is_there() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    names = re.findall(r"`((?:agentrt|tests|docs)/[\w/]+\.\w+)`", page)
+    assert len(names) > 10
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    modules = re.findall(r"-m ((?:tests|benchmarks)[\w.]*)", page)
+    paths = [ROOT / name.replace(".", "/") for name in modules]
+    assert [str(path) for path in paths if not (path.with_suffix(".py").exists() or path.is_dir())] == []
