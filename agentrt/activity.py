@@ -7,7 +7,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 
-from .errors import preview
+from .schema.preview import preview
 
 __all__ = ["Activity", "Lane", "SendNowaitOptions", "SendOptions"]
 

@@ -13,8 +13,8 @@ import msgspec
 
 from .activity import Activity, SendOptions
 from .engine.protocols import Member
-from .errors import preview
 from .receipt import Receipt
+from .schema.preview import preview
 
 __all__ = ["Context"]
 

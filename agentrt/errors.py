@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 
+LONGEST_MESSAGE = 2_000  # characters of a cause that stand in the message of the error about it
+
+
 class AgentError(Exception):
     """The root of all errors of agentrt.
 
@@ -71,27 +74,18 @@ class AgentError(Exception):
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception as `ValueError: message`. It never raises, whatever the exception's `__str__` does.
+    """An exception as `ValueError: message`, a long message cut. It never raises, whatever `__str__` does.
 
     >>> describe_error(ValueError("no"))
     'ValueError: no'
     """
     try:
-        return f"{type(error).__name__}: {error}"
+        text = str(error)
     except Exception as why:
         return f"{type(error).__name__}, whose message can't be read: its __str__ raises {type(why).__name__}"
-
-
-def preview(value: Any, most: int = 60) -> str:
-    """The first `most` characters of a value's repr, for a message. It never raises.
-
-    >>> preview("x" * 100, 10)
-    "'xxxxxxxxx"
-    """
-    try:
-        return repr(value)[:most]
-    except Exception as error:  # a repr is anybody's code
-        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[:LONGEST_MESSAGE]} ... ({len(text):,} characters)"
+    return f"{type(error).__name__}: {text}"
 
 
 def _rebuild(kind: type[AgentError], args: tuple[Any, ...], fields: dict[str, Any]) -> AgentError:

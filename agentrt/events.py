@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from .activity import Activity, Lane
-from .errors import AgentError, preview
+from .errors import AgentError
+from .schema.preview import preview
 
 __all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
 

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .engine.protocols import Handle
-from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError, preview
+from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError
 from .events import Record
+from .schema.preview import preview
 from .subscription import Subscription
 
 if TYPE_CHECKING:

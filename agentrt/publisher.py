@@ -11,17 +11,21 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import param
 from param.parameterized import Event, Watcher
 
 from .engine.hub import Frame, Hub
 from .engine.loop_thread import running_loop
+from .schema.equality import is_same
+from .schema.immutability import is_frozen
 
 __all__ = ["Namespace", "Publisher"]
 
 logger = logging.getLogger(__name__)
 LINGER = 2.0  # real seconds a handle is still followed after its `.param` was touched, for the watcher to arrive
+UNKNOWN = object()  # the value of what was never published
 ORIGINAL: Any = param.Parameterized.__dict__["param"]
 
 
@@ -49,6 +53,7 @@ class Publisher:
         self._names = names
         # The handles are kept here: a watcher of a handle that nobody else keeps must go on.
         self._followed: dict[Any, tuple[float, asyncio.AbstractEventLoop | None]] = {}
+        self._published: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()  # states, with the commits then
         self._detach: Callable[[], None] | None = None
 
     def follow(self, handle: Any) -> None:
@@ -56,7 +61,8 @@ class Publisher:
         with self._lock:
             before = self._followed.get(handle)
             if before is None:
-                handle._param__private.values.update(self._values(handle))
+                self._published[handle] = _version(handle)
+                handle._param__private.values.update({name: getattr(handle, name) for name in self._names})
             self._followed[handle] = (time.monotonic(), running_loop() or (before and before[1]))
             if self._detach is None:
                 self._detach = self._hub.attach(self._flush, _always)
@@ -80,14 +86,26 @@ class Publisher:
                 self._detach()
                 self._detach = None
 
-    def _values(self, handle: Any) -> dict[str, Any]:
-        return {name: getattr(handle, name) for name in self._names}
+    def _changes(self, handle: Any, old: dict[str, Any]) -> dict[str, Any]:
+        """The values that are not what they were. A state is looked at only after a commit: reading it may copy it."""
+        version, before = _version(handle), self._published.get(handle, (UNKNOWN, 0))
+        self._published[handle] = version
+        state, commits = version
+        unchanged = state is before[0] and (commits == before[1] or is_frozen(state))
+        new = {}
+        for name in self._names:
+            if name == "state":
+                if not unchanged and not is_same(old.get(name, UNKNOWN), state):
+                    new[name] = handle.state
+            elif not is_same(old.get(name, UNKNOWN), value := getattr(handle, name)):
+                new[name] = value
+        return new
 
     def _publish(self, handle: Any) -> None:
         """Call the watchers of one handle with what changed since the last time."""
         private, kind = handle._param__private, type(handle)
         old = private.values
-        new = {name: value for name, value in self._values(handle).items() if _differs(old.get(name), value)}
+        new = self._changes(handle, old)
         events = {name: Event("value", name, handle, kind, old.get(name), new[name], "changed") for name in new}
         old.update(new)
         watchers = [watcher for name in new for watcher in private.watchers.get(name, {}).get("value", ())]
@@ -114,10 +132,6 @@ def _call(handle: Any, watcher: Watcher, events: list[Event]) -> None:
         namespace.unwatch(watcher)
 
 
-def _differs(old: Any, new: Any) -> bool:
-    if old is new:
-        return False
-    try:
-        return bool(old != new)
-    except Exception:  # the state is anybody's type; one that can't be compared counts as changed
-        return True
+def _version(handle: Any) -> tuple[Any, int]:
+    """The state itself and how many activities were done: what differs from one commit to the next."""
+    return handle.entry.state, handle.entry.done

@@ -17,13 +17,13 @@ from .engine import commands
 from .engine.entry import RuntimeEntry
 from .engine.mailbox import Place
 from .engine.protocols import Manager
-from .errors import preview
 from .grants import Grant
 from .limits import Overflow
 from .metrics import Fates, Metrics
 from .publisher import Namespace
 from .readouts import ChoiceKnob, IntegerKnob, NumberKnob, PausedKnob, Readout
 from .receipt import Promise, Receipt
+from .schema.preview import preview
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
 

@@ -9,9 +9,10 @@ import msgspec
 
 from .activity import Activity
 from .engine.entry_state import EntryState
-from .errors import AgentError, preview
+from .errors import AgentError
 from .metrics import Fates, LaneMetrics, Metrics, Percentiles
 from .schema.immutability import copy_out
+from .schema.preview import preview
 
 __all__ = ["Snapshot", "Status", "fates", "metrics", "read_initial", "read_state", "snapshot", "status"]
 

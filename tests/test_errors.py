@@ -7,7 +7,14 @@ import re
 import pytest
 
 from agentrt import errors
-from agentrt.errors import ActivityValidationError, AgentError, DeadlockError, ProcessingError, RuntimeNotFoundError
+from agentrt.errors import (
+    ActivityValidationError,
+    AgentError,
+    DeadlockError,
+    ProcessingError,
+    RuntimeNotFoundError,
+    describe_error,
+)
 
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 
@@ -64,3 +71,10 @@ def test_validation_without_problems_is_about_the_whole():
 def test_they_travel_between_processes(error, through):
     same = through(error)
     assert (type(same), str(same), vars(same)) == (type(error), str(error), vars(error))
+
+
+def test_a_long_message_of_a_cause_is_cut():
+    assert describe_error(ValueError("no")) == "ValueError: no"
+    text = describe_error(ValueError("x" * 5_000_000))
+    assert len(text) < 2_100
+    assert text.endswith("xxx ... (5,000,000 characters)")

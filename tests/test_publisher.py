@@ -6,6 +6,8 @@ import logging
 import threading
 import weakref
 
+import numpy as np
+import pandas as pd
 import panel as pn
 import param
 import pytest
@@ -192,6 +194,64 @@ def test_a_state_that_can_not_be_compared_can_be_watched(manager):
 
     runtime = manager.create("a", None, lambda activity, state: Odd(), copy_state=False)
     watcher = Watcher(lambda values: values[-1] is not None)
+    runtime.param.watch(watcher, "state")
+    runtime.send_nowait(1)
+    watcher.wait()
+
+
+class Copied(list):
+    """A state that counts how often it is copied."""
+
+    copies = 0
+
+    def __deepcopy__(self, memo):
+        Copied.copies += 1
+        return Copied(self)
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+@pytest.mark.parametrize("state", [lambda: np.arange(5), lambda: {"a": np.arange(5)}, lambda: pd.DataFrame({"a": [1]})])
+def test_a_state_that_did_not_change_is_published_once(manager, state):
+    runtime = manager.create("a", state(), lambda activity, old: state())
+    seen, other = Watcher(), Watcher(lambda values: values[-1] == 3)
+    runtime.param.watch(seen, "state")
+    runtime.param.watch(other, "processed")
+    for n in range(1, 4):
+        there = Watcher(lambda values, n=n: values[-1] == n)
+        watcher = runtime.param.watch(there, "processed")
+        runtime.send_nowait(n)
+        there.wait()
+        runtime.param.unwatch(watcher)
+    other.wait()
+    assert len(seen.values) == 0
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+def test_a_state_is_not_copied_while_nothing_is_committed(manager):
+    runtime = manager.create("a", Copied([1]), add)
+    state = Watcher()
+    runtime.param.watch(state, "state")
+    before = Copied.copies
+    for n in range(5):
+        there = Watcher(lambda values, n=n: values[-1] == n + 1)
+        watcher = runtime.param.watch(there, "timeout")
+        runtime.timeout = n + 1
+        there.wait()
+        runtime.param.unwatch(watcher)
+        frames = manager.hub.frames
+        while manager.hub.frames == frames:
+            runtime.entry.record_event("test")
+    assert Copied.copies == before
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+def test_a_state_that_is_changed_in_place_is_published(manager):
+    def change(activity, state):
+        state.append(activity.payload)
+        return state
+
+    runtime = manager.create("a", [], change)
+    watcher = Watcher(lambda values: values[-1] == [1])
     runtime.param.watch(watcher, "state")
     runtime.send_nowait(1)
     watcher.wait()

@@ -9,4 +9,6 @@ choices        the values that an enum or a Literal allows
 samples        a JSON text to start editing from
 fields, form   what a form asks for, and the payload that it makes
 immutability   whether a value can be changed in place, and copies of values that can
+equality       whether two values are the same, in a bounded time
+preview        the beginning of a value's repr, in a bounded time
 """

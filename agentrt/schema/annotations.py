@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterable
 from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin, is_typeddict
 
-from ..errors import preview
+from .preview import preview
 
 __all__ = [
     "CONTAINERS",

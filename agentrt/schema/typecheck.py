@@ -6,9 +6,9 @@ import typing
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Unpack, get_args, get_origin, is_typeddict
 
-from ..errors import preview
 from .annotations import CONTAINERS, UNIONS, alias_target, describe, union_of, without_qualifiers
 from .constraints import broken_constraints
+from .preview import preview
 
 __all__ = ["TypeProblem", "find_problem"]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ..schema.preview import preview
 from .html import Markup, escape
 
 __all__ = [
@@ -95,7 +96,7 @@ def _brief(value: Any, depth: int, limit: int) -> str:
         return repr(value[:limit])
     parts = parts_of(value, WIDEST)
     if parts is None:
-        return shorten(repr(value), limit)
+        return shorten(preview(value, limit + 1), limit)
     opening, closing = _brackets(value)
     if depth == 0:
         return f"{opening}…{closing}"
@@ -106,7 +107,7 @@ def _brief(value: Any, depth: int, limit: int) -> str:
 
 def _item(key: Any, text: str, of: Any) -> str:
     if isinstance(of, Mapping):
-        return f"{shorten(repr(key), 60)}: {text}"
+        return f"{shorten(preview(key, 61), 60)}: {text}"
     return text if isinstance(key, int) else f"{key}={text}"
 
 
