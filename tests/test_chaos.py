@@ -1,0 +1,23 @@
+"""A minute of random faults in CI, some seconds elsewhere; `AGENTRT_CHAOS_SECONDS=3600` makes it an hour."""
+
+import os
+
+import pytest
+
+from tests.chaos import THREADS, Chaos
+
+SECONDS = float(os.environ.get("AGENTRT_CHAOS_SECONDS", "60" if os.environ.get("CI") else "10"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + int(2 * SECONDS))
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
+def test_nothing_is_lost_whatever_comes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+    chaos = Chaos(SECONDS)
+    counts = chaos.run()
+    assert chaos.errors == []
+    assert counts.adds_up
+    assert counts.pending == 0
+    assert counts.done > THREADS * SECONDS
+    assert min(counts.failed, counts.timed_out, counts.dropped) > 0
