@@ -1,4 +1,4 @@
-"""door.py: delays, deadlines, keys, full lanes, and waiting for room."""
+"""admission.py: delays, deadlines, keys, full lanes, and waiting for room."""
 
 import asyncio
 import math
@@ -14,6 +14,7 @@ from agentrt import (
     RuntimeManager,
     RuntimeTerminatedError,
 )
+from agentrt.testing.virtual import run
 from tests.support import Gate, add, collect, turns, virtual
 
 # --- delay
@@ -241,6 +242,66 @@ async def test_each_lane_drops_its_own(manager):
     assert (urgent.outcome, standard.outcome.fate) == (None, Fate.DROPPED)
     gate.open.set()
     assert (await newer).state == ("running", "p", "s2")
+
+
+async def send_or_give_up(runtime, n, accepted):
+    """Send with a timeout that often comes while the lane has just got room."""
+    try:
+        async with asyncio.timeout(0.001 * (n % 7)):
+            await runtime.send(n)
+    except TimeoutError:
+        return
+    accepted.append(n)
+
+
+async def sleepy(activity, state):
+    await asyncio.sleep(0.001)
+    return (*state, activity.payload)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_send_is_accepted_or_times_out_and_never_both(seed):
+    async def main():
+        async with RuntimeManager(loop="current") as manager:
+            runtime, accepted = manager.create("a", (), sleepy, standard_capacity=2), []
+            await asyncio.gather(*(send_or_give_up(runtime, n, accepted) for n in range(300)))
+            await runtime.terminate(drain=True)
+            assert 0 < len(accepted) < 300
+            assert sorted(manager.snapshot("a").state) == sorted(accepted)
+            assert manager.fates().accepted == len(accepted)
+
+    run(main(), seed=seed, timeout=1000)
+
+
+def test_a_send_from_another_loop_is_accepted_or_times_out_and_never_both():
+    async def senders(runtime, accepted):
+        await asyncio.gather(*(send_or_give_up(runtime, n, accepted) for n in range(300)))
+
+    with RuntimeManager(loop="thread") as manager:
+        runtime, accepted = manager.create("a", (), sleepy, standard_capacity=2), []
+        asyncio.run(senders(runtime, accepted))
+        manager.run(runtime.terminate(drain=True))
+        assert sorted(manager.snapshot("a").state) == sorted(accepted)
+        assert manager.fates().accepted == len(accepted)
+
+
+@virtual
+async def test_who_is_cancelled_after_room_was_found_has_sent_nothing(manager):
+    gate = Gate()
+    runtime = manager.create("a", (), gate, standard_capacity=1)
+    first, second = runtime.send_nowait(1), None
+    await gate.entered.wait()
+    second = runtime.send_nowait(2)
+    sending, next_one = (asyncio.ensure_future(runtime.send(n)) for n in (3, 4))
+    await turns()
+    runtime.drop(second.id)  # room is granted to the third, which has not run yet
+    assert runtime.entry.mailbox.granted == 1
+    sending.cancel()
+    await turns()
+    assert sending.cancelled()
+    gate.open.set()
+    assert (await (await next_one)).state == (1, 4)
+    assert (await first).state == (1,)
 
 
 def test_waiting_for_room_from_another_loop():
