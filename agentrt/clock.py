@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
 import threading
 import time
@@ -14,8 +15,11 @@ from itertools import count
 from weakref import WeakSet
 
 from .errors import ConfigurationError
+from .logs import log_safely
 
 __all__ = ["Clock", "Timer", "Timers"]
+
+logger = logging.getLogger(__name__)
 
 
 class Clock:
@@ -244,6 +248,6 @@ class Timers:
         try:
             call()
         except BaseException as error:  # the other timers must fire too
-            self._loop.call_exception_handler({"message": "a timer failed", "exception": error})
+            log_safely(logger, "a timer failed", error=error)
             with suppress(BaseException):  # once more: the exception may have come from outside, before it was done
                 call()

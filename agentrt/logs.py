@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import Any
 
-__all__ = ["log_safely"]
+__all__ = ["is_interrupt", "log_safely"]
 
 
 def log_safely(
@@ -28,3 +29,8 @@ def log_safely(
             print(f"agentrt: a log handler failed with {failure!r} on: {message}", file=sys.stderr)
         except Exception:  # stderr is closed: there is nobody left to tell
             return
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C: a `KeyboardInterrupt` on the main thread. On any other, code has raised it."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()

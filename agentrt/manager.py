@@ -36,6 +36,7 @@ from .errors import (
 from .events import Event, Ring
 from .groups import CreateOptions, Group, Groups
 from .limits import LimitOptions, Limits
+from .logs import log_safely
 from .publisher import Publisher
 from .readouts import watchable
 from .receipt import Promise, wait_all
@@ -413,7 +414,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
                 if endings and not self.loop.is_closed():
                     wait_for(self.submit(wait_all(endings)), timeout)
             except (TimeoutError, concurrent.futures.CancelledError):
-                logger.warning("%r did not end within %g s; what still runs is cancelled", self, timeout)
+                warning = "%r did not end within %g s; what still runs is cancelled"
+                log_safely(logger, warning, self, timeout, level=logging.WARNING)
             finally:
                 self._own.stop(timeout)
                 for entry in tuple(self._entries.values()):  # something blocks the loop: nobody may wait for these

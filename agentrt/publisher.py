@@ -18,6 +18,7 @@ from param.parameterized import Event, Watcher
 
 from .engine.hub import Frame, Hub
 from .engine.loop_thread import running_loop
+from .logs import is_interrupt, log_safely
 from .schema.equality import is_same
 from .schema.immutability import is_frozen
 
@@ -127,9 +128,11 @@ def _call(handle: Any, watcher: Watcher, events: list[Event]) -> None:
     namespace = ORIGINAL.__get__(handle, type(handle))
     try:
         namespace._execute_watcher(watcher, events)
-    except Exception:  # a watcher is anybody's code: the others go on
-        logger.exception("a watcher of %r failed and was removed", handle.entry.id)
+    except BaseException as error:  # a watcher is anybody's code: the others go on
+        log_safely(logger, "a watcher of %r failed and was removed", handle.entry.id)
         namespace.unwatch(watcher)
+        if is_interrupt(error):
+            raise
 
 
 def _version(handle: Any) -> tuple[Any, int]:

@@ -1,7 +1,7 @@
-"""The hub: one thread that tells everybody who watches what is new, at most ten times a second.
+"""The hub: one thread that sends frames of what is new to whoever is attached, at most ten a second.
 
-It is part of the core, as `param` watchers need it too; views attach to it like anybody else. It runs only while
-somebody is attached, and is silent while nothing happens.
+It is part of the core, because `param` watchers need it too; views attach to it like anybody else. Its thread runs only
+while somebody is attached, and sends nothing while nothing happens.
 """
 
 from __future__ import annotations
@@ -16,22 +16,31 @@ import msgspec
 
 from ..clock import Clock
 from ..events import Record, Ring
+from ..logs import is_interrupt, log_safely
 
 __all__ = ["Frame", "Hub"]
 
 logger = logging.getLogger(__name__)
 
-SLOWEST = 0.45  # seconds between two frames at the most: whoever looks sees at least two a second
-LAST = 1.0  # seconds that closing waits for a frame that is being drawn
+LONGEST_PAUSE = 0.45  # seconds between two frames: whoever watches sees at least two a second
+CLOSE_TIMEOUT = 1.0  # seconds that closing waits for a frame that is being drawn
 
 Flush = Callable[["Frame"], object]
 Schedule = Callable[[Callable[[], None]], object]
 
 
 class Frame(msgspec.Struct):
-    """What is new since the last frame of this client: the records, how many were let go, whose runtimes changed.
+    """What is new since the last frame of a client.
 
-    Clients that keep up with each other are given the same frame; `shared` is for what they work out of it together.
+    Clients that have read as far as each other get the same frame; `shared` is for what they compute from it together.
+
+    Args:
+        at: When it was made, in seconds on the manager's clock.
+        records: The new records, oldest first.
+        missed: How many records the ring has discarded before this client read them.
+        changed: Ids of the runtimes that the records are about.
+        first: Whether it is the first frame of this client.
+        cursor: The position in the ring after the last of the records.
     """
 
     at: float
@@ -44,28 +53,30 @@ class Frame(msgspec.Struct):
 
 
 class _Client:
-    """One who watches. A slow client gets fewer frames, and all that came in between."""
+    """One attached function. A slow one gets fewer frames, each with all that came in between."""
 
     def __init__(self, hub: Hub, flush: Flush, schedule: Schedule | None, cursor: int) -> None:
         self.hub = hub
         self.flush = flush
-        self.schedule = schedule or _directly
+        self.schedule = schedule or _call_directly
         self.cursor = cursor
         self.first = True
         self.pending = self.detached = False
 
     def offer(self, cursor: int) -> None:
-        """Have a frame drawn, unless one is on its way or there is nothing new."""
+        """Have a frame drawn, unless one is pending or nothing is new."""
         if self.pending or (cursor <= self.cursor and not self.first):
             return
         self.pending = True
         try:
             self.schedule(self.draw)
-        except Exception:
+        except BaseException as error:
             self.hub.remove(self, "its thread is gone")
+            if is_interrupt(error):
+                raise
 
     def draw(self) -> None:
-        """Pull and draw; on the client's own thread."""
+        """Read what is new and draw it; on the client's own thread."""
         if self.detached:
             return
         started = time.thread_time()
@@ -76,25 +87,37 @@ class _Client:
         self.hub.missed += frame.missed
         try:
             self.flush(frame)
-        except (Exception, SystemExit):  # anybody's function: it may not end the thread that tells the others
-            logger.exception("a view failed and was detached")
+        except BaseException as error:  # a view is anybody's code: it must not end the thread that feeds the others
+            log_safely(logger, "a view failed and was detached")
             self.hub.remove(self, None)
-        self.hub.charge(time.thread_time() - started)
-        self.hub.frames += 1
-        self.pending = False
+            if is_interrupt(error):
+                raise
+        finally:
+            self.hub.charge(time.thread_time() - started)
+            self.hub.frames += 1
+            self.pending = False
 
 
-def _directly(call: Callable[[], None]) -> None:
+def _call_directly(call: Callable[[], None]) -> None:
     call()
 
 
 class Hub:
-    """Feeds whoever is attached with frames. `attach` and the function it returns may be called from any thread.
+    """Sends frames to whoever is attached. `attach`, and the function that it returns, work on any thread.
 
-    Watching has a budget: once drawing takes more than `budget` of a core (settable; 0.1 is a tenth), all together,
-    frames come less often, down to two a second; the runtimes go on as before. `cost` are the CPU seconds spent on
-    drawing so far, `frames` how often it was done, `missed` how many records were let go before a view could draw them,
-    `pause` the seconds between two frames now.
+    Watching has a budget: once drawing takes more than `budget` of a processor core, all clients together, frames come
+    less often, down to two a second; the runtimes go on as before. These can be read at any time:
+
+    - `budget`: The share of a core that drawing may take; 0.1 is a tenth. Can be set.
+    - `cost`: Processor seconds spent on drawing so far.
+    - `frames`: How many frames were drawn.
+    - `missed`: How many records the ring has discarded before a client read them.
+    - `pause`: Seconds between two frames now.
+
+    Args:
+        ring: Where the records come from.
+        clock: Dates the frames.
+        interval: Seconds between two frames while drawing stays within the budget.
 
     >>> import agentrt, threading
     >>> seen = threading.Event()
@@ -119,16 +142,16 @@ class Hub:
 
     @property
     def running(self) -> bool:
-        """Whether somebody is attached."""
+        """Whether anybody is attached."""
         return bool(self.clients)
 
     @property
     def drawing(self) -> bool:
-        """Whether a frame is on its way to somebody."""
+        """Whether a client has a frame that it has not drawn yet."""
         return any(client.pending for client in tuple(self.clients))
 
     def frame(self, cursor: int) -> Frame:
-        """What is new since a record, up to the last offer. Who asks from the same one is given the same frame."""
+        """Return what is new since a position in the ring, up to the last offer. The same position, the same frame."""
         until, frames = self._offered
         frame = frames.get(cursor)
         if frame is None:
@@ -140,14 +163,22 @@ class Hub:
         return frame
 
     def charge(self, seconds: float) -> None:
-        """Count CPU seconds that were spent on drawing. Any thread."""
+        """Count processor seconds that were spent on drawing. Any thread."""
         with self._lock:
             self.cost += seconds
 
     def attach(self, flush: Flush, schedule: Schedule | None = None) -> Callable[[], None]:
-        """Have `flush(frame)` called when there is news, through `schedule(call)` if given (it must not block).
+        """Call `flush(frame)` whenever something is new; the first frame comes at once.
 
-        The first frame comes at once. Never two at once; one that raises is logged and detached. Returns what ends it.
+        There are never two calls at once. A function that raises is logged and detached.
+
+        Args:
+            flush: Draws a frame.
+            schedule: Is called with a function to call later, and must not block. It decides on which thread a frame is
+                drawn. The hub's own thread, if left out.
+
+        Returns:
+            A function that detaches it. Idempotent.
         """
         client = _Client(self, flush, schedule, max(0, self.ring.cursor - self.ring.limit))
         with self._lock:
@@ -160,9 +191,9 @@ class Hub:
         return lambda: self.remove(client, None)
 
     def remove(self, client: _Client, why: str | None) -> None:
-        """Detach a client."""
+        """Detach a client, and log why if there is a reason."""
         if why is not None:
-            logger.info("detached a view: %s", why)
+            log_safely(logger, "detached a view: %s", why, level=logging.INFO)
         client.detached = True
         with self._lock:
             if client in self.clients:
@@ -176,19 +207,19 @@ class Hub:
         self._offer()
         spent = self.cost
         due = since = time.monotonic()
-        # From when it was due: under load this thread is late each time, and that may not add up.
+        # Counted from when the last frame was due: under load this thread is late each time, and that must not add up.
         while not stop.wait(max(0.0, due + self.pause - time.monotonic())):
             self._offer()
             cost, now = self.cost, time.monotonic()
             due = max(due + self.pause, now - self.pause / 2)
-            self.pause = self.pace((cost - spent) / (now - since))
+            self.pause = self.next_pause((cost - spent) / (now - since))
             spent, since = cost, now
 
-    def pace(self, share: float) -> float:
-        """The next pause when drawing took this share of a core during the last."""
-        wanted = min(SLOWEST, max(self.interval, self.pause * share / self.budget))
-        # Half of the way at a time: one dear frame, such as the first, does not make those after it late.
-        return (self.pause + wanted) / 2
+    def next_pause(self, share: float) -> float:
+        """Return the next pause in seconds, when drawing took this share of a core during the last one."""
+        target = min(LONGEST_PAUSE, max(self.interval, self.pause * share / self.budget))
+        # Half of the way at a time: one expensive frame, such as the first, does not delay those after it.
+        return (self.pause + target) / 2
 
     def _offer(self) -> None:
         self._offered = (self.ring.cursor, {})
@@ -196,16 +227,11 @@ class Hub:
             client.offer(self._offered[0])
 
     def close(self) -> None:
-        """End the thread, have everybody draw a last time, and let them go."""
+        """End the thread, offer a last frame to every client, and detach them all."""
         with self._lock:
             self._stop.set()
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            thread.join(LAST)
+            thread.join(CLOSE_TIMEOUT)
         self._offer()
         self.clients.clear()
-
-
-def changed(frame: Any, id: str) -> bool:
-    """Whether a frame is worth drawing for one runtime."""
-    return bool(frame.first or id in frame.changed)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
 from ..errors import ConfigurationError
+from ..logs import log_safely
 
 __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
 
@@ -26,6 +27,7 @@ class LoopThread:
         self.loop = asyncio.new_event_loop()
         self._stopping = False
         self._started = threading.Event()
+        self._name = name
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         self._started.wait()
@@ -47,7 +49,10 @@ class LoopThread:
         except (SystemExit, KeyboardInterrupt):
             # asyncio lets these two out of any task. This thread is nobody's main program: whoever awaits the task
             # has it as its exception, and the other agents go on.
-            logger.exception("a task on the loop of %r tried to end the program; the loop goes on", self._thread.name)
+            log_safely(logger, "a task on the loop of %r tried to end the program; the loop goes on", self._name)
+        except BaseException:
+            # asyncio reports what a callback raises through `logging`, and lets out what a log handler raises.
+            log_safely(logger, "the loop of %r met an error and goes on", self._name)
 
     def _finish(self) -> None:
         """Cancel what workflows have left behind, as `asyncio.run` does, and close the loop."""

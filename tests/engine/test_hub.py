@@ -1,5 +1,6 @@
 """hub.py: frames for whoever watches, at most ten a second, and silence while nothing happens."""
 
+import asyncio
 import logging
 import queue
 import threading
@@ -7,7 +8,7 @@ import threading
 import pytest
 
 from agentrt import Clock, Event, RuntimeManager
-from agentrt.engine.hub import SLOWEST, Hub
+from agentrt.engine.hub import LONGEST_PAUSE, Hub
 from agentrt.events import Ring
 from tests.support import add
 
@@ -94,9 +95,10 @@ def test_clients_that_keep_up_share_a_frame_and_each_gets_every_record_once(ring
     assert len(set(middle[0])) >= 7
 
 
-def test_a_client_that_wants_to_end_the_program_ends_nobody_else(hub, ring):
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, KeyboardInterrupt])
+def test_a_client_that_wants_to_end_the_program_ends_nobody_else(hub, ring, error):
     def exits(frame):
-        raise SystemExit
+        raise error
 
     hub.attach(exits)
     frames = Frames(hub)
@@ -233,16 +235,16 @@ def test_a_new_client_sees_what_the_ring_still_holds(hub, ring):
 
 def test_watching_that_costs_more_than_its_budget_slows_the_views_down(ring):
     hub = Hub(ring, Clock())
-    assert hub.pace(share=0.1) == pytest.approx(0.1)
-    hub.pause = hub.pace(share=0.4)
+    assert hub.next_pause(share=0.1) == pytest.approx(0.1)
+    hub.pause = hub.next_pause(share=0.4)
     assert hub.pause == pytest.approx(0.25)
     hub.budget = 1.0
-    assert hub.pace(share=0.4) < 0.25
+    assert hub.next_pause(share=0.4) < 0.25
     for _ in range(20):
-        hub.pause = hub.pace(share=9.0)
-    assert hub.pause == pytest.approx(SLOWEST, rel=0.01)
+        hub.pause = hub.next_pause(share=9.0)
+    assert hub.pause == pytest.approx(LONGEST_PAUSE, rel=0.01)
     for _ in range(20):
-        hub.pause = hub.pace(share=0.0)
+        hub.pause = hub.next_pause(share=0.0)
     assert hub.pause == pytest.approx(hub.interval, rel=0.01)
 
 
