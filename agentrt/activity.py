@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict
 
 import msgspec
 
 from .schema.preview import preview
+from .typevars import P
 
 __all__ = ["Activity", "Lane", "SendNowaitOptions", "SendOptions"]
-
-P = TypeVar("P")
 
 
 class Lane(StrEnum):

@@ -12,13 +12,14 @@ import threading
 import traceback
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 
 from .activity import Activity, Lane
 from .errors import AgentError
 from .schema.preview import preview
+from .typevars import S
 
 __all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
 
@@ -37,7 +38,7 @@ class Fate(StrEnum):
 FATES = {fate.value: fate for fate in Fate}
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, Generic[S], frozen=True):
     """The end of one activity: its fate, the state after it, what was replied, the error if there is one.
 
     Times are seconds on the manager's clock; `started` is None if it never ran. `state` is the committed state itself,
@@ -54,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True):
     created: float
     started: float | None
     finished: float
-    state: Any
+    state: S
     reply: Any = msgspec.UNSET
     error: AgentError | None = None
     attempts: int = 1
@@ -109,7 +110,7 @@ class Event(msgspec.Struct, frozen=True):
     detail: Any = None
 
 
-Record = Activity[Any] | Outcome | Event
+Record = Activity[Any] | Outcome[Any] | Event
 
 RECORD_BYTES = 200
 CHAIN = 3  # errors, each the cause of the one before, whose variables are weighed

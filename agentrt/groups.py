@@ -29,7 +29,8 @@ from .events import Event
 from .limits import LimitOptions
 from .runtime import Runtime
 from .supervision import Policy, Response, Rule, Supervision, respond
-from .workflow_types import S0, A, AsyncWorkflow, P, PlainWorkflow, S
+from .typevars import S
+from .workflow_types import S0, A, AsyncWorkflow, Payload, PlainWorkflow
 
 __all__ = ["CreateOptions", "Group", "Groups"]
 
@@ -96,12 +97,12 @@ class Group:
 
     @overload
     def create(
-        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[P], S0, S], **limits: Unpack[LimitOptions]
-    ) -> Runtime[S, P]: ...
+        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[Payload], S0, S], **limits: Unpack[LimitOptions]
+    ) -> Runtime[S, Payload]: ...
     @overload
     def create(
-        self, id: str, state: S0, workflow: PlainWorkflow[Activity[P], S0, S], **limits: Unpack[LimitOptions]
-    ) -> Runtime[S, P]: ...
+        self, id: str, state: S0, workflow: PlainWorkflow[Activity[Payload], S0, S], **limits: Unpack[LimitOptions]
+    ) -> Runtime[S, Payload]: ...
     @overload
     def create(
         self,

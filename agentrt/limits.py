@@ -1,4 +1,4 @@
-"""The limits of a runtime: one record, checked in one place, so that a knob and `create` say the same."""
+"""The limits of a runtime: one record, checked in one place, so that `create`, a knob and the mailbox agree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Literal, TypedDict
 
 import msgspec
 
-from .engine.mailbox import capacity, limit_of
 from .errors import ConfigurationError
 from .schema.annotations import annotation_problem
 from .supervision import Policy, PolicyName, Supervision
@@ -53,11 +52,29 @@ class Backoff(msgspec.Struct, frozen=True):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a runtime may hold and how long it may take. Times in seconds on the manager's clock, sizes in bytes.
 
-    Of the resources: `max_payload` refuses a larger payload at the door, `max_state` fails the activity that would make
-    a larger state (sizes are estimates of what the objects keep alive). `rate` is how many activities are accepted in a
-    second (a second's worth at once); beyond it a lane counts as full. `deadline` is how long an activity may wait in
-    its lane before it is timed out instead of run. `memory` (bytes) and `cpu` (seconds) bound one activity of a runtime
-    with `isolation="process"`. All of them are given to `create` and stay.
+    Attributes:
+        priority_capacity: How many activities may wait in the priority lane.
+        standard_capacity: How many activities may wait in the standard lane.
+        overflow: What a full lane does with one more.
+        fairness: One standard activity is taken after so many priority ones in a row; None is strict priority.
+        timeout: How long an activity may be processed; None for no limit.
+        grace: How long a cancelled workflow may go on before the runtime counts as stuck.
+        retries: How often a failed activity is tried again.
+        backoff: How long to wait before each retry.
+        accepts: The type of payload, where the workflow's annotation does not say it; None for that annotation.
+        blocking: Whether the workflow, a plain `def`, runs in a worker thread.
+        isolation: `"process"` runs the workflow in another process; None in this one.
+        supervision: What happens when the runtime fails too often.
+        key_window: How long the key of a send is remembered.
+        copy_state: Whether a state that can be changed in place is copied before anybody outside reads it.
+        max_payload: A send with a larger payload is refused; an estimate of what the objects keep alive.
+        max_state: An activity that would make a larger state fails; estimated the same way.
+        rate: How many activities are accepted in a second, a second's worth at once; beyond it a lane counts as full.
+        deadline: How long an activity may wait in its lane; then it is timed out instead of processed.
+        memory: The bytes that one activity may use, with `isolation="process"`.
+        cpu: The processor's seconds that one activity may use, with `isolation="process"`.
+
+    `rate` and `deadline` are given to `create` and stay.
     """
 
     priority_capacity: int = 1000
@@ -132,18 +149,23 @@ class LimitOptions(TypedDict, total=False):
 
 
 def check(name: str, value: Any) -> Any:
-    """One limit's value in its final form, or a `ConfigurationError`."""
+    """Return the value of one limit in its final form, or raise `ConfigurationError`."""
     rule = _RULES.get(name)
     return value if rule is None else rule(name, value)
 
 
-def _capacity(name: str, value: Any) -> int:
-    return capacity(value, name)
+def check_capacity(name: str, value: Any) -> int:
+    """Return the bound of a lane, or raise `ConfigurationError` unless it is a positive whole number."""
+    if type(value) is not int or value < 1:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of at least 1")
+    return value
 
 
-def _fairness(name: str, value: Any) -> int | None:
-    limit_of(value)
-    return None if value is None else int(value)
+def check_fairness(name: str, value: Any) -> int | None:
+    """Return the fairness, or raise `ConfigurationError` unless it is a positive whole number or None."""
+    if value is not None and (type(value) is not int or value < 1):
+        raise ConfigurationError(f"{name} is {value!r}; give a whole number of at least 1, or None for strict")
+    return value
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -217,9 +239,9 @@ def _supervision(name: str, value: Any) -> Supervision:
 
 
 _RULES: dict[str, Callable[[str, Any], Any]] = {
-    "priority_capacity": _capacity,
-    "standard_capacity": _capacity,
-    "fairness": _fairness,
+    "priority_capacity": check_capacity,
+    "standard_capacity": check_capacity,
+    "fairness": check_fairness,
     "timeout": _optional_seconds,
     "deadline": _optional_seconds,
     "cpu": _optional_seconds,

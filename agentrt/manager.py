@@ -45,7 +45,8 @@ from .runtime_map import RuntimeMap
 from .schema.immutability import is_frozen, warn_mutable
 from .subscription import Subscription
 from .supervision import Policy, PolicyName, Rule, Strategy, StrategyName
-from .workflow_types import S0, A, AgentDecorator, AsyncWorkflow, P, PlainWorkflow, S
+from .typevars import S
+from .workflow_types import S0, A, AgentDecorator, AsyncWorkflow, Payload, PlainWorkflow
 
 if TYPE_CHECKING:
     from .feed.source import Source
@@ -137,12 +138,12 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
 
     @overload
     def create(
-        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[P], S0, S], **options: Unpack[CreateOptions]
-    ) -> Runtime[S, P]: ...
+        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[Payload], S0, S], **options: Unpack[CreateOptions]
+    ) -> Runtime[S, Payload]: ...
     @overload
     def create(
-        self, id: str, state: S0, workflow: PlainWorkflow[Activity[P], S0, S], **options: Unpack[CreateOptions]
-    ) -> Runtime[S, P]: ...
+        self, id: str, state: S0, workflow: PlainWorkflow[Activity[Payload], S0, S], **options: Unpack[CreateOptions]
+    ) -> Runtime[S, Payload]: ...
     @overload
     def create(
         self,

@@ -18,6 +18,7 @@ from .engine.protocols import Host
 from .errors import DeadlockError
 from .events import Outcome
 from .logs import log_safely
+from .typevars import S
 
 __all__ = ["Promise", "Receipt"]
 
@@ -164,7 +165,7 @@ async def wait_all(promises: list[Promise[bool]]) -> None:
         await promise.wait()
 
 
-class Receipt(Promise[Outcome]):
+class Receipt(Promise[Outcome[S]], Generic[S]):
     """The promise that an accepted activity gets exactly one fate.
 
     `await receipt` (any loop) and `receipt.result(timeout)` (any thread but the loop's own) give the `Outcome`, or
@@ -180,7 +181,7 @@ class Receipt(Promise[Outcome]):
     id: int = 0
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> Outcome[S] | None:
         """The outcome, or None while it is pending."""
         return self.value
 
@@ -190,7 +191,7 @@ class Receipt(Promise[Outcome]):
         entry, outcome = self.entry, self.value
         return str(entry.id) if outcome is None else outcome.runtime
 
-    def __await__(self) -> Generator[Any, None, Outcome]:
+    def __await__(self) -> Generator[Any, None, Outcome[S]]:
         entry = self.entry
         if entry is not None:
             if CURRENT.get() is None:
@@ -204,7 +205,7 @@ class Receipt(Promise[Outcome]):
                         yield from self.wait().__await__()
         return self._open()
 
-    def result(self, timeout: float | None = None) -> Outcome:
+    def result(self, timeout: float | None = None) -> Outcome[S]:
         """Block the thread until it is decided.
 
         Args:
@@ -221,10 +222,10 @@ class Receipt(Promise[Outcome]):
         self.block(timeout, "await receipt")
         return self._open()
 
-    def __deepcopy__(self, memo: Any) -> Receipt:
+    def __deepcopy__(self, memo: Any) -> Receipt[S]:
         return self  # it stands for one activity: a copy would never be decided
 
-    def _open(self) -> Outcome:
+    def _open(self) -> Outcome[S]:
         outcome = self.value
         assert outcome is not None
         if outcome.error is not None:

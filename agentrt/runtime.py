@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import param
 
@@ -26,6 +26,7 @@ from .receipt import Promise, Receipt
 from .schema.preview import preview
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
+from .typevars import P, S
 
 if TYPE_CHECKING:
     from .debugger import Breakpoints, Whereabouts
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
-S = TypeVar("S")
-P = TypeVar("P")
 Entry = RuntimeEntry[Any, Any]
 
 
@@ -105,7 +104,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         timeout: float | None = None,
         delay: float | None = None,
         key: str | None = None,
-    ) -> Receipt:
+    ) -> Receipt[S]:
         """Accept one activity. Any thread; never blocks.
 
         Args:
@@ -137,7 +136,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         timeout: float | None = None,
         delay: float | None = None,
         key: str | None = None,
-    ) -> Receipt:
+    ) -> Receipt[S]:
         """Accept one activity; while its lane is full, wait for room. Any event loop.
 
         Senders that wait are served in order.

@@ -12,12 +12,12 @@ from typing import Any, Protocol, TypeVar, overload
 from .activity import Activity
 from .context import Context
 from .runtime import Runtime
+from .typevars import S
 
-__all__ = ["AgentDecorator", "AsyncWorkflow", "PlainWorkflow"]
+__all__ = ["S0", "A", "AgentDecorator", "AsyncWorkflow", "Payload", "PlainWorkflow"]
 
-A = TypeVar("A", bound=Activity[Any])  # Activity[P], or a type of activity of the user's own
-P = TypeVar("P", bound=Any)  # bound, so that a lambda's `activity.payload` may be used for anything
-S = TypeVar("S")  # the state that the workflow returns
+A = TypeVar("A", bound=Activity[Any])  # Activity[Payload], or a type of activity of the user's own
+Payload = TypeVar("Payload", bound=Any)  # bound, so that a lambda's `activity.payload` may be used for anything
 S0 = TypeVar("S0")  # the state it is given; one of its own, so that `()` may begin a `tuple[str, ...]`
 Given = TypeVar("Given", covariant=True)
 
@@ -29,8 +29,8 @@ class AgentDecorator(Protocol[Given]):
     """What `@manager.agent(id, state)` is applied to: a workflow for that state."""
 
     @overload
-    def __call__(self, workflow: AsyncWorkflow[Activity[P], Given, S], /) -> Runtime[S, P]: ...
+    def __call__(self, workflow: AsyncWorkflow[Activity[Payload], Given, S], /) -> Runtime[S, Payload]: ...
     @overload
-    def __call__(self, workflow: PlainWorkflow[Activity[P], Given, S], /) -> Runtime[S, P]: ...
+    def __call__(self, workflow: PlainWorkflow[Activity[Payload], Given, S], /) -> Runtime[S, Payload]: ...
     @overload
     def __call__(self, workflow: AsyncWorkflow[A, Given, S] | PlainWorkflow[A, Given, S], /) -> Runtime[S, Any]: ...

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..activity import Activity, Lane
-from ..errors import ConfigurationError
+from ..limits import check_capacity, check_fairness
 
 __all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox"]
 
@@ -86,9 +86,10 @@ class PrioritizedMailbox:
 
     def configure(self, priority_capacity: int, standard_capacity: int, fairness: int | None) -> None:
         """Set the bounds and the fairness; `ConfigurationError` for what can't be one."""
-        self.priority_capacity = capacity(priority_capacity, "priority_capacity")
-        self.standard_capacity = capacity(standard_capacity, "standard_capacity")
-        self.fairness: float = limit_of(fairness)
+        self.priority_capacity = check_capacity("priority_capacity", priority_capacity)
+        self.standard_capacity = check_capacity("standard_capacity", standard_capacity)
+        fairness = check_fairness("fairness", fairness)
+        self.fairness: float = math.inf if fairness is None else fairness
         self.disable_fast_path()
 
     # ---- to look at
@@ -346,22 +347,6 @@ class PrioritizedMailbox:
     def _forget_senders(self) -> None:
         if self.senders is not None and not any(self.senders.values()):
             self.senders = None
-
-
-def capacity(value: Any, name: str) -> int:
-    """A lane's bound: a positive whole number."""
-    if type(value) is not int or value < 1:
-        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    return value
-
-
-def limit_of(fairness: Any) -> float:
-    """Fairness as the number it is compared with: infinity for strict priority."""
-    if fairness is None:
-        return math.inf
-    if type(fairness) is not int or fairness < 1:
-        raise ConfigurationError(f"fairness is {fairness!r}; give a whole number of at least 1, or None for strict")
-    return fairness
 
 
 def _front(items: Items) -> Activity[Any] | None:

@@ -103,8 +103,8 @@ MUTANTS = (
     Mutant(
         "who made a lane smaller is not heard",
         "engine/mailbox.py",
-        "        self.fairness: float = limit_of(fairness)\n        self.disable_fast_path()\n",
-        "        self.fairness: float = limit_of(fairness)\n",
+        "        self.fairness: float = math.inf if fairness is None else fairness\n        self.disable_fast_path()\n",
+        "        self.fairness: float = math.inf if fairness is None else fairness\n",
         (ADMISSION, "-k", "made_smaller"),
     ),
     Mutant(

@@ -43,6 +43,7 @@ runtime.paused = 3  # error
 runtime.status = agentrt.Status.IDLE  # error: a readout can't be set
 runtime.state = 5  # error
 len(runtime.state)  # error: the state is an int
+len(runtime.send_nowait(1).result().state)  # error
 manager.send_nowait("a", 1, urgent=True)  # error
 manager.get("a").pause()  # error: there may be none
 

@@ -110,13 +110,23 @@ assert_type(manager.dead_letters[0].activity, Activity[Any])
 
 async def use() -> None:
     receipt = await runtime.send(1, priority=True, wait=1, timeout=5, delay=0, key="k")
-    assert_type(runtime.send_nowait(Activity(payload=1)), Receipt)
-    assert_type(receipt, Receipt)
-    assert_type(await receipt, Outcome)
+    assert_type(runtime.send_nowait(Activity(payload=1)), Receipt[int])
+    assert_type(receipt, Receipt[int])
+    assert_type(await receipt, Outcome[int])
+    assert_type((await receipt).state, int)
+    assert_type(receipt.outcome, Outcome[int] | None)
     assert_type(receipt.result(1).fate, agentrt.Fate)
     assert_type(await runtime.ask(1, timeout=2), Any)
     await manager.send("a", 1, wait=1)
     manager.send_nowait("a", 1, priority=True)
+
+
+def bare(runtime: Runtime, receipt: Receipt, outcome: Outcome, activity: Activity) -> None:
+    """Where nothing is said of a state or a payload, it may be anything."""
+    assert_type(runtime, Runtime[Any, Any])
+    assert_type(receipt, Receipt[Any])
+    assert_type(outcome.state, Any)
+    assert_type(activity.payload, Any)
 
 
 asyncio.run(use())
