@@ -60,12 +60,12 @@ class Context:
 
     async def send(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
         """Send to another runtime (its id or handle), with this activity as the parent. Options as `Runtime.send`."""
-        receipt: Receipt = await self._entry.host.entry(to).send(payload, **options)
+        receipt: Receipt = await self._entry.host.recipient(to).send(payload, **options)
         return receipt
 
     async def ask(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Any:
         """Send and wait for the reply. A circle of asks raises `DeadlockError` at once."""
-        return await self._entry.host.entry(to).ask(payload, **options)
+        return await self._entry.host.recipient(to).ask(payload, **options)
 
     def now(self) -> float:
         """Seconds on the manager's clock."""

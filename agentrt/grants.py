@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakSet
 
 from .engine.protocols import Handle
 from .errors import AccessDeniedError, ConfigurationError, RuntimeNotFoundError
 from .events import Record
+from .receipt import Receipt
 from .schema.preview import preview
 from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .engine.entry import RuntimeEntry
 
-__all__ = ["Grant", "Right", "entry_of"]
+__all__ = ["Grant", "Right", "recipient_of"]
 
 
 class Right(StrEnum):
@@ -73,13 +75,15 @@ class Grant:
     'observe'
     """
 
-    __slots__ = ("__weakref__", "_above", "_revoked", "_rights", "_target")
+    __slots__ = ("__weakref__", "_above", "_derived", "_revoked", "_rights", "_subscriptions", "_target")
     __frozen__ = True
 
     def __init__(self, target: Handle, rights: Iterable[str] | str, above: Grant | None = None) -> None:
         self._target = target
         self._rights = rights_of(rights)
-        self._above = above
+        self._above = above  # kept, so that whoever revokes an ancestor finds this one
+        self._derived: WeakSet[Grant] = WeakSet()
+        self._subscriptions: WeakSet[GrantedSubscription] = WeakSet()
         self._revoked = False
 
     @property
@@ -95,7 +99,7 @@ class Grant:
     @property
     def revoked(self) -> bool:
         """Whether it, or one that it was derived from, was taken back."""
-        return self._revoked or (self._above is not None and self._above.revoked)
+        return self._revoked
 
     def __repr__(self) -> str:
         rights = ", ".join(right.value for right in Right if right in self._rights)
@@ -106,13 +110,24 @@ class Grant:
         narrower = rights_of(rights)
         for right in sorted(narrower - self._rights):
             self._deny(right, f"it has no right to {right.value} to hand on")
-        if self.revoked:
+        grant = Grant(self._target, narrower, self)
+        self._derived.add(grant)
+        if self.revoked:  # looked at last: whoever revokes meanwhile finds it among those that were derived
             self._deny(None, "it was revoked")
-        return Grant(self._target, narrower, self)
+        return grant
 
     def revoke(self) -> None:
-        """Take it back, for good; with it goes all that was derived from it."""
-        self._revoked = True
+        """Take it back, for good; with it goes all that was derived from it.
+
+        A send that waits for room is refused, a subscription ends at once. What was accepted stays accepted.
+        """
+        todo = [self]
+        while todo:
+            grant = todo.pop()
+            grant._revoked = True
+            for subscription in tuple(grant._subscriptions):
+                subscription.close()
+            todo += tuple(grant._derived)
 
     def _reach(self, right: Right, what: str) -> Handle:
         if self.revoked:
@@ -134,8 +149,19 @@ class Grant:
         raise TypeError(f"{self!r} can't be pickled: a grant is good in its own process only")
 
     send_nowait = _method("send_nowait", Right.SEND)
-    send = _method("send", Right.SEND)
-    ask = _method("ask", Right.SEND)
+
+    async def send(self, payload: Any, **options: Any) -> Receipt:
+        """`Runtime.send`, with the right to send when it is accepted."""
+        return await self._entry().send(payload, check=self._entry, **options)
+
+    async def ask(self, payload: Any, **options: Any) -> Any:
+        """`Runtime.ask`, with the right to send when it is accepted."""
+        return await self._entry("ask").ask(payload, check=self._entry, **options)
+
+    def _entry(self, what: str = "send") -> RuntimeEntry[Any, Any]:
+        entry: RuntimeEntry[Any, Any] = self._reach(Right.SEND, what).entry
+        return entry
+
     validate = _method("validate", Right.SEND)
     accepts = _readout("accepts", Right.SEND)
 
@@ -153,7 +179,7 @@ class Grant:
     def subscribe(self) -> Subscription:
         """`Runtime.subscribe`, with the right to observe; it ends with `AccessDeniedError` when that is revoked."""
         runtime = self._reach(Right.OBSERVE, "subscribe")
-        return _Granted(self, runtime)
+        return GrantedSubscription(self, runtime)
 
     pause = _method("pause", Right.CONTROL)
     resume = _method("resume", Right.CONTROL)
@@ -169,23 +195,28 @@ class Grant:
     swap = _method("swap", Right.CONTROL)
 
 
-class _Granted(Subscription):
+class GrantedSubscription(Subscription):
     """A subscription that is good as long as its grant."""
 
     def __init__(self, grant: Grant, runtime: Handle) -> None:
         host = runtime.entry.host
         super().__init__(host.ring, host.listeners, runtime.has_left, runtime.id)
         self._grant = grant
+        grant._subscriptions.add(self)
 
     async def __anext__(self) -> Record:
-        record = await super().__anext__()
+        try:
+            record = await super().__anext__()
+        except StopAsyncIteration:
+            self._grant._reach(Right.OBSERVE, "subscribe")
+            raise
         self._grant._reach(Right.OBSERVE, "subscribe")
         return record
 
 
-def entry_of(to: Any) -> RuntimeEntry[Any, Any]:
-    """The entry that a grant allows to send to. For the modules of this package."""
+def recipient_of(to: Any) -> Grant:
+    """The grant, if it is one and allows to send: it takes a send as an entry does. For the modules of this package."""
     if isinstance(to, Grant):
-        entry: RuntimeEntry[Any, Any] = to._reach(Right.SEND, "send").entry
-        return entry
+        to._reach(Right.SEND, "send")
+        return to
     raise RuntimeNotFoundError(f"{preview(to, 80)} is no runtime: give its id, its handle, or a grant")

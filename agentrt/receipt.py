@@ -38,12 +38,12 @@ def set_done(future: asyncio.Future[None]) -> None:
 class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
     """A value that is decided once. Awaitable from any loop; `block` waits on any thread but the agents'."""
 
-    entry: Any  # the RuntimeEntry it is about; None once it is decided
+    _entry: Any  # the RuntimeEntry it is about; None once it is decided
     value: T | None = None  # None until it is decided
     waiters: list[Callable[[], object]] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
-        entry = self.entry
+        entry = self._entry
         if entry is not None:
             with entry.awaited():
                 yield from self.wait().__await__()
@@ -52,13 +52,13 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
 
     def decide(self, value: T) -> None:
         """Set the value and wake who waits. The first decision stands; a second call completes an interrupted one."""
-        entry = self.entry
+        entry = self._entry
         if entry is not None:
             if self.value is None:
                 self.value = value
             if self.waiters is not None:
                 self.wake(entry.host)
-            self.entry = None
+            self._entry = None
 
     def wake(self, host: Host) -> None:
         """Call everybody who waits, oldest first."""
@@ -78,7 +78,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
 
     def when_decided(self, call: Callable[[], object]) -> None:
         """Call `call()` once it is decided, on the thread that decides it; at once if it is."""
-        entry = self.entry
+        entry = self._entry
         if entry is None:
             call()
             return
@@ -92,7 +92,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
 
     async def wait(self) -> None:
         """Wait until it is decided, on any loop; raises nothing of what it is decided with."""
-        entry = self.entry
+        entry = self._entry
         if entry is None:
             return
         loop = asyncio.get_running_loop()
@@ -118,7 +118,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
 
         On the agents' own thread it raises `DeadlockError` at once; `advice` is what its message says to write instead.
         """
-        entry = self.entry
+        entry = self._entry
         if entry is None:
             return
         if threading.get_ident() == entry.host.thread:
@@ -188,11 +188,11 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
     @property
     def runtime(self) -> str:
         """The id of the runtime it was sent to."""
-        entry, outcome = self.entry, self.value
+        entry, outcome = self._entry, self.value
         return str(entry.id) if outcome is None else outcome.runtime
 
     def __await__(self) -> Generator[Any, None, Outcome[S]]:
-        entry = self.entry
+        entry = self._entry
         if entry is not None:
             if CURRENT.get() is None:
                 entry.run_inline(self)

@@ -11,10 +11,11 @@ from .clock import Clock
 from .engine.entry import RuntimeEntry
 from .engine.loop_host import LoopHost
 from .errors import RuntimeNotFoundError, RuntimeTerminatedError
-from .grants import entry_of
+from .grants import Grant, recipient_of
 from .metrics import Fates
 from .receipt import Promise, Receipt
 from .runtime import Runtime
+from .schema.preview import preview
 from .snapshot import Snapshot, fates, snapshot
 
 __all__ = ["RuntimeMap"]
@@ -74,11 +75,11 @@ class RuntimeMap(LoopHost):
         return snapshot(self.entry(id), metrics)
 
     def entry(self, to: Any) -> Entry:
-        """The entry of an id, a handle or a grant to send. For the modules of this package."""
+        """The entry of an id or a handle. For the modules of this package."""
         if isinstance(to, Runtime):
             return to.entry
         if not isinstance(to, str):
-            return entry_of(to)
+            raise RuntimeNotFoundError(f"{preview(to, 80)} is no runtime: give its id or its handle")
         entry = self._entries.get(to)
         if entry is None:
             if to in self.terminated:
@@ -86,6 +87,10 @@ class RuntimeMap(LoopHost):
             known = ", ".join(list(self._entries)[:8]) or "none yet"
             raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=to)
         return entry
+
+    def recipient(self, to: Any) -> Entry | Grant:
+        """Who takes a send to an id, a handle or a grant. For the modules of this package."""
+        return self.entry(to) if isinstance(to, str | Runtime) else recipient_of(to)
 
     def holds(self, entry: Entry) -> bool:
         """Whether an entry is in the map."""
@@ -123,7 +128,7 @@ class RuntimeMap(LoopHost):
 
     def send_nowait(self, id: str, payload: Any, **options: Unpack[SendNowaitOptions]) -> Receipt:
         """`Runtime.send_nowait` by id."""
-        return self.entry(id).send_nowait(payload, **options)
+        return self.recipient(id).send_nowait(payload, **options)
 
     async def ask(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Any:
         """`Runtime.ask` by id."""

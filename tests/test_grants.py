@@ -1,6 +1,7 @@
 """Grants do only what they were given; states that can be changed in place are copied."""
 
 import asyncio
+import contextlib
 import copy
 import dataclasses
 import datetime
@@ -20,9 +21,11 @@ from hypothesis import strategies as st
 
 import agentrt
 from agentrt import AccessDeniedError, ConfigurationError, Grant, Lane, Right, RuntimeNotFoundError
-from agentrt.engine.commands import Place
+from agentrt.engine.entry import RuntimeEntry
+from agentrt.engine.mailbox import Place
 from agentrt.grants import rights_of
 from agentrt.schema.immutability import is_frozen
+from tests.support import add, collect, turns, virtual
 
 GUIDE = Path(__file__).parents[1] / "docs" / "grants.md"
 USES = {
@@ -191,7 +194,7 @@ def test_a_circle_of_asks_through_grants_is_a_deadlock(manager):
 
 def test_what_is_no_runtime_is_not_found(manager):
     with pytest.raises(RuntimeNotFoundError, match="its id, its handle, or a grant"):
-        manager.entry(42)
+        manager.recipient(42)
 
 
 @pytest.mark.parametrize("wrong", [(), {"root"}, "sned", None, 3])
@@ -260,6 +263,130 @@ class Colour(enum.Enum):
 
 class Anything:
     pass
+
+
+# ---- what was taken back while it was in use
+
+
+@virtual
+async def test_a_send_that_waits_for_room_is_refused_once_the_grant_is_revoked(manager):
+    runtime = manager.create("a", (), collect, standard_capacity=1)
+    runtime.pause()
+    runtime.send_nowait("first")
+    grant = runtime.grant({"send"})
+    waiting = asyncio.ensure_future(grant.send("second"))
+    other = asyncio.ensure_future(runtime.send("third"))
+    await turns()
+    grant.revoke()
+    runtime.resume()
+    with pytest.raises(AccessDeniedError):
+        await waiting
+    assert (await (await other)).state == ("first", "third")
+
+
+@pytest.mark.parametrize("name", ["send", "ask"])
+@virtual
+async def test_a_coroutine_made_before_the_revocation_is_refused(manager, name):
+    runtime = manager.create("a", (), collect)
+    grant = runtime.grant({"send"})
+    coroutine = getattr(grant, name)(1)
+    grant.revoke()
+    with pytest.raises(AccessDeniedError):
+        await coroutine
+    assert runtime.fates().accepted == 0
+
+
+@virtual
+async def test_a_workflow_that_waits_for_room_through_a_grant_is_refused_too(manager):
+    runtime = manager.create("a", (), collect, standard_capacity=1)
+    runtime.pause()
+    runtime.send_nowait("first")
+    grant = runtime.grant({"send"})
+
+    async def passes_on(activity, state, ctx):
+        await ctx.send(grant, activity.payload)
+        return state + 1
+
+    receipt = manager.create("b", 0, passes_on).send_nowait("second")
+    await turns()
+    grant.revoke()
+    runtime.resume()
+    with pytest.raises(agentrt.ProcessingError, match="was revoked"):
+        await receipt
+    assert runtime.fates().accepted == 1
+
+
+@virtual
+async def test_a_subscription_ends_at_once_when_its_grant_is_revoked(manager):
+    runtime = manager.create("a", 0, add)
+    above = runtime.grant({"observe"})
+    reading = asyncio.ensure_future(anext(above.attenuate({"observe"}).subscribe()))
+    await turns()
+    assert not reading.done()
+    above.revoke()
+    with pytest.raises(AccessDeniedError):
+        await reading
+
+
+def test_a_chain_of_a_thousand_grants_is_as_good_as_one(manager):
+    grant = first = manager.create("a", 0, adder).grant({"send", "observe"})
+    for _ in range(5_000):
+        grant = grant.attenuate({"send"})
+    assert grant.send_nowait(1).result(5).state == 1
+    first.revoke()
+    assert grant.revoked
+    with pytest.raises(AccessDeniedError):
+        grant.send_nowait(1)
+
+
+MORE_THAN_A_GRANT = (agentrt.Runtime, agentrt.RuntimeManager, RuntimeEntry)
+
+
+def reachable(start, most=20_000):
+    """Everything that public attributes, items and calls without arguments lead to."""
+    todo, seen = [start], {}
+    while todo and len(seen) < most:
+        thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, type | str | bytes | int | float):
+            continue
+        seen[id(thing)] = thing
+        yield thing
+        if isinstance(thing, dict):
+            todo += [*thing.keys(), *thing.values()]
+        elif isinstance(thing, list | tuple | set | frozenset):
+            todo += thing
+        for name in dir(thing):
+            if not name.startswith("_"):
+                with contextlib.suppress(Exception):
+                    todo.append(getattr(thing, name))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "rights", [("send",), ("observe",), ("control",), ("send", "observe", "control")], ids="+".join
+)
+def test_nothing_reachable_from_a_grant_gives_more_than_the_grant(manager, rights):
+    async def fails(activity, state):
+        raise ValueError(activity.payload)
+
+    runtime = manager.create("a", 0, fails)
+    grant = runtime.grant(rights)
+    start = [grant]
+    runtime.pause()
+    waiting = [runtime.send_nowait(n, priority=bool(n % 2)) for n in range(4)]
+    if "send" in rights:
+        start += [grant.send_nowait(9), *waiting]
+    if "observe" in rights:
+        start += [grant.snapshot(), grant.mailbox_items(), grant.subscribe(), grant.whereabouts(), grant.fates()]
+    runtime.step()
+    with contextlib.suppress(agentrt.AgentError):
+        waiting[1].result(5)
+    if "observe" in rights:
+        start += [grant.error, grant.snapshot(), grant.metrics]
+    if "control" in rights:
+        start += [grant.drop(waiting[0].id), grant.promote(waiting[2].id)]
+    found = [thing for thing in reachable(start) if isinstance(thing, MORE_THAN_A_GRANT)]
+    assert found == []
 
 
 FROZEN = [0, "a", None, (1, ("b",)), frozenset({1}), Colour.RED, datetime.date.min, Path("x"), adder, int]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -268,10 +269,11 @@ def _drop(entry: Entry, activity: Activity[Any]) -> None:
 # ---- senders that wait for room
 
 
-async def wait_for_room(entry: Entry, offer: Offer, wait: float | None) -> Receipt:
+async def wait_for_room(entry: Entry, offer: Offer, wait: float | None, check: Callable[[], object]) -> Receipt:
     """Wait in line for room in the lane, `wait` real seconds at most. Takes the lock itself; any loop.
 
     The place is granted to the sender, which uses it when it runs again: one that is cancelled before has sent nothing.
+    `check()` raises if the sender may not send any more; it is called when the place is used.
     """
     sender = Sender(entry, loop=asyncio.get_running_loop())
     with entry.host.lock:
@@ -298,6 +300,7 @@ async def wait_for_room(entry: Entry, offer: Offer, wait: float | None) -> Recei
                 raise sender.value
             if entry.is_refusing:
                 raise refusal(entry)
+            check()
             return find_by_key(entry, offer.key) or admit(entry, offer)
         finally:
             admit_waiting(entry)  # the place may not have been used

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextvars import copy_context
 from threading import get_ident
 from time import monotonic
@@ -41,6 +42,10 @@ P = TypeVar("P")
 PRIORITY, STANDARD = Lane.PRIORITY, Lane.STANDARD
 UNSET = msgspec.UNSET
 TURNS = range(SLICE)
+
+
+def always() -> None:
+    """Whoever holds the entry itself may send."""
 
 
 class RuntimeEntry(EntryState[S, P], Generic[S, P]):
@@ -128,21 +133,37 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
 
     # ---- sending and waiting: any loop
 
-    async def send(self, payload: P | Activity[P], *, wait: float | None = None, **options: Any) -> Receipt:
-        """Accept one activity, waiting for room if its lane is full. Contract: `Runtime.send`."""
+    async def send(
+        self,
+        payload: P | Activity[P],
+        *,
+        wait: float | None = None,
+        check: Callable[[], object] = always,
+        **options: Any,
+    ) -> Receipt:
+        """Accept one activity, waiting for room if its lane is full. Contract: `Runtime.send`.
+
+        `check()` raises if who sends may not do so; it is called when the activity is accepted.
+        """
+        check()
         if wait is not None:
             seconds("wait", wait)
         try:
             return self.send_nowait(payload, **options)
         except MailboxFullError as full:
-            return await self._wait_for_room(full, payload, wait, options)
+            return await self._wait_for_room(full, payload, wait, options, check)
 
     async def _wait_for_room(
-        self, full: MailboxFullError, payload: Any, wait: float | None, options: dict[str, Any]
+        self,
+        full: MailboxFullError,
+        payload: Any,
+        wait: float | None,
+        options: dict[str, Any],
+        check: Callable[[], object] = always,
     ) -> Receipt:
         if self.limits.overflow is not Overflow.WAIT or wait == 0:
             raise full
-        return await wait_for_room(self, Offer.of(payload, **options), wait)
+        return await wait_for_room(self, Offer.of(payload, **options), wait, check)
 
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""
@@ -287,7 +308,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             receipt.value = outcome
             if receipt.waiters is not None:
                 receipt.wake(host)
-            receipt.entry = None
+            receipt._entry = None
             clear_field(activity, "receipt", DECIDED)
         except BaseException:
             self.complete(activity, outcome)

@@ -96,6 +96,9 @@ class Host(Protocol):
     def entry(self, to: Any) -> Any:
         """The entry of an id or a handle."""
 
+    def recipient(self, to: Any) -> Any:
+        """Who takes a send to an id, a handle or a grant."""
+
 
 class Manager(Host, Protocol):
     """The manager, as the handles on its runtimes and its dead letters see it. All of it may be used on any thread."""
