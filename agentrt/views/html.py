@@ -42,6 +42,7 @@ __all__ = [
     "empty",
     "escape",
     "fragment",
+    "glyph",
     "h2",
     "h3",
     "h4",
@@ -224,6 +225,11 @@ def bullets(items: Iterable[Content], **attributes: Value) -> Markup:
 def chip(look: Look, text: Content = None) -> Markup:
     """A status as a small label: its glyph and its word (or another text) on its tone."""
     return span(CHIP_GLYPH(look.glyph), text or look.word, cls="chip", style=f"--tone:{look.tone}")
+
+
+def glyph(look: Look) -> Markup:
+    """The glyph of a look in its tone. A screen reader leaves it out."""
+    return span(look.glyph, cls="tone", style=f"--tone:{look.tone}", aria_hidden=True)
 
 
 def with_glyph(look: Look, text: Content = None) -> Markup:

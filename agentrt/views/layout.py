@@ -1,12 +1,12 @@
-"""The shapes every view is laid out with: a section with a heading, and a line that breaks where it is too long."""
+"""The layout of every view: a section with a heading, and a line that breaks where it is too long."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import panel as pn
 
+from .html import h3, span
 from .live import Live
 from .theme import CSS
 
@@ -29,17 +29,28 @@ BOX = (
 )
 
 
+NOTE = span.with_(cls="muted", style="font-weight:400;font-size:var(--t0)")
+
+
 def section(title: str, *objects: Any, note: str = "", grow: int = 1, least: int = 380) -> pn.Column:
-    """A box with a heading. Beside others: `grow` parts of the width, and a line of its own below `least` pixels."""
-    hint = f' <span class="muted" style="font-weight:400;font-size:var(--t0)">{escape(note)}</span>' if note else ""
-    head = [Live(f"<h3>{escape(title)}{hint}</h3>", margin=(0, 0, 6, 0))] if title else []
+    """A box with a heading.
+
+    Args:
+        title: The heading; empty for none.
+        objects: What is in the box.
+        note: A few words beside the heading.
+        grow: Its share of the width of a line.
+        least: Pixels; where there is less room it takes a line of its own.
+    """
+    hint = (" ", NOTE(note)) if note else None
+    head = [Live(h3(title, hint), margin=(0, 0, 6, 0))] if title else []
     box = pn.Column(*head, *objects, stylesheets=[BOX], **WIDE)
     box.tags = [{"flex": f"{grow} 1 min({least}px, 100%)", "align-self": "stretch", "height": "auto"}]
     return box
 
 
 def beside(*sections: Any) -> pn.Row:
-    """Sections in a line, equally high."""
+    """Sections in a line, of equal height."""
     for box in sections:
         box.styles = {**box.styles, **box.tags[0]}
     return line(*sections, gap=12, align="stretch")
@@ -47,6 +58,6 @@ def beside(*sections: Any) -> pn.Row:
 
 # Not pn.FlexBox: plots in it are drawn without a size.
 def line(*objects: Any, gap: int = 8, align: str = "center", **options: Any) -> pn.Row:
-    """Things in a line, which breaks where they don't fit."""
+    """Objects in a line, which breaks where they don't fit."""
     css = f":host {{ flex-wrap: wrap; gap: {gap}px; align-items: {align}; }}"
     return pn.Row(*objects, stylesheets=[css], **{**WIDE, **options})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
+from .html import Content, Markup, escape
 from .theme import CSS
 
 __all__ = ["Live"]
@@ -19,10 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class Live(JSComponent):
-    """A piece of HTML. Setting `html` changes only what differs: focus, selection and open details stay.
+    """Content that is shown as HTML, brought up to date in place: focus, selection and open details stay.
 
-    Texts in it must have passed `safe_text`. A `<button data-do="go" data-with="flow">` calls `on["go"]("flow")`.
-    An element with `data-reveal` is scrolled into view whenever that says something new.
+    Content is what an element of `html` takes: a string that is not `Markup` is shown as text. A button that is made by
+    `action("go", ..., value="flow")` calls `on["go"]("flow")`. An element with `data-reveal` is scrolled into view
+    whenever the value of that attribute changes.
     """
 
     html = param.String(default="")
@@ -30,29 +32,35 @@ class Live(JSComponent):
     _esm = Path(__file__).with_name("live.js").read_text(encoding="utf-8")
 
     def __init__(
-        self, html: str = "", *, on: dict[str, Callable[[str], Any]] | None = None, css: str = "", **params: Any
-    ):
+        self,
+        content: Content = None,
+        *,
+        on: dict[str, Callable[[str], Any]] | None = None,
+        css: str = "",
+        **params: Any,
+    ) -> None:
         self.actions = on or {}
         self._patches = 0
         self._turn = count(1)
         params.setdefault("sizing_mode", "stretch_width")
         params.setdefault("margin", 0)
         params["styles"] = {"max-height": "none", **params.get("styles", {})}  # see layout.WIDE
-        super().__init__(html=html, stylesheets=[CSS + css], **params)
+        super().__init__(html=str(escape(content)), stylesheets=[CSS + css], **params)
 
-    def draw(self, html: str) -> None:
+    def draw(self, content: Content) -> None:
         """Show this from now on; nothing is sent if it is the same."""
+        html = str(escape(content))
         if self._patches:
-            # What the page shows is no longer `html`: send it even if it is what was sent before.
+            # A patch has changed the page: send it even if it equals what was sent before.
             self._patches = 0
             self.html = f"{html}<!-- {next(self._turn)} -->"
         elif html != self.html:
             self.html = html
 
-    def patch(self, pieces: dict[str, str]) -> None:
+    def patch(self, pieces: Mapping[str, Markup]) -> None:
         """Replace the elements of these keys (`data-key`), and send nothing else."""
         self._patches += 1
-        self._send_msg({"pieces": pieces})
+        self._send_msg({"pieces": {key: str(piece) for key, piece in pieces.items()}})
 
     def _update_properties(self, *events: Any, doc: Any) -> dict[str, Any]:
         # Panel asks its design first, which looks into the file system each time: of use for styles only.

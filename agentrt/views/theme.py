@@ -1,19 +1,18 @@
-"""How everything looks: one scale of type, one of spacing, a colour, a glyph and a word for each status, lane and fate.
+"""The look of all views: sizes of type, spacing, and a colour, a glyph and a word for each status, lane and fate.
 
-Colours follow the page. Text and surfaces are taken from JupyterLab's or Panel's variables where those exist, and every
-tone is mixed towards the text colour before it is used for text, so that it can be read in the light and in the dark.
+Colours follow the page. Text and surface colours come from JupyterLab's or Panel's variables where those exist. A tone
+is mixed with the text colour before it colours a text, so that the text can be read in the light and the dark theme.
 """
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, NamedTuple
 
-__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "chip", "look_of", "style", "toned"]
+__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "look_of", "style"]
 
 
 class Look(NamedTuple):
-    """A tone, a glyph and a word. Never the tone alone."""
+    """A tone, a glyph and a word. A view never shows the tone alone."""
 
     tone: str
     glyph: str
@@ -40,26 +39,14 @@ FATES = {
     "pending": Look("#CFD5DD", "…", "pending"),
 }
 UNKNOWN = Look("#8A94A6", "·", "unknown")
-NEUTRAL = "#797c80"  # reads the same (4.3:1) on white and on JupyterLab's dark: for plots that can't know their page
+NEUTRAL = "#797c80"  # contrast of 4.3:1 on white and on JupyterLab's dark: a plot can't know the theme of its page
 MARKERS = {"done": "dot", "failed": "x", "timed_out": "hourglass", "dropped": "inverted_triangle"}
 
 
 def look_of(status: Any) -> Look:
-    """The look of a status or a fate; a neutral one for a word that is new."""
+    """The look of a status or a fate; a neutral one for any other word."""
     word = str(status)
     return STATUSES.get(word) or FATES.get(word) or UNKNOWN._replace(word=word)
-
-
-def chip(look: Look, text: str = "") -> str:
-    """A status as a small label: tone, glyph and word (or another text, which must be safe)."""
-    mark = f'<i aria-hidden="true">{look.glyph}</i>'
-    return f'<span class="chip" style="--tone:{look.tone}">{mark}{text or escape(look.word)}</span>'
-
-
-def toned(look: Look, text: str) -> str:
-    """A glyph and a text (which must be safe) in a tone."""
-    mark = f'<span aria-hidden="true">{look.glyph}</span>'
-    return f'<span class="tone" style="--tone:{look.tone}">{mark} {text}</span>'
 
 
 CSS = """

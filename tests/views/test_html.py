@@ -77,10 +77,14 @@ def literals(path: Path) -> list[str]:
     return [node.value for node in strings if isinstance(node.value, str) and TAG.search(node.value)]
 
 
-CONVERTED = ["inject", "queueing", "activity"]
+OTHERS = {  # string literals with a tag that are not HTML of a view
+    "app/dashboard.py": "Jinja, which extends the page of panel-material-ui",
+    "notebook/offline.py": "a regular expression that finds tags in a saved page",
+    "runtime/source.py": "`<locals>` in the qualified name of a function",
+}
 
 
-@pytest.mark.parametrize("folder", CONVERTED)
-def test_no_other_file_writes_tags(folder):
-    found = {path.name: literals(path) for path in (VIEWS / folder).rglob("*.py")}
-    assert {name: strings for name, strings in found.items() if strings} == {}
+def test_no_other_file_writes_tags():
+    files = {path.relative_to(VIEWS).as_posix(): path for path in VIEWS.rglob("*.py")}
+    found = {name for name, path in files.items() if literals(path)} - {"html.py", "svg.py"}
+    assert found == OTHERS.keys()

@@ -3,7 +3,8 @@ import re
 import pytest
 
 from agentrt import Fate, Lane, Status
-from agentrt.views.theme import CSS, FATES, LANES, STATUSES, chip, look_of
+from agentrt.views.html import chip
+from agentrt.views.theme import CSS, FATES, LANES, STATUSES, look_of
 
 
 def luminance(colour: str) -> float:
@@ -41,6 +42,6 @@ def test_a_chip_can_be_read_in_both_themes(look, text, surface):
     assert contrast(mixed(on_text, look.tone, text), mixed(0.16, look.tone, surface)) >= 4.5
 
 
-def test_a_word_that_is_new_gets_a_neutral_look_and_is_escaped():
+def test_a_new_word_gets_a_neutral_look_and_is_escaped():
     assert "&lt;b&gt;" in chip(look_of("<b>"))
     assert look_of("processing").glyph in chip(look_of("processing"))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
-__all__ = ["NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of"]
+__all__ = ["ALIASES", "NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of"]
 
 TABS = {"mailbox": "Mailbox", "inject": "Inject", "waits": "Waits", "theory": "Theory", "events": "Events"}
-OF_RUNTIME = ("runtime", *TABS)  # the same page, with one of its tabs in front
-NAMING = (*OF_RUNTIME, "activity")  # what they are of is part of the address
-PAGES = (*NAMING, "flow", "timeline", "letters")
+OF_RUNTIME = ("runtime", *TABS)  # one page, each with another of its tabs in front
+NAMING = (*OF_RUNTIME, "activity")  # the address holds an id
+PAGES = (*NAMING, "flow", "timeline", "dead-letters")
+ALIASES = {"letters": "dead-letters"}  # earlier names, which links may still have
 
 
 class Address(NamedTuple):
@@ -27,12 +28,15 @@ class Address(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Address:
-        """The address that a text names; what is no address is a page that is not there.
+        """The address that a text names. Any other text becomes the address of a page that does not exist.
 
         >>> Address.read("runtime/a%2Fb"), Address.read("/flow/"), Address.read("")
         (Address(page='runtime', of='a/b'), Address(page='flow', of=''), Address(page='', of=''))
+        >>> Address.read("letters")
+        Address(page='dead-letters', of='')
         """
         page, _, of = text.strip("/").partition("/")
+        page = ALIASES.get(page, page)
         try:
             return cls(page, unquote(of, errors="surrogatepass"))  # an id may be any text
         except UnicodeDecodeError:
@@ -40,20 +44,20 @@ class Address(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether there is such a page; what it is of may still not be there."""
+        """Whether there is such a page. The runtime or activity it names may still not exist."""
         return not self.page or (self.page in PAGES and bool(self.of) == (self.page in NAMING))
 
 
 def address_of(path: str, search: str = "") -> Address:
-    """The address of a page that was asked for: its query where that says so (`?at=flow`), else its path.
+    """The address of a requested page: the one in its query (`?at=flow`), else its path.
 
     >>> address_of("/runtime/JFK"), address_of("/app", "?at=runtime%2FJFK&theme=dark")
     (Address(page='runtime', of='JFK'), Address(page='runtime', of='JFK'))
     """
-    asked = parse_qs(search.lstrip("?"))
-    if "runtime" in asked:
-        return Address("runtime", asked["runtime"][0])
-    if "at" in asked:
-        return Address.read(asked["at"][0])
+    query = parse_qs(search.lstrip("?"))
+    if "runtime" in query:
+        return Address("runtime", query["runtime"][0])
+    if "at" in query:
+        return Address.read(query["at"][0])
     read = Address.read(path)
     return read if read.page in PAGES else Address()

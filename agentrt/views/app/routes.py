@@ -11,10 +11,11 @@ from ..feed import Feed, View
 from ..fleet.fleet import Fleet
 from ..fleet.overview import Overview
 from ..flow.flow import Flow
+from ..html import empty
 from ..inject.inject import Inject
 from ..layout import beside, section
 from ..live import Live
-from ..mailbox.dead_letters import Letters
+from ..mailbox.dead_letters import DeadLettersView
 from ..mailbox.microscope import Microscope
 from ..queueing.theory import Theory
 from ..queueing.waits import Waits
@@ -22,8 +23,8 @@ from ..role import Commands
 from ..runtime.log import Events
 from ..runtime.runtime import RuntimeView
 from ..runtime.steer import Soon, at_once
-from ..runtime.terminated import Past
-from ..text import listing, safe_text
+from ..runtime.terminated import TerminatedRuntime
+from ..text import listing, plain
 from ..timeline.swimlanes import Swimlanes
 from .address import TABS, Address
 from .tabs import Tabs
@@ -60,12 +61,12 @@ class Made(NamedTuple):
 def build(board: Board, at: Address) -> Made:
     """The page of an address; for one that is not there, what there is."""
     if not at.known:
-        return _nothing(f"There is no page {safe_text(str(at), 80)}.")
+        return _nothing(f"There is no page {plain(str(at), 80)}.")
     return PAGE.get(at.page, _runtime)(board, at)
 
 
 def _nothing(words: str) -> Made:
-    return Made([Live(f'<div class="empty">{words}</div>')], [])
+    return Made([Live(empty(words))], [])
 
 
 def _first(board: Board, at: Address) -> Made:
@@ -82,11 +83,11 @@ def _first(board: Board, at: Address) -> Made:
 def _runtime(board: Board, at: Address) -> Made:
     manager, id = board.manager, at.of
     if id not in manager and id not in manager.terminated:
-        known = listing([safe_text(each, 40) for each in manager], most=6) or "none yet"
-        return _nothing(f"There is no runtime {safe_text(id, 80)}. There are: {known}.")
-    runtime = manager.get(id) or Past(manager, id)
+        known = listing([plain(each, 40) for each in manager], most=6) or "none yet"
+        return _nothing(f"There is no runtime {plain(id, 80)}. There are: {known}.")
+    runtime = manager.get(id) or TerminatedRuntime(manager, id)
     tabs = _tabs(board, runtime, at.page)
-    files = None if isinstance(runtime, Past) else downloads(runtime)
+    files = None if isinstance(runtime, TerminatedRuntime) else downloads(runtime)
     view = RuntimeView(runtime, board.commands, tabs.panel, files=files, go=board.go, soon=board.soon)
     return Made([view], [view], (tabs.end,))
 
@@ -100,7 +101,7 @@ def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
         "theory": lambda: Theory(runtime),
         "events": lambda: Events(runtime, go=board.go),
     }
-    if isinstance(runtime, Past):
+    if isinstance(runtime, TerminatedRuntime):
         makers = {"events": makers["events"]}
 
     def chosen(title: str) -> None:
@@ -112,7 +113,7 @@ def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
 
 def _activity(board: Board, at: Address) -> Made:
     if not at.of.isdecimal():
-        return _nothing(f"{safe_text(at.of, 80)} is no activity: they are numbered.")
+        return _nothing(f"{plain(at.of, 80)} is no activity: they are numbered.")
     view = ActivityView(board.manager, int(at.of), board.commands, go=board.go, soon=board.soon)
     return Made([view], [view])
 
@@ -122,8 +123,8 @@ def _flow(board: Board, at: Address) -> Made:
     return Made([section("Who sends to whom", view)], [view])
 
 
-def _letters(board: Board, at: Address) -> Made:
-    view = Letters(board.manager, board.commands, go=board.go, soon=board.soon)
+def _dead_letters(board: Board, at: Address) -> Made:
+    view = DeadLettersView(board.manager, board.commands, go=board.go, soon=board.soon)
     return Made([section("Dead letters", view, note="what could not be delivered")], [view])
 
 
@@ -133,4 +134,4 @@ def _timeline(board: Board, at: Address) -> Made:
     return Made([section("What happened, in what order", view, files, note=LEGEND)], [view])
 
 
-PAGE = {"": _first, "activity": _activity, "flow": _flow, "timeline": _timeline, "letters": _letters}
+PAGE = {"": _first, "activity": _activity, "flow": _flow, "timeline": _timeline, "dead-letters": _dead_letters}

@@ -1,7 +1,7 @@
-"""The fleet: every runtime in one table. Sorted, searched and paged here; the browser gets one page of rows, then rows.
+"""The fleet: every runtime in one table. It is sorted, searched and paged here; the browser gets the rows of one page.
 
 Not a Tabulator: in a page of panel-material-ui (0.16.6, Panel 1.9.4) its resizing waits for style sheets that never
-load, which takes a core of the browser for as long as the page is open, and it raises errors while the page is made.
+load. That takes a whole core of the browser while the page is open, and raises errors while it loads.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ..feed import Update
+from ..html import empty, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..runtime.steer import Soon, at_once
 from ..text import count
-from .rows import COLUMNS, PAGE, Row, Rows
+from .rows import COLUMNS, PAGE, FleetRows, Row
 from .table import CSS, row_html, table_html
 
 __all__ = ["Fleet"]
 
-RESORT = 2.0  # seconds between two sortings by something that changes
-EVERY = 0.25  # real seconds between two looks: figures that change faster can't be read
-LIVELY = ("processing",)
-ORDERED = {"created", "terminated"}
-EMPTY = """<div class="empty">No runtime yet. Make one, in the notebook or script that runs this manager:
-<pre>async def counter(activity, state):
+RESORT = 2.0  # seconds between two sorts by a column that changes
+EVERY = 0.25  # real seconds between two readings: figures that change faster can't be read
+REORDERS = {"created", "terminated"}
+EXAMPLE = """async def counter(activity, state):
     return state + activity.payload
 
 runtime = manager.create("counter", 0, counter)
-runtime.send_nowait(1)</pre></div>"""
+runtime.send_nowait(1)"""
+EMPTY = empty("No runtime yet. Make one, in the notebook or script that runs this manager:", pre(EXAMPLE))
 
 
 class Fleet(pn.viewable.Viewer):
@@ -42,23 +42,23 @@ class Fleet(pn.viewable.Viewer):
     def __init__(self, manager: Any, *, go: Callable[[str], Any] | None = None, soon: Soon = at_once) -> None:
         super().__init__()
         self.soon = soon
-        self.rows = Rows(manager)
+        self.rows = FleetRows(manager)
         self.shown: dict[str, Row] = {}
         self.changed: set[str] = set()
         self.looked_at = 0.0
         self.table = Live(css=CSS, on={"go": go or (lambda address: None), "sort": self.sort})
         self.search = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
-        self.search.param.watch(self._searched, "value_input")
+        self.search.param.watch(self._search, "value_input")
         self.count = Live(styles={"flex": "1 0 190px"})
-        self.back = self._turner("previous page", "left", -1)
-        self.on = self._turner("next page", "right", 1)
-        tools = line(self.search, self.count, self.back, self.on, margin=(0, 0, 8, 0))
+        self.back = self._page_button("previous page", "left", -1)
+        self.forward = self._page_button("next page", "right", 1)
+        tools = line(self.search, self.count, self.back, self.forward, margin=(0, 0, 8, 0))
         self.panel = pn.Column(tools, self.table, **WIDE)
 
     def __panel__(self) -> Any:
         return self.panel
 
-    def _turner(self, words: str, drawing: str, pages: int) -> Any:
+    def _page_button(self, words: str, drawing: str, pages: int) -> Any:
         button = pmui.Button(
             label="", icon=icon(drawing), size="small", variant="text", width=40, margin=0, description=words
         )
@@ -67,7 +67,7 @@ class Fleet(pn.viewable.Viewer):
         return button
 
     def sort(self, field: str) -> None:
-        """Sort by a column: largest first, then smallest first, then not at all. Not by what is no column."""
+        """Sort by a column: largest first, then smallest first, then not at all. Other names are ignored."""
         if field not in COLUMNS:
             return
         now = self.rows.sort
@@ -79,18 +79,18 @@ class Fleet(pn.viewable.Viewer):
         self.rows.page = 0
         self.soon(self._redraw)
 
-    def _searched(self, event: Any) -> None:
+    def _search(self, event: Any) -> None:
         self.rows.search, self.rows.page = event.new, 0
         self.soon(self._redraw)
 
     def turn(self, pages: int) -> None:
-        """Go on or back by so many pages."""
+        """Show the page so many pages on; a negative number goes back."""
         self.rows.page = min(max(0, self.rows.page + pages), self.rows.pages - 1)
         self.soon(lambda: self._redraw(reorder=False))
 
     def update(self, update: Update) -> bool:
-        """Bring the visible rows up to date."""
-        others = update.first or any(event.kind in ORDERED for event in update.events)
+        """Bring the visible rows up to date. True while one of them changes without a record."""
+        others = update.first or any(event.kind in REORDERS for event in update.events)
         self.changed |= update.changed
         if not others and time.monotonic() - self.looked_at < EVERY:
             return True
@@ -100,7 +100,7 @@ class Fleet(pn.viewable.Viewer):
         else:
             self._patch(update)
             if others:
-                self._count()
+                self._draw_count()
         return any(map(_moves, self.shown.values()))
 
     def _redraw(self, reorder: bool = True) -> None:
@@ -108,17 +108,17 @@ class Fleet(pn.viewable.Viewer):
             self.rows.reorder()
         self.shown = {id: row for id in self.rows.visible if (row := self.rows.read(id)) is not None}
         self.table.draw(table_html(self.shown, self.rows.sort) if self.rows.total else EMPTY)
-        self._count()
+        self._draw_count()
 
-    def _count(self) -> None:
+    def _draw_count(self) -> None:
         total, found, page = self.rows.total, len(self.rows.order), self.rows.page
         first = page * PAGE + 1
         place = f"{first:,} to {min(found, first + PAGE - 1):,} of " if found > PAGE else ""
         words = (
             f"{place}{count(found, 'runtime')}" if total == found else f"{place}{found:,} of {count(total, 'runtime')}"
         )
-        self.count.draw(f'<span class="muted">{words if total else ""}</span>')
-        self.back.disabled, self.on.disabled = page == 0, page >= self.rows.pages - 1
+        self.count.draw(quiet(words if total else ""))
+        self.back.disabled, self.forward.disabled = page == 0, page >= self.rows.pages - 1
 
     def _patch(self, update: Update) -> None:
         changed, self.changed = self.changed, set()
@@ -136,4 +136,4 @@ class Fleet(pn.viewable.Viewer):
 
 def _moves(row: Row) -> bool:
     """Whether a row may change without an update: it works, is about to, or its rate is still to fall."""
-    return row["status"].endswith(LIVELY) or bool(row["rate"] or row["priority"] or row["standard"])
+    return row["status"].endswith("processing") or bool(row["rate"] or row["priority"] or row["standard"])

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...metrics import Fates
+from ..app.address import Address
 from ..feed import Update
+from ..html import Content, Markup, b, div, fragment, glyph, join, link, p, span
 from ..live import Live
 from ..text import rate
-from ..theme import FATES, LANES, STATUSES
+from ..theme import FATES, LANES, STATUSES, Look
 from .health import Health
 
 __all__ = ["Overview", "fates_bar"]
@@ -29,31 +31,28 @@ CSS = """
 .legend { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: var(--t0); }
 """
 UNDELIVERED = ("dead", "terminated")
+DEAD_LETTERS = Address("dead-letters")
 RECENT = 300.0  # seconds of the agents' clock: failures that count as recent
-EVERY = 0.25  # real seconds between two looks: a person reads no faster
-SHARE = 0.04  # of a core, which the sum over all runtimes may take
+EVERY = 0.25  # real seconds between two readings: figures that change faster can't be read
+SHARE = 0.04  # of a core, at most, for the sum over all runtimes
 
 
-def fates_bar(fates: Fates, linked: bool = False) -> str:
-    """What became of every accepted activity, as one bar that adds up. `linked`: with the way to the dead letters."""
-    shown = [(name, getattr(fates, name)) for name in FATES if getattr(fates, name)]
-    bars = "".join(f'<b style="--tone:{FATES[name].tone};flex:{n} 1 0"></b>' for name, n in shown)
-    words = "".join(f"<span>{_fate(name, n, linked)}</span>" for name, n in shown)
-    return (
-        f'<div class="fates" aria-hidden="true">{bars}</div><div class="legend">{words or "nothing accepted yet"}</div>'
-    )
+def fates_bar(fates: Fates, linked: bool = False) -> Markup:
+    """What became of every accepted activity, as one bar that adds up. `linked`: with links to the dead letters."""
+    counts = [(name, getattr(fates, name)) for name in FATES if getattr(fates, name)]
+    bars = [b(style=f"--tone:{FATES[name].tone};flex:{n} 1 0") for name, n in counts]
+    words = [span(_fate(name, n, linked)) for name, n in counts]
+    return fragment(div(bars, cls="fates", aria_hidden=True), div(words or "nothing accepted yet", cls="legend"))
 
 
-def _fate(name: str, n: int, linked: bool) -> str:
+def _fate(name: str, n: int, linked: bool) -> Content:
     look = FATES[name]
     words = f"{n:,} {look.word}"
-    if linked and name in UNDELIVERED:
-        words = f'<button class="link" data-do="go" data-with="letters">{words}</button>'
-    return f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span> {words}'
+    return glyph(look), " ", link(DEAD_LETTERS, words) if linked and name in UNDELIVERED else words
 
 
 class Overview:
-    """The pane. A tile a figure; the sentence names runtimes, and clicking one opens it."""
+    """The pane: a sentence, whose names open their runtimes, and a tile for each total."""
 
     def __init__(self, manager: Any, go: Callable[[str], Any]) -> None:
         self.manager = manager
@@ -68,7 +67,7 @@ class Overview:
 
     def update(self, update: Update) -> bool:
         """Look at what changed, and draw."""
-        self._count(update)
+        self._take(update)
         now = time.monotonic()
         if not update.first and now - self.looked_at < EVERY:
             return True
@@ -80,7 +79,7 @@ class Overview:
         self.panel.draw(self._html(update.at))
         return bool(self.rate) or bool(self.health.moving)
 
-    def _count(self, update: Update) -> None:
+    def _take(self, update: Update) -> None:
         self.changed |= update.changed
         failed = sum(outcome.kind in ("failed", "timed_out") for outcome in update.failures)
         if failed:
@@ -94,29 +93,24 @@ class Overview:
         (since, done), (at, total) = self.processed[0], self.processed[-1]
         self.rate = (total - done) / (at - since) if at > since else 0.0
 
-    def _html(self, now: float) -> str:
+    def _html(self, now: float) -> Markup:
         recent = sum(n for at, n in self.failures if now - at <= RECENT)
-        priority, standard = self.health.waiting
         ended = self.fates.done + self.fates.failed + self.fates.timed_out
-        look = STATUSES["error"] if self.health.troubles else FATES["done"]
-        mark = (
-            f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span>'
-            if len(self.manager)
-            else ""
-        )
-        return f"""<p class="say" role="status">{mark} {self.health.sentence(now)}</p><div class="tiles">
-          {_tile("processed", rate(self.rate), f"{ended:,} so far")}
-          {_tile("waiting", f"{_lane('priority', priority)} {_lane('standard', standard)}", "priority and standard")}
-          {_tile("failed", f"{recent:,}", "in the last 5 minutes")}
-          {_tile(f"{self.fates.accepted:,} accepted", "", fates_bar(self.fates, linked=True), wide=True)}</div>"""
+        mark = glyph(STATUSES["error"] if self.health.problems else FATES["done"]) if len(self.manager) else None
+        waiting = join(" ", map(_depth, LANES.values(), self.health.waiting))
+        tiles = [
+            _tile("processed", rate(self.rate), f"{ended:,} so far"),
+            _tile("waiting", waiting, "priority and standard"),
+            _tile("failed", f"{recent:,}", "in the last 5 minutes"),
+            _tile(f"{self.fates.accepted:,} accepted", None, fates_bar(self.fates, linked=True), wide=True),
+        ]
+        return fragment(p(mark, " ", self.health.sentence(now), cls="say", role="status"), div(tiles, cls="tiles"))
 
 
-def _lane(lane: str, depth: int) -> str:
-    look = LANES[lane]
-    return f'<span class="tone" style="--tone:{look.tone}" aria-hidden="true">{look.glyph}</span> {depth:,}'
+def _depth(look: Look, depth: int) -> Markup:
+    return fragment(glyph(look), f" {depth:,}")
 
 
-def _tile(title: str, big: str, small: str, wide: bool = False) -> str:
-    figure = f'<div class="big">{big}</div>' if big else ""
-    kind = "tile wide" if wide else "tile"
-    return f'<div class="{kind}"><div class="muted">{title}</div>{figure}<div class="muted">{small}</div></div>'
+def _tile(title: str, big: Content, small: Content, wide: bool = False) -> Markup:
+    figure = div(big, cls="big") if big else None
+    return div(div(title, cls="muted"), figure, div(small, cls="muted"), cls="tile wide" if wide else "tile")

@@ -1,4 +1,4 @@
-"""The rows of the fleet: what they hold, in what order they stand, which page of them is shown. No widgets here."""
+"""The rows of the fleet: what they hold, their order, and which page of them is shown. No widgets here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..feed import Update
 from ..text import plain
 from ..theme import look_of
 
-__all__ = ["COLUMNS", "Rates", "Rows", "row"]
+__all__ = ["COLUMNS", "FleetRows", "Rates", "fleet_row"]
 
 PAGE = 25
 COLUMNS = (
@@ -25,26 +25,26 @@ Row = dict[str, Any]
 
 
 class Rates:
-    """Activities per second of each runtime that is looked at, over a second or more of its own clock."""
+    """Activities per second of each runtime on the page, over a second or more of its own clock."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, int, float]] = {}
+        self._readings: dict[str, tuple[float, int, float]] = {}
 
     def of(self, id: str, at: float, processed: int, least: float = 1.0) -> float:
-        """The rate, from how many had been processed the last time."""
-        before, count, rate = self._seen.get(id, (at, processed, 0.0))
-        if at - before >= least or id not in self._seen:
+        """The rate, from how many had been processed at the last call."""
+        before, count, rate = self._readings.get(id, (at, processed, 0.0))
+        if at - before >= least or id not in self._readings:
             rate = (processed - count) / (at - before) if at > before else 0.0
-            self._seen[id] = (at, processed, rate)
+            self._readings[id] = (at, processed, rate)
         return rate
 
     def keep(self, ids: set[str]) -> None:
         """Forget all others."""
-        self._seen = {id: seen for id, seen in self._seen.items() if id in ids}
+        self._readings = {id: reading for id, reading in self._readings.items() if id in ids}
 
 
-def row(shot: Snapshot, rate: float) -> Row:
-    """What the table shows of one runtime. Texts are plain: whoever draws them must escape."""
+def fleet_row(shot: Snapshot, rate: float) -> Row:
+    """What the table shows of one runtime, as plain text and numbers."""
     fates, look = shot.fates, look_of(shot.status.value)
     lanes = (
         [lane for lane in (shot.metrics.priority, shot.metrics.standard) if lane.service.count] if shot.metrics else []
@@ -65,8 +65,8 @@ def row(shot: Snapshot, rate: float) -> Row:
         "failed": fates.failed + fates.timed_out,
         "error": plain(f"{type(error).__name__}: {error}", 120) if error else "",
         "tone": look.tone,
-        "fill_priority": _full(shot.depth[0], shot.capacity[0]),
-        "fill_standard": _full(shot.depth[1], shot.capacity[1]),
+        "fill_priority": _fill_percent(shot.depth[0], shot.capacity[0]),
+        "fill_standard": _fill_percent(shot.depth[1], shot.capacity[1]),
     }
 
 
@@ -74,12 +74,12 @@ def _p95(lane: LaneMetrics | None) -> float | None:
     return lane.wait.p95 if lane is not None and lane.wait.count else None
 
 
-def _full(depth: int, capacity: int) -> int:
+def _fill_percent(depth: int, capacity: int) -> int:
     return 0 if not depth or not capacity else min(100, max(4, round(100 * depth / capacity)))
 
 
-class Rows:
-    """All runtimes of a manager, ended ones last, filtered, sorted, one page of them made into rows."""
+class FleetRows:
+    """All runtimes of a manager, ended ones last: filtered, sorted, and one page of them as rows."""
 
     def __init__(self, manager: Any) -> None:
         self.manager = manager
@@ -97,7 +97,7 @@ class Rows:
 
     @property
     def pages(self) -> int:
-        """How many pages what was searched for fills."""
+        """How many pages the runtimes found take."""
         return max(1, -(-len(self.order) // PAGE))
 
     @property
@@ -107,16 +107,16 @@ class Rows:
         return self.order[self.page * PAGE : (self.page + 1) * PAGE]
 
     def reorder(self) -> bool:
-        """Filter and sort again. Whether other runtimes, or the same in another order, are on the page."""
+        """Filter and sort again. Returns whether the page holds other runtimes, or the same in another order."""
         before = self.visible
         ids = [*self.manager, *(id for id in tuple(self.manager.terminated) if id not in self.manager)]
         wanted = self.search.casefold()
         found = [id for id in ids if wanted in id.casefold()] if wanted else ids
-        self.order = self._sorted(found)
+        self.order = self._sort_ids(found)
         self.ordered_at = time.monotonic()
         return self.visible != before
 
-    def _sorted(self, ids: list[str]) -> list[str]:
+    def _sort_ids(self, ids: list[str]) -> list[str]:
         if self.sort is None:
             return ids
         field, down = self.sort
@@ -125,7 +125,7 @@ class Rows:
         return sorted(keys, key=keys.__getitem__, reverse=down) + ended
 
     def stale(self, after: float) -> bool:
-        """Whether a sorting by something that changes is older than `after` seconds."""
+        """Whether it is sorted by a column that changes, more than `after` seconds ago."""
         return self.sort is not None and self.sort[0] != "id" and time.monotonic() - self.ordered_at > after
 
     def read(self, id: str, update: Update | None = None) -> Row | None:
@@ -142,7 +142,7 @@ class Rows:
 
     def _of(self, shot: Snapshot) -> Row:
         ended = shot.fates.done + shot.fates.failed + shot.fates.timed_out
-        return row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
+        return fleet_row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
 
     @property
     def _second(self) -> float:

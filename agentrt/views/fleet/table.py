@@ -1,11 +1,12 @@
-"""The fleet's rows as an HTML table that gives way to a narrow page column by column, never its two lanes."""
+"""The rows of the fleet as an HTML table. A narrow page hides one column after the other, never the two lanes."""
 
 from __future__ import annotations
 
-from html import escape
+from functools import lru_cache
 
 from ..app.address import Address
-from ..text import duration, rate, safe_text
+from ..html import Content, Markup, action, bar, button, span, table, tbody, td, th, thead, tr
+from ..text import duration, plain, rate
 from ..theme import LANES
 from .rows import COLUMNS, Row
 
@@ -78,47 +79,54 @@ td button { all: unset; cursor: pointer; font-weight: 600; }
 """
 
 
-def table_html(rows: dict[str, Row], sort: tuple[str, bool] | None) -> str:
+def table_html(rows: dict[str, Row], sort: tuple[str, bool] | None) -> Markup:
     """The table of these rows, by id."""
-    head = "".join(_head(name, sort) for name in COLUMNS)
-    body = "".join(row_html(id, row) for id, row in rows.items())
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    head = thead(tr(_head(name, sort) for name in COLUMNS))
+    return table(head, tbody(row_html(id, row) for id, row in rows.items()))
 
 
-def _head(name: str, sort: tuple[str, bool] | None) -> str:
-    sorted_ = sort is not None and sort[0] == name
-    order = ("descending" if sort and sort[1] else "ascending") if sorted_ else ""
-    aria = f' aria-sort="{order}"' if order else ""
-    arrow = {"descending": " ↓", "ascending": " ↑"}.get(order, "")
-    number = " n" if name in NUMBERS else ""
-    means = escape(MEANS.get(name, ""))
-    button = f'<button data-do="sort" data-with="{name}" title="{means}">{TITLES[name]}{arrow}</button>'
-    return f'<th class="c-{name}{number}" scope="col"{aria}>{button}</th>'
+def _head(name: str, sort: tuple[str, bool] | None) -> Markup:
+    order = None
+    if sort is not None and sort[0] == name:
+        order = "descending" if sort[1] else "ascending"
+    title = f"{TITLES[name]}{ARROWS[order]}"
+    return HEADS[name](action("sort", title, value=name, title=MEANS.get(name, "")), aria_sort=order)
 
 
-def row_html(id: str, row: Row) -> str:
-    """One row. Clicking anywhere in it opens its runtime; a keyboard finds the button in it."""
-    key = escape(id, quote=True)
-    cells = "".join(
-        f'<td class="c-{name}{" n" if name in NUMBERS else ""}">{_cell(name, row)}</td>' for name in COLUMNS
-    )
-    return f'<tr data-key="{key}" data-do="go" data-with="{Address("runtime", id)}">{cells}</tr>'
+def row_html(id: str, row: Row) -> Markup:
+    """One row. A click anywhere in it opens its runtime; the keyboard finds the button in it."""
+    cells = [cell(_content(name, row)) for name, cell in CELLS.items()]
+    return tr(cells, data_key=id, data_do="go", data_with=str(Address("runtime", id)))
 
 
-def _cell(name: str, row: Row) -> str:
+def _content(name: str, row: Row) -> Content:
     value = row[name]
     if name in LANES:
-        look, fill = LANES[name], row[f"fill_{name}"]
-        bar = f'<span class="bar" style="--tone:{look.tone}"><b style="width:{fill}%"></b></span>'
-        return f'<span class="meter">{bar}<span>{value:,}</span></span>'
+        return _lane_meter(name, value, row[f"fill_{name}"])
     if name == "status":
-        return f'<span class="chip" style="--tone:{row["tone"]}">{safe_text(value)}</span>'
+        return _status_chip(value, row["tone"])
     if name == "id":
-        return f'<button title="{safe_text(value, 200)}">{safe_text(value, 80)}</button>'
+        return button(plain(value, 80), title=plain(value, 200))
     if name == "rate":
         return rate(value)
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, str):
-        return f'<span title="{safe_text(value, 200)}">{safe_text(value, 120)}</span>'
+        return span(plain(value, 120), title=plain(value, 200))
     return duration(value)
+
+
+@lru_cache(maxsize=256)
+def _lane_meter(lane: str, depth: int, percent: int) -> Markup:
+    return span(bar(percent, LANES[lane].tone), span(f"{depth:,}"), cls="meter")
+
+
+@lru_cache(maxsize=32)
+def _status_chip(text: str, tone: str) -> Markup:
+    return span(plain(text), cls="chip", style=f"--tone:{tone}")
+
+
+ARROWS = {None: "", "descending": " ↓", "ascending": " ↑"}
+CLASSES = {name: f"c-{name}{' n' if name in NUMBERS else ''}" for name in COLUMNS}
+HEADS = {name: th.with_(cls=cls, scope="col") for name, cls in CLASSES.items()}
+CELLS = {name: td.with_(cls=cls) for name, cls in CLASSES.items()}

@@ -1,7 +1,7 @@
-"""A graph in the page, drawn by React Flow: nodes, edges and the frame as it takes them, in the look of all the rest.
+"""A graph drawn by React Flow: the nodes and edges that it takes, and the frame, in the style of the other views.
 
-It comes compiled with panel-reactflow and fetches nothing. Two things it would do are undone in the styles: the wheel
-scrolls the page, and zooms only in a graph that somebody has clicked into; handles to draw edges with are not there.
+It comes compiled with panel-reactflow and fetches nothing. The style sheet changes two of its defaults: the wheel
+scrolls the page, and zooms only in a graph with the focus; the handles for drawing edges are hidden.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..theme import CSS, NEUTRAL, STATUSES
 
 __all__ = ["edge_of", "graph_of", "node_of", "redraw", "width_of", "zoom_of"]
 
-Drawn = dict[str, Any]
+Props = dict[str, Any]
 WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
 LARGEST, PADDING = 1.25, 1.12
 ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}
@@ -55,7 +55,7 @@ def graph_of(
     rows: int,
     on: Mapping[str, Callable[[dict[str, Any]], Any]],
 ) -> Any:
-    """The frame. It fits the picture into itself when it is made, never later. `on`: chosen, over, off, fitted."""
+    """The frame. It fits the graph into itself once, when it is made. `on` has handlers: select, hover, leave, fit."""
     graph = ReactFlow(
         nodes=nodes,
         edges=edges,
@@ -74,18 +74,18 @@ def graph_of(
         popup_trigger="hover",
         popup_hover_delay=250,
     )
-    _hold_no_views(graph)
-    for event, name in (("selection_changed", "chosen"), ("edge_hovered", "over"), ("edge_unhovered", "off")):
+    _remove_view_watcher(graph)
+    for event, name in (("selection_changed", "select"), ("edge_hovered", "hover"), ("edge_unhovered", "leave")):
         graph.on(event, on[name])
-    graph.param.watch(lambda event: on["fitted"](event.new or {}), "viewport")
+    graph.param.watch(lambda event: on["fit"](event.new or {}), "viewport")
     return graph
 
 
-def redraw(graph: Any, **lists: list[Drawn]) -> None:
-    """Set the nodes or edges of a graph, where they differ from what it has."""
+def redraw(graph: Any, **lists: list[Props]) -> None:
+    """Set the nodes or edges of a graph if they differ from those it has."""
     lists = {name: new for name, new in lists.items() if new != getattr(graph, name)}
-    # param compares old and new item by item for each of its watchers, which takes longer than the rest of a drawing;
-    # with an empty list it has nothing to compare.
+    # param compares old and new item by item for each watcher, which takes longer than everything else; with an empty
+    # list it has nothing to compare.
     with discard_events(graph):
         graph.param.update(**{name: [] for name in lists})
     graph.param.update(**lists)
@@ -93,9 +93,9 @@ def redraw(graph: Any, **lists: list[Drawn]) -> None:
         graph._node_update_count += 1
 
 
-def _hold_no_views(graph: Any) -> None:
-    """No node of ours has a view of Panel's in it. Without this they are looked for at each change, for which Bokeh
-    walks through the whole page: five times what the rest takes. What follows from that is said by `redraw`."""
+def _remove_view_watcher(graph: Any) -> None:
+    """Stop the search for Panel views in the nodes: these have none, and at each change it walks the whole page, which
+    takes five times as long as everything else. The rest of what it does, `redraw` does."""
     for watcher in list(graph.param.watchers.get("nodes", {}).get("value", ())):
         if getattr(watcher.fn, "__name__", "") == "_update_views":
             graph.param.unwatch(watcher)
@@ -106,31 +106,34 @@ def _height(rows: int) -> int:
 
 
 def zoom_of(size: tuple[int, int], width: float) -> float:
-    """How large so many columns and rows are drawn in a frame of that width."""
+    """The zoom of so many columns and rows in a frame of that width, in pixels."""
     columns, rows = size
     across = width / (PADDING * ((columns - 1) * ACROSS + WIDTH))
     return min(across, _height(rows) / (PADDING * ((rows - 0.5) * DOWN + HEIGHT)), LARGEST)
 
 
 def width_of(size: tuple[int, int], zoom: float) -> float:
-    """How wide a frame is in which so many columns are drawn that large."""
+    """The width, in pixels, of a frame that shows so many columns and rows at that zoom."""
     return zoom * PADDING * ((size[0] - 1) * ACROSS + WIDTH)
 
 
 def _no_editor(*args: Any, **options: Any) -> None:
-    """A graph to look at has none."""
+    """No editor: this graph is only shown."""
 
 
-def node_of(number: str, place: tuple[int, int], kind: str, name: str, label: str, tone: str) -> Drawn:
-    """A node: one, many or still (nothing to open), with a label of up to three lines. Texts are shown as they are."""
+def node_of(number: str, place: tuple[int, int], kind: str, name: str, label: str, tone: str) -> Props:
+    """A node of kind one, many or still (nothing to open), with a label of up to three lines of plain text."""
     return {
         "id": number,
         "type": "panel",
-        # Every other column half a row lower: what passes a column on its way goes between its nodes, not behind them.
+        # Every other column half a row lower: an edge that passes a column runs between its nodes, not behind them.
         "position": {"x": place[0] * ACROSS, "y": (place[1] + place[0] % 2 / 2) * DOWN},
         "width": WIDTH,
         "height": HEIGHT,
-        "measured": {"width": WIDTH, "height": HEIGHT},  # else it is measured anew at each change, and blinks
+        "measured": {
+            "width": WIDTH,
+            "height": HEIGHT,
+        },  # else the page measures it again at each change, and it flickers
         "className": f"flow-node nowheel {kind} tone-{tone}",
         "label": label,
         "ariaLabel": ", ".join([name, *label.splitlines()[1:]]),
@@ -139,8 +142,8 @@ def node_of(number: str, place: tuple[int, int], kind: str, name: str, label: st
     }
 
 
-def edge_of(source: str, target: str, label: str, words: str, rate: float, *, wrong: bool, quiet: bool) -> Drawn:
-    """An edge: thick for much, in the tone of an error where something went wrong, pale where nothing goes now."""
+def edge_of(source: str, target: str, label: str, words: str, rate: float, *, wrong: bool, quiet: bool) -> Props:
+    """An edge: thick for a high rate, in the error tone where something failed, pale where nothing is sent."""
     tone = STATUSES["error"].tone if wrong else NEUTRAL
     return {
         "id": f"{source}-{target}",
@@ -149,11 +152,11 @@ def edge_of(source: str, target: str, label: str, words: str, rate: float, *, wr
         "label": label,
         "ariaLabel": words,
         "focusable": False,
-        "style": {"stroke": tone, "strokeWidth": _thick(rate), "opacity": 0.35 if quiet else 1},
+        "style": {"stroke": tone, "strokeWidth": _stroke_width(rate), "opacity": 0.35 if quiet else 1},
         "markerEnd": {**ARROW, "color": tone},
         "data": {},
     }
 
 
-def _thick(per_second: float) -> float:
+def _stroke_width(per_second: float) -> float:
     return round(min(5.0, 1.5 + 0.8 * math.log2(1 + per_second)), 1)

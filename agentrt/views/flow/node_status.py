@@ -1,4 +1,4 @@
-"""How the runtimes behind each node of the flow graph are: how many of each status, how much waits; and in words."""
+"""The status of each node of the flow graph: how many runtimes have which status, how many wait; and in words."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..text import plain
 from ..theme import LANES, look_of
 from .nodes import Node, Nodes
 
-__all__ = ["Crowd", "How", "Tally", "label_of"]
+__all__ = ["NodeStatuses", "RuntimeCondition", "Tally", "label_of"]
 
 WORST = ("failed", "stuck", "error", "processing", "paused", "idle", "terminated")
 
 
-class How(NamedTuple):
-    """What is kept of a runtime: its status, and how many wait in its two lanes."""
+class RuntimeCondition(NamedTuple):
+    """The status of a runtime, and how many wait in its two lanes."""
 
     status: str
     depth: tuple[int, int]
 
     @property
-    def restless(self) -> bool:
+    def unsettled(self) -> bool:
         """Whether its status may change without a record: it runs something, or is about to."""
         return self.status == "processing" or (any(self.depth) and self.status in ("idle", "error"))
 
@@ -35,11 +35,11 @@ class Tally:
         self.statuses: Counter[str] = Counter()
         self.depth = [0, 0]
 
-    def add(self, how: How, sign: int = 1) -> None:
+    def add(self, condition: RuntimeCondition, sign: int = 1) -> None:
         """Count one more, or with `sign` -1 one less."""
-        self.statuses[how.status] += sign
-        self.depth[0] += sign * how.depth[0]
-        self.depth[1] += sign * how.depth[1]
+        self.statuses[condition.status] += sign
+        self.depth[0] += sign * condition.depth[0]
+        self.depth[1] += sign * condition.depth[1]
 
     @property
     def by_worst(self) -> list[tuple[str, int]]:
@@ -52,18 +52,18 @@ class Tally:
         return next((status for status, _ in self.by_worst), "idle")
 
 
-class Crowd:
-    """The runtimes of a flow graph, looked at when they changed. Costs what changed, not what is there."""
+class NodeStatuses:
+    """The runtimes of a flow graph, read again when they change. The cost is per change, not per runtime."""
 
     def __init__(self, manager: Any) -> None:
         self.manager = manager
         self.nodes = Nodes(self._workflow)
-        self.known: dict[str, How] = {}
+        self.conditions: dict[str, RuntimeCondition] = {}
         self.tallies: dict[Node, Tally] = {}
-        self.restless: set[str] = set()
+        self.unsettled: set[str] = set()
 
     def of(self, node: Node) -> Tally:
-        """How those of a node are."""
+        """The tally of a node."""
         return self.tallies.get(node) or Tally()
 
     @property
@@ -72,15 +72,15 @@ class Crowd:
         return sum(tally.statuses.total() - tally.statuses["terminated"] for tally in self.tallies.values())
 
     def look(self, ids: Iterable[str]) -> None:
-        """Look at these again, and at those that may have changed without a word."""
-        for id in {*ids, *self.restless}:
-            before, how = self.known.get(id), self._how(id)
+        """Read these again, and those whose status changes without a record."""
+        for id in {*ids, *self.unsettled}:
+            before, condition = self.conditions.get(id), self._condition(id)
             tally = self._tally(id)
             if before is not None:
                 tally.add(before, -1)
-            tally.add(how)
-            self.known[id] = how
-            (self.restless.add if how.restless else self.restless.discard)(id)
+            tally.add(condition)
+            self.conditions[id] = condition
+            (self.unsettled.add if condition.unsettled else self.unsettled.discard)(id)
 
     def _tally(self, id: str) -> Tally:
         node = self.nodes.of(id)
@@ -90,26 +90,29 @@ class Crowd:
         return found
 
     def sort(self) -> None:
-        """Count all anew: they stand for other nodes now."""
+        """Count all again, after runtimes have got other nodes."""
         self.tallies = {}
-        for id, how in self.known.items():
-            self._tally(id).add(how)
+        for id, condition in self.conditions.items():
+            self._tally(id).add(condition)
 
     def forget(self) -> None:
         """Forget those that have ended."""
         gone = [id for id in self.nodes.names if id not in self.manager]
         self.nodes.forget(gone)
-        self.known = {id: how for id, how in self.known.items() if id in self.nodes.names}
-        self.restless &= self.known.keys()
+        self.conditions = {id: each for id, each in self.conditions.items() if id in self.nodes.names}
+        self.unsettled &= self.conditions.keys()
 
-    def _how(self, id: str) -> How:
+    def _condition(self, id: str) -> RuntimeCondition:
         shot = self._shot(id)
-        return How("terminated", (0, 0)) if shot is None else How(shot.status.value, shot.depth)
+        return (
+            RuntimeCondition("terminated", (0, 0)) if shot is None else RuntimeCondition(shot.status.value, shot.depth)
+        )
 
     def _shot(self, id: str) -> Snapshot | None:
-        known = id in self.manager or id in self.manager.terminated
-        found: Snapshot | None = self.manager.snapshot(id, metrics=False) if known else None
-        return found
+        if id not in self.manager and id not in self.manager.terminated:
+            return None
+        shot: Snapshot = self.manager.snapshot(id, metrics=False)
+        return shot
 
     def _workflow(self, id: str) -> str:
         shot = self._shot(id)
@@ -117,7 +120,7 @@ class Crowd:
 
 
 def label_of(node: Node, tally: Tally) -> str:
-    """What stands in a node: three lines of plain text."""
+    """The text in a node: three lines, plain."""
     if node.kind == "outside":
         return "outside\na cell, a script,\nor a person"
     waiting = "  ".join(f"{look.glyph} {depth:,}" for look, depth in zip(LANES.values(), tally.depth, strict=True))
@@ -126,5 +129,5 @@ def label_of(node: Node, tally: Tally) -> str:
         return f"{plain(node.name, 22)}\n{worst.glyph} {worst.word}\n{waiting}"
     more = "+" if node.kind == "rest" else ""
     name = f"{plain(node.name, 15)} {more}{tally.statuses.total():,}"
-    said = ", ".join(f"{look_of(status).glyph} {number:,}" for status, number in tally.by_worst)
-    return f"{name}\n{said}\n{waiting}"
+    counts = ", ".join(f"{look_of(status).glyph} {number:,}" for status, number in tally.by_worst)
+    return f"{name}\n{counts}\n{waiting}"

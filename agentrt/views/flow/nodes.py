@@ -1,4 +1,4 @@
-"""What stands in the flow graph and where: runtimes, or groups of them where there are too many; nothing jumps."""
+"""The nodes of the flow graph and their places: runtimes, or groups where there are too many. A place never changes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .traffic import OUTSIDE
 __all__ = ["LAST", "MOST", "Node", "Nodes", "Places", "pattern"]
 
 MOST = 24  # nodes in the picture
-TALL, LAST = 7, 6  # rows that are filled before the next column is; the last column
+TALL, LAST = 7, 6  # rows of a column before the next one is used; the last column
 NUMBER = re.compile(r"\d+")
 HEAD = re.compile(r"\W*[^\W\d_]+")
 
 
 class Node(NamedTuple):
-    """What stands in the graph: `outside`, a runtime, or a group of runtimes with a name in common."""
+    """A node of the graph: `outside`, a runtime, or a group of runtimes with a common name."""
 
     kind: str
     name: str = ""
@@ -42,34 +42,34 @@ def _head(id: str) -> str:
 
 
 class Nodes:
-    """Which node each runtime is shown as. By name while there are few; then by the pattern of their ids, by the word
-    these begin with, by workflow: the first that makes few enough. It goes coarser by itself, never finer."""
+    """The node of each runtime. By id while there are few; then by the pattern of the ids, by their first word, by
+    workflow: the first that gives few enough nodes. Groups get coarser as runtimes come, and never finer."""
 
     def __init__(self, workflow: Callable[[str], str], most: int = MOST) -> None:
         self.most = most
         self.keys: tuple[Callable[[str], str], ...] = (lambda id: id, pattern, _head, workflow, lambda id: "others")
         self.level = 0
-        self.names: dict[str, str] = {}  # of each runtime: what the node is called that it belongs to
+        self.names: dict[str, str] = {}  # the name of its node, by runtime
         self.ids: dict[str, list[str]] = {}
         self.opened: str | None = None
-        self.alone: set[str] = set()  # members of the opened group that stand for themselves
+        self.alone: set[str] = set()  # members of the opened group that are nodes of their own
 
     def __len__(self) -> int:
         return len(self.names)
 
     def add(self, ids: Iterable[str]) -> bool:
-        """Take these in too. Whether some of those known before are shown otherwise now."""
+        """Add these. Returns whether earlier runtimes have other nodes now."""
         regrouped = [self._name(id) for id in ids if id not in self.names]
         level = self.level
         while len(self.ids) > self.most and self.level < len(self.keys) - 1:
             self.level += 1
-            known, self.names, self.ids = list(self.names), {}, {}
-            for id in known:
+            every, self.names, self.ids = list(self.names), {}, {}
+            for id in every:
                 self._name(id)
         return any(regrouped) or level != self.level
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Take these out, as if they had never been."""
+        """Remove these."""
         for id in ids:
             name = self.names.pop(id)
             self.ids[name].remove(id)
@@ -77,7 +77,7 @@ class Nodes:
                 del self.ids[name]
 
     def _name(self, id: str) -> bool:
-        """Take one in; whether that makes a group of what was one runtime."""
+        """Add one. Returns whether that turns a runtime into a group."""
         name = self.names[id] = self.keys[self.level](id)
         members = self.ids.setdefault(name, [])
         members.append(id)
@@ -99,7 +99,7 @@ class Nodes:
         return [id for id in self.ids.get(node.name, ()) if id not in self.alone]
 
     def open(self, name: str, members: Iterable[str]) -> None:
-        """Show these members of a group as themselves; the rest of it stays one node."""
+        """Show these members of a group as nodes of their own; the rest stays one node."""
         self.opened, self.alone = name, set(members)
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Nodes:
 
 
 class Places:
-    """Where nodes stand: right of who sends to them, up to the `last` column. A place once taken is kept."""
+    """The places of nodes: right of those that send to them, up to the `last` column. A place never changes."""
 
     def __init__(self, pairs: Iterable[tuple[Node, Node]] = (), last: int = LAST) -> None:
         self.last = last
@@ -118,15 +118,15 @@ class Places:
         columns = layers(pairs)
         for node in sorted(columns, key=columns.__getitem__):
             rows = [self.of[source][1] for source, target in pairs if target == node and source in self.of]
-            self._put(node, columns[node], near=sum(rows) / len(rows) if rows else 0.0)
+            self._place(node, columns[node], near=sum(rows) / len(rows) if rows else 0.0)
 
     def add(self, pairs: Iterable[tuple[Node, Node]]) -> None:
-        """Find places for who is new in these."""
+        """Find places for the new nodes in these pairs."""
         for source, target in pairs:
-            self._put(source, 0)
-            self._put(target, self.of[source][0] + 1)
+            self._place(source, 0)
+            self._place(target, self.of[source][0] + 1)
 
-    def _put(self, node: Node, column: int, near: float = 0.0) -> None:
+    def _place(self, node: Node, column: int, near: float = 0.0) -> None:
         if node in self.of:
             return
         column = min(column, self.last)
@@ -139,21 +139,21 @@ class Places:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many columns and rows are filled."""
+        """How many columns and rows are used."""
         return 1 + max((x for x, _ in self.of.values()), default=0), 1 + max(
             (y for _, y in self.of.values()), default=0
         )
 
 
 def layers(pairs: list[tuple[Node, Node]]) -> dict[Node, int]:
-    """A column for each node: one more than the last of those that send to it. What closes a circle is not counted."""
+    """A column for each node: one more than the last of its senders. Pairs that close a circle are left out."""
     to: dict[Node, list[Node]] = {}
     for source, target in pairs:
         to.setdefault(source, []).append(target)
         to.setdefault(target, [])
     order: list[Node] = []
     forward: list[tuple[Node, Node]] = []
-    entered: dict[Node, bool] = {}  # True once it is left again
+    entered: dict[Node, bool] = {}  # True once all its targets are visited
 
     def visit(node: Node) -> None:
         entered[node] = False
@@ -165,8 +165,8 @@ def layers(pairs: list[tuple[Node, Node]]) -> dict[Node, int]:
         entered[node] = True
         order.append(node)
 
-    told = {target for source, target in pairs if source != target}
-    for node in sorted(to, key=lambda node: node in told):
+    receivers = {target for source, target in pairs if source != target}
+    for node in sorted(to, key=lambda node: node in receivers):
         if node not in entered:
             visit(node)
     columns = dict.fromkeys(reversed(order), 0)

@@ -1,4 +1,4 @@
-"""Who sends to whom, and how it went: counted from the records over a sliding window of the agents' clock. Bounded."""
+"""Who sends to whom, and how it ended: counted from the records over a sliding window of the agents' clock. Bounded."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ...events import Outcome
 from ..feed import Update
 
-__all__ = ["OUTSIDE", "Counts", "Flowing", "Pair", "Traffic"]
+__all__ = ["OUTSIDE", "Counts", "FlowCount", "Pair", "Traffic"]
 
 K = TypeVar("K")
 L = TypeVar("L")
 
-OUTSIDE = None  # who sends when no activity does: a cell, a script, a person
+OUTSIDE = None  # the sender where no activity sends: a cell, a script, a person
 Pair = tuple[str | None, str]  # from whom, to whom
 PAIRS, OPEN, CELLS = 20_000, 50_000, 30
 FAILED = {"failed", "timed_out"}
 LOST = {"dropped", "dead", "terminated"}
-LEAST = 1.0  # seconds: a rate over less says nothing
+LEAST = 1.0  # seconds over which a rate is counted at the least
 
 
-class Flowing(NamedTuple):
-    """What went from one to another within the window: how many, how many of those ended so, and how many a second."""
+class FlowCount(NamedTuple):
+    """What one sent to another within the window: how many, how many of those failed or were lost, and the rate."""
 
     sent: int = 0
     failed: int = 0
     lost: int = 0
     rate: float = 0.0
 
-    def __add__(self, other: Any) -> Flowing:
-        """Two flows as one."""
-        return Flowing(*(mine + its for mine, its in zip(self, other, strict=True)))
+    def __add__(self, other: Any) -> FlowCount:
+        """Both counts together."""
+        return FlowCount(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 class _Counter:
-    """What is counted for one key, in cells of a thirtieth of a window and in all."""
+    """The counts of one key, in cells of a thirtieth of a window and in total."""
 
     __slots__ = ("cells", "total")
 
@@ -50,9 +50,9 @@ class _Counter:
             self.total = [have + more for have, more in zip(self.total, counts, strict=True)]
 
     def add(self, at: float, cell: float, column: int, n: int = 1) -> None:
-        if not self.cells or at - self.cells[-1][0] > cell / 2:  # `at` is where a cell begins, give or take
+        if not self.cells or at - self.cells[-1][0] > cell / 2:  # `at` is the begin of a cell, up to rounding
             self.cells.append((at, [0, 0, 0]))
-            while len(self.cells) > 2 * CELLS:  # the window has become shorter, and nobody has looked since
+            while len(self.cells) > 2 * CELLS:  # the window became shorter, and nothing was read since
                 self._forget()
         self.cells[-1][1][column] += n
         self.total[column] += n
@@ -69,7 +69,7 @@ class _Counter:
 
 
 class Counts(Generic[K]):
-    """A counter for each key, those that are quiet longest first. The rest is forgotten beyond `most`."""
+    """A counter for each key, the least recently used first. Beyond `most` keys these are forgotten."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -77,7 +77,7 @@ class Counts(Generic[K]):
         self.began: float | None = None
 
     def add(self, key: K, at: float, cell: float, column: int, n: int = 1) -> bool:
-        """Count `n`, in the cell that begins at `at`. Whether the key is new."""
+        """Count `n` in the cell that begins at `at`. Returns whether the key is new."""
         counter = self.of.get(key)
         new = counter is None
         if counter is None:
@@ -90,17 +90,17 @@ class Counts(Generic[K]):
             self.of.popitem(last=False)
         return new
 
-    def flowing(self, now: float, window: float) -> dict[K, Flowing]:
-        """Every key that anything went for within the window."""
+    def recent(self, now: float, window: float) -> dict[K, FlowCount]:
+        """The counts within the window, of every key that has any."""
         span = max(LEAST, min(window, now - (self.began if self.began is not None else now)))
         found = {}
         for key, counter in self.of.items():
             if counter.cells and any(counts := counter.since(now - window)):
-                found[key] = Flowing(counts[0], counts[1], counts[2], counts[0] / span)
+                found[key] = FlowCount(counts[0], counts[1], counts[2], counts[0] / span)
         return found
 
-    def summed(self, by: Callable[[K], L]) -> Counts[L]:
-        """The same counted by something coarser."""
+    def group_by(self, by: Callable[[K], L]) -> Counts[L]:
+        """The same counts by a coarser key."""
         cells: dict[L, list[tuple[float, list[int]]]] = {}
         for key, counter in self.of.items():
             cells.setdefault(by(key), []).extend(counter.cells)
@@ -112,7 +112,7 @@ class Counts(Generic[K]):
 
 
 class _Batch(NamedTuple):
-    """What is in some records: what began and ended so, what only began, and what had begun before."""
+    """The sends in some records: counts by cell and pair, the ones that are still open, and ends of earlier ones."""
 
     counted: Counter[tuple[float, Pair, int]]
     opened: dict[int, Pair]
@@ -120,7 +120,7 @@ class _Batch(NamedTuple):
 
     @classmethod
     def of(cls, update: Update, cell: float) -> _Batch:
-        # Counted together first, in C where that goes: there may be as many as the ring holds, ten times a second.
+        # Counted by C code where possible: there may be as many as the ring holds, ten times a second.
         pairs = [(each.source, each.runtime) for each in update.activities]
         cells = [each.created // cell for each in update.activities]
         counted = Counter(zip(cells, pairs, repeat(0)))
@@ -131,32 +131,32 @@ class _Batch(NamedTuple):
             if pair is None:
                 ended.append(outcome)
             elif outcome.kind != "done":
-                counted[_badly(outcome, pair, cell)] += 1
+                counted[_failure_key(outcome, pair, cell)] += 1
         return cls(counted, opened, ended)
 
 
-def _badly(outcome: Outcome, pair: Pair, cell: float) -> tuple[float, Pair, int]:
+def _failure_key(outcome: Outcome, pair: Pair, cell: float) -> tuple[float, Pair, int]:
     return outcome.finished // cell, pair, 1 if outcome.kind in FAILED else 2
 
 
 class Traffic:
-    """Takes records in their order and counts them by pair, and by whatever stands for pairs: its ways."""
+    """Reads records in their order and counts them by pair of runtimes, and by edge: the pair of their nodes."""
 
     def __init__(self) -> None:
         self.pairs: Counts[Pair] = Counts(PAIRS)
-        self.ways: Counts[Any] = Counts(PAIRS)
+        self.edges: Counts[Any] = Counts(PAIRS)
         self.open: dict[int, Pair] = {}
         self.counted: Counter[tuple[float, Pair, int]] = Counter()
 
     def take(self, update: Update, window: float) -> list[Pair]:
-        """Count what is new. Returns the pairs that were not known before; `on_ways` says what stands for them."""
+        """Count the new records. Returns the pairs that are new; `count_edges` then counts by edge."""
         cell = window / CELLS
         batch = update.once(("traffic", cell), lambda: _Batch.of(update, cell))
         self.counted = batch.counted.copy()
         for outcome in batch.ended:
             pair = self.open.pop(outcome.id, None)
             if pair is not None and outcome.kind != "done":
-                self.counted[_badly(outcome, pair, cell)] += 1
+                self.counted[_failure_key(outcome, pair, cell)] += 1
         self.open.update(batch.opened)
         for id in list(islice(self.open, max(0, len(self.open) - OPEN))):
             del self.open[id]
@@ -164,17 +164,17 @@ class Traffic:
             pair for (at, pair, column), n in self.counted.items() if self.pairs.add(pair, at * cell, cell, column, n)
         ]
 
-    def on_ways(self, way: Callable[[Pair], Any], window: float) -> None:
-        """Count what was taken last by way too."""
+    def count_edges(self, edge: Callable[[Pair], Any], window: float) -> None:
+        """Count what `take` read last by edge too."""
         cell = window / CELLS
         for (at, pair, column), n in self.counted.items():
-            self.ways.add(way(pair), at * cell, cell, column, n)
+            self.edges.add(edge(pair), at * cell, cell, column, n)
 
-    def regroup(self, way: Callable[[Pair], Any]) -> None:
-        """Count by other ways from now on; what was counted is moved to them."""
-        self.ways = self.pairs.summed(way)
+    def regroup(self, edge: Callable[[Pair], Any]) -> None:
+        """Count by other edges from now on, the earlier records too."""
+        self.edges = self.pairs.group_by(edge)
 
     def forget(self, known: Container[str]) -> None:
-        """Forget the pairs of those that are not known any more."""
+        """Forget the pairs of runtimes that are not among the known."""
         for pair in [pair for pair in self.pairs.of if not all(id is OUTSIDE or id in known for id in pair)]:
             del self.pairs.of[pair]

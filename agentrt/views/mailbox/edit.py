@@ -1,4 +1,4 @@
-"""Changing the payload of a waiting activity: its form or its JSON, filled with what it is now."""
+"""Changing the payload of a waiting activity: a form or JSON, with the current payload in it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ...errors import ActivityValidationError
 from ...schema.convert import is_pydantic, parse_json, to_json
 from ...schema.fields import Field
 from ...schema.form import Form
+from ..html import Content, strong, with_glyph
 from ..inject.controls import MaterialControls, editor, mark, value_of
 from ..inject.inject import toggle
 from ..inject.injection import JSON, by_field
@@ -22,9 +23,9 @@ from ..layout import WIDE, line
 from ..live import Live
 from ..runtime.steer import Soon, at_once
 from ..text import safe_text
-from ..theme import STATUSES, toned
+from ..theme import STATUSES
 
-__all__ = ["Edit", "filled", "type_of"]
+__all__ = ["PayloadEditor", "form_of", "type_of"]
 
 PLAIN = (dict, list, str, int, float, bool)
 LOSSY = "Parts of this payload can't be written as JSON; they are null here, and would be lost."
@@ -32,7 +33,7 @@ ROOM = {"margin": (4, 0), "size": "small"}
 
 
 def type_of(accepts: Any, payload: Any) -> Any:
-    """What a changed payload has to be: what the runtime takes; where it takes any, the class of one that JSON lacks.
+    """The type of a changed payload: what the runtime accepts; where it accepts any, the class of one that JSON lacks.
 
     >>> type_of(None, {"a": 1}), type_of(None, (1, 2)), type_of(int, True)
     (None, <class 'tuple'>, <class 'int'>)
@@ -45,33 +46,33 @@ def type_of(accepts: Any, payload: Any) -> Any:
 def is_whole(payload: Any) -> bool:
     """Whether JSON can hold all of it."""
 
-    def known(value: Any) -> Any:
+    def encode(value: Any) -> Any:
         if is_pydantic(type(value)) or isinstance(value, Enum):
             return None
         raise TypeError
 
     try:
-        msgspec.to_builtins(payload, str_keys=True, enc_hook=known)
+        msgspec.to_builtins(payload, str_keys=True, enc_hook=encode)
     except Exception:  # its fields may be anybody's code
         return False
     return True
 
 
-def filled(form: Form, payload: Any) -> Form:
-    """The same form, that starts with what the payload holds. `AttributeError` or `KeyError` if it lacks a field."""
+def form_of(form: Form, payload: Any) -> Form:
+    """The form with the values of a payload in its fields. `AttributeError` or `KeyError` if it lacks a field."""
     if not form.record:
-        return msgspec.structs.replace(form, fields=(_starting(form.fields[0], payload),))
+        return msgspec.structs.replace(form, fields=(_field_with(form.fields[0], payload),))
     read = payload.__getitem__ if isinstance(payload, Mapping) else lambda name: getattr(payload, name)
-    return msgspec.structs.replace(form, fields=tuple(_starting(field, read(field.name)) for field in form.fields))
+    return msgspec.structs.replace(form, fields=tuple(_field_with(field, read(field.name)) for field in form.fields))
 
 
-def _starting(field: Field, value: Any) -> Field:
-    # Required: what a field starts with here is not what its type would give it.
+def _field_with(field: Field, value: Any) -> Field:
+    # Required: the default of its type must not replace a value that was cleared.
     return msgspec.structs.replace(field, default=value, required=True)
 
 
-class Edit:
-    """The editor of one activity. `save(payload)` is called with what was typed, once it is a payload."""
+class PayloadEditor:
+    """The editor of one activity. `save(payload)` is called once what was typed is a valid payload."""
 
     def __init__(
         self,
@@ -91,26 +92,28 @@ class Edit:
         self.mode = toggle({"form": "form", "JSON": JSON}, {})
         self.mode.visible = self.controls is not None
         self.mode.param.watch(lambda event: self.soon(self._arrange), "value")
-        self.done = self._button("Change it", self.submit, variant="contained")
-        self.off = self._button("Leave it", close, variant="outlined")
-        self.said = Live(_wrong("" if is_whole(activity.payload) else LOSSY))
+        self.save_button = self._button("Change it", self.submit, variant="contained")
+        self.cancel_button = self._button("Leave it", close, variant="outlined")
+        self.message = Live(_problem("" if is_whole(activity.payload) else LOSSY))
         self.body = pn.Column(**WIDE)
         self._arrange()
-        head = Live(f"<strong>Change the payload of activity {self.id}</strong>", margin=(8, 0, 0, 0))
-        self.panel = pn.Column(head, self.mode, self.body, line(self.done, self.off), self.said, **WIDE)
+        head = Live(strong(f"Change the payload of activity {self.id}"), margin=(8, 0, 0, 0))
+        self.panel = pn.Column(
+            head, self.mode, self.body, line(self.save_button, self.cancel_button), self.message, **WIDE
+        )
 
     def _controls(self, payload: Any) -> MaterialControls | None:
         form = Form.of(self.type)
         if not form.record and form.fields[0].kind == "json":
-            return None  # its one field is the JSON
+            return None  # its only field is the JSON editor
         try:
-            return MaterialControls(filled(form, payload), self.submit)
-        except (AttributeError, KeyError):  # the runtime takes another type by now
+            return MaterialControls(form_of(form, payload), self.submit)
+        except (AttributeError, KeyError):  # the runtime accepts another type by now
             return None
 
-    def _button(self, label: str, pressed: Callable[[], Any], **look: Any) -> Any:
+    def _button(self, label: str, on_click: Callable[[], Any], **look: Any) -> Any:
         button = pmui.Button(label=label, color="primary", **ROOM, **look)
-        button.on_click(lambda event: pressed())
+        button.on_click(lambda event: on_click())
         return button
 
     @property
@@ -124,7 +127,7 @@ class Edit:
             self.body.objects = [pmui.FlexBox(*self.controls.by_name.values(), gap="0px")]
 
     def submit(self) -> None:
-        """Check what was typed; save it, or say at its field what is wrong."""
+        """Check what was typed, and save it or mark the fields that are wrong."""
         try:
             payload = self._payload()
         except ActivityValidationError as error:
@@ -135,27 +138,27 @@ class Edit:
 
     def _payload(self) -> Any:
         if self.controls is None or self._as_json:
-            made = parse_json(str(value_of(self.raw)), self.type)
+            payload = parse_json(str(value_of(self.raw)), self.type)
         else:
-            made = self.controls.form.build(self.controls.values)
-        self.runtime.validate(made)
-        return made
+            payload = self.controls.form.build(self.controls.values)
+        self.runtime.validate(payload)
+        return payload
 
     def _show(self, problems: Mapping[str, str]) -> None:
         placed, rest = by_field(problems, Form.of(self.type), self._as_json)
         mark(self.raw, placed.get(JSON, ""))
         if self.controls is not None:
             self.controls.show(placed)
-        self.said.draw(_wrong(rest))
+        self.message.draw(_problem(rest))
 
-    def gone(self) -> None:
-        """It was taken while it was edited: what was typed stays to be seen, and can't be saved."""
-        if not self.done.disabled:
-            self.done.disabled = True
-            self.said.draw(
-                _wrong(f"Activity {self.id} does not wait any more: it can't be changed. Your text is kept.")
+    def lock(self) -> None:
+        """Refuse to save: it no longer waits. What was typed stays on the page."""
+        if not self.save_button.disabled:
+            self.save_button.disabled = True
+            self.message.draw(
+                _problem(f"Activity {self.id} does not wait any more: it can't be changed. Your text stays here.")
             )
 
 
-def _wrong(words: str) -> str:
-    return toned(STATUSES["error"], safe_text(words, 300)) if words else ""
+def _problem(words: str) -> Content:
+    return with_glyph(STATUSES["error"], safe_text(words, 300)) if words else None

@@ -1,21 +1,21 @@
-"""What waits in a mailbox, for people: which items are on the page, how old they are, and each as a row of HTML."""
+"""The waiting activities of a mailbox: which are on the page, how long they wait, and each as a row of HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ...activity import Activity
 from ..app.address import Address
+from ..html import Content, Markup, action, code, div, join, li, link, ol, p, pre, quiet, span, strong
 from ..text import brief, count, duration, plain, safe_block, safe_text
 from ..theme import Look
 
-__all__ = ["CSS", "PAGE", "Ages", "Lane", "Texts", "age_html", "detail_html", "footer_html", "legend_html", "row_html"]
+__all__ = ["CSS", "PAGE", "Ages", "LanePage", "PayloadTexts", "age_html", "detail_html", "footer_html", "item_html"]
 
-PAGE = 50
-LIMITS = (1.0, 5.0, 15.0, 60.0)  # seconds, of a person
+PAGE = 50  # items
+LIMITS = (1.0, 5.0, 15.0, 60.0)  # real seconds, at which the colour changes
 
 CSS = """
 .items { list-style: none; margin: var(--s1) 0 0; padding: 0; }
@@ -57,23 +57,23 @@ CSS = """
 """
 
 
-def pace(speed: float) -> float:
-    """What a second of a person is on the agents' clock, where that is longer.
+def real_second(speed: float) -> float:
+    """How many seconds of the agents' clock pass in a real one; 1 where it runs slower or without a speed.
 
-    >>> pace(60), pace(0.1), pace(float("inf"))
+    >>> real_second(60), real_second(0.1), real_second(float("inf"))
     (60, 1.0, 1.0)
     """
     return speed if 1 < speed < float("inf") else 1.0
 
 
 class Ages:
-    """What counts as old: seconds of a person, so on a clock that runs 60 times as fast a minute is one."""
+    """How old a waiting activity is, in steps of real time: on a clock with speed 60 a minute counts as a second."""
 
     def __init__(self, speed: float) -> None:
-        self.limits = tuple(limit * pace(speed) for limit in LIMITS)
+        self.limits = tuple(limit * real_second(speed) for limit in LIMITS)
 
     def of(self, age: float) -> int:
-        """From 0 (fresh) to 4 (old).
+        """The step, from 0 (new) to 4 (old).
 
         >>> [Ages(1).of(age) for age in (0.5, 3, 15, 3600)], Ages(60).of(3)
         ([0, 1, 3, 4], 0)
@@ -91,43 +91,43 @@ class Ages:
         return [f"under {names[0]}", *between, f"over {names[-1]}"]
 
 
-def legend_html(ages: Ages) -> str:
+def legend_html(ages: Ages) -> Markup:
     """The colours and what they stand for."""
-    chips = "".join(f'<span class="age a{step}">{words}</span>' for step, words in enumerate(ages.words()))
-    return f'<div class="row legend"><span class="muted">waits for</span>{chips}</div>'
+    steps = [span(words, cls=f"age a{step}") for step, words in enumerate(ages.words())]
+    return div(quiet("waits for"), steps, cls="row legend")
 
 
-class Texts:
-    """The payload of each waiting activity as one short line; made once for each."""
+class PayloadTexts:
+    """The payload of each waiting activity as one short line, made once for each."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Activity[Any], str, str]] = {}
+        self._texts: dict[int, tuple[Activity[Any], str, str]] = {}
 
     def of(self, activity: Activity[Any]) -> str:
-        """Plain text: whoever draws it must escape it."""
-        return self._of(activity)[1]
+        """The line of one activity, as plain text."""
+        return self._entry(activity)[1]
 
-    def _of(self, activity: Activity[Any]) -> tuple[Activity[Any], str, str]:
-        made = self._made.get(activity.id)
-        if made is None or made[0] is not activity:
+    def _entry(self, activity: Activity[Any]) -> tuple[Activity[Any], str, str]:
+        entry = self._texts.get(activity.id)
+        if entry is None or entry[0] is not activity:
             text = plain(brief(activity.payload, 160), 160)
-            made = activity, text, f"{activity.id} {text} {activity.source or ''}".casefold()
-            self._made[activity.id] = made
-        return made
+            entry = activity, text, f"{activity.id} {text} {activity.source or ''}".casefold()
+            self._texts[activity.id] = entry
+        return entry
 
-    def keep(self, items: list[Activity[Any]]) -> None:
-        """Forget what no longer waits, now and then."""
-        if len(self._made) > 2 * len(items) + PAGE:
+    def retain(self, items: list[Activity[Any]]) -> None:
+        """Forget those that no longer wait, once they are many."""
+        if len(self._texts) > 2 * len(items) + PAGE:
             ids = {activity.id for activity in items}
-            self._made = {id: made for id, made in self._made.items() if id in ids}
+            self._texts = {id: entry for id, entry in self._texts.items() if id in ids}
 
     def matches(self, activity: Activity[Any], wanted: str) -> bool:
-        """Whether its id, its payload or where it comes from has this in it (lower case)."""
-        return wanted in self._of(activity)[2]
+        """Whether its id, its payload or its source contains this (lower case)."""
+        return wanted in self._entry(activity)[2]
 
 
-class Lane(NamedTuple):
-    """The items of one lane: those on the page, where the page begins, how many there are and how many match."""
+class LanePage(NamedTuple):
+    """One page of a lane: its items, the index of the first, how many match the search and how many there are."""
 
     items: list[Activity[Any]]
     start: int
@@ -135,88 +135,85 @@ class Lane(NamedTuple):
     total: int
 
     @classmethod
-    def of(cls, items: list[Activity[Any]], texts: Texts, wanted: str, page: int) -> Lane:
-        """One page of the items that match; the last one where there are no more so many."""
+    def of(cls, items: list[Activity[Any]], texts: PayloadTexts, wanted: str, page: int) -> LanePage:
+        """This page of the items that match; the last page where there are fewer."""
         found = [each for each in items if texts.matches(each, wanted)] if wanted else items
         start = min(page, max(0, (len(found) - 1) // PAGE)) * PAGE
         return cls(found[start : start + PAGE], start, len(found), len(items))
 
 
-def age_html(activity: Activity[Any], now: float, ages: Ages) -> str:
-    """How long it waits, or until when it is held back, coloured."""
-    key = f'data-key="a{activity.id}"'
+def age_html(activity: Activity[Any], now: float, ages: Ages) -> Markup:
+    """How long it waits, coloured; or how long it is still held back."""
+    key = f"a{activity.id}"
     if activity.not_before is not None and activity.not_before > now:
-        return f'<span class="age due" {key}>in {duration(whole(activity.not_before - now))}</span>'
+        return span(f"in {duration(whole_seconds(activity.not_before - now))}", cls="age due", data_key=key)
     age = max(0.0, now - activity.created)
-    return f'<span class="age a{ages.of(age)}" {key}>{duration(whole(age))}</span>'
+    return span(duration(whole_seconds(age)), cls=f"age a{ages.of(age)}", data_key=key)
 
 
-def whole(seconds: float) -> float:
-    """Without the part of a second, which would only flicker."""
+def whole_seconds(seconds: float) -> float:
+    """Without the fraction of a second, which would only flicker."""
     return float(int(seconds))
 
 
-def row_html(activity: Activity[Any], text: str, now: float, ages: Ages, detail: str = "") -> str:
-    """One item; with its detail, opened."""
-    source = f'<span class="muted">{safe_text(activity.source, 40)}</span>' if activity.source else "<span></span>"
-    kind, opened = (' class="open"', "true") if detail else ("", "false")
-    return f"""<li data-key="i{activity.id}"{kind}><button class="line" data-do="open" data-with="{activity.id}"
-      aria-expanded="{opened}" data-key="b{activity.id}">{age_html(activity, now, ages)}<strong>{activity.id}</strong>
-      <code>{safe_text(text, 160)}</code>{source}</button>{detail}</li>"""
+def item_html(activity: Activity[Any], text: str, now: float, ages: Ages, detail: Content = None) -> Markup:
+    """One item as a row; with `detail`, opened."""
+    head = action(
+        "open",
+        *(age_html(activity, now, ages), strong(activity.id), code(safe_text(text, 160))),
+        span(plain(activity.source, 40), cls="muted") if activity.source else span(),
+        value=activity.id,
+        cls="line",
+        aria_expanded=detail is not None,
+        data_key=f"b{activity.id}",
+    )
+    return li(head, detail, data_key=f"i{activity.id}", cls="open" if detail is not None else None)
 
 
-def detail_html(activity: Activity[Any], clock: Any, acts: str) -> str:
-    """Everything about one item, and what can be done with it."""
-    facts = [f"accepted {clock.wall(activity.created):%H:%M:%S}"]
+def detail_html(activity: Activity[Any], clock: Any, actions: Markup) -> Markup:
+    """All about one item, and what can be done with it."""
+    facts: list[Content] = [f"accepted {clock.wall(activity.created):%H:%M:%S}"]
     if activity.source:
-        facts.append(f"from {link(Address('runtime', activity.source), safe_text(activity.source, 60))}")
+        facts.append(("from ", link(Address("runtime", activity.source), safe_text(activity.source, 60))))
     if activity.parent is not None:
-        facts.append(f"caused by {link(Address('activity', str(activity.parent)), f'activity {activity.parent}')}")
+        cause = link(Address("activity", str(activity.parent)), f"activity {activity.parent}")
+        facts.append(("caused by ", cause))
     facts += [f"timeout {duration(activity.timeout)}"] if activity.timeout is not None else []
-    facts += [f"key {safe_text(activity.key, 60)}"] if activity.key else []
-    facts.append(link(Address("activity", str(activity.id)), "its story"))
+    facts += [("key ", safe_text(activity.key, 60))] if activity.key else []
+    facts.append(link(Address("activity", str(activity.id)), "its page"))
     payload = safe_block(brief(activity.payload, 2000), width=2000)
-    return f"""<div class="detail" data-reveal="{activity.id} {len(acts)}"><div class="muted">{", ".join(facts)}</div>
-      <pre tabindex="0">{payload}</pre>{acts}</div>"""
+    about = div(join(", ", facts), cls="muted")
+    # A question under it makes it higher: what is new of it is scrolled into view.
+    return div(about, pre(payload, tabindex=0), actions, cls="detail", data_reveal=f"{activity.id} {len(actions)}")
 
 
-def link(address: Address, words: str) -> str:
-    """A link to another page of the dashboard. The words must be safe."""
-    return f'<button class="link" data-do="go" data-with="{escape(str(address))}">{words}</button>'
-
-
-def footer_html(lane: Lane, name: str) -> str:
-    """Where the page is, and the ways to the next and to the one before."""
-    more = lane.found - lane.start - len(lane.items)
-    if not lane.start and not more:
-        return ""
-    place = f"{lane.start + 1:,} to {lane.start + len(lane.items):,} of {lane.found:,}"
+def footer_html(page: LanePage, name: str) -> Content:
+    """Which items are shown, and buttons for the next and the previous page."""
+    more = page.found - page.start - len(page.items)
+    if not page.start and not more:
+        return None
+    place = f"{page.start + 1:,} to {page.start + len(page.items):,} of {page.found:,}"
     left = f", … {more:,} more" if more else ""
-    back = _turn(name, -1, f"previous {PAGE}", not lane.start)
-    on = _turn(name, 1, f"next {PAGE}", not more)
-    return f'<div class="row foot"><span class="muted">{place}{left}</span>{back}{on}</div>'
+    back = action("turn", f"previous {PAGE}", value=f"{name}:-1", cls="act", disabled=not page.start)
+    forward = action("turn", f"next {PAGE}", value=f"{name}:1", cls="act", disabled=not more)
+    return div(quiet(place, left), back, forward, cls="row foot")
 
 
-def _turn(name: str, by: int, words: str, off: bool) -> str:
-    disabled = " disabled" if off else ""
-    return f'<button class="act" data-do="turn" data-with="{name}:{by}"{disabled}>{words}</button>'
+def lane_head_html(look: Look, page: LanePage, of: str) -> Markup:
+    """The name of a lane and how many wait in it. `of` is its capacity in words, or empty."""
+    matching = f", {page.found:,} match" if page.found != page.total else ""
+    name = span(span(look.glyph, aria_hidden=True), " ", look.word, cls="tone")
+    waiting = quiet(f"{page.total:,}{of} waiting{matching}")
+    return div(name, waiting, cls="row spread lane-head", style=f"--tone:{look.tone}")
 
 
-def head_html(look: Look, lane: Lane, of: str) -> str:
-    """The name of a lane and how many wait in it. `of` is what it can hold, or empty."""
-    matching = f", {lane.found:,} match" if lane.found != lane.total else ""
-    return f"""<div class="row spread lane-head" style="--tone:{look.tone}"><span class="tone">
-      <span aria-hidden="true">{look.glyph}</span> {look.word}</span>
-      <span class="muted">{lane.total:,}{of} waiting{matching}</span></div>"""
+def items_html(rows: Iterable[Content]) -> Markup:
+    """The rows of a lane as a list."""
+    return ol(rows, cls="items")
 
 
-def list_html(rows: Iterable[str]) -> str:
-    """The rows of a lane."""
-    return f'<ol class="items">{"".join(rows)}</ol>'
-
-
-def nothing_html(lane: Lane, wanted: str) -> str:
-    """What stands where no row is."""
-    if lane.total:
-        return f'<p class="muted">None of {count(lane.total, "activity")} has {safe_text(wanted, 60)} in it.</p>'
-    return '<p class="muted" style="padding:6px 4px">Nothing waits here.</p>'
+def no_items_html(page: LanePage, wanted: str) -> Markup:
+    """What is shown where no row is."""
+    if page.total:
+        return p(f"None of {count(page.total, 'activity')} has {plain(wanted, 60)} in it.", cls="muted")
+    return p("Nothing waits here.", cls="muted", style="padding:6px 4px")

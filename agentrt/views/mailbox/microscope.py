@@ -1,4 +1,4 @@
-"""The mailbox microscope: the items of both lanes side by side, coloured by age, and hands to move them."""
+"""The mailbox microscope: the items of both lanes side by side, coloured by age, and commands to change them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from ...activity import Activity
 from ...dead_letters import send_again
 from ...snapshot import Snapshot, Status
 from ..feed import Update
+from ..html import Content, Markup, div, empty, p, pre
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
 from ..runtime.steer import Soon, at_once
 from ..theme import LANES, STATUSES, Look
 from . import items
-from .edit import Edit
-from .items import CSS, Ages, Lane, Texts
-from .undoable_commands import Hand, Undo, ask_html, buttons_html
+from .edit import PayloadEditor
+from .items import CSS, Ages, LanePage, PayloadTexts
+from .undoable_commands import Undo, UndoableCommands, commands_html, question_html
 
 __all__ = ["Microscope"]
 
@@ -41,24 +42,28 @@ QUESTIONS = {
     "promote": ("Move activity {} to the end of the priority lane?", "Promote it"),
     "demote": ("Move activity {} to the end of the standard lane?", "Demote it"),
     "drop": (
-        "Drop activity {}? Who waits for it gets a MailboxFullError. That can't be taken back: "
-        "undo can only send the same again, as a new activity.",
+        "Drop activity {}? Whoever waits for it gets a MailboxFullError. Undo does not take that back: "
+        "it sends the same payload again, as a new activity.",
         "Drop it",
     ),
 }
-OVER = '<p class="muted" style="padding:6px 4px">It is over: nothing waits.</p>'
-EMPTY = """<div class="empty" style="margin-top:8px">Nothing waits. What comes while an activity runs is seen here, and
-can be moved, changed or dropped. To look at some, pause the runtime and send it a few:
-<pre>runtime.pause()
+TERMINATED = p("It is terminated: nothing waits.", cls="muted", style="padding:6px 4px")
+EXAMPLE = """runtime.pause()
 for n in range(5):
-    runtime.send_nowait(n)</pre></div>"""
+    runtime.send_nowait(n)"""
+EMPTY = empty(
+    "Nothing waits. What comes while an activity runs is shown here, and can be moved, changed or dropped. "
+    "To look at some, pause the runtime and send it a few:",
+    pre(EXAMPLE),
+    style="margin-top:8px",
+)
 
 
 class Microscope(pn.viewable.Viewer):
-    """What waits in one mailbox. A click on an item opens it: all of its payload, where it is from, what can be done.
+    """What waits in one mailbox. A click on an item opens it: its whole payload, its source, and its commands.
 
-    Every act asks once, in place, goes through `commands`, and is offered to be undone for some seconds. Of a long lane
-    there is a page of 50. `go(address)` opens another page of the dashboard.
+    Every command asks once, in place, goes through `commands`, and offers its undo for some seconds. A long lane is
+    shown in pages of 50. `go(address)` opens another page of the dashboard.
     """
 
     def __init__(
@@ -73,14 +78,14 @@ class Microscope(pn.viewable.Viewer):
         self.runtime = runtime
         self.manager = runtime.manager
         self.soon = soon
-        self.hand = Hand(commands or Commands(runtime.manager), self.draw, soon)
+        self.undoable = UndoableCommands(commands or Commands(runtime.manager), self.draw, soon)
         self.opened: int | None = None
         self.asked = ""
         self.wanted = ""
         self.pages = dict.fromkeys(LOOKS, 0)
         self.pause = PAUSE
-        self.editor: Edit | None = None
-        self._texts = Texts()
+        self.editor: PayloadEditor | None = None
+        self._texts = PayloadTexts()
         self._shown: dict[str, tuple[list[Activity[Any]], Any]] = {}
         self._drawn_at = self._aged_at = 0.0
         on = {"go": go or (lambda address: None), "open": self.open, "ask": self.ask, "turn": self.turn}
@@ -90,14 +95,14 @@ class Microscope(pn.viewable.Viewer):
         self.search = pmui.TextInput(placeholder="search what waits", size="small", width=200, margin=0)
         self.search.param.watch(lambda event: self.find(event.new), "value_input")
         self.editing = pn.Column(**WIDE)
-        self.panel = self._lay_out()
+        self.panel = self._layout()
 
-    def _lay_out(self) -> Any:
+    def _layout(self) -> Any:
         for name in LANES:
             self.lists[name].styles = {"flex": "1 1 min(320px, 100%)", "min-width": "0"}
         lanes = line(*(self.lists[name] for name in LANES), gap=16, align="flex-start")
         head = line(self.legend, self.search)
-        parts = (head, self.hand.said, self.editing, lanes, self.lists[LATER])
+        parts = (head, self.undoable.message, self.editing, lanes, self.lists[LATER])
         return pn.Column(*parts, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}})
 
     def __panel__(self) -> Any:
@@ -112,45 +117,45 @@ class Microscope(pn.viewable.Viewer):
         self.ask("")
 
     def ask(self, what: str) -> None:
-        """Ask about an act on the item that is open ("drop:12"), or about none; editing opens the editor."""
+        """Ask before a command on the open item ("drop:12"), or about none; "edit" opens the editor."""
         name, _, id = what.partition(":")
         self.asked = name if id == str(self.opened) and name in QUESTIONS else ""
-        if name == "edit" and id == str(self.opened) and self.hand.commands.do("change an activity", lambda: None):
+        if name == "edit" and id == str(self.opened) and self.undoable.commands.do("change an activity", lambda: None):
             self.soon(self._edit)
         self.soon(self.draw)
 
     def confirm(self) -> None:
-        """Do what was asked about."""
+        """Run the command that was asked about."""
         if self.opened is not None and self.asked:
             id, act = self.opened, getattr(self, f"_{self.asked}")
-            self.hand.act(f"{WORDS[self.asked].lower()} activity {id}", lambda: act(id))
+            self.undoable.act(f"{WORDS[self.asked].lower()} activity {id}", lambda: act(id))
         self.ask("")
 
     def find(self, text: str) -> None:
-        """Show only what has this in its id, its payload or its source."""
+        """Show only what contains this in its id, its payload or its source."""
         self.wanted = text.strip().casefold()
         self.pages = dict.fromkeys(LOOKS, 0)
         self.soon(self.draw)
 
     def turn(self, which: str) -> None:
-        """Another page of a lane: "standard:1" is the next."""
+        """Show another page of a lane: "standard:1" is the next one."""
         name, _, by = which.partition(":")
         if name in self.pages and by in ("1", "-1"):
             self.pages[name] = max(0, self.pages[name] + int(by))
             self.soon(self.draw)
 
-    # ---- the acts: on the agents' loop, each with its undo
+    # ---- the commands: they run on the agents' loop and return their undo
 
     def _first(self, id: int) -> Undo:
-        return self._moved(id, self.runtime.first(id), "was moved to the front")
+        return self._undo_move(id, self.runtime.first(id), "was moved to the front")
 
     def _promote(self, id: int) -> Undo:
-        return self._moved(id, self.runtime.promote(id), "was promoted")
+        return self._undo_move(id, self.runtime.promote(id), "was promoted")
 
     def _demote(self, id: int) -> Undo:
-        return self._moved(id, self.runtime.demote(id), "was demoted")
+        return self._undo_move(id, self.runtime.demote(id), "was demoted")
 
-    def _moved(self, id: int, place: Any, how: str) -> Undo:
+    def _undo_move(self, id: int, place: Any, how: str) -> Undo:
         def back() -> Undo:
             self.runtime.put_back(id, place)
             return Undo(f"Activity {id} is back where it was.")
@@ -162,7 +167,7 @@ class Microscope(pn.viewable.Viewer):
 
         def again() -> Undo:
             receipt = send_again(self.manager, dropped)
-            return Undo(f"What activity {id} said was sent again, as activity {receipt.id}.")
+            return Undo(f"The payload of activity {id} was sent again, as activity {receipt.id}.")
 
         return Undo(f"Activity {id} was dropped.", "Send the same again", again)
 
@@ -181,11 +186,13 @@ class Microscope(pn.viewable.Viewer):
         if found is None or (self.editor is not None and self.editor.id == found.id):
             return
         id = found.id
-        self.editor = Edit(self.runtime, found, lambda payload: self._save(id, payload), self._close, self.soon)
+        self.editor = PayloadEditor(
+            self.runtime, found, lambda payload: self._save(id, payload), self._close, self.soon
+        )
         self.editing.objects = [self.editor.panel]
 
     def _save(self, id: int, payload: Any) -> None:
-        self.hand.act(f"change activity {id}", lambda: self._change(id, payload))
+        self.undoable.act(f"change activity {id}", lambda: self._change(id, payload))
         self._close()
 
     def _close(self) -> None:
@@ -195,8 +202,8 @@ class Microscope(pn.viewable.Viewer):
     # ---- drawing
 
     def update(self, update: Update) -> bool:
-        """Draw what waits now. True while something waits, or an undo is offered."""
-        offering = self.hand.update()
+        """Draw what waits now. True while something waits or an undo is offered."""
+        offering = self.undoable.update()
         late = not update.first and time.monotonic() - self._drawn_at < self.pause
         if not late:
             self.draw()
@@ -210,76 +217,76 @@ class Microscope(pn.viewable.Viewer):
         self._forget(waiting)
         ages = Ages(self.manager.clock.speed)
         self.legend.draw(items.legend_html(ages))
-        empty = "" if waiting else OVER if shot.status is Status.TERMINATED else EMPTY
+        nothing = None if waiting else TERMINATED if shot.status is Status.TERMINATED else EMPTY
         capacity = dict(zip(LANES, shot.capacity, strict=True))
         for name, found in split(waiting, shot.at).items():
-            lane = Lane.of(found, self._texts, self.wanted, self.pages[name])
+            lane = LanePage.of(found, self._texts, self.wanted, self.pages[name])
             self.pages[name] = lane.start // items.PAGE
-            self._list(name, lane, capacity.get(name), shot.at, ages, empty)
+            self._list(name, lane, capacity.get(name), shot.at, ages, nothing)
         if self._age_is_due():
             self._aged_at = time.monotonic()
 
     def _forget(self, waiting: list[Activity[Any]]) -> None:
-        """What is gone is neither open nor edited any more."""
-        self._texts.keep(waiting)
+        """Close what no longer waits, and lock its editor."""
+        self._texts.retain(waiting)
         ids = {each.id for each in waiting} if self.opened is not None or self.editor is not None else set()
         if self.opened not in ids:
             self.opened, self.asked = None, ""
         if self.editor is not None and self.editor.id not in ids:
-            self.editor.gone()
+            self.editor.lock()
 
     def _age_is_due(self) -> bool:
         return time.monotonic() - self._aged_at >= 1
 
-    def _list(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, empty: str) -> None:
-        """Draw a lane whose items are others than before; else only their ages, once a second."""
-        other = (lane[1:], self.wanted, capacity, empty, ages.limits, self._state_of(lane))
+    def _list(self, name: str, lane: LanePage, capacity: int | None, now: float, ages: Ages, nothing: Content) -> None:
+        """Draw a lane if its items have changed; else only their ages, once a second."""
+        other = (lane[1:], self.wanted, capacity, nothing, ages.limits, self._state_of(lane))
         before = self._shown.get(name)
-        # Compared by what they are, not by what they hold: payloads are anybody's.
+        # Compared by identity: the `==` of a payload may run any code.
         if before is None or before[1] != other or not same(before[0], lane.items):
             self._shown[name] = lane.items, other
-            self.lists[name].draw(self._lane(name, lane, capacity, now, ages, empty))
+            self.lists[name].draw(self._lane(name, lane, capacity, now, ages, nothing))
         elif lane.items and self._age_is_due():
             self.lists[name].patch({f"a{each.id}": items.age_html(each, now, ages) for each in lane.items})
 
-    def _state_of(self, lane: Lane) -> tuple[Any, ...] | None:
+    def _state_of(self, lane: LanePage) -> tuple[Any, ...] | None:
         return (self.opened, self.asked) if any(each.id == self.opened for each in lane.items) else None
 
-    def _lane(self, name: str, lane: Lane, capacity: int | None, now: float, ages: Ages, empty: str) -> str:
+    def _lane(
+        self, name: str, lane: LanePage, capacity: int | None, now: float, ages: Ages, nothing: Content
+    ) -> Content:
         if name == LATER and not lane.total:
-            return ""
+            return None
         rows = [self._row(name, each, now, ages) for each in lane.items]
-        body = items.list_html(rows) if rows else items.nothing_html(lane, self.wanted)
+        body = items.items_html(rows) if rows else items.no_items_html(lane, self.wanted)
         of = f" of {capacity:,}" if capacity is not None else ""
-        # The lanes are always as high: nothing on the page jumps when one fills or empties.
-        box = (
-            f'<div class="{"later" if name == LATER else "box"}">{(empty if name == "standard" else "") or body}</div>'
-        )
-        return items.head_html(LOOKS[name], lane, of) + box + items.footer_html(lane, name)
+        # The height of a lane is fixed: nothing on the page jumps when one fills or empties.
+        box = div((nothing if name == "standard" else None) or body, cls="later" if name == LATER else "box")
+        return items.lane_head_html(LOOKS[name], lane, of), box, items.footer_html(lane, name)
 
-    def _row(self, name: str, activity: Activity[Any], now: float, ages: Ages) -> str:
+    def _row(self, name: str, activity: Activity[Any], now: float, ages: Ages) -> Markup:
         text = self._texts.of(activity)
         if activity.id != self.opened:
-            return items.row_html(activity, text, now, ages)
-        detail = items.detail_html(activity, self.manager.clock, self._acts(name, activity.id))
-        return items.row_html(activity, text, now, ages, detail)
+            return items.item_html(activity, text, now, ages)
+        detail = items.detail_html(activity, self.manager.clock, self._commands(name, activity.id))
+        return items.item_html(activity, text, now, ages, detail)
 
-    def _acts(self, name: str, id: int) -> str:
+    def _commands(self, name: str, id: int) -> Markup:
         left_out = {LATER: WORDS.keys() - {"drop"}, "priority": {"promote"}, "standard": {"demote"}}[name]
-        words = {act: word for act, word in WORDS.items() if act not in left_out}
-        buttons = buttons_html(words, id, self.asked, () if self.hand.commands.may_steer else words)
+        words = {command: word for command, word in WORDS.items() if command not in left_out}
+        buttons = commands_html(words, id, self.asked, () if self.undoable.commands.may_steer else words)
         if self.asked not in words:
             return buttons
         question, yes = QUESTIONS[self.asked]
-        return buttons + ask_html(question.format(id), yes, "Leave it", STATUSES["error"].tone)
+        return buttons + question_html(question.format(id), yes, "Leave it", STATUSES["error"].tone)
 
 
 def split(waiting: list[Activity[Any]], now: float) -> dict[str, list[Activity[Any]]]:
     """What waits, by lane, in its order there; and what is not due yet, the next one first."""
     found: dict[str, list[Activity[Any]]] = {name: [] for name in LOOKS}
     for activity in waiting:
-        held = activity.not_before is not None and activity.not_before > now
-        found[LATER if held else activity.lane.value].append(activity)
+        later = activity.not_before is not None and activity.not_before > now
+        found[LATER if later else activity.lane.value].append(activity)
     found[LATER].sort(key=lambda activity: activity.not_before or 0.0)
     return found
 

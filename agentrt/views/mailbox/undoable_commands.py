@@ -1,4 +1,4 @@
-"""Acts by hand in a view: each asks once, is carried out where it belongs, and can be undone for some seconds."""
+"""Commands of a view that can be undone: each asks once, runs on the agents' loop, and offers its undo for a while."""
 
 from __future__ import annotations
 
@@ -8,65 +8,66 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import AgentError
+from ..html import Content, Markup, action, button, div, quiet, row, span, with_glyph
 from ..live import Live
 from ..role import Commands
 from ..runtime.steer import Soon
 from ..text import safe_text
-from ..theme import STATUSES, toned
+from ..theme import STATUSES
 from .items import CSS
 
-__all__ = ["Hand", "Undo", "ask_html", "buttons_html"]
+__all__ = ["Undo", "UndoableCommands", "commands_html", "question_html"]
 
 log = logging.getLogger(__name__)
 
-SECONDS = 20.0  # real ones, for which an undo is offered
+UNDO_SECONDS = 20.0  # real seconds for which an undo is offered
 
 
 class Undo(NamedTuple):
-    """What was done, in words; and what the undo of it does, in words and as a call. `act` is None if there is none."""
+    """What was done, in words; and its undo, in words and as a call. `act` is None if it can't be undone."""
 
     done: str
     offer: str = ""
     act: Callable[[], Undo | None] | None = None
 
 
-class Hand:
-    """Carries out the acts of a view, and says below what was done, with its undo, or why it was refused.
+class UndoableCommands:
+    """Runs the commands of a view, and shows the result of the last one: what was done, with its undo, or the refusal.
 
-    An act runs on the agents' loop, between two activities: where a workflow keeps that loop the page must not wait.
-    `drawn()` is called, through `soon`, when there is something new to be seen. An act returns its `Undo`.
+    A command runs on the agents' loop, between two activities: the page does not wait where a workflow blocks it.
+    `on_change()` is called, through `soon`, when the view has to be drawn again. A command returns its `Undo`.
     """
 
     def __init__(
-        self, commands: Commands, drawn: Callable[[], Any], soon: Soon, now: Callable[[], float] = time.monotonic
+        self, commands: Commands, on_change: Callable[[], Any], soon: Soon, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.manager = commands.manager
-        self.commands = Commands(commands.manager, role=commands.role, who=commands.who, tell=self._tell)
-        self.drawn = drawn
+        self.commands = Commands(commands.manager, role=commands.role, who=commands.who, tell=self._refuse)
+        self.on_change = on_change
         self.soon = soon
         self.now = now
         self.undo: Undo | None = None
-        self.said = Live(css=CSS, on={"undo": lambda _: self.take_back()})
+        self.message = Live(css=CSS, on={"undo": lambda _: self.undo_last()})
         self._refusal = ""
         self._waiting = False
         self._until = 0.0
 
     def act(self, what: str, act: Callable[[], Undo | None]) -> None:
-        """Do it. The role is checked now, and again when the loop comes to it."""
+        """Run a command on the loop. The role is checked now, and again when it runs."""
         if self.commands.do(what, lambda: None):
             self._waiting = True
             try:
-                self.manager.submit(self._on_loop(what, act)).add_done_callback(_tell_error)
+                self.manager.submit(self._on_loop(what, act)).add_done_callback(_log_error)
             except AgentError as error:
                 self._waiting = False
-                self._tell(str(error), True)
+                self._refuse(str(error), True)
         self._show()
 
     def act_here(self, what: str, act: Callable[[], Undo | None]) -> None:
-        """Do it on this thread: what needs no loop."""
+        """Run a command on this thread: one that needs no loop."""
         done: list[Undo | None] = []
         if self.commands.do(what, lambda: done.append(act())):
-            self._until = self.now() + SECONDS
+            self._until = self.now() + UNDO_SECONDS
             self.undo = done[0]
         self._show()
 
@@ -77,7 +78,7 @@ class Hand:
             self._waiting = False
             self._show()
 
-    def take_back(self) -> None:
+    def undo_last(self) -> None:
         """Undo the last act, if that is still offered."""
         undo, self.undo = self.undo, None
         if undo is not None and undo.act is not None and self.now() < self._until:
@@ -85,58 +86,57 @@ class Hand:
         self._show()
 
     def update(self) -> bool:
-        """Take away an offer that is over. True while there is one, or something is on its way."""
+        """Remove an offer whose time is over. True while one is shown, or a command has yet to run."""
         if self.undo is not None and self.now() >= self._until:
             self.undo = None
             self.draw()
         return self.undo is not None or self._waiting
 
-    def _tell(self, text: str, wrong: bool) -> None:
+    def _refuse(self, text: str, wrong: bool) -> None:
         self._refusal = text if wrong else ""
         if wrong:
             self.undo = None
 
     def _show(self) -> None:
-        self.soon(self._drawn)
+        self.soon(self._redraw)
 
-    def _drawn(self) -> None:
+    def _redraw(self) -> None:
         self.draw()
-        self.drawn()
+        self.on_change()
 
     def draw(self) -> None:
-        """What was done or refused, in one line."""
-        self.said.draw(f'<div role="status" style="min-height:24px">{self._words()}</div>')
+        """Show what was done or refused, in one line."""
+        self.message.draw(div(self._words(), role="status", style="min-height:24px"))
 
-    def _words(self) -> str:
-        look = STATUSES["error"]
+    def _words(self) -> Content:
         if self._refusal:
-            return toned(look, safe_text(self._refusal, 300))
+            return with_glyph(STATUSES["error"], safe_text(self._refusal, 300))
         if self._waiting:
-            return '<span class="muted">It is done as soon as the loop is free.</span>'
+            return quiet("It is done as soon as the loop is free.")
         if self.undo is None:
-            return ""
-        offer = (
-            f'<button class="act" data-do="undo">{safe_text(self.undo.offer, 120)}</button>' if self.undo.act else ""
-        )
-        return f'<span class="row"><span>{safe_text(self.undo.done, 200)}</span>{offer}</span>'
+            return None
+        offer = action("undo", safe_text(self.undo.offer, 120), cls="act") if self.undo.act else None
+        return span(span(safe_text(self.undo.done, 200)), offer, cls="row")
 
 
-def _tell_error(future: Any) -> None:
+def _log_error(future: Any) -> None:
     if not future.cancelled() and (error := future.exception()) is not None:
-        log.error("what was done by hand failed", exc_info=error)
+        log.error("a command of a view failed", exc_info=error)
 
 
-def ask_html(question: str, yes: str, no: str, tone: str) -> str:
-    """The one question before an act, in place. The texts must be safe."""
-    return f"""<div class="ask" style="--tone:{tone}" role="group" aria-label="{question}">{question}<div class="row">
-      <button class="act sure" data-do="yes">{yes}</button><button class="act" data-do="no">{no}</button></div></div>"""
+def question_html(question: str, yes: str, no: str, tone: str) -> Markup:
+    """The question before a command, in place, and its two answers."""
+    answers = action("yes", yes, cls="act sure"), action("no", no, cls="act")
+    return div(question, row(answers), cls="ask", style=f"--tone:{tone}", role="group", aria_label=question)
 
 
-def buttons_html(acts: Mapping[str, str], id: int, asked: str, off: Collection[str]) -> str:
-    """The acts on one thing as a row of buttons: name and word. `asked` is the one that is asked about."""
-    buttons = "".join(
-        f'<button class="act" data-do="ask" data-with="{name}:{id}" aria-pressed="{str(name == asked).lower()}"'
-        f' style="--tone:#0072B2"{" disabled" if name in off else ""}>{word}</button>'
-        for name, word in acts.items()
-    )
-    return f'<div class="row" role="group" aria-label="what to do">{buttons}</div>'
+def commands_html(commands: Mapping[str, str], id: int, asked: str, off: Collection[str]) -> Markup:
+    """The commands for one item as a row of buttons, by name and word. `asked` is the one with an open question."""
+    buttons = [
+        COMMAND(word, data_with=f"{name}:{id}", aria_pressed=name == asked, disabled=name in off)
+        for name, word in commands.items()
+    ]
+    return row(buttons, role="group", aria_label="what to do")
+
+
+COMMAND = button.with_(cls="act", data_do="ask", style="--tone:#0072B2")

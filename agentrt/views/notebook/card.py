@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from html import escape
 from typing import Any
 
 import panel as pn
@@ -16,17 +15,18 @@ from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
 from ..feed import Feed, Update
+from ..html import Content, Markup, a, div, span, strong
 from ..inject.inject import Inject
 from ..layout import WIDE
 from ..live import Live
 from ..role import Commands
-from ..runtime.lanes import fill
-from ..runtime.last_error import Problem
+from ..runtime.lanes import fill_bar
+from ..runtime.last_error import LastError
 from ..runtime.log import Log
-from ..runtime.runtime import headline, lively
+from ..runtime.runtime import headline, moves_by_itself
 from ..runtime.state import State
 from ..runtime.steer import Soon, Steer, at_once
-from ..text import percent, safe_text
+from ..text import percent, plain
 from ..theme import CSS, LANES
 from ..timeline.axes import TimeAxis
 from ..timeline.timeline import Timeline
@@ -52,22 +52,24 @@ BARS = """
 """
 
 
-def bars_html(snapshot: Snapshot) -> str:
+def bars_html(snapshot: Snapshot) -> Markup:
     """Both lanes in one line."""
     cells = []
     for look, depth, capacity in zip(LANES.values(), snapshot.depth, snapshot.capacity, strict=True):
         words = f"{look.word} lane: {depth:,} of {capacity:,} waiting, {percent(depth, capacity)} full"
+        bar = fill_bar(depth, capacity, look.tone, words)
         cells.append(
-            f'<div><span class="tone" style="--tone:{look.tone}">{look.glyph} {look.word}</span>'
-            f"{fill(depth, capacity, look.tone, words)}<strong>{depth:,}</strong></div>"
+            div(span(f"{look.glyph} {look.word}", cls="tone", style=f"--tone:{look.tone}"), bar, strong(f"{depth:,}"))
         )
-    return f'<div class="bars">{"".join(cells)}</div>'
+    return div(cells, cls="bars")
 
 
 class Card(pn.viewable.Viewer):
     """One runtime in under 420 pixels: how it is, both lanes, what it did, its state, and ways to take part."""
 
-    def __init__(self, runtime: Any, commands: Commands | None = None, *, soon: Soon = at_once, link: str = "") -> None:
+    def __init__(
+        self, runtime: Any, commands: Commands | None = None, *, soon: Soon = at_once, link: Content = None
+    ) -> None:
         super().__init__()
         self.runtime = runtime
         self.commands = commands or Commands(runtime.manager)
@@ -75,9 +77,9 @@ class Card(pn.viewable.Viewer):
         self.axis = TimeAxis(runtime.manager.clock)
         self.head, self.bars = Live(), Live(css=BARS, margin=(6, 0, 2, 0))
         self.timeline = Timeline(self.axis, height=96)
-        self.state, self.log, self.problem = State(TALL), Log(runtime.manager.clock, TALL), Problem()
+        self.state, self.log, self.last_error = State(TALL), Log(runtime.manager.clock, TALL), LastError()
         self.inject = Inject(runtime, self.commands, soon=None if soon is at_once else soon)
-        self.steer = Steer(runtime, self.commands, knobs=False, soon=soon)
+        self.steer = Steer(runtime, self.commands, limits=False, soon=soon)
         self.commands.tell = self.steer.say
         self.panel = self._lay_out()
 
@@ -87,7 +89,7 @@ class Card(pn.viewable.Viewer):
             ("State", self.state.panel),
             ("Inject", pn.Column(self.inject, **{**WIDE, "styles": {**WIDE["styles"], **tall}})),
             ("Events", self.log.panel),
-            ("Last error", pn.Column(self.problem.panel, **{**WIDE, "styles": {**WIDE["styles"], **tall}})),
+            ("Last error", pn.Column(self.last_error.panel, **{**WIDE, "styles": {**WIDE["styles"], **tall}})),
             sizing_mode="stretch_width",
             margin=0,
             sx={
@@ -112,10 +114,10 @@ class Card(pn.viewable.Viewer):
         self.timeline.draw(snapshot, update, records, self.runtime.mailbox_items)
         self.state.draw(snapshot.state)
         self.log.draw(update, records)
-        self.problem.draw(snapshot)
+        self.last_error.draw(snapshot)
         self.steer.draw(snapshot)
         moves = self.inject.update(update)
-        return lively(snapshot) or bool(moves)
+        return moves_by_itself(snapshot) or bool(moves)
 
 
 # ---- in a notebook
@@ -149,7 +151,7 @@ def _live(item: Any, loop: asyncio.AbstractEventLoop) -> Any:
 
 
 def _show_runtime(runtime: Any, holder: Any, feed: Feed, soon: Soon) -> None:
-    card = Card(runtime, soon=soon, link=_link(runtime.manager, runtime.id))
+    card = Card(runtime, soon=soon, link=_page_link(runtime.manager, runtime.id))
     holder.append(card)
     feed.follow(card)
 
@@ -161,9 +163,8 @@ def _show_manager(manager: Any, holder: Any, feed: Feed, soon: Soon) -> None:
     board.draw()
 
 
-def _link(manager: Any, id: str) -> str:
+def _page_link(manager: Any, id: str) -> Content:
     server = manager._server
     if server is None or not server.running:
-        return ""
-    link = server.link("operator", str(Address("runtime", id)))
-    return f'<a href="{escape(link)}" target="_blank" title="{safe_text(id, 60)}">page</a>'
+        return None
+    return a("page", href=server.link("operator", str(Address("runtime", id))), target="_blank", title=plain(id, 60))

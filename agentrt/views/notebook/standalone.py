@@ -20,9 +20,10 @@ from ..feed import Feed, feed_notebook, feed_page
 from ..fleet.fleet import Fleet
 from ..fleet.overview import Overview
 from ..flow.flow import Flow
+from ..html import pre
 from ..icons import icon
 from ..inject.inject import Inject
-from ..mailbox.dead_letters import Letters
+from ..mailbox.dead_letters import DeadLettersView
 from ..mailbox.microscope import Microscope
 from ..queueing.theory import Theory
 from ..queueing.waits import Waits
@@ -98,7 +99,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "where": Where,
     "mailbox": Microscope,
     "flow": Flow,
-    "letters": Letters,
+    "letters": DeadLettersView,
     "timeline": Swimlanes,
 }
 
@@ -141,7 +142,7 @@ class Alone(pn.viewable.Viewer):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         loop = kernel_loop()
         if loop is None:
-            return {"text/plain": repr(self), "text/html": f"<pre>{escape(repr(self))}</pre>"}, {}
+            return {"text/plain": repr(self), "text/html": pre(repr(self))}, {}
 
         def fill(holder: Any, feed: Feed) -> None:
             holder.stylesheets = [BOX]

@@ -1,4 +1,4 @@
-"""How it stands with a runtime, in sentences: what it waits for, why it does not move, and what would help."""
+"""The condition of a runtime in sentences: what it waits for, why it does not move, and what would help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 from ...debugger import WAITS, How, Wait, Whereabouts
@@ -14,12 +13,12 @@ from ...events import Event, Outcome
 from ...frames import StackFrame, location_of, package_of
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
-from ..mailbox.items import link
-from ..text import count, duration, listing, safe_block, safe_text
-from ..theme import STATUSES, Look, look_of, toned
+from ..html import Content, Markup, code, details, div, em, fragment, join, link, pre, strong, summary, with_glyph
+from ..text import count, duration, listing, plain, safe_block, safe_text
+from ..theme import STATUSES, Look, look_of
 from .source import is_own, place_of, title_of
 
-__all__ = ["awaited", "ended_html", "idle_html", "loop_advice", "sentence", "stuck_advice"]
+__all__ = ["activity_sentence", "idle_html", "loop_advice", "outcome_html", "stuck_advice", "wait_reason"]
 
 CORE_WORDS = {
     Wait.CLOCK: "for time to pass, on the manager's clock",
@@ -32,8 +31,8 @@ PYTHON_WORDS: dict[Callable[..., object], str] = {
     asyncio.Event.wait: "for an asyncio.Event to be set",
     asyncio.Queue.get: "for something to come into an asyncio.Queue",
     asyncio.Queue.put: "for room in an asyncio.Queue",
-    asyncio.Queue.join: "for an asyncio.Queue to be worked off",
-    asyncio.Lock.acquire: "for an asyncio.Lock that somebody holds",
+    asyncio.Queue.join: "for an asyncio.Queue to be empty and done",
+    asyncio.Lock.acquire: "for an asyncio.Lock that another task holds",
     asyncio.Semaphore.acquire: "for an asyncio.Semaphore",
     asyncio.Condition.wait: "for an asyncio.Condition to be notified",
     asyncio.Barrier.wait: "for others at an asyncio.Barrier",
@@ -52,120 +51,124 @@ WORDS = {location: CORE_WORDS[wait] for location, wait in WAITS.items()}
 WORDS |= {location_of(function): words for function, words in PYTHON_WORDS.items()}
 
 
-def awaited(frames: Sequence[StackFrame]) -> str:
-    """What these frames wait for, in words; empty where that can't be told."""
+def wait_reason(frames: Sequence[StackFrame]) -> str:
+    """What these frames wait for, in words; empty where the table has no words for it."""
     return next((words for frame in frames if (words := WORDS.get((package_of(frame.file), frame.function)))), "")
 
 
-def sentence(shot: Snapshot, found: Whereabouts, here: float) -> str:
-    """What it does now and for how long, safe for HTML. `here`: seconds it has been seen at its line."""
+def activity_sentence(shot: Snapshot, found: Whereabouts, here: float) -> Markup:
+    """What it does now and for how long. `here`: seconds it has been seen at its line."""
     assert found.activity is not None
     ran = duration(found.at - shot.started) if shot.started is not None else "a while"
-    spans = " / ".join(safe_text(span, 60) for span in shot.spans)
-    step = f" (step <em>{spans}</em>)" if spans else ""
-    head = f"Activity {found.activity.id} runs for <strong>{ran}</strong>{step}"
-    return f"{head}, {_doing(found)}{_since(found, here)}."
+    steps = join(" / ", [safe_text(span, 60) for span in shot.spans])
+    step = (" (step ", em(steps), ")") if steps else None
+    since = f"; seen there for {duration(here)}" if found.frames and here > 0 else None
+    return fragment(f"Activity {found.activity.id} runs for ", strong(ran), step, ", ", _place_words(found), since, ".")
 
 
-def _doing(found: Whereabouts) -> str:
+def _place_words(found: Whereabouts) -> Content:
     if found.how is How.PROCESS:
-        return "in another process, which can't be looked into"
+        return "in another process, whose frames can't be read"
     if not found.frames:
-        return "and is at no line at this moment: it is being started, or waits before another attempt"
+        return "and is at no line at this moment: it starts, or waits before another attempt"
     own = [frame for frame in found.frames if is_own(frame)] or list(found.frames)
-    line = f"<strong>{place_of(own[-1])}</strong> of {title_of(own[-1])}"
+    line = strong(place_of(own[-1])), " of ", title_of(own[-1])
     if found.how is How.THREAD:
-        return f"in a worker thread of its own, at {line}"
+        return "in a worker thread of its own, at ", line
     if found.how is How.RUNNING:
-        return f"at work on the loop's thread, at {line}"
+        return "at work on the loop's thread, at ", line
     if found.waits_for:
-        return f"waiting at {line} for {listing([safe_text(id, 60) for id in found.waits_for])}"
-    return f"waiting at {line} {escape(awaited(found.frames))}".rstrip()
+        return "waiting at ", line, f" for {listing([plain(id, 60) for id in found.waits_for])}"
+    reason = wait_reason(found.frames)
+    return "waiting at ", line, f" {reason}" if reason else None
 
 
-def _since(found: Whereabouts, here: float) -> str:
-    return f"; seen there for {duration(here)}" if found.frames and here > 0 else ""
+def loop_advice(shot: Snapshot, blocked: Event | None, blocker: str | None) -> Content:
+    """That a runtime blocks the loop now (`blocker`), or that this one did: what it means and what would help."""
+    if blocker == shot.id:
+        return _note(STATUSES["error"], _blocking_words(blocked))
+    if blocker is not None:
+        name = link(Address("runtime", blocker), safe_text(blocker, 60))
+        words = " blocks the loop: until it returns, no other runtime of this manager moves."
+        return _note(STATUSES["error"], (name, words))
+    return _past_block(blocked) if blocked is not None and blocked.runtime == shot.id else None
 
 
-def loop_advice(shot: Snapshot, blocked: Event | None, keeper: str | None) -> str:
-    """That a runtime keeps the loop now (`keeper`), or that this one did: what it means and what would help. HTML."""
-    if keeper == shot.id:
-        return _note(STATUSES["error"], _keeps(blocked))
-    if keeper is not None:
-        name = link(Address("runtime", keeper), safe_text(keeper, 60))
-        words = f"{name} keeps the loop: until it lets go, no other runtime of this manager moves."
-        return _note(STATUSES["error"], words)
-    return _blocked_before(blocked) if blocked is not None and blocked.runtime == shot.id else ""
-
-
-def stuck_advice(shot: Snapshot, found: Whereabouts, since: float | None) -> str:
-    """What it means that it is stuck, since when, and what would help. HTML; empty if it is not."""
+def stuck_advice(shot: Snapshot, found: Whereabouts, since: float | None) -> Content:
+    """What it means that it is stuck, since when, and what would help; nothing if it is not."""
     if shot.status is not Status.STUCK:
-        return ""
-    how_long = "" if since is None else f" for <strong>{duration(shot.at - since)}</strong>"
-    stubborn = (
-        "A thread can't be interrupted: it has to come to an end by itself."
-        if found.how is How.THREAD
-        else "Look at the marked line for an <code>except</code> that swallows <code>CancelledError</code>, "
-        "or for work that never awaits."
+        return None
+    how_long = None if since is None else (" for ", strong(duration(shot.at - since)))
+    meaning = (
+        ". Its deadline passed, it was cancelled, and it still runs. The activity has failed as timed out, the state "
+        "is unchanged, and any later result is discarded. No other activity runs beside it: "
     )
-    return _note(
-        STATUSES["stuck"],
-        f"Stuck{how_long}. Its time was over, it was told to stop, and it goes on. The activity has failed as timed "
-        "out, the state is what it was, and what still comes of it is thrown away. Nothing is started beside it: "
-        f"{_waiting(shot)}. {stubborn} "
-        "Terminate gives the runtime up; what waits then goes to the dead letters.",
-    )
+    advice = THREAD_ADVICE if found.how is How.THREAD else SWALLOW_ADVICE
+    end = " Terminate gives the runtime up; what waits then goes to the dead letters."
+    return _note(STATUSES["stuck"], ("Stuck", how_long, meaning, _waiting(shot), ". ", advice, end))
+
+
+THREAD_ADVICE = "A thread can't be interrupted: it has to end by itself."
+SWALLOW_ADVICE = fragment(
+    *("Look at the marked line for an ", code("except"), " that swallows ", code("CancelledError")),
+    ", or for work that never awaits.",
+)
 
 
 def _waiting(shot: Snapshot) -> str:
     return f"{count(sum(shot.depth), 'activity')} waiting" if any(shot.depth) else "nothing else waits"
 
 
-def _keeps(blocked: Event | None) -> str:
-    seconds = "" if blocked is None else f" (told after {duration(blocked.detail['seconds'])})"
+def _blocking_words(blocked: Event | None) -> Content:
+    seconds = "" if blocked is None else f" (noticed after {duration(blocked.detail['seconds'])})"
     return (
-        f"It keeps the loop{seconds}: while this line runs, no other runtime of this manager moves. Await what takes "
-        "long, or write a plain <code>def</code> and create it with <code>blocking=True</code>."
+        f"It blocks the loop{seconds}: while this line runs, no other runtime of this manager moves. Await what takes "
+        "long, or write a plain ",
+        *(code("def"), " and create it with ", code("blocking=True"), "."),
     )
 
 
-def _blocked_before(blocked: Event) -> str:
+def _past_block(blocked: Event) -> Markup:
     detail = blocked.detail
     stack = "\n".join(f"{frame.file}:{frame.line} {frame.function}\n    {frame.source}" for frame in detail["stack"])
-    words = f"Its activity {detail['activity']} kept the loop for {duration(detail['seconds'])} or more."
-    return f"""<details class="note" style="--tone:{STATUSES["error"].tone}"><summary>{words} Where?</summary>
-      <pre>{safe_block(stack)}</pre></details>"""
+    words = f"Its activity {detail['activity']} blocked the loop for {duration(detail['seconds'])} or more. Where?"
+    tone = f"--tone:{STATUSES['error'].tone}"
+    return details(summary(words), " ", pre(safe_block(stack)), cls="note", style=tone)
 
 
-def _note(look: Look, words: str) -> str:
-    return f'<div class="note" style="--tone:{look.tone}">{toned(look, "")}{words}</div>'
+def _note(look: Look, words: Content) -> Markup:
+    return div(with_glyph(look, ""), words, cls="note", style=f"--tone:{look.tone}")
 
 
-def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Any) -> str:
-    """Why nothing runs, what it did last, and what would make it go on."""
-    waiting = sum(shot.depth)
-    before = "" if last is None else f" Its last was {ended_html(last, clock)}"
+def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Any) -> Markup:
+    """Why nothing runs, what ended last, and what would make it continue."""
+    words = _idle_words(shot, stopped)
+    if last is not None:
+        return fragment(words, " Its last was ", outcome_html(last, clock))
+    return fragment(words, TRY_IT if words == NOTHING_RUNS else None)
+
+
+def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
+    waiting = count(sum(shot.depth), "activity")
     if shot.status is Status.TERMINATED:
-        return f"It is over, and is nowhere any more.{before}"
+        return "It is terminated: nothing of it runs any more."
     if shot.status is Status.FAILED:
-        return f"Nothing runs: its supervisor stopped it, {count(waiting, 'activity')} kept. Recover goes on.{before}"
+        return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover continues."
     if shot.status is Status.PAUSED:
-        why = "Paused" if stopped is None else f"Stopped by the breakpoint {safe_text(stopped.detail['at'], 60)}"
-        return f"{why}, {_waiting(shot)}. Step lets one through, Resume all.{before}"
-    if waiting:
-        return f"Nothing runs at this moment, {count(waiting, 'activity')} waiting.{before}"
-    return f"Nothing runs.{before or _teach()}"
+        why = "Paused" if stopped is None else f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
+        return f"{why}, {_waiting(shot)}. Step lets one through, Resume all."
+    return f"Nothing runs at this moment, {waiting} waiting." if any(shot.depth) else NOTHING_RUNS
 
 
-def ended_html(last: Outcome, clock: Any) -> str:
+NOTHING_RUNS = "Nothing runs."
+TRY_IT = fragment(
+    " Send it something (", code("runtime.send_nowait(1)"), ", or Inject): the line it is at is then shown here."
+)
+
+
+def outcome_html(last: Outcome, clock: Any) -> Markup:
     """An activity that has ended, with a link to it: how, when, and how long it took."""
-    # At what time, not how long ago: nothing draws this again while nothing happens.
-    how = toned(look_of(last.kind), safe_text(look_of(last.kind).word))
+    # At what time, and not how long ago: this is not drawn again while nothing happens.
     took = f", took {duration(last.service)}" if last.service is not None else ""
     name = link(Address("activity", str(last.id)), f"activity {last.id}")
-    return f"{name}: {how} at {clock.wall(last.at):%H:%M:%S}{took}."
-
-
-def _teach() -> str:
-    return " Send it something (<code>runtime.send_nowait(1)</code>, or Inject): here is the line it is at, as it runs."
+    return fragment(name, ": ", with_glyph(look_of(last.kind)), f" at {clock.wall(last.at):%H:%M:%S}{took}.")

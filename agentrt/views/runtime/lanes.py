@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ...metrics import LaneMetrics, Percentiles
 from ...snapshot import Snapshot
+from ..html import Markup, b, dd, div, dl, dt, quiet, section, span
 from ..live import Live
 from ..text import duration, percent
 from ..theme import LANES, Look
 
-__all__ = ["Lanes", "fill", "lanes_html"]
+__all__ = ["Lanes", "fill_bar", "lanes_html"]
 
 CSS = """
 .lanes { display: grid; grid-template-columns: 1fr 1fr; gap: var(--s4); }
@@ -19,39 +20,40 @@ CSS = """
 """
 
 
-def fill(depth: int, capacity: int, tone: str, words: str) -> str:
-    """A bar as full as a lane. One activity is always to be seen."""
-    width = 0.0 if not depth or not capacity else min(100.0, max(2.0, 100 * depth / capacity))
-    bar = f'<b style="width:{width:.1f}%"></b>'
-    return f'<span class="bar" style="--tone:{tone}" role="img" aria-label="{words}">{bar}</span>'
+def fill_bar(depth: int, capacity: int, tone: str, words: str) -> Markup:
+    """A bar that is as full as a lane, wide enough to see from the first activity on. `words` describe it."""
+    percent = 0.0 if not depth or not capacity else min(100.0, max(2.0, 100 * depth / capacity))
+    return span(b(style=f"width:{percent:.1f}%"), cls="bar", style=f"--tone:{tone}", role="img", aria_label=words)
 
 
-def lanes_html(snapshot: Snapshot) -> str:
+def lanes_html(snapshot: Snapshot) -> Markup:
     """The two columns."""
     metrics = snapshot.metrics
     parts = [metrics.priority, metrics.standard] if metrics else [None, None]
     cells = zip(LANES.values(), snapshot.depth, snapshot.capacity, parts, strict=True)
-    return f'<div class="lanes">{"".join(_lane(*cell) for cell in cells)}</div>'
+    return div([_lane_column(*cell) for cell in cells], cls="lanes")
 
 
-def _lane(look: Look, depth: int, capacity: int, metrics: LaneMetrics | None) -> str:
+def _lane_column(look: Look, depth: int, capacity: int, metrics: LaneMetrics | None) -> Markup:
     words = f"{look.word} lane: {depth:,} of {capacity:,} waiting, {percent(depth, capacity)} full"
-    times = _times(metrics) if metrics is not None else ""
-    return f"""<section class="lane" style="--tone:{look.tone}">
-      <div class="tone"><span aria-hidden="true">{look.glyph}</span> {look.word}</div>
-      <div><span class="big">{depth:,}</span> <span class="muted">of {capacity:,} waiting</span></div>
-      {fill(depth, capacity, look.tone, words)}{times}</section>"""
+    return section(
+        div(span(look.glyph, aria_hidden=True), " ", look.word, cls="tone"),
+        div(span(f"{depth:,}", cls="big"), " ", quiet(f"of {capacity:,} waiting")),
+        fill_bar(depth, capacity, look.tone, words),
+        _percentiles(metrics) if metrics is not None else None,
+        cls="lane",
+        style=f"--tone:{look.tone}",
+    )
 
 
-def _times(metrics: LaneMetrics) -> str:
+def _percentiles(metrics: LaneMetrics) -> Markup:
     rows = (("wait", metrics.wait), ("service", metrics.service))
-    cells = "".join(f"<dt>{name}</dt>{_time(of.p50, of)}{_time(of.p95, of)}" for name, of in rows)
-    heads = '<dd class="muted" title="half took less">p50</dd><dd class="muted" title="95 of 100 took less">p95</dd>'
-    return f"<dl><dt></dt>{heads}{cells}</dl>"
+    p50, p95 = dd("p50", cls="muted", title="half took less"), dd("p95", cls="muted", title="95 of 100 took less")
+    return dl(dt(), p50, p95, [(dt(name), _time(of.p50, of), _time(of.p95, of)) for name, of in rows])
 
 
-def _time(seconds: float, of: Percentiles) -> str:
-    return f"<dd>{duration(seconds if of.count else None)}</dd>"
+def _time(seconds: float, of: Percentiles) -> Markup:
+    return dd(duration(seconds if of.count else None))
 
 
 class Lanes:

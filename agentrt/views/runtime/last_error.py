@@ -1,4 +1,4 @@
-"""The last error of a runtime: what it was, when, about which activity, and where in the code."""
+"""The last error of a runtime: what it was, when, in which activity, and where in the code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from ...snapshot import Snapshot
 from ..app.address import Address
+from ..html import Content, Markup, details, div, join, link, p, pre, quiet, strong, summary
 from ..live import Live
 from ..text import duration, safe_block, safe_text
 from ..theme import STATUSES
 
-__all__ = ["Problem", "problem_html", "traceback_of"]
+__all__ = ["LastError", "error_html", "traceback_of"]
 
 CSS = """
 .problem { border-left: 4px solid var(--tone); padding: var(--s2) var(--s3);
@@ -22,7 +23,7 @@ CSS = """
   background: var(--rt-fill); }
 .problem summary { cursor: pointer; }
 """
-NONE = '<p class="muted">No error so far.</p>'
+NO_ERROR = p("No error so far.", cls="muted")
 
 
 def traceback_of(error: BaseException) -> str:
@@ -31,33 +32,31 @@ def traceback_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(cause, limit=-12, chain=True))
 
 
-def problem_html(error: Any, ago: float | None) -> str:
+def error_html(error: Any, ago: float | None) -> Markup:
     """One error. `ago`: seconds since it happened."""
     cause = error.__cause__ or error
-    activity = _link(error.activity) if getattr(error, "activity", None) is not None else ""
-    when = f"{duration(ago)} ago" if ago is not None else ""
-    about = ", ".join(filter(None, (activity, when)))
-    return f"""<div class="problem" style="--tone:{STATUSES["error"].tone}">
-      <div class="row spread"><strong>{safe_text(type(cause).__name__)}: {safe_text(str(cause), 400)}</strong>
-      <span class="muted">{about}</span></div>
-      <details><summary>traceback</summary><pre>{safe_block(traceback_of(error))}</pre></details></div>"""
+    id = getattr(error, "activity", None)
+    about: list[Content] = [link(Address("activity", str(id)), f"activity {id}")] if id is not None else []
+    about += [f"{duration(ago)} ago"] if ago is not None else []
+    name = strong(safe_text(type(cause).__name__), ": ", safe_text(str(cause), 400))
+    return div(
+        div(name, quiet(join(", ", about)), cls="row spread"),
+        details(summary("traceback"), pre(safe_block(traceback_of(error)))),
+        cls="problem",
+        style=f"--tone:{STATUSES['error'].tone}",
+    )
 
 
-def _link(id: int) -> str:
-    address = Address("activity", str(id))
-    return f'<button class="link" data-do="go" data-with="{address}">activity {id}</button>'
-
-
-class Problem:
+class LastError:
     """The pane. `go(address)` opens the activity that failed."""
 
     def __init__(self, go: Callable[[str], Any] | None = None) -> None:
-        self.panel = Live(NONE, css=CSS, on={"go": go or (lambda address: None)})
+        self.panel = Live(NO_ERROR, css=CSS, on={"go": go or (lambda address: None)})
 
     def draw(self, snapshot: Snapshot) -> None:
         """Show the last error."""
         if snapshot.error is None:
-            self.panel.draw(NONE)
+            self.panel.draw(NO_ERROR)
             return
         ago = None if snapshot.error_at is None else max(0.0, snapshot.at - snapshot.error_at)
-        self.panel.draw(problem_html(snapshot.error, ago))
+        self.panel.draw(error_html(snapshot.error, ago))

@@ -1,4 +1,4 @@
-"""One runtime: how it is, what waits, what it did and does, its state, its last error, its log; and taking part."""
+"""The page of one runtime: status, lanes, what it did and does, state, last error, and the controls."""
 
 from __future__ import annotations
 
@@ -9,68 +9,69 @@ import panel as pn
 
 from ...snapshot import Snapshot, Status
 from ..feed import Update
+from ..html import Content, Markup, chip, em, fragment, h2, header, join, quiet, row, strong
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
 from ..text import count, duration, safe_text
-from ..theme import chip, look_of
+from ..theme import look_of
 from ..timeline.axes import TimeAxis
 from ..timeline.depth import Depth
 from ..timeline.throughput import Throughput
 from ..timeline.timeline import Timeline
 from .lanes import Lanes
-from .last_error import Problem
+from .last_error import LastError
 from .state import State
 from .steer import Soon, Steer, at_once
 from .where import Where
 
-__all__ = ["RuntimeView", "headline", "lively", "sentence"]
+__all__ = ["RuntimeView", "headline", "moves_by_itself", "status_sentence"]
 
 QUIET = (Status.PAUSED, Status.FAILED, Status.TERMINATED)
 
 
-def lively(snapshot: Snapshot) -> bool:
-    """Whether it will look different soon by itself: something runs, or is about to."""
+def moves_by_itself(snapshot: Snapshot) -> bool:
+    """Whether it will look different soon without a new record: something runs, or is about to."""
     return snapshot.current is not None or (any(snapshot.depth) and snapshot.status not in QUIET)
 
 
-def sentence(snapshot: Snapshot) -> str:
-    """What it does now, in words that are safe for HTML."""
-    waiting = sum(snapshot.depth)
-    if snapshot.status is Status.TERMINATED:
-        return "It is over: it takes no activities any more."
-    if snapshot.status is Status.FAILED:
-        return f"Its supervisor stopped it after repeated failures; {count(waiting, 'activity')} kept. Recover goes on."
-    if snapshot.current is not None:
-        spans = "".join(f", in <em>{safe_text(span, 60)}</em>" for span in snapshot.spans[-1:])
+def status_sentence(snapshot: Snapshot) -> Markup:
+    """What it does now, in words."""
+    waiting = count(sum(snapshot.depth), "activity")
+    if snapshot.current is not None and snapshot.status not in (Status.TERMINATED, Status.FAILED):
+        step = [(", in ", em(safe_text(span, 60))) for span in snapshot.spans[-1:]]
         ran = duration(snapshot.at - (snapshot.started or snapshot.at))
-        return f"Activity {snapshot.current.id} of the {snapshot.current.lane.value} lane runs for {ran}{spans}."
-    if snapshot.status is Status.PAUSED:
-        return f"Paused, with {count(waiting, 'activity')} waiting. Step lets one through."
-    return "Nothing to do." if not waiting else f"{count(waiting, 'activity')} waiting."
+        lane = snapshot.current.lane.value
+        return fragment(f"Activity {snapshot.current.id} of the {lane} lane runs for {ran}", step, ".")
+    words = {
+        Status.TERMINATED: "It is terminated: it takes no activities any more.",
+        Status.FAILED: f"Its supervisor stopped it after repeated failures; {waiting} waiting. Recover continues.",
+        Status.PAUSED: f"Paused, with {waiting} waiting. Step lets one through.",
+    }
+    return fragment(words.get(snapshot.status, f"{waiting} waiting." if any(snapshot.depth) else "Nothing to do."))
 
 
-def over(runtime: Any) -> bool:
-    """Whether there is nothing left to steer."""
+def is_terminated(runtime: Any) -> bool:
+    """Whether it has ended for good."""
     return bool(runtime.snapshot(metrics=False).status is Status.TERMINATED)
 
 
-def headline(snapshot: Snapshot, extra: str = "") -> str:
-    """Its id, status and counts."""
+def headline(snapshot: Snapshot, extra: Content = None) -> Markup:
+    """Its id, status and counts, and `extra` after them."""
     fates = snapshot.fates
-    ended = fates.done + fates.failed + fates.timed_out
-    parts = [f"<strong>{ended:,}</strong> processed", f"<strong>{fates.failed + fates.timed_out:,}</strong> failed"]
-    parts += [f"<strong>{fates.dropped:,}</strong> dropped"] if fates.dropped else []
-    status = chip(look_of(snapshot.status.value))
-    return f"""<header class="row spread"><div class="row"><h2>{safe_text(snapshot.id, 80)}</h2>{status}
-      <span class="muted">{sentence(snapshot)}</span></div>
-      <div class="row"><span class="muted">{", ".join(parts)}</span>{extra}</div></header>"""
+    failed = fates.failed + fates.timed_out
+    counts = [(strong(f"{fates.done + failed:,}"), " processed"), (strong(f"{failed:,}"), " failed")]
+    counts += [(strong(f"{fates.dropped:,}"), " dropped")] if fates.dropped else []
+    name, status = h2(safe_text(snapshot.id, 80)), chip(look_of(snapshot.status.value))
+    return header(
+        row(name, status, quiet(status_sentence(snapshot))), row(quiet(join(", ", counts)), extra), cls="row spread"
+    )
 
 
 class RuntimeView(pn.viewable.Viewer):
     """The page of one runtime. `update(update)` draws what is new; whether anything does so is up to a `Feed`.
 
-    `more` is what else there is to see, below all that always is; `files` is what can be taken home.
+    `more` is shown below the parts that are always there; `files` are the downloads.
     """
 
     def __init__(
@@ -89,14 +90,14 @@ class RuntimeView(pn.viewable.Viewer):
         axis = self.axis = TimeAxis(runtime.manager.clock)
         self.head = Live()
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
-        self.state, self.problem = State(height=330), Problem(go)
-        self.where = None if over(runtime) else Where(runtime, self.commands, go=go, soon=soon)
-        self.steer = Steer(runtime, self.commands, knobs=self.where is not None, soon=soon)
+        self.state, self.last_error = State(height=330), LastError(go)
+        self.where = None if is_terminated(runtime) else Where(runtime, self.commands, go=go, soon=soon)
+        self.steer = Steer(runtime, self.commands, limits=self.where is not None, soon=soon)
         if commands is None:
             self.commands.tell = self.steer.say
-        self.panel = self._lay_out(more, files)
+        self.panel = self._layout(more, files)
 
-    def _lay_out(self, more: Any, files: Any) -> Any:
+    def _layout(self, more: Any, files: Any) -> Any:
         where = [section("Where it is", self.where, grow=3, least=680)] if self.where is not None else []
         did = [self.timeline.panel] if files is None else [self.timeline.panel, files]
         rest = [section("", more, grow=3)] if more is not None else []
@@ -109,7 +110,7 @@ class RuntimeView(pn.viewable.Viewer):
                 section("Waiting", self.depth.panel, note="dashed: capacity", grow=5),
                 section("Throughput", self.throughput.panel, grow=5),
             ),
-            beside(*rest, section("Last error", self.problem.panel, grow=2)),
+            beside(*rest, section("Last error", self.last_error.panel, grow=2)),
             **{**WIDE, "styles": {**WIDE["styles"], "gap": "12px"}},
         )
 
@@ -117,7 +118,7 @@ class RuntimeView(pn.viewable.Viewer):
         return self.panel
 
     def update(self, update: Update) -> bool:
-        """Draw what is new. True while it moves by itself."""
+        """Draw what is new. True while it changes without a new record."""
         snapshot = self.runtime.snapshot()
         records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
@@ -127,7 +128,7 @@ class RuntimeView(pn.viewable.Viewer):
         self.timeline.draw(snapshot, update, records, self.runtime.mailbox_items)
         self.throughput.draw(snapshot, update, records)
         self.state.draw(snapshot.state)
-        self.problem.draw(snapshot)
+        self.last_error.draw(snapshot)
         self.steer.draw(snapshot)
         moves = self.where.update(update) if self.where is not None else False
-        return lively(snapshot) or moves
+        return moves_by_itself(snapshot) or moves

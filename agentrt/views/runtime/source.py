@@ -1,4 +1,4 @@
-"""Lines of code for people: a function with one line marked, a frame's variables, and whose code a frame is."""
+"""Source code on a page: a function with one line marked, the variables of a frame, and whose code it is."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import inspect
 import linecache
 import sysconfig
 import tokenize
+from collections.abc import Iterator
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 
 from ...frames import StackFrame
+from ..html import Markup, code, div, escape, i, p, pre, span, strong, table, tbody, td, th, thead, tr
 from ..text import plain, safe_text
 
 __all__ = ["CSS", "is_own", "listing_html", "locals_html", "place_of", "title_of"]
 
 AROUND = 8  # lines shown on each side of the one that is marked; as many as fit
-MOST = 400  # lines of one function that are looked at
+MOST = 400  # lines of one function that are read
 PACKAGE = Path(inspect.getfile(StackFrame)).parent
 DEMO = str(PACKAGE / "demo")
 LIBRARIES = (str(PACKAGE), *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -45,52 +46,59 @@ CSS = """
 
 
 def is_own(frame: StackFrame) -> bool:
-    """Whether it is a person's code, and not of this package, of Python or of an installed one."""
+    """Whether it is the user's code: not of this package, of Python or of an installed package."""
     return frame.file.startswith(DEMO) or not frame.file.startswith((*LIBRARIES, "<frozen"))
 
 
-def title_of(frame: StackFrame) -> str:
-    """The function's name, safe for HTML."""
+def title_of(frame: StackFrame) -> Markup:
+    """The name of the function."""
     return safe_text(frame.function.replace("<locals>.", ""), 80)
 
 
-def place_of(frame: StackFrame) -> str:
-    """File and line in short, safe for HTML.
+def place_of(frame: StackFrame) -> Markup:
+    """File and line in short.
 
     >>> place_of(StackFrame("/tmp/ipykernel_12/345.py", 3, "f", "")), place_of(StackFrame("/a/b.py", 7, "f", ""))
     ('a cell, line 3', 'b.py, line 7')
     """
     in_cell = "ipykernel_" in frame.file or frame.file.startswith("<ipython")
     name = "a cell" if in_cell else plain(Path(frame.file).name, 60)
-    return f"{escape(name)}, line {frame.line}"
+    return escape(f"{name}, line {frame.line}")
 
 
-def listing_html(frame: StackFrame, tone: str, *, marked: bool = True) -> str:
-    """The function of a frame with its line marked; of a long one what is around the line."""
-    head = f'<strong>{title_of(frame)}</strong><span class="muted" title="{safe_text(frame.file, 300)}">'
-    lines = _function(frame.file, frame.first, frame.line) or {frame.line: frame.source}
-    rows = "".join(_rows(lines, frame.line, marked))
+def listing_html(frame: StackFrame, tone: str, *, marked: bool = True) -> Markup:
+    """The function of a frame with its line marked; of a long function, the lines around it."""
+    lines = _function_lines(frame.file, frame.first, frame.line) or {frame.line: frame.source}
     about = f"source, line {frame.line} is marked" if marked else "source of the workflow"
-    return f"""<div class="code" style="--tone:{tone}"><div>{head}{place_of(frame)}</span></div>
-      <pre tabindex="0" aria-label="{about}">{rows}</pre></div>"""
+    return div(
+        div(strong(title_of(frame)), span(place_of(frame), cls="muted", title=safe_text(frame.file, 300))),
+        pre(_line_spans(lines, frame.line, marked), tabindex=0, aria_label=about),
+        cls="code",
+        style=f"--tone:{tone}",
+    )
 
 
-def _rows(lines: dict[int, str], here: int, marked: bool) -> list[str]:
+def _line_spans(lines: dict[int, str], here: int, marked: bool) -> Iterator[Markup]:
     low = max(min(lines), min(here - AROUND, max(lines) - 2 * AROUND))
-    rows, before = [], min(lines) - 1
+    before = min(lines) - 1
     for n in [n for n in lines if low <= n <= low + 2 * AROUND or n == min(lines)]:
         if n != before + 1:
-            rows.append(f'<span class="gap"><i>⋮</i>{n - before - 1} lines</span>')
-        mark, kind = ("▶ ", ' class="here"') if marked and n == here else ("", "")
-        rows.append(f"<span{kind}><i>{mark}{n}</i>{safe_text(lines[n].expandtabs(4).rstrip(), 300) or ' '}</span>")
+            yield _gap(n - before - 1)
+        at = marked and n == here
+        text = safe_text(lines[n].expandtabs(4).rstrip(), 300) or " "
+        yield span(i(f"{'▶ ' if at else ''}{n}"), text, cls="here" if at else None)
         before = n
-    left = max(lines) - before
-    return [*rows, f'<span class="gap"><i>⋮</i>{left} lines</span>'] if left else rows
+    if max(lines) > before:
+        yield _gap(max(lines) - before)
+
+
+def _gap(lines: int) -> Markup:
+    return span(i("⋮"), f"{lines} lines", cls="gap")
 
 
 @lru_cache(maxsize=64)
-def _function(file: str, first: int, line: int) -> dict[int, str]:
-    """The lines of a function by number; those around the line where the function can't be told from the rest."""
+def _function_lines(file: str, first: int, line: int) -> dict[int, str]:
+    """The lines of a function by number; those around `line` where the end of the function can't be found."""
     lines = linecache.getlines(file)
     if not 0 < line <= len(lines):
         return {}
@@ -103,16 +111,16 @@ def _function(file: str, first: int, line: int) -> dict[int, str]:
     return {first + i: text for i, text in enumerate(block)}
 
 
-def locals_html(frame: StackFrame) -> str:
-    """A frame's variables: name, type, and what they hold in short."""
+def locals_html(frame: StackFrame) -> Markup:
+    """The variables of a frame: name, type, and value in short."""
     if not frame.locals:
-        return '<p class="muted">No local variables.</p>'
-    rows = "".join(_row(name, frame.types.get(name, ""), value) for name, value in frame.locals.items())
-    head = '<th scope="col" style="width:32%">name, type</th><th scope="col">value</th>'
-    return f'<table class="vars"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        return p("No local variables.", cls="muted")
+    rows = [_variable_row(name, frame.types.get(name, ""), value) for name, value in frame.locals.items()]
+    head = th("name, type", scope="col", style="width:32%"), th("value", scope="col")
+    return table(thead(tr(head)), tbody(rows), cls="vars")
 
 
-def _row(name: str, kind: str, value: str) -> str:
+def _variable_row(name: str, kind: str, value: str) -> Markup:
     key = safe_text(name, 60)
-    head = f'<th scope="row">{key}<div class="muted">{safe_text(kind, 40)}</div></th>'
-    return f'<tr data-key="{key}">{head}<td><code>{safe_text(value, 160)}</code></td></tr>'
+    head = th(key, div(safe_text(kind, 40), cls="muted"), scope="row")
+    return tr(head, td(code(safe_text(value, 160))), data_key=key)

@@ -1,4 +1,4 @@
-"""Steering one runtime: pause, resume, step, terminate, recover, and every knob."""
+"""The controls of one runtime: pause, resume, step, terminate, recover, and its limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 
 from ...limits import Overflow
 from ...snapshot import Snapshot, Status
+from ..html import div, with_glyph
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -17,21 +18,21 @@ from ..role import Commands
 from ..text import plain, safe_text
 from ..theme import STATUSES
 
-__all__ = ["Knob", "Steer", "number_or_none"]
+__all__ = ["LimitField", "Soon", "Steer", "at_once", "number_or_none"]
 
 Soon = Callable[[Callable[[], Any]], Any]
 SMALL = {"size": "small", "margin": (4, 0)}
 FIELD = {**SMALL, "margin": (8, 0, 0, 0)}  # room for its label, which stands on its border
-CSS = ".said { min-height: 20px; } .said .tone { font-weight: 500; }"
+CSS = ".message { min-height: 20px; } .message .tone { font-weight: 500; }"
 
 
 def at_once(call: Callable[[], Any]) -> Any:
-    """Where a callback may draw by itself: on a served page it runs in its session."""
+    """Call it now: for a callback that runs where the models may be changed, as on a served page."""
     return call()
 
 
 def number_or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Reads what a person typed into a knob: a number, or none. Raises `ValueError` with a sentence.
+    """A reader of the text in such a field: a number, or none. It raises `ValueError` with a sentence.
 
     >>> number_or_none(float)("2.5 s"), number_or_none(int)("none")
     (2.5, None)
@@ -50,8 +51,8 @@ def number_or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
-class Knob:
-    """One limit as a text field. It follows the runtime, and says at the field what is wrong with what was typed."""
+class LimitField:
+    """One limit as a text field. It shows what the runtime has, and marks what can't be set."""
 
     def __init__(self, steer: Steer, name: str, label: str, read: Callable[[str], Any], width: int = 128) -> None:
         self.steer = steer
@@ -59,7 +60,7 @@ class Knob:
         self.read = read
         self.shown = self._text()
         self.widget = pmui.TextInput(label=label, value=self.shown, width=width, **FIELD)
-        self.widget.param.watch(self._typed, "value")
+        self.widget.param.watch(self._set_from, "value")
 
     def _text(self) -> str:
         value = getattr(self.steer.runtime, self.name)
@@ -72,16 +73,16 @@ class Knob:
             self.shown = text
             self.widget.param.update(value=text, error_state=False)
 
-    def _typed(self, event: Any) -> None:
+    def _set_from(self, event: Any) -> None:
         if event.new == self.shown:
             return
-        done = self._turn(event.new)
+        done = self._set(event.new)
         self.widget.error_state = not done
         if done:
             self.shown = ""
             self.follow()
 
-    def _turn(self, text: str) -> bool:
+    def _set(self, text: str) -> bool:
         try:
             value = self.read(text)
         except ValueError as error:
@@ -91,22 +92,22 @@ class Knob:
 
 
 class Steer:
-    """The row of buttons and the row of knobs. `draw` lets them follow the runtime.
+    """The row of buttons and the row of limits. `draw` brings them up to date with the runtime.
 
-    A command is carried out where its button was pressed, on any thread; what is drawn of it goes through `soon(call)`.
+    A command runs on the thread of its button, which may be any; what is drawn then goes through `soon(call)`.
     """
 
-    def __init__(self, runtime: Any, commands: Commands, *, knobs: bool = True, soon: Soon = at_once) -> None:
+    def __init__(self, runtime: Any, commands: Commands, *, limits: bool = True, soon: Soon = at_once) -> None:
         self.runtime = runtime
         self.commands = commands
         self.soon = soon
-        self.said = Live('<div class="said"></div>', css=CSS)
+        self.message = Live(div(cls="message"), css=CSS)
         off = not commands.may_steer
         self.pause = self._button("Pause", "pause", lambda: self._toggle(), disabled=off)
         self.step = self._button("Step", "step", lambda: commands.step(runtime), disabled=off)
         self.recover = self._button("Recover", "recover", lambda: commands.recover(runtime), visible=False)
         self.end = self._button("Terminate", "stop", self._ask, color="error", disabled=off)
-        self.sure = self._button(
+        self.confirm = self._button(
             f"Terminate {plain(runtime.id, 40)}",
             "stop",
             self._terminate,
@@ -114,11 +115,11 @@ class Steer:
             variant="contained",
             visible=False,
         )
-        self.keep = self._button("Keep it", "undo", self._calm, visible=False)
-        buttons = line(self.pause, self.step, self.recover, self.end, self.sure, self.keep)
-        self.knobs = self._knobs() if knobs else []
-        self.overflow = self._overflow() if knobs else None
-        self.panel = pn.Column(buttons, *self._knob_row(off), self.said, **WIDE)
+        self.cancel = self._button("Keep it", "undo", self._cancel, visible=False)
+        buttons = line(self.pause, self.step, self.recover, self.end, self.confirm, self.cancel)
+        self.limits = self._limit_fields() if limits else []
+        self.overflow = self._overflow_field() if limits else None
+        self.panel = pn.Column(buttons, *self._limit_row(off), self.message, **WIDE)
 
     def _button(self, label: str, drawing: str, act: Callable[[], Any], **options: Any) -> Any:
         options = {"variant": "outlined", "color": "primary", **SMALL, **options}
@@ -126,31 +127,31 @@ class Steer:
         button.on_click(lambda event: act())
         return button
 
-    def _knobs(self) -> list[Knob]:
+    def _limit_fields(self) -> list[LimitField]:
         whole = number_or_none(int)
         return [
-            Knob(self, "timeout", "timeout (s)", number_or_none(float)),
-            Knob(self, "priority_capacity", "priority capacity", whole),
-            Knob(self, "standard_capacity", "standard capacity", whole),
-            Knob(self, "fairness", "fairness", whole),
-            Knob(self, "retries", "retries", whole),
+            LimitField(self, "timeout", "timeout (s)", number_or_none(float)),
+            LimitField(self, "priority_capacity", "priority capacity", whole),
+            LimitField(self, "standard_capacity", "standard capacity", whole),
+            LimitField(self, "fairness", "fairness", whole),
+            LimitField(self, "retries", "retries", whole),
         ]
 
-    def _overflow(self) -> Any:
+    def _overflow_field(self) -> Any:
         words = {word.value.replace("_", " "): word.value for word in Overflow}
         value = str(self.runtime.overflow)
         select = pmui.Select(label="when a lane is full", options=words, value=value, width=150, **FIELD)
-        select.param.watch(self._overflow_chosen, "value")
+        select.param.watch(self._set_overflow, "value")
         return select
 
-    def _overflow_chosen(self, event: Any) -> None:
+    def _set_overflow(self, event: Any) -> None:
         if event.new != str(self.runtime.overflow) and not self.commands.set(self.runtime, "overflow", event.new):
             event.obj.value = str(self.runtime.overflow)
 
-    def _knob_row(self, off: bool) -> list[Any]:
+    def _limit_row(self, off: bool) -> list[Any]:
         if self.overflow is None:
             return []
-        widgets = [knob.widget for knob in self.knobs] + [self.overflow]
+        widgets = [field.widget for field in self.limits] + [self.overflow]
         for widget in widgets:
             widget.disabled = off
         return [line(*widgets)]
@@ -160,50 +161,49 @@ class Steer:
 
     def _ask(self) -> None:
         self.say("What waits in it goes to the dead letters. This can't be undone.", False)
-        self._asking(True)
+        self._show_question(True)
 
-    def _calm(self) -> None:
+    def _cancel(self) -> None:
         self.say("", False)
-        self._asking(False)
+        self._show_question(False)
 
     def _terminate(self) -> None:
-        self._asking(False)
+        self._show_question(False)
         self.commands.terminate(self.runtime)
 
-    def _asking(self, asking: bool) -> None:
+    def _show_question(self, asking: bool) -> None:
         def show() -> None:
             self.end.visible = not asking
-            self.sure.visible = self.keep.visible = asking
+            self.confirm.visible = self.cancel.visible = asking
 
         self.soon(show)
 
     def say(self, text: str, wrong: bool) -> None:
         """One line under the controls."""
-        look = STATUSES["error"]
-        mark = f'<span class="tone" style="--tone:{look.tone}">{look.glyph} {safe_text(text, 300)}</span>'
-        html = f'<div class="said" role="status">{mark if wrong else safe_text(text, 300)}</div>'
-        self.soon(lambda: self.said.draw(html))
+        words = safe_text(text, 300)
+        html = div(with_glyph(STATUSES["error"], words) if wrong else words, cls="message", role="status")
+        self.soon(lambda: self.message.draw(html))
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Let the controls follow."""
+        """Bring the controls up to date."""
         over = snapshot.status is Status.TERMINATED
         paused = bool(self.runtime.paused)
         off = over or not self.commands.may_steer
-        set_if(
+        set_changed(
             self.pause, label="Resume" if paused else "Pause", icon=icon("play" if paused else "pause"), disabled=off
         )
-        set_if(self.step, disabled=off or not any(snapshot.depth))
-        set_if(self.end, disabled=off)
-        set_if(self.recover, visible=snapshot.status is Status.FAILED, disabled=off)
-        for knob in self.knobs:
-            knob.follow()
-            set_if(knob.widget, disabled=off)
+        set_changed(self.step, disabled=off or not any(snapshot.depth))
+        set_changed(self.end, disabled=off)
+        set_changed(self.recover, visible=snapshot.status is Status.FAILED, disabled=off)
+        for field in self.limits:
+            field.follow()
+            set_changed(field.widget, disabled=off)
         if self.overflow is not None:
-            set_if(self.overflow, value=str(self.runtime.overflow), disabled=off)
+            set_changed(self.overflow, value=str(self.runtime.overflow), disabled=off)
 
 
-def set_if(widget: Any, **values: Any) -> None:
-    """Set only what differs, so that nothing is sent otherwise."""
+def set_changed(widget: Any, **values: Any) -> None:
+    """Set the values that differ: setting an equal one would send it to the page too."""
     new = {name: value for name, value in values.items() if getattr(widget, name) != value}
     if new:
         widget.param.update(**new)

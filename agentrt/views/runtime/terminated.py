@@ -1,4 +1,4 @@
-"""What is left of a runtime that has ended."""
+"""A runtime that has ended, as far as it is still on record."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from ...snapshot import Snapshot
 
-__all__ = ["Past"]
+__all__ = ["TerminatedRuntime"]
 
 
-class Past:
-    """A terminated runtime of which only the last snapshot is left: all that a view asks of a runtime."""
+class TerminatedRuntime:
+    """Stands in for a terminated runtime: all that a view reads of one, from its last snapshot."""
 
     def __init__(self, manager: Any, id: str) -> None:
         self.manager = manager
@@ -19,13 +19,13 @@ class Past:
 
     def snapshot(self, metrics: bool = True) -> Snapshot:
         """The last one."""
-        found: Snapshot = self.manager.snapshot(self.id, metrics=metrics)
-        return found
+        shot: Snapshot = self.manager.snapshot(self.id, metrics=metrics)
+        return shot
 
     def mailbox_items(self) -> list[Any]:
-        """Nothing waits any more."""
+        """Nothing waits in it."""
         return []
 
     def where(self) -> list[Any]:
-        """It stands nowhere any more."""
+        """It is at no line."""
         return []

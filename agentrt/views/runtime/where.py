@@ -1,10 +1,9 @@
-"""Where a runtime is right now: the line its workflow is at, the chain of awaits, the variables, and for how long."""
+"""Where a runtime is now: the line its workflow is at, the chain of awaits, the variables, and for how long."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import panel as pn
@@ -15,23 +14,43 @@ from ...frames import StackFrame
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
 from ..feed import Update
+from ..html import (
+    Content,
+    Markup,
+    action,
+    chip,
+    code,
+    details,
+    div,
+    fragment,
+    h4,
+    li,
+    ol,
+    p,
+    quiet,
+    span,
+    strong,
+    summary,
+)
 from ..layout import WIDE
 from ..live import Live
-from ..mailbox.items import pace
+from ..mailbox.items import real_second
 from ..role import Commands
 from ..text import duration, safe_text
-from ..theme import STATUSES, chip, look_of
-from .diagnosis import awaited, ended_html, idle_html, loop_advice, sentence, stuck_advice
+from ..theme import STATUSES, look_of
+from .diagnosis import activity_sentence, idle_html, loop_advice, outcome_html, stuck_advice, wait_reason
 from .source import CSS as SOURCE_CSS
 from .source import is_own, listing_html, locals_html, place_of, title_of
 from .steer import Soon, at_once
 
 __all__ = ["Where"]
 
-HOPS = 6
+HOPS = 6  # runtimes of a chain of waits that are shown
 LAST = 8  # activities that are listed while none runs
-BRISKLY = (Status.IDLE, Status.ERROR, Status.PROCESSING)
-BRISK = "It does one short activity after the other, none of which stays at a line. To look at one, pause it and step."
+RUNNING = (Status.IDLE, Status.ERROR, Status.PROCESSING)
+SHORT_ACTIVITIES = (
+    "It runs one short activity after the other, none of which stays at a line. To see one, pause and step."
+)
 STOPS = {"priority": "a priority activity", "standard": "a standard activity", "error": "whatever follows a failure"}
 CSS = (
     SOURCE_CSS
@@ -99,8 +118,10 @@ class Where(pn.viewable.Viewer):
         on = {"go": go or (lambda address: None), "frame": self.choose, "stop": self.toggle}
         self.head = Live(css=CSS, on=on)
         self.body = Live(css=CSS, on=on)
-        self.stops = Live(css=CSS, on=on)
-        self.panel = pn.Column(self.head, self.body, self.stops, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}})
+        self.breakpoints = Live(css=CSS, on=on)
+        self.panel = pn.Column(
+            self.head, self.body, self.breakpoints, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}}
+        )
 
     def __panel__(self) -> Any:
         return self.panel
@@ -108,7 +129,7 @@ class Where(pn.viewable.Viewer):
     # ---- what a person does
 
     def choose(self, place: str) -> None:
-        """Show another frame of the chain, by its place in it."""
+        """Show another frame of the chain, by its index."""
         found = self._found
         if found is not None and found.activity is not None and place.isdecimal():
             self._chosen = (found.activity.id, int(place))
@@ -128,14 +149,14 @@ class Where(pn.viewable.Viewer):
     # ---- drawing
 
     def update(self, update: Update) -> bool:
-        """Look again. True while something runs, or is about to."""
+        """Look again. True while something runs or is about to."""
         for record in update.of.get(self.runtime.id, ()):
             self._remember(record)
-        kept = [each for each in update.records if type(each) is Event and each.kind == "blocked"]
-        self.blocked = kept[-1] if kept else self.blocked
+        blocked = [each for each in update.records if type(each) is Event and each.kind == "blocked"]
+        self.blocked = blocked[-1] if blocked else self.blocked
         shot = self._draw()
         soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
-        return shot.current is not None or soon or self._brisk(shot)
+        return shot.current is not None or soon or self._runs_short_activities(shot)
 
     def _remember(self, record: Any) -> None:
         if isinstance(record, Outcome):
@@ -147,47 +168,48 @@ class Where(pn.viewable.Viewer):
 
     def _draw(self) -> Snapshot:
         shot: Snapshot = self.runtime.snapshot(metrics=False)
-        over = shot.status is Status.TERMINATED
-        found = self._found = None if over else self.runtime.whereabouts()
+        terminated = shot.status is Status.TERMINATED
+        found = self._found = None if terminated else self.runtime.whereabouts()
         self.head.draw(self._head(shot, found))
         self.body.draw("" if found is None else self._body(shot, found))
-        self.stops.draw("" if over else self._stops())
+        self.breakpoints.draw("" if terminated else self._breakpoints())
         return shot
 
     @property
     def last(self) -> Outcome | None:
-        """What ended last, as far as was seen."""
+        """What ended last, of the records that this view has read."""
         return self.ended[-1] if self.ended else None
 
-    def _head(self, shot: Snapshot, found: Whereabouts | None) -> str:
-        notes = ""
-        if self._brisk(shot):
-            words = BRISK
+    def _head(self, shot: Snapshot, found: Whereabouts | None) -> Markup:
+        stuck: Content = None
+        words: Content
+        if self._runs_short_activities(shot):
+            words = SHORT_ACTIVITIES
         elif found is None or found.activity is None:
             words = idle_html(shot, self.last, self.stopped, self.manager.clock)
         else:
-            words = sentence(shot, found, self._at_line(found))
-            notes = stuck_advice(shot, found, self.stuck_at)
-        notes += loop_advice(shot, self.blocked, self._keeper())
-        return f'<div class="words">{chip(look_of(shot.status))} {words}{notes}</div>'
+            words = activity_sentence(shot, found, self._time_at_line(found))
+            stuck = stuck_advice(shot, found, self.stuck_at)
+        loop = loop_advice(shot, self.blocked, self._blocker())
+        return div(chip(look_of(shot.status)), " ", words, stuck, loop, cls="words")
 
-    def _brisk(self, shot: Snapshot) -> bool:
-        """Whether it does one short activity after the other: their lines would only flicker."""
-        second = pace(self.manager.clock.speed)
-        if shot.status not in BRISKLY or len(self.ended) < 3 or shot.at - self.ended[-3].at > 2 * second:
+    def _runs_short_activities(self, shot: Snapshot) -> bool:
+        """Whether it runs one short activity after the other: their lines would only flicker."""
+        second = real_second(self.manager.clock.speed)
+        if shot.status not in RUNNING or len(self.ended) < 3 or shot.at - self.ended[-3].at > 2 * second:
             return False
         return shot.current is None or shot.started is None or shot.at - shot.started < second / 2
 
-    def _at_line(self, found: Whereabouts) -> float:
-        """For how long it has been seen where it is."""
+    def _time_at_line(self, found: Whereabouts) -> float:
+        """For how many seconds it has been seen where it is."""
         assert found.activity is not None
         key = (found.activity.id, [(frame.file, frame.line) for frame in found.frames if is_own(frame)])
         if key != self._here[0]:
             self._here = (key, found.at)
         return found.at - self._here[1]
 
-    def _keeper(self) -> str | None:
-        """The runtime that keeps the loop at this moment, if one was told to do so by the watchdog."""
+    def _blocker(self) -> str | None:
+        """The runtime that blocks the loop at this moment, if the watchdog has reported one."""
         event = self.blocked
         other = self.manager.get(event.runtime) if event is not None and event.runtime else None
         if event is None or other is None:
@@ -196,106 +218,98 @@ class Where(pn.viewable.Viewer):
         same = there.activity is not None and there.activity.id == event.detail["activity"]
         return event.runtime if same and there.how is How.RUNNING else None
 
-    def _body(self, shot: Snapshot, found: Whereabouts) -> str:
-        """The code beside what belongs to it. Always as high, so that nothing jumps when an activity comes or ends."""
+    def _body(self, shot: Snapshot, found: Whereabouts) -> Markup:
+        """The code, and beside it what belongs to it. Its height never changes: nothing jumps when an activity ends."""
         tone = STATUSES[shot.status.value].tone
-        if found.activity is None or not found.frames or self._brisk(shot):
-            return _asleep(found, self._others(found.waits_for, tone) + self._before())
+        if found.activity is None or not found.frames or self._runs_short_activities(shot):
+            return _workflow(found, fragment(self._runtimes_waited_for(found.waits_for), self._last_activities()))
         at = self._focus(found)
         frame = found.frames[at]
-        chain = f'<h4>Chain of awaits</h4><ol class="chain" style="--tone:{tone}">{_chain(found.frames, at)}</ol>'
-        variables = f"<h4>Variables of {title_of(frame)}</h4>{locals_html(frame)}"
-        beside = f"{chain}{self._others(found.waits_for, tone)}{variables}"
-        return f'<div class="where">{listing_html(frame, tone)}{_beside(beside)}</div>'
+        side = _side(
+            *(h4("Chain of awaits"), ol(_chain(found.frames, at), cls="chain", style=f"--tone:{tone}")),
+            self._runtimes_waited_for(found.waits_for),
+            *(h4("Variables of ", title_of(frame)), locals_html(frame)),
+        )
+        return div(listing_html(frame, tone), side, cls="where")
 
     def _focus(self, found: Whereabouts) -> int:
-        """The frame that is shown: what was chosen, else the innermost that is a person's code."""
+        """The frame that is shown: the one a person chose, else the innermost of the user's code."""
         assert found.activity is not None
         if self._chosen is not None and self._chosen[0] == found.activity.id and self._chosen[1] < len(found.frames):
             return self._chosen[1]
         return max((i for i, frame in enumerate(found.frames) if is_own(frame)), default=0)
 
-    def _others(self, ids: tuple[str, ...], tone: str) -> str:
-        """The runtimes it waits for, and those they wait for."""
-        items: list[str] = []
+    def _runtimes_waited_for(self, ids: tuple[str, ...]) -> Content:
+        """The runtimes it waits for, and those that these wait for."""
+        items: list[Markup] = []
         seen = {self.runtime.id}
         while ids and len(items) < HOPS:
             found = {id: self.manager.get(id) for id in ids if id not in seen}
             seen |= set(found)
-            items += [_hop(other, tone) for other in found.values() if other is not None]
+            items += [_runtime_item(other) for other in found.values() if other is not None]
             ids = tuple(id for other in found.values() if other is not None for id in other.whereabouts().waits_for)
-        return f'<h4>It waits for</h4><ol class="chain">{"".join(items)}</ol>' if items else ""
+        return (h4("It waits for"), ol(items, cls="chain")) if items else None
 
-    def _before(self) -> str:
-        """What it did last, newest first: what else is there to look at while it does nothing."""
+    def _last_activities(self) -> Content:
+        """What ended last, newest first: there is nothing else to show while nothing runs."""
         if self.last is None or self._found is None:
-            return ""
-        items = "".join(f"<li>{ended_html(each, self.manager.clock)}</li>" for each in reversed(self.ended))
-        return f'<h4>Its last activities</h4><ol class="last">{items}</ol>'
+            return None
+        items = [li(outcome_html(each, self.manager.clock)) for each in reversed(self.ended)]
+        return h4("Its last activities"), ol(items, cls="last")
 
-    def _stops(self) -> str:
+    def _breakpoints(self) -> Markup:
         points = self.runtime.breakpoints
-        off = "" if self.commands.may_steer else " disabled"
-        held = tuple(points)
-        words = [(word, what, word in held) for word, what in STOPS.items()]
-        words += [(str(i), f"{name} says so", True) for i, name in enumerate(points.names) if name not in STOPS]
-        buttons = "".join(
-            f'<button data-do="stop" data-with="{at}" aria-pressed="{str(on).lower()}"{off}>'
-            f"{'● ' if on else '○ '}{safe_text(what, 60)}</button>"
-            for at, what, on in words
-        )
-        return f"""<div class="row stops" role="group" aria-label="breakpoints"><span>Stop before</span>{buttons}
-          <span class="muted">It stops between activities, paused; step or resume goes on.</span></div>"""
+        active = tuple(points)
+        choices = [(word, what, word in active) for word, what in STOPS.items()]
+        choices += [(str(at), f"{name} says so", True) for at, name in enumerate(points.names) if name not in STOPS]
+        off = not self.commands.may_steer
+        buttons = [
+            action("stop", "● " if on else "○ ", safe_text(what, 60), value=at, aria_pressed=on, disabled=off)
+            for at, what, on in choices
+        ]
+        note = quiet("It stops between activities, paused; step or resume continues.")
+        return div(span("Stop before"), buttons, " ", note, cls="row stops", role="group", aria_label="breakpoints")
 
 
-def _asleep(found: Whereabouts, others: str) -> str:
+def _workflow(found: Whereabouts, others: Markup) -> Markup:
     """The workflow, with no line marked."""
     if found.workflow is None:
         return others
-    words = '<p class="muted none">No line is marked: nothing runs that stays at one.</p>'
-    code = listing_html(found.workflow, STATUSES["idle"].tone, marked=False)
-    return f'<div class="where">{code}{_beside(f"<h4>Its workflow</h4>{words}{others}")}</div>'
+    note = p("No line is marked: nothing runs that stays at one.", cls="muted none")
+    listing = listing_html(found.workflow, STATUSES["idle"].tone, marked=False)
+    return div(listing, _side(h4("Its workflow"), note, others), cls="where")
 
 
-def _beside(html: str) -> str:
-    return f'<div class="of" tabindex="0" role="region" aria-label="chain of awaits and variables">{html}</div>'
+def _side(*content: Content) -> Markup:
+    return div(*content, cls="of", tabindex=0, role="region", aria_label="chain of awaits and variables")
 
 
-def _chain(frames: tuple[StackFrame, ...], at: int) -> str:
-    """Every function it is in, outermost first; what is not a person's code at the end is folded up."""
+def _chain(frames: tuple[StackFrame, ...], at: int) -> Content:
+    """Every function it is in, outermost first. Those inside the user's code are in a part that opens."""
     last = max((i for i, frame in enumerate(frames) if is_own(frame)), default=0)
-    items = [_link(frame, i, i == at) for i, frame in enumerate(frames)]
+    items = [_frame_item(frame, i, i == at) for i, frame in enumerate(frames)]
     inside = frames[last + 1 :]
-    folded = ""
-    if inside:
-        rest = "".join(items[last + 1 :])
-        opened = " open" if at > last else ""
-        waits = escape(awaited(inside))
-        words = f"inside, not your code: {title_of(inside[-1])}{waits and f', {waits}'}"
-        folded = (
-            f'<li><details{opened}><summary class="muted">{words}</summary><ol class="chain">{rest}</ol></details></li>'
-        )
-    return "".join(items[: last + 1]) + folded
+    if not inside:
+        return items
+    reason = wait_reason(inside)
+    head = summary("inside, not your code: ", title_of(inside[-1]), f", {reason}" if reason else None, cls="muted")
+    return items[: last + 1], li(details(head, ol(items[last + 1 :], cls="chain"), open=at > last))
 
 
-def _link(frame: StackFrame, place: int, chosen: bool) -> str:
-    muted = "" if is_own(frame) else " muted"
-    return f"""<li class="{"at" if chosen else ""}{muted}"><button data-do="frame" data-with="{place}"
-      aria-pressed="{str(chosen).lower()}"><strong>{title_of(frame)}</strong><code>{safe_text(frame.source, 120)}</code>
-      <span class="muted">{place_of(frame)}</span></button></li>"""
+def _frame_item(frame: StackFrame, place: int, chosen: bool) -> Markup:
+    head = strong(title_of(frame)), code(safe_text(frame.source, 120)), " ", quiet(place_of(frame))
+    button = action("frame", *head, value=place, aria_pressed=chosen)
+    return li(button, cls=f"{'at' if chosen else ''}{'' if is_own(frame) else ' muted'}")
 
 
-def _hop(other: Any, tone: str) -> str:
-    """Another runtime on the way, in one line."""
+def _runtime_item(other: Any) -> Markup:
+    """Another runtime in the chain of waits, in one line."""
     shot, found = other.snapshot(metrics=False), other.whereabouts()
     look = look_of(shot.status)
-    name = safe_text(other.id, 60)
-    link = f'<button data-do="go" data-with="{escape(str(Address("runtime", other.id)))}">'
     own = [frame for frame in found.frames if is_own(frame)] or list(found.frames[:1])
-    there = (
-        f"<code>{safe_text(own[-1].source, 100)}</code><span class='muted'>{place_of(own[-1])}</span>" if own else ""
-    )
-    since = f"for {duration(shot.at - shot.started)}" if shot.started is not None else ""
-    held = "it takes nothing before it is resumed" if shot.status is Status.PAUSED else ""
-    return f"""<li class="at" style="--tone:{look.tone}">{link}<strong>{name}</strong>{chip(look)}
-      <span class="muted">{since or held}</span>{there}</button></li>"""
+    line = (code(safe_text(own[-1].source, 100)), quiet(place_of(own[-1]))) if own else None
+    paused = "it takes nothing before it is resumed" if shot.status is Status.PAUSED else None
+    since = f"for {duration(shot.at - shot.started)}" if shot.started is not None else paused
+    head = strong(safe_text(other.id, 60)), chip(look), " ", quiet(since)
+    button = action("go", *head, line, value=str(Address("runtime", other.id)))
+    return li(button, cls="at", style=f"--tone:{look.tone}")

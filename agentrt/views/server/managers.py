@@ -25,9 +25,10 @@ from ..app.window import Window
 from ..feed import Session
 from ..fleet.overview import CSS as TILES
 from ..fleet.overview import fates_bar
+from ..html import Content, Markup, a, div, empty, fragment, glyph, h2, join, p, pre, quiet, section
 from ..live import Live
 from ..role import Role
-from ..text import count, safe_text
+from ..text import count, plain, safe_text
 from ..theme import LANES, STATUSES
 
 __all__ = ["Several", "Told"]
@@ -45,8 +46,7 @@ CSS = (
 .manager .words { overflow-wrap: anywhere; min-height: 2.9em; }
 """
 )
-NONE = """<div class="empty">No manager is served on this machine now. In the program that has one:
-<pre>server = manager.serve()</pre></div>"""
+NONE = empty("No manager is served on this machine now. In the program that has one:", pre("server = manager.serve()"))
 
 
 class Told(msgspec.Struct):
@@ -74,7 +74,7 @@ class Several:
         """A page that is drawn as the managers answer."""
         document: Any = pn.state.curdoc
         loop = asyncio.get_running_loop()
-        live = Live('<p class="muted">asking the managers of this machine</p>', css=CSS)
+        live = Live(p("asking the managers of this machine", cls="muted"), css=CSS)
         document.on_session_destroyed(lambda context: self._left(live))
         self.pages[live] = (Session(document, loop), role)
         pn.state.onload(lambda: self._watch(loop))
@@ -121,33 +121,31 @@ async def ask(one: ServerRecord) -> Told | None:
         return None
 
 
-def managers_html(managers: list[tuple[ServerRecord, Told | None]], role: Role) -> str:
+def managers_html(managers: list[tuple[ServerRecord, Told | None]], role: Role) -> Markup:
     """A card for each."""
     if not managers:
         return NONE
     troubled = sum(told is None or told.wrong > 0 for _, told in managers)
     words = f"{count(troubled, 'manager')} of {len(managers):,} need a look." if troubled else "All managers are fine."
-    cards = "".join(_card(one, told, role) for one, told in managers)
-    return f'<p class="say" role="status">{words}</p><div class="managers">{cards}</div>'
+    cards = [_card(one, told, role) for one, told in managers]
+    return fragment(p(words, cls="say", role="status"), div(cards, cls="managers"))
 
 
-def _card(one: ServerRecord, told: Told | None, role: Role) -> str:
+def _card(one: ServerRecord, told: Told | None, role: Role) -> Markup:
     url = one.url if role is Role.OPERATOR else one.view_url
     name = safe_text(told.name if told is not None and told.name else one.name, 60)
-    link = f'<a href="{safe_text(url, 500)}" target="_blank" rel="noopener noreferrer">open</a>'
-    head = f'<div class="row spread"><h2>{name}</h2><span class="muted">process {one.pid} {link}</span></div>'
-    return f'<section class="manager" data-key="{one.pid}-{one.port}">{head}{_figures(told)}</section>'
+    page = a("open", href=plain(url, 500), target="_blank", rel="noopener noreferrer")
+    head = div(h2(name), quiet(f"process {one.pid} ", page), cls="row spread")
+    return section(head, _figures(told), cls="manager", data_key=f"{one.pid}-{one.port}")
 
 
-def _figures(told: Told | None) -> str:
+def _figures(told: Told | None) -> Content:
     if told is None:
         look = STATUSES["stuck"]
-        return f'<p class="words tone" style="--tone:{look.tone}">{look.glyph} It does not answer.</p>'
-    waits = " ".join(
-        f'<span class="tone" style="--tone:{look.tone}">{look.glyph}</span> {number:,}'
-        for look, number in zip(LANES.values(), told.waiting, strict=True)
-    )
+        return p(f"{look.glyph} It does not answer.", cls="words tone", style=f"--tone:{look.tone}")
+    waits = [fragment(glyph(look), f" {n:,}") for look, n in zip(LANES.values(), told.waiting, strict=True)]
     return (
-        f'<p class="words">{safe_text(told.sentence, 300)}</p>'
-        f"<p>{count(told.runtimes, 'runtime')}, waiting {waits}</p><div>{fates_bar(told.fates)}</div>"
+        p(safe_text(told.sentence, 300), cls="words"),
+        p(f"{count(told.runtimes, 'runtime')}, waiting ", join(" ", waits)),
+        div(fates_bar(told.fates)),
     )

@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from tornado.web import ErrorHandler
 from ... import discovery
 from ...discovery import PageKeys, ServerRecord
 from ...errors import ConfigurationError
-from ..app.address import NAMING, PAGES
+from ..app.address import ALIASES, NAMING, PAGES
+from ..html import a, span
 from ..role import Role
 from .auth import Answer, Door
 from .content import Content, ManagerPage
@@ -35,7 +35,7 @@ __all__ = ["Server", "serve", "start"]
 
 log = logging.getLogger(__name__)
 
-ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in PAGES))
+ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in (*PAGES, *ALIASES)))
 TRIES = 20
 PATIENCE = 20.0
 
@@ -97,11 +97,9 @@ class Server:
 
     def _repr_html_(self) -> str:
         if not self.running:
-            return "<span>The dashboard was stopped.</span>"
-        return (
-            f'<a href="{escape(self.url)}" target="_blank">open the dashboard</a> · '
-            f'<a href="{escape(self.view_url)}" target="_blank">view only</a>'
-        )
+            return span("The dashboard was stopped.")
+        view = a("view only", href=self.view_url, target="_blank")
+        return a("open the dashboard", href=self.url, target="_blank") + " · " + view
 
     # ---- on its thread
 

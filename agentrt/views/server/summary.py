@@ -37,7 +37,7 @@ class Summary:
         sentence = health.sentence(self.manager.clock.now())
         return {
             "runtimes": len(self.manager),
-            "wrong": len(health.troubles),
+            "wrong": len(health.problems),
             "sentence": unescape(TAGS.sub("", sentence)),
             "waiting": list(health.waiting),
             "fates": msgspec.to_builtins(self.manager.fates()),

@@ -15,7 +15,7 @@ __all__ = ["Scale", "TimeAxis"]
 SECONDS = 60  # real seconds in view
 LEAST = 1e-3
 
-# Hours, minutes and seconds of the reading's date; fractions where the ticks are that close.
+# Hours, minutes and seconds of the date of a reading; with fractions where the ticks are closer than a second.
 TICKS = """
 const iso = new Date(tick).toISOString().slice(11)
 const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1000
@@ -24,7 +24,7 @@ return step < 1000 ? iso.slice(3, 10) : step < 60000 ? iso.slice(0, 8) : iso.sli
 
 
 class TimeAxis:
-    """One range for all plots of a runtime, so that one change moves them all. Positions are milliseconds of a date."""
+    """One range for all plots of a view: one change moves them all. Positions are milliseconds of a date."""
 
     def __init__(self, clock: Any) -> None:
         self.clock = clock
@@ -48,7 +48,7 @@ class TimeAxis:
         return SECONDS * speed if 0 < speed < math.inf else SECONDS
 
     def move(self, now: float) -> None:
-        """Let the axis end a little after `now`."""
+        """Move the axis: it ends a little after `now`."""
         span = self.span * 1000
         end = self.ms(now) + span * 0.01
         self.range.update(start=end - span, end=end)
@@ -71,14 +71,14 @@ class TimeAxis:
 
 
 class Scale:
-    """The other axis, from 0. It grows at once and shrinks only by much, so that the picture does not jump."""
+    """The value axis, from 0. It grows at once and shrinks only when far too large, so that the plot does not jump."""
 
     def __init__(self, top: float) -> None:
         self.top = top
         self.range = Range1d(start=0, end=top)
 
     def fit(self, most: float, room: float = 1.25) -> None:
-        """See that `most` is on it."""
+        """Make room for `most`."""
         if most > self.top or most < self.top * 0.4:
             self.top = most * room
             self.range.end = self.top

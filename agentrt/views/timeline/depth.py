@@ -12,22 +12,23 @@ from bokeh.models.annotations import Span
 from ...activity import Lane
 from ...snapshot import Snapshot
 from ..feed import Update
+from ..html import br, div
 from ..theme import LANES
 from .axes import Scale, TimeAxis
 
 __all__ = ["Depth", "depth_history"]
 
 KEEP = 1200  # points: two minutes at ten a second
-BEGIN = 300
-SEEN = 600
+BEGIN = 300  # points of the past, with the first update
+SEEN = 600  # points in view, which set the scale
 
 Point = tuple[float, int, int]
 
 
 def depth_history(records: Iterable[Any], depth: tuple[int, int], now: float) -> list[Point]:
-    """How deep both lanes were at each change, worked out backwards from how deep they are now.
+    """The depth of both lanes at each change, computed backwards from the depth now.
 
-    An activity deepens its lane when it is accepted and leaves it when it starts, or when it ends without a start.
+    An activity enters its lane when it is accepted and leaves it when it starts, or when it ends without a start.
     """
     priority, standard = depth
     points: list[Point] = [(now, priority, standard)]
@@ -58,7 +59,7 @@ class Depth:
         self.plot = axis.figure(height, y_range=self.scale.range, y_axis_label="activities waiting")
         self.plot.yaxis.ticker.min_interval = 1
         self.capacities = {lane: self._lane(lane) for lane in ("standard", "priority")}
-        self.plot.add_tools(HoverTool(tooltips=WORDS, mode="vline", renderers=self.plot.renderers[-1:]))
+        self.plot.add_tools(HoverTool(tooltips=HOVER, mode="vline", renderers=self.plot.renderers[-1:]))
         self.panel = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
 
     def _lane(self, lane: str) -> Span:
@@ -72,7 +73,7 @@ class Depth:
         return capacity
 
     def draw(self, snapshot: Snapshot, update: Update, records: list[Any]) -> None:
-        """Add where both lanes stand now; with the first update, where they stood before."""
+        """Add the depth of both lanes now; with the first update, their past too."""
         if update.first:
             points = depth_history(records, snapshot.depth, snapshot.at)[-BEGIN:]
         else:
@@ -85,7 +86,7 @@ class Depth:
         self._scale(snapshot)
 
     def _is_visible(self, point: Point) -> bool:
-        """Whether the line moves on by a visible step: always, unless nothing waits and nothing changed."""
+        """Whether the point changes the line: always, unless nothing waits and nothing changed."""
         data = self.source.data
         last = (data["priority"][-1], data["standard"][-1]) if len(data["at"]) else None
         return point[1:] != last or any(point[1:])
@@ -97,5 +98,6 @@ class Depth:
                 self.capacities[lane].location = capacity
 
 
-WORDS = """<div style="font: 12px system-ui">@priority waiting in the priority lane,<br>
-@standard in the standard lane</div>"""
+HOVER = str(
+    div("@priority waiting in the priority lane,", br(), "@standard in the standard lane", style="font: 12px system-ui")
+)

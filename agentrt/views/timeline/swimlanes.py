@@ -1,4 +1,4 @@
-"""What happened in all runtimes, in what order: a swimlane each, waiting pale and working solid, steps nested below."""
+"""What happened in all runtimes, in what order: a swimlane for each, waiting pale, working solid, its steps below."""
 
 from __future__ import annotations
 
@@ -17,38 +17,43 @@ from ...events import Event, Outcome
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..feed import Update
+from ..html import Markup, empty, link, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
 from ..runtime.steer import Soon, at_once
-from ..text import count, duration, plain, safe_text
+from ..text import count, duration, plain
 from ..theme import FATES, LANES, STATUSES
 from .axes import TimeAxis
-from .lane_allocation import Seats
-from .timeline import bar, groups
+from .lane_allocation import LaneAllocation
+from .timeline import bar_row, groups
 
 __all__ = ["Swimlanes"]
 
 KEEP, SPANS = 3000, 1500
-PIECES = 400  # of the time in view: what ended badly or well within one is drawn as one
-EVERY = 0.4  # real seconds between two sentences: who reads one is not faster
-DEEP = 2  # steps within steps within steps; deeper ones lie on the last
-TALL, LEAST = 30, 400  # pixels of a lane where there are many, and of all where there are few
+PIECES = 400  # of the time in view: activities with the same fate within one are one bar
+EVERY = 0.4  # real seconds between two sentences: a person can't read faster
+DEEP = 2  # levels of nested steps; deeper ones are drawn on the last
+TALL, LEAST = 30, 400  # pixels: of one lane, and of the plot at the least
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words", "to", "fate")
-FROZEN = """<span class="muted">Frozen: nothing moves here, all goes on and nothing is lost. Drag over a stretch of time
-to enlarge it; Live goes on.</span>"""
-Bar = tuple[Any, ...]  # the first outcome of a group, and the row of `timeline.bar`
+FROZEN = quiet(
+    "Frozen: the plot stands still, the runtimes go on and nothing is lost. Drag over a part of it to enlarge that; "
+    "Live shows the present again."
+)
+GroupBar = tuple[Any, ...]  # the first outcome of a group, and its `bar_row`
 STEP = ("left", "right", "y", "tone", "words", "to")
-EMPTY = """<div class="empty">Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:
-<pre>runtime.send_nowait(1)</pre></div>"""
+EMPTY = empty(
+    "Nothing happened yet. How activities wait and work is drawn here, each runtime in a lane:",
+    pre("runtime.send_nowait(1)"),
+)
 
 
 class Swimlanes(pn.viewable.Viewer):
-    """The timeline of a manager's runtimes, or of one; `lanes` of them at the most, see `Seats`. `search` adds a field.
+    """The timeline of a manager's runtimes, or of one; `lanes` at most, see `LaneAllocation`. `search` adds a field.
 
-    While it is live it shows the last minute; frozen it stays, a drag over it zooms in and the wheel zooms. A click on
-    an activity opens it through `go`.
+    It shows the last minute; frozen, it stands still, and a drag or the wheel zooms. A click on an activity opens it
+    through `go`.
     """
 
     def __init__(
@@ -67,17 +72,17 @@ class Swimlanes(pn.viewable.Viewer):
         self.go = go
         self.soon = soon
         self.most = 1 if self.only is not None else lanes
-        self.seats = Seats(self.most)
+        self.lanes = LaneAllocation(self.most)
         self.axis = TimeAxis(self.manager.clock)
         self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
         self.wrong: deque[Outcome] = deque(maxlen=KEEP)
         self.steps: deque[Event] = deque(maxlen=SPANS)
-        self.begun: dict[tuple[str, str], float] = {}  # when the last that is drawn began, by runtime and lane
+        self.last_start: dict[tuple[str, str], float] = {}  # of what is drawn, by runtime and lane
         self.ended = ColumnDataSource({name: [] for name in COLUMNS})
         self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
         self.spans = ColumnDataSource({name: [] for name in STEP})
         self.frozen = False
-        self.said_at = 0.0
+        self.sentence_at = 0.0
         self.say = Live(EMPTY, on={"go": go or (lambda address: None)}, styles={"flex": "1 1 300px", "min-width": "0"})
         self.freeze = pmui.Button(label="Freeze", icon=icon("pause"), size="small", variant="text", margin=0)
         self.freeze.on_click(lambda event: soon(self._toggle))
@@ -88,8 +93,8 @@ class Swimlanes(pn.viewable.Viewer):
 
     @property
     def rows(self) -> dict[str, int]:
-        """Which lane each runtime has that is shown."""
-        return self.seats.rows
+        """The lane of each runtime that has one."""
+        return self.lanes.rows
 
     def _field(self) -> Any:
         field = pmui.TextInput(placeholder="search runtimes", size="small", width=220, margin=0)
@@ -128,23 +133,23 @@ class Swimlanes(pn.viewable.Viewer):
         )
         plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, grows, marks, steps, waits[1]]))
         for source in (self.ended, self.now, self.spans):
-            source.selected.on_change("indices", partial(self._chosen, source))
+            source.selected.on_change("indices", partial(self._open_selected, source))
 
     # ---- what a person does
 
-    def _chosen(self, source: Any, name: str, old: Any, indices: list[int]) -> None:
+    def _open_selected(self, source: Any, name: str, old: Any, indices: list[int]) -> None:
         if indices and self.go is not None:
             self.go(str(Address("activity", source.data["to"][indices[0]])))
             source.selected.indices = []
 
     def search(self, text: str) -> None:
-        """Give lanes to runtimes with this in their names only."""
-        self.seats.search(text)
-        self.soon(self._again)
+        """Give lanes only to runtimes with this in their ids."""
+        self.lanes.search(text)
+        self.soon(self._restart)
 
-    def _again(self) -> None:
+    def _restart(self) -> None:
         self._arrange(self.manager.clock.now())
-        self._place()
+        self._redraw()
         self._say(self.manager.clock.now())
 
     def _toggle(self) -> None:
@@ -154,7 +159,7 @@ class Swimlanes(pn.viewable.Viewer):
         if self.frozen:
             self.say.draw(FROZEN)
         else:
-            self._again()
+            self._restart()
 
     # ---- drawing
 
@@ -164,50 +169,52 @@ class Swimlanes(pn.viewable.Viewer):
         steps = [each for each in update.events if each.kind == "step" and self.only in (None, each.runtime)]
         self.outcomes.extend(update.outcomes[-KEEP:] if self.only is None else ended.get(self.only, ()))
         self.steps.extend(steps)
-        self._meet(update)
+        self._note(update)
         if self.frozen:
             return False
         if self._arrange(update.at) or update.first:
-            self._place()
+            self._redraw()
         else:
             self._stream(update, ended, steps)
         self.axis.move(update.at)
         runs = self._draw_now()
-        due = update.first or time.monotonic() - self.said_at >= EVERY
+        due = update.first or time.monotonic() - self.sentence_at >= EVERY
         if due:
             self._say(update.at)
         return runs or not due
 
-    def _meet(self, update: Update) -> None:
+    def _note(self, update: Update) -> None:
         ids = update.once(
             "ids", lambda: dict.fromkeys([each.runtime for each in update.records] + sorted(update.changed))
         )
-        self.seats.meet((id for id in ids if id and self.only in (None, id)), update.at)
+        self.lanes.mark_active((id for id in ids if id and self.only in (None, id)), update.at)
         wrong = [each for each in update.failures if self.only in (None, each.runtime)]
         self.wrong.extend(wrong)
         for outcome in wrong:
-            self.seats.blame(outcome.runtime, outcome.finished)
+            self.lanes.mark_failing(outcome.runtime, outcome.finished)
 
     def _arrange(self, now: float) -> bool:
-        return self.seats.arrange(now - self.axis.span, (each.runtime for each in self.outcomes))
+        return self.lanes.allocate(now - self.axis.span, (each.runtime for each in self.outcomes))
 
-    def _place(self) -> None:
-        """Draw all lanes anew."""
+    def _redraw(self) -> None:
+        """Draw all lanes again."""
         middles = {self._middle(row): plain(id, 16) for id, row in self.rows.items()}
         self.plot.y_range.start = self.most - max(min(3, self.most), len(self.rows))
         self.plot.y_range.end = self.most
         self.plot.yaxis.ticker = sorted(middles)
         self.plot.yaxis.major_label_overrides = middles
-        self.begun.clear()
-        self.ended.data = self._ended({id: self._bars_of(mine) for id, mine in _by_runtime(self.outcomes).items()})
-        self.spans.data = self._steps(self.steps)
+        self.last_start.clear()
+        self.ended.data = self._ended_columns(
+            {id: self._bars_of(mine) for id, mine in _by_runtime(self.outcomes).items()}
+        )
+        self.spans.data = self._step_columns(self.steps)
 
     def _stream(self, update: Update, ended: dict[str, list[Outcome]], steps: list[Event]) -> None:
         least = self.axis.span / PIECES
         fresh = {
             id: update.once(("bars", id, least), partial(self._bars_of, ended[id])) for id in self.rows if id in ended
         }
-        for source, columns in ((self.ended, self._ended(fresh)), (self.spans, self._steps(steps))):
+        for source, columns in ((self.ended, self._ended_columns(fresh)), (self.spans, self._step_columns(steps))):
             if columns["y"]:
                 source.stream(columns, KEEP)
 
@@ -217,28 +224,28 @@ class Swimlanes(pn.viewable.Viewer):
     def _y(self, id: str, lane: str) -> float:
         return self._middle(self.rows[id]) + (0.2 if lane == "priority" else -0.18)
 
-    def _bars_of(self, outcomes: list[Outcome]) -> list[Bar]:
-        return [(group[0], *bar(group, self.axis)) for group in groups(outcomes, self.axis.span / PIECES)]
+    def _bars_of(self, outcomes: list[Outcome]) -> list[GroupBar]:
+        return [(group[0], *bar_row(group, self.axis)) for group in groups(outcomes, self.axis.span / PIECES)]
 
-    def _ended(self, bars: dict[str, list[Bar]]) -> Any:
+    def _ended_columns(self, bars: dict[str, list[GroupBar]]) -> Any:
         found = [self._bar(*each) for id, mine in bars.items() if id in self.rows for each in mine]
         return {name: [each[i] for each in found] for i, name in enumerate(COLUMNS)}
 
     def _bar(self, first: Outcome, created: float, started: float, finished: float, _: float, *look: Any) -> Any:
         tone, mark, shape, words = look
-        created = self._pale(first.runtime, first.lane, created, started)
+        created = self._waiting_start(first.runtime, first.lane, created, started)
         words = f"{plain(first.runtime, 60)}: {words}"
         wrong = 0 if first.ok else 8
         y = self._y(first.runtime, first.lane)
         return created, started, finished, y, tone, mark, shape, words, str(first.id), wrong
 
-    def _pale(self, id: str, lane: str, created: float, started: float) -> float:
-        """From where its waiting is drawn: where others of its lane wait too it is drawn once, not darker for each."""
-        before = self.begun.get((id, lane), created)
-        self.begun[id, lane] = max(before, started)
+    def _waiting_start(self, id: str, lane: str, created: float, started: float) -> float:
+        """Where its waiting bar begins: where bars of one lane would overlap, only one is drawn."""
+        before = self.last_start.get((id, lane), created)
+        self.last_start[id, lane] = max(before, started)
         return min(started, max(created, before))
 
-    def _steps(self, steps: Iterable[Event]) -> Any:
+    def _step_columns(self, steps: Iterable[Event]) -> Any:
         found = [self._step(each) for each in steps if each.runtime in self.rows]
         return {name: [each[i] for each in found] for i, name in enumerate(STEP)}
 
@@ -258,7 +265,7 @@ class Swimlanes(pn.viewable.Viewer):
         return bool(rows)
 
     def _now(self, id: str) -> list[tuple[Any, ...]]:
-        """The bars that grow: what waits in each lane, from when its first was sent, and what runs."""
+        """The bars that grow: what waits in each lane, since its first was sent, and what runs."""
         try:
             shot: Snapshot = self.manager.snapshot(id, metrics=False)
         except AgentError:  # forgotten in between
@@ -277,38 +284,38 @@ class Swimlanes(pn.viewable.Viewer):
 
     def _growing(self, shot: Snapshot, of: Any, started: float | None, words: str) -> tuple[Any, ...]:
         now, created = self.axis.ms(shot.at), self.axis.ms(min(shot.at, of.created))
-        created = min(now, max(created, self.begun.get((shot.id, of.lane), created)))
+        created = min(now, max(created, self.last_start.get((shot.id, of.lane), created)))
         since = of.created if started is None else started
         words = f"{plain(shot.id, 60)}: {words} for {duration(max(0.0, shot.at - since))}"
-        begun = now if started is None else self.axis.ms(started)
+        begin = now if started is None else self.axis.ms(started)
         tone, y = LANES[of.lane.value].tone, self._y(shot.id, of.lane)
-        return created, begun, now, y, tone, "", "dot", words, str(of.id), 0, 0.85
+        return created, begin, now, y, tone, "", "dot", words, str(of.id), 0, 0.85
 
     def _say(self, now: float) -> None:
-        self.said_at = time.monotonic()
+        self.sentence_at = time.monotonic()
         self.say.draw(self._words(now))
 
-    def _words(self, now: float) -> str:
+    def _words(self, now: float) -> Markup:
         span = duration(self.axis.span)
-        if not self.rows and self.seats.wanted:
-            return f'<span class="muted">No runtime of that name did anything in the last {span}.</span>'
+        if not self.rows and self.lanes.wanted:
+            return quiet(f"No runtime of that name did anything in the last {span}.")
         if not self.rows:
             return EMPTY
-        since, fits = now - self.axis.span, self.seats.fits
+        since, fits = now - self.axis.span, self.lanes.matches
         failed = [each for each in self.wrong if each.finished >= since and fits(each.runtime)]
-        every = not self.seats.wanted and bool(self.outcomes) and self.outcomes[0].finished >= since
+        every = not self.lanes.wanted and bool(self.outcomes) and self.outcomes[0].finished >= since
         recent = (
             len(self.outcomes)
             if every
             else sum(each.finished >= since and fits(each.runtime) for each in self.outcomes)
         )
-        # The deque is bounded: what it does not hold any more was not counted.
+        # The deque is bounded: there may have been more than it holds.
         more = "more than " if recent == KEEP else ""
-        said = f"{more}{count(recent, 'activity')} ended in the last {span}"
-        wrong = f", {len(failed):,} of them badly; last {_link(failed[-1])}" if failed else ""
-        others = len(self.seats.left_out)
+        ended = f"{more}{count(recent, 'activity')} ended in the last {span}"
+        wrong = (f", {len(failed):,} of them not done; last ", _outcome_link(failed[-1])) if failed else None
+        others = len(self.lanes.left_out)
         out = f"; {count(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
-        return f'<span class="muted">{said}{wrong}{out}.</span>'
+        return quiet(ended, wrong, out, ".")
 
 
 def _by_runtime(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
@@ -318,6 +325,6 @@ def _by_runtime(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
     return found
 
 
-def _link(outcome: Outcome) -> str:
-    address, words = Address("activity", str(outcome.id)), f"activity {outcome.id} of {safe_text(outcome.runtime, 40)}"
-    return f'<button class="link" data-do="go" data-with="{address}">{words}</button>'
+def _outcome_link(outcome: Outcome) -> Markup:
+    words = f"activity {outcome.id} of {plain(outcome.runtime, 40)}"
+    return link(Address("activity", str(outcome.id)), words)

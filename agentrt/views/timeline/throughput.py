@@ -11,6 +11,7 @@ from bokeh.models import ColumnDataSource, HoverTool
 from ...events import Outcome
 from ...snapshot import Snapshot
 from ..feed import Update
+from ..html import br, div
 from ..theme import FATES, LANES
 from .axes import Scale, TimeAxis
 
@@ -18,13 +19,13 @@ __all__ = ["Throughput"]
 
 BARS = 60
 PARTS = {"standard": LANES["standard"].tone, "priority": LANES["priority"].tone, "failed": FATES["failed"].tone}
-WORDS = """<div style="font: 12px system-ui">@standard{0.[0]} standard, @priority{0.[0]} priority,<br>
-@failed{0.[0]} failed</div>"""
-FAST = 10  # from this speed of the clock on a minute is the natural unit
+COUNTS = "@standard{0.[0]} standard, @priority{0.[0]} priority,", br(), "@failed{0.[0]} failed"
+HOVER = str(div(*COUNTS, style="font: 12px system-ui"))
+FAST = 10  # from this speed of the clock on, the unit is a minute
 
 
 class Throughput:
-    """The plot: one bar for a second of a person's time, whatever the speed of the agents' clock."""
+    """The plot: a bar for each second of real time, whatever the speed of the agents' clock."""
 
     def __init__(self, axis: TimeAxis, height: int = 170) -> None:
         self.axis = axis
@@ -38,7 +39,7 @@ class Throughput:
         stack = self.plot.vbar_stack(
             list(PARTS), x="at", width="width", color=list(PARTS.values()), source=self.source, line_color=None
         )
-        self.plot.add_tools(HoverTool(tooltips=WORDS, renderers=stack))
+        self.plot.add_tools(HoverTool(tooltips=HOVER, renderers=stack))
         self.panel = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
 
     def draw(self, snapshot: Snapshot, update: Update, records: list[Any]) -> None:
@@ -61,7 +62,7 @@ class Throughput:
 
     def _show(self) -> None:
         slots = sorted(self.counts)
-        # Of the agents' clock, like every other number of the view.
+        # Per second of the agents' clock, like every other number of the view.
         columns = {part: [self.counts[slot][part] / self.width * self.unit for slot in slots] for part in PARTS}
         at = [self.axis.ms((slot + 0.5) * self.width) for slot in slots]
         self.source.data = {"at": at, "width": [self.width * 900] * len(slots), **columns}

@@ -1,4 +1,4 @@
-"""What a runtime did: one row a lane, waiting pale, working solid, a mark where each activity ended."""
+"""What a runtime did: a row for each lane, pale while waiting, solid while working, a mark where an activity ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..text import count, duration, plain
 from ..theme import FATES, LANES, MARKERS
 from .axes import TimeAxis
 
-__all__ = ["Bars", "Timeline", "bar", "bars", "groups"]
+__all__ = ["Bars", "Timeline", "bar_columns", "bar_row", "groups"]
 
 KEEP = 1500
 ROW = {Lane.PRIORITY: 1.5, Lane.STANDARD: 0.5}
@@ -26,17 +26,17 @@ COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "word
 Bars = dict[str, list[Any]]
 
 
-def bars(outcomes: Iterable[Outcome], axis: Any, least: float) -> Bars:
-    """The columns to draw. What takes less than `least` seconds together, in one lane, is one bar."""
+def bar_columns(outcomes: Iterable[Outcome], axis: Any, least: float) -> Bars:
+    """The columns to draw. Activities of one lane that take less than `least` seconds together are one bar."""
     columns: Bars = {name: [] for name in COLUMNS}
     for group in groups(outcomes, least):
-        for name, value in zip(COLUMNS, bar(group, axis), strict=True):
+        for name, value in zip(COLUMNS, bar_row(group, axis), strict=True):
             columns[name].append(value)
     return columns
 
 
 def groups(outcomes: Iterable[Outcome], least: float) -> Iterator[list[Outcome]]:
-    """The outcomes of one runtime, those of one lane and fate together that are done within `least` seconds."""
+    """The outcomes of one runtime in groups of one lane and fate, each group no longer than `least` seconds."""
     open_: dict[bool, list[Outcome]] = {}
     for outcome in outcomes:
         group = open_.get(outcome.priority)
@@ -53,7 +53,7 @@ def _begin(outcome: Outcome) -> float:
     return outcome.finished if outcome.started is None else outcome.started
 
 
-def bar(group: list[Outcome], axis: Any) -> tuple[Any, ...]:
+def bar_row(group: list[Outcome], axis: Any) -> tuple[Any, ...]:
     """A group as a row of `COLUMNS`."""
     lane, fate = group[0].lane, group[0].fate.value
     y = ROW[lane]
@@ -78,14 +78,14 @@ def _words(group: list[Outcome]) -> str:
     return f"activity {first.id} waited {duration(first.wait)}, {took}, {fate}{error}"
 
 
-class Waiting:
-    """Since when the oldest activity of each lane waits, kept from the records. Bounded by what a mailbox may hold."""
+class OldestWaiting:
+    """Since when the oldest activity of each lane waits, from the records. Bounded by the capacity of the mailbox."""
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
         self.created: dict[int, tuple[Lane, float]] = {item.id: (item.lane, item.created) for item in items}
 
     def take(self, records: Iterable[Any]) -> None:
-        """What was accepted waits, what ended does not."""
+        """Add what was accepted, and remove what ended."""
         for record in records:
             if record.kind == "accepted":
                 self.created[record.id] = (record.lane, record.created)
@@ -104,7 +104,7 @@ class Timeline:
         self.axis = axis
         self.ended = ColumnDataSource({name: [] for name in COLUMNS})
         self.now = ColumnDataSource({name: [] for name in (*COLUMNS, "alpha")})
-        self.waiting = Waiting()
+        self.waiting = OldestWaiting()
         self.plot = axis.figure(height, y_range=Range1d(start=0, end=2))
         self.plot.yaxis.ticker = [0.5, 1.5]
         self.plot.yaxis.major_label_overrides = {0.5: "standard", 1.5: "priority"}
@@ -135,9 +135,9 @@ class Timeline:
     def draw(self, snapshot: Snapshot, update: Update, records: list[Any], items: Any) -> None:
         """Add what ended, and bring what runs and waits up to date. `items()` gives the mailbox where it is needed."""
         if update.first or update.missed:
-            self.waiting = Waiting(items())
+            self.waiting = OldestWaiting(items())
         self.waiting.take(records if not update.first else ())
-        new: Any = bars((each for each in records if isinstance(each, Outcome)), self.axis, self.axis.span / 400)
+        new: Any = bar_columns((each for each in records if isinstance(each, Outcome)), self.axis, self.axis.span / 400)
         if new["y"]:
             self.ended.stream(new, KEEP)
         self._draw_now(snapshot)

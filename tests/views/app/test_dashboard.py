@@ -66,7 +66,7 @@ def test_a_viewers_keys_steer_nothing(manager):
         for key in (" ", ".", "x"):
             shown.key(key)
     assert not runtime.paused
-    assert "looking only" in shown.bar.said.html
+    assert "looking only" in shown.bar.message.html
 
 
 def test_only_what_is_shown_is_fed(manager):
@@ -105,7 +105,7 @@ def test_a_terminated_runtime_can_still_be_looked_at(manager):
     del runtime
     shown = board(manager)
     shown.go("runtime/a")
-    assert "It is over" in texts(shown.panel)
+    assert "It is terminated" in texts(shown.panel)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -138,7 +138,7 @@ def test_a_viewer_cannot_turn_it(manager):
     shown.bar.speed.value = 60.0
     assert manager.speed == 1
     assert shown.bar.speed.value == 1
-    assert "looking only" in shown.bar.said.html
+    assert "looking only" in shown.bar.message.html
 
 
 def test_pause_all_and_resume_all(manager):

@@ -8,7 +8,7 @@ from agentrt.views.app.address import Address
 from agentrt.views.feed import Update
 from agentrt.views.fleet.fleet import Fleet
 from agentrt.views.fleet.health import Health
-from agentrt.views.fleet.rows import PAGE, Rows
+from agentrt.views.fleet.rows import PAGE, FleetRows
 from tests.support import add, fail, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
@@ -41,7 +41,7 @@ def test_every_row_says_all_of_its_runtime(manager):
     manager.run(manager["sum"].ask(1))
     with pytest.raises(Exception, match="unsupported"):
         manager.run(manager["sum"].ask("x"))
-    row = Rows(manager).read("sum")
+    row = FleetRows(manager).read("sum")
     assert (row["id"], row["processed"], row["failed"], row["standard"]) == ("sum", 2, 1, 0)
     assert row["status"].endswith("error")
     assert row["error"].startswith("TypeError: unsupported")
@@ -192,7 +192,7 @@ async def test_failing_and_stopped_runtimes_are_counted(manager):
 
 def test_a_row_that_is_read_while_its_runtime_ends_is_left_out(manager):
     manager.create("a", 0, add)
-    rows = Rows(manager)
+    rows = FleetRows(manager)
     rows.reorder()
     manager.run(manager["a"].terminate())
     manager.terminated.clear()

@@ -7,7 +7,7 @@ import pytest
 from agentrt import RuntimeManager
 from agentrt.views.feed import Update
 from agentrt.views.flow.flow import EMPTY, EVERY, Flow
-from agentrt.views.flow.node_status import Crowd
+from agentrt.views.flow.node_status import NodeStatuses
 from agentrt.views.flow.nodes import MOST, Node, Nodes, Places, layers, pattern
 from agentrt.views.flow.traffic import CELLS, Counts, Traffic
 from tests.harness.screenshot import shoot
@@ -60,12 +60,12 @@ async def test_rates_and_failures_are_over_a_window_that_slides(manager):
         runtime.send_nowait(n)
         await asyncio.sleep(1)
     assert traffic.take(update(manager), 60) == [(None, "bad")]
-    ((pair, flowing),) = traffic.pairs.flowing(30, 60).items()
-    assert (pair, flowing.sent, flowing.failed, flowing.lost) == ((None, "bad"), 30, 30, 0)
-    assert flowing.rate == 1, "over the half minute that it has lasted"
-    (later,) = traffic.pairs.flowing(75, 60).values()
+    ((pair, flow),) = traffic.pairs.recent(30, 60).items()
+    assert (pair, flow.sent, flow.failed, flow.lost) == ((None, "bad"), 30, 30, 0)
+    assert flow.rate == 1, "over the half minute that it has lasted"
+    (later,) = traffic.pairs.recent(75, 60).values()
     assert 10 <= later.sent <= 16, "cells of two seconds leave it one by one"
-    assert traffic.pairs.flowing(200, 60) == {}
+    assert traffic.pairs.recent(200, 60) == {}
 
 
 def test_counts_can_be_summed_by_something_coarser():
@@ -73,10 +73,10 @@ def test_counts_can_be_summed_by_something_coarser():
     for at in range(30):
         fine.add(f"a{at % 2}", at, 2, 0)
         fine.add("b", at, 2, 1)
-    coarse = fine.summed(lambda key: key[0])
-    assert {key: tuple(flowing)[:2] for key, flowing in coarse.flowing(30, 60).items()} == {"a": (30, 0), "b": (0, 30)}
-    assert 13 <= coarse.flowing(75, 60)["a"].sent <= 17
-    assert fine.flowing(30, 60)["a0"].sent == 15, "what it was summed from stays"
+    coarse = fine.group_by(lambda key: key[0])
+    assert {key: tuple(flow)[:2] for key, flow in coarse.recent(30, 60).items()} == {"a": (30, 0), "b": (0, 30)}
+    assert 13 <= coarse.recent(75, 60)["a"].sent <= 17
+    assert fine.recent(30, 60)["a0"].sent == 15, "what it was summed from stays"
 
 
 @virtual
@@ -87,9 +87,9 @@ async def test_whose_failure_it_is_is_who_sent_it(manager):
     await asyncio.sleep(5)
     traffic = Traffic()
     traffic.take(update(manager), 60)
-    flowing = traffic.pairs.flowing(5, 60)
-    assert flowing["a", "bad"].failed == 1
-    assert flowing[None, "a"].failed == 0
+    flow = traffic.pairs.recent(5, 60)
+    assert flow["a", "bad"].failed == 1
+    assert flow[None, "a"].failed == 0
     assert not traffic.open
 
 
@@ -101,8 +101,8 @@ async def test_what_is_dropped_is_lost_and_not_failed(manager):
         runtime.send_nowait(1)
     traffic = Traffic()
     traffic.take(update(manager), 60)
-    (flowing,) = traffic.pairs.flowing(0, 60).values()
-    assert (flowing.failed, flowing.lost) == (0, 2)
+    (flow,) = traffic.pairs.recent(0, 60).values()
+    assert (flow.failed, flow.lost) == (0, 2)
     runtime.resume()
     await asyncio.sleep(1)
 
@@ -224,29 +224,29 @@ async def test_what_passes_a_column_on_its_way_passes_no_node(manager):
 
 
 @virtual
-async def test_a_crowd_counts_what_changed(manager):
+async def test_statuses_count_what_changed(manager):
     gate = Gate()
     for n in range(40):
         manager.create(f"w-{n}", 0, gate)
-    crowd = Crowd(manager)
-    crowd.nodes.add(manager)
-    crowd.look(manager)
+    statuses = NodeStatuses(manager)
+    statuses.nodes.add(manager)
+    statuses.look(manager)
     group = Node("group", "w-#")
-    assert crowd.of(group).statuses == {"idle": 40}
+    assert statuses.of(group).statuses == {"idle": 40}
     manager["w-1"].send_nowait(1)
     manager["w-1"].send_nowait(1)
     await gate.entered.wait()
-    crowd.look(["w-1"])
-    assert crowd.of(group).by_worst == [("processing", 1), ("idle", 39)]
-    assert crowd.of(group).depth == [0, 1]
+    statuses.look(["w-1"])
+    assert statuses.of(group).by_worst == [("processing", 1), ("idle", 39)]
+    assert statuses.of(group).depth == [0, 1]
     gate.open.set()
     await asyncio.sleep(1)
-    crowd.look([])
-    assert crowd.of(group).by_worst == [("idle", 40)], "what runs is looked at without being asked for"
+    statuses.look([])
+    assert statuses.of(group).by_worst == [("idle", 40)], "what runs is looked at without being asked for"
     await manager.terminate("w-2")
-    crowd.forget()
-    crowd.sort()
-    assert crowd.of(group).statuses == {"idle": 39}
+    statuses.forget()
+    statuses.sort()
+    assert statuses.of(group).statuses == {"idle": 39}
 
 
 # ---- the view
@@ -256,7 +256,7 @@ def test_an_empty_graph_teaches_the_next_step():
     with RuntimeManager(loop="thread") as manager:
         flow = Flow(manager)
         assert flow.update(update(manager)) is False
-        assert "Nobody has sent anything yet" in flow.say.html
+        assert "Nothing was sent yet" in flow.say.html
         assert flow.graph is None
         exec(html.unescape(EMPTY.partition("<pre>")[2].partition("</pre>")[0]), {"manager": manager})
         wait_until(lambda: manager.fates().done == 2, 10, "what it teaches works")
@@ -296,7 +296,7 @@ async def test_it_counts_on_and_the_busiest_come_first(manager):
         manager["b"].send_nowait({})
     await asyncio.sleep(10)
     flow.update(update(manager, cursor))
-    assert [flowing.sent for flowing in flow.flowing.values()] == [1, 1, 9]
+    assert [flow.sent for flow in flow.counts.values()] == [1, 1, 9]
     assert flow.list.html.index("outside → b") < flow.list.html.index("outside → a")
     assert flow.list.html.index("outside → a") < flow.list.html.index("a → b")
 
@@ -362,12 +362,12 @@ async def test_a_click_opens_a_runtime_or_a_group(manager):
     flow.update(update(manager))
     assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
     one, many = drawn(flow)["a/b"]["id"], drawn(flow)["agent-# 100"]["id"]
-    flow._clicked({"nodes": [one]})
-    flow._clicked({"nodes": [one]})
+    flow._on_select({"nodes": [one]})
+    flow._on_select({"nodes": [one]})
     assert went == ["runtime/a%2Fb"], "the page says it twice"
-    flow._clicked({"nodes": ["nonsense"]})
-    flow._clicked({"nodes": None})
-    flow._clicked({"nodes": [many]})
+    flow._on_select({"nodes": ["nonsense"]})
+    flow._on_select({"nodes": None})
+    flow._on_select({"nodes": [many]})
     assert "agent-# +88" in drawn(flow)
     assert len(drawn(flow)) == 12 + 3
     assert "close agent-#" in flow.say.html
@@ -389,7 +389,7 @@ async def test_it_is_laid_out_for_the_width_that_the_page_reports(manager):
     flow.update(update(manager))
     assert flow.places.size[0] == 6
     for nonsense in (None, {}, {"zoom": "x"}, {"zoom": -1}, {"zoom": 0}):
-        flow._fitted(nonsense or {})
+        flow._on_fit(nonsense or {})
     assert flow.width is None
     wide = flow.graph
     wide.viewport = {"x": 0, "y": 0, "zoom": 0.3}
@@ -432,7 +432,7 @@ async def test_hostile_names_are_only_text(manager):
 
 @virtual
 async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
-    monkeypatch.setattr("agentrt.views.flow.flow.KNOWN", 50)
+    monkeypatch.setattr("agentrt.views.flow.flow.MOST_RUNTIMES", 50)
     flow, cursor = Flow(manager), 0
     for n in range(120):
         runtime = manager.create(f"job-{n}", 0, add)
@@ -442,7 +442,7 @@ async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
         cursor = manager.ring.cursor
     assert len(flow.nodes) <= 51
     assert len(flow.traffic.pairs.of) <= 51
-    assert len(flow.crowd.known) <= 51
+    assert len(flow.statuses.conditions) <= 51
 
 
 def test_ten_thousand_runtimes_cost_little(monkeypatch):
@@ -474,7 +474,7 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
 
 
 def shop(manager) -> None:
-    """One that passes on to another, which fails; and a crowd."""
+    """One that passes on to another, which fails; and a statuses."""
     manager.create("front", 0, relay)
     manager.create("till", 0, fail)
     manager["front"].send_nowait({"till": 1})
@@ -578,8 +578,8 @@ def test_no_name_runs_as_a_script(page):
 def test_it_is_live_in_a_cell_and_fetches_nothing(jupyterlab, page):
     cell = """
 import agentrt
-from agentrt.views.cell import bundle, kernel_loop
-from agentrt.views.flow import Flow
+from agentrt.views.notebook.cell import bundle, kernel_loop
+from agentrt.views.flow.flow import Flow
 manager = agentrt.RuntimeManager()
 async def relay(activity, state, ctx):
     await ctx.send("counter", 1)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from agentrt import RuntimeManager
 from agentrt.dead_letters import Ledger
 from agentrt.views.feed import Update, feed_page
-from agentrt.views.mailbox.dead_letters import Letters
+from agentrt.views.mailbox.dead_letters import DeadLettersView
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
 from tests.support import add, collect, virtual
@@ -23,12 +23,12 @@ def update(manager, *, first: bool = False) -> Update:
     return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
-def html(view: Letters) -> str:
-    return view.head.html + view.hand.said.html + view.list.html
+def html(view: DeadLettersView) -> str:
+    return view.head.html + view.undoable.message.html + view.list.html
 
 
-def shown(manager, **options) -> Letters:
-    view = Letters(manager, Commands(manager, **options))
+def shown(manager, **options) -> DeadLettersView:
+    view = DeadLettersView(manager, Commands(manager, **options))
     view.update(update(manager, first=True))
     return view
 
@@ -41,11 +41,11 @@ async def buried(manager, *payloads, id="doomed", **options) -> list[int]:
     return [receipt.id for receipt in receipts]
 
 
-def press(view: Letters, action: str, of: str = "") -> None:
+def press(view: DeadLettersView, action: str, of: str = "") -> None:
     view.list.actions[action](of)
 
 
-def by_hand(view: Letters, act: str, id: int = 0) -> None:
+def by_hand(view: DeadLettersView, act: str, id: int = 0) -> None:
     """Open a letter (none for an act on all), ask, say yes."""
     if id and view.opened != id:
         press(view, "open", str(id))
@@ -123,7 +123,7 @@ async def test_nothing_hostile_becomes_markup(manager):
     view.to.value_input = HOSTILE + "2"
     press(view, "ask", f"resend:{id}")
     press(view, "yes")
-    assert "no runtime has the id" in view.hand.said.html
+    assert "no runtime has the id" in view.undoable.message.html
     for odd in ("resend", "resend:x", f"terminate:{id}", HOSTILE):
         press(view, "ask", odd)
     assert "<script" not in html(view)
@@ -154,7 +154,7 @@ async def test_one_is_sent_again_to_the_same_or_another(manager):
     assert "That runtime is gone" in view.list.html
     assert view.list.html.count("gone</span>") == 2
     by_hand(view, "resend", first)
-    assert "was terminated" in view.hand.said.html
+    assert "was terminated" in view.undoable.message.html
     assert len(manager.dead_letters) == 2, "it stays"
     other = manager.create("other", (), collect)
     view.to.value_input = "other"
@@ -162,8 +162,8 @@ async def test_one_is_sent_again_to_the_same_or_another(manager):
     assert "can't be unsent" in view.list.html
     assert len(manager.dead_letters) == 2, "it asks"
     press(view, "yes")
-    assert "sent again to other" in view.hand.said.html
-    assert "Undo" not in view.hand.said.html
+    assert "sent again to other" in view.undoable.message.html
+    assert "Undo" not in view.undoable.message.html
     view.to.value_input = ""
     same = manager.create("doomed", (), collect)
     view.update(update(manager))
@@ -181,16 +181,16 @@ async def test_discarding_is_undone(manager):
     view = shown(manager)
     by_hand(view, "discard", ids[1])
     assert len(manager.dead_letters) == 2
-    view.hand.said.actions["undo"]("")
+    view.undoable.message.actions["undo"]("")
     await asyncio.sleep(1)
     assert [letter.activity.id for letter in manager.dead_letters] == ids
     by_hand(view, "discard_all")
     assert len(manager.dead_letters) == 0
-    assert "3 dead letters discarded" in view.hand.said.html
-    view.hand.said.actions["undo"]("")
+    assert "3 dead letters discarded" in view.undoable.message.html
+    view.undoable.message.actions["undo"]("")
     await asyncio.sleep(1)
     assert [letter.activity.id for letter in manager.dead_letters] == ids
-    assert "3 dead letters put back" in view.hand.said.html
+    assert "3 dead letters put back" in view.undoable.message.html
 
 
 @virtual
@@ -203,13 +203,13 @@ async def test_all_are_sent_again_as_far_as_that_goes(manager):
     press(view, "ask", "resend_all:0")
     assert "Send 10 dead letters again" in view.head.html
     press(view, "yes")
-    assert "3 dead letters sent again. 7 stay here:" in view.hand.said.html
+    assert "3 dead letters sent again. 7 stay here:" in view.undoable.message.html
     assert view.letters.ledger() == Ledger(dead=10, here=7, resent=3)
     full.resume()
     await asyncio.sleep(1)
     by_hand(view, "resend_all")
     by_hand(view, "resend_all")
-    assert "Nothing sent again. 5 stay here" in view.hand.said.html
+    assert "Nothing sent again. 5 stay here" in view.undoable.message.html
     await asyncio.sleep(1)
     assert full.state == (0, 1, 2, 3, 4)
 
@@ -222,7 +222,7 @@ async def test_who_comes_second_is_told(manager):
     press(mine, "ask", f"discard:{id}")
     by_hand(other, "discard", id)
     press(mine, "yes")
-    assert "not among the dead letters" in mine.hand.said.html
+    assert "not among the dead letters" in mine.undoable.message.html
     mine.update(update(manager))
     assert mine.opened is None
 
@@ -235,7 +235,7 @@ async def test_a_viewer_is_refused(manager):
     cursor = manager.ring.cursor
     for act, of in (("resend", id), ("discard", id), ("resend_all", 0), ("discard_all", 0)):
         by_hand(view, act, of)
-        assert "for looking only" in view.hand.said.html
+        assert "for looking only" in view.undoable.message.html
     assert (len(manager.dead_letters), manager.ring.cursor) == (1, cursor)
     assert html(view).count(" disabled>") == 4
 
@@ -256,7 +256,7 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
     def show(manager: RuntimeManager, role: Role = Role.OPERATOR) -> Page:
         def app() -> Any:
             feed = feed_page(manager, pn.state.curdoc)
-            view = Letters(manager, Commands(manager, role=role), soon=feed.schedule)
+            view = DeadLettersView(manager, Commands(manager, role=role), soon=feed.schedule)
             feed.follow(view)
             return view
 

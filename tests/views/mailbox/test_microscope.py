@@ -14,11 +14,11 @@ from playwright.sync_api import Page, expect
 from agentrt import Activity, Fate, Runtime, RuntimeManager
 from agentrt.schema.form import Form
 from agentrt.views.feed import Update, feed_page
-from agentrt.views.mailbox.edit import Edit, filled, is_whole, type_of
+from agentrt.views.mailbox.edit import PayloadEditor, form_of, is_whole, type_of
 from agentrt.views.mailbox.microscope import Microscope
 from agentrt.views.mailbox.undoable_commands import Undo
 from agentrt.views.role import Commands, Role
-from agentrt.views.runtime.terminated import Past
+from agentrt.views.runtime.terminated import TerminatedRuntime
 from tests.harness.wait import wait_until
 from tests.support import collect, turns, virtual
 
@@ -31,7 +31,7 @@ def update(manager, *, first: bool = False) -> Update:
 
 
 def html(view: Microscope) -> str:
-    return "".join(part.html for part in (view.legend, view.hand.said, *view.lists.values()))
+    return "".join(part.html for part in (view.legend, view.undoable.message, *view.lists.values()))
 
 
 def shown(manager, runtime, **options) -> Microscope:
@@ -61,7 +61,7 @@ async def by_hand(view: Microscope, act: str, id: int) -> None:
 
 
 async def undo(view: Microscope) -> None:
-    view.hand.said.actions["undo"]("")
+    view.undoable.message.actions["undo"]("")
     await turns()
 
 
@@ -132,7 +132,7 @@ async def test_what_is_opened_shows_all_of_it(manager):
     press(view, "open", str(id))
     page = html(view)
     assert "x" * 300 in page
-    assert "its story" in page
+    assert "its page" in page
     assert 'aria-expanded="true"' in page
     press(view, "open", str(id))
     assert 'aria-expanded="true"' not in html(view)
@@ -181,7 +181,7 @@ async def test_payloads_are_neither_compared_nor_trusted(manager):
     assert "Odd, whose repr raises RuntimeError" in html(view)
     press(view, "open", str(ids[0]))
     press(view, "ask", f"edit:{ids[0]}")
-    assert "can&#x27;t be written as JSON" in view.editor.said.html
+    assert "can&#x27;t be written as JSON" in view.editor.message.html
     runtime.resume()
 
 
@@ -229,8 +229,8 @@ async def test_a_runtime_that_is_over_has_no_mailbox(manager):
     view = shown(manager, runtime)
     await runtime.terminate()
     view.update(update(manager))
-    assert "It is over" in html(view)
-    assert "It is over" in html(shown(manager, Past(manager, "a")))
+    assert "It is terminated" in html(view)
+    assert "It is terminated" in html(shown(manager, TerminatedRuntime(manager, "a")))
 
 
 # ---- hands
@@ -251,10 +251,10 @@ async def test_moves_ask_once_and_are_undone(manager):
         await by_hand(view, act, ids[2])
         assert order(runtime) == moved
         assert "c&#x27;</code>" in view.lists[lane].html
-        assert "Undo: put it back" in view.hand.said.html
+        assert "Undo: put it back" in view.undoable.message.html
         await undo(view)
         assert order(runtime) == "abcd"
-        assert "is back where it was" in view.hand.said.html
+        assert "is back where it was" in view.undoable.message.html
         press(view, "open", str(ids[2]))
     await by_hand(view, "promote", ids[0])
     await by_hand(view, "demote", ids[0])
@@ -279,7 +279,7 @@ async def test_a_drop_is_honest_about_its_undo(manager):
     await undo(view)
     again = runtime.mailbox_items()[-1]
     assert (again.payload, again.parent) == ("a", ids[0])
-    assert f"as activity {again.id}" in view.hand.said.html
+    assert f"as activity {again.id}" in view.undoable.message.html
     assert runtime.fates().dropped == 1
     runtime.resume()
 
@@ -302,7 +302,7 @@ async def test_an_offer_to_undo_goes_after_a_while(manager):
     runtime, ids = paused(manager, *"ab")
     view = shown(manager, runtime)
     now = 0.0
-    view.hand.now = lambda: now
+    view.undoable.now = lambda: now
     await by_hand(view, "first", ids[1])
     assert view.update(update(manager)) is True
     now = 21.0
@@ -311,7 +311,7 @@ async def test_an_offer_to_undo_goes_after_a_while(manager):
     await by_hand(view, "first", ids[0])
     now = 42.0
     view.update(update(manager))
-    assert "Undo" not in view.hand.said.html
+    assert "Undo" not in view.undoable.message.html
     runtime.resume()
 
 
@@ -325,8 +325,8 @@ async def test_who_comes_too_late_is_told(manager):
     await turns()
     press(view, "yes")
     await turns()
-    assert "does not wait in" in view.hand.said.html
-    assert "Undo" not in view.hand.said.html
+    assert "does not wait in" in view.undoable.message.html
+    assert "Undo" not in view.undoable.message.html
     view.update(update(manager))
     assert (view.opened, view.asked) == (None, "")
     press(view, "yes")
@@ -339,7 +339,7 @@ async def test_a_full_lane_refuses_and_says_so(manager):
     runtime.send_nowait("u", priority=True)
     view = shown(manager, runtime)
     await by_hand(view, "promote", ids[0])
-    assert "lane of" in view.hand.said.html
+    assert "lane of" in view.undoable.message.html
     assert order(runtime) == "ua"
     runtime.resume()
 
@@ -351,12 +351,12 @@ async def test_a_viewer_moves_nothing(manager):
     cursor = manager.ring.cursor
     for act in ("first", "promote", "demote", "drop"):
         await by_hand(view, act, ids[1])
-        assert "for looking only" in view.hand.said.html
+        assert "for looking only" in view.undoable.message.html
     press(view, "ask", f"edit:{ids[1]}")
     assert view.editor is None
     view._save(ids[1], "B")
-    view.hand.undo = Undo("", "", lambda: runtime.drop(ids[1]))
-    view.hand._until = float("inf")
+    view.undoable.undo = Undo("", "", lambda: runtime.drop(ids[1]))
+    view.undoable._until = float("inf")
     await undo(view)
     assert (order(runtime), manager.ring.cursor) == ("abc", cursor)
     assert html(view).count("disabled") >= 4
@@ -381,7 +381,7 @@ async def test_a_closed_manager_is_said(manager):
     manager.submit = refuse
     await by_hand(view, "first", ids[0])
     del manager.submit
-    assert "the manager is closed" in view.hand.said.html
+    assert "the manager is closed" in view.undoable.message.html
     runtime.resume()
 
 
@@ -443,8 +443,8 @@ async def test_an_open_edit_stays_while_the_mailbox_moves(manager):
     await turns()
     view.update(update(manager))
     assert view.editor is editor
-    assert "does not wait any more" in editor.said.html
-    assert editor.done.disabled
+    assert "does not wait any more" in editor.message.html
+    assert editor.save_button.disabled
     runtime.resume()
 
 
@@ -472,14 +472,14 @@ def test_what_a_changed_payload_has_to_be():
     assert type_of(None, None) is None
     assert is_whole({"a": [1, Point(2), Flight(3)]})
     assert not is_whole({"a": object()})
-    assert [field.initial for field in filled(Form.of(Flight), Flight(3, "DL")).fields] == ["3", "DL"]
+    assert [field.initial for field in form_of(Form.of(Flight), Flight(3, "DL")).fields] == ["3", "DL"]
 
 
 @virtual
 async def test_a_payload_of_another_type_than_now_taken_is_changed_as_json(manager):
     runtime, (id,) = paused(manager, {"n": 1})
     runtime.swap(board)
-    edit = Edit(runtime, runtime.mailbox_items()[0], lambda payload: None, lambda: None)
+    edit = PayloadEditor(runtime, runtime.mailbox_items()[0], lambda payload: None, lambda: None)
     assert edit.controls is None
     edit.submit()
     assert "number" in edit.raw.helper_text
@@ -512,13 +512,13 @@ def test_a_page_does_not_wait_for_a_loop_that_is_kept(manager):
         press(view, "open", str(ids[0]))
         press(view, "ask", f"drop:{ids[0]}")
         press(view, "yes")
-        assert "as soon as the loop is free" in view.hand.said.html
-        assert view.hand.update() is True
+        assert "as soon as the loop is free" in view.undoable.message.html
+        assert view.undoable.update() is True
         assert len(runtime.mailbox_items()) == 2
     finally:
         leave.set()
     receipt.result(10)
-    wait_until(lambda: "was dropped" in view.hand.said.html)
+    wait_until(lambda: "was dropped" in view.undoable.message.html)
     assert order(runtime) == "cake"
 
 

@@ -8,15 +8,15 @@ from agentrt.engine.hub import Frame
 from agentrt.views.feed import Feed, Session, Update
 from agentrt.views.html import escape
 from agentrt.views.role import Commands, Role
-from agentrt.views.runtime.last_error import problem_html
+from agentrt.views.runtime.last_error import error_html
 from agentrt.views.runtime.log import Events, record_row, record_words
 from agentrt.views.runtime.runtime import RuntimeView
 from agentrt.views.runtime.state import tree
 from agentrt.views.runtime.steer import Steer
-from agentrt.views.runtime.terminated import Past
+from agentrt.views.runtime.terminated import TerminatedRuntime
 from agentrt.views.timeline.axes import Scale, TimeAxis
 from agentrt.views.timeline.depth import depth_history
-from agentrt.views.timeline.timeline import bars
+from agentrt.views.timeline.timeline import bar_columns
 from tests.support import Gate, add, fail, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
@@ -59,10 +59,10 @@ def test_bars_too_short_to_see_become_one():
             return at * 1000
 
     short = [outcome(n, started=n * 0.01, took=0.01) for n in range(50)]
-    drawn = bars(short, Axis(), least=0.25)
+    drawn = bar_columns(short, Axis(), least=0.25)
     assert len(drawn["y"]) < 5
     assert sum(int(words.split()[0]) for words in drawn["words"]) == 50
-    failed = bars([outcome(1), outcome(2, fate=Fate.FAILED), outcome(3, Lane.PRIORITY)], Axis(), least=100)
+    failed = bar_columns([outcome(1), outcome(2, fate=Fate.FAILED), outcome(3, Lane.PRIORITY)], Axis(), least=100)
     assert len(failed["y"]) == 3, "neither fates nor lanes are mixed"
 
 
@@ -72,7 +72,7 @@ def test_what_never_ran_is_a_bar_of_waiting():
             return at
 
     dropped = Outcome(9, 9, "a", False, "dropped", 1.0, None, 5.0, None)
-    drawn = bars([dropped], Axis(), 0.1)
+    drawn = bar_columns([dropped], Axis(), 0.1)
     assert (drawn["created"], drawn["started"], drawn["finished"]) == ([1.0], [5.0], [5.0])
     assert "never started" in drawn["words"][0]
 
@@ -140,11 +140,11 @@ async def test_it_shows_a_runtime_through_its_life(manager):
     runtime.resume()
     await manager.terminate("gate", drain=True)
     assert view.update(update(manager)) is False
-    assert "It is over" in view.head.html
+    assert "It is terminated" in view.head.html
     assert view.steer.end.disabled
-    past = RuntimeView(Past(manager, "gate"))
+    past = RuntimeView(TerminatedRuntime(manager, "gate"))
     past.update(update(manager, first=True))
-    assert "It is over" in past.head.html
+    assert "It is terminated" in past.head.html
 
 
 @virtual
@@ -155,7 +155,7 @@ async def test_it_shows_the_last_error_with_its_traceback(manager):
     with pytest.raises(Exception, match="no "):
         await runtime.ask(HOSTILE)
     view.update(update(manager))
-    html = view.problem.panel.html
+    html = view.last_error.panel.html
     assert "ValueError: no &lt;script" in html
     assert "raise ValueError" in html, "the line of the source"
     assert "<script" not in html
@@ -172,7 +172,7 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     sources = (view.depth.source, view.timeline.ended, view.timeline.now, view.throughput.source)
     for source in sources:
         source.on_change("data", lambda attr, old, new: events.append(new))
-    for part in (view.head, view.lanes.panel, view.state.panel, view.problem.panel, view.where.body):
+    for part in (view.head, view.lanes.panel, view.state.panel, view.last_error.panel, view.where.body):
         part.param.watch(events.append, "html")
     view.update(Update(manager.clock.now(), [], set()))
     assert events == []
@@ -207,31 +207,31 @@ def test_an_error_of_any_kind_can_be_shown():
         def __str__(self):
             return HOSTILE
 
-    assert "<script" not in problem_html(Odd(), 1.0)
+    assert "<script" not in error_html(Odd(), 1.0)
 
 
 # ---- steering
 
 
 @virtual
-async def test_knobs_turn_the_runtime_and_say_what_is_wrong(manager):
+async def test_limit_fields_set_the_runtime_and_say_what_is_wrong(manager):
     runtime = manager.create("a", 0, add)
     steer = Steer(runtime, Commands(manager, tell=lambda text, wrong: steer.say(text, wrong)))
-    knobs = {knob.name: knob for knob in steer.knobs}
-    knobs["timeout"].widget.value = "2.5 s"
+    limits = {field.name: field for field in steer.limits}
+    limits["timeout"].widget.value = "2.5 s"
     assert runtime.timeout == 2.5
-    assert knobs["timeout"].widget.value == "2.5"
-    knobs["standard_capacity"].widget.value = "-3"
+    assert limits["timeout"].widget.value == "2.5"
+    limits["standard_capacity"].widget.value = "-3"
     assert runtime.standard_capacity == 1000
-    assert knobs["standard_capacity"].widget.error_state
-    assert "standard_capacity" in steer.said.html
-    knobs["fairness"].widget.value = "<b>"
-    assert "&lt;b&gt;" in steer.said.html
-    knobs["fairness"].widget.value = "none"
+    assert limits["standard_capacity"].widget.error_state
+    assert "standard_capacity" in steer.message.html
+    limits["fairness"].widget.value = "<b>"
+    assert "&lt;b&gt;" in steer.message.html
+    limits["fairness"].widget.value = "none"
     assert runtime.fairness is None
     runtime.timeout = None
     steer.draw(runtime.snapshot())
-    assert knobs["timeout"].widget.value == "none"
+    assert limits["timeout"].widget.value == "none"
     steer.overflow.value = "drop_oldest"
     assert runtime.overflow == "drop_oldest"
 
@@ -242,11 +242,11 @@ async def test_terminate_asks_once(manager):
     steer = Steer(runtime, Commands(manager))
     steer.end.clicks += 1
     assert runtime.status is Status.IDLE
-    assert steer.sure.visible
-    steer.keep.clicks += 1
-    assert not steer.sure.visible
+    assert steer.confirm.visible
+    steer.cancel.clicks += 1
+    assert not steer.confirm.visible
     steer.end.clicks += 1
-    steer.sure.clicks += 1
+    steer.confirm.clicks += 1
     await asyncio.sleep(1)
     assert runtime.status is Status.TERMINATED
 

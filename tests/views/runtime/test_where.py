@@ -14,7 +14,7 @@ from agentrt import Backoff, Runtime, RuntimeManager, Status
 from agentrt.views.feed import Update, feed_page
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.source import is_own, listing_html, place_of
-from agentrt.views.runtime.terminated import Past
+from agentrt.views.runtime.terminated import TerminatedRuntime
 from agentrt.views.runtime.where import Where
 from tests.harness.wait import wait_until
 from tests.support import Gate, add, fail, virtual
@@ -28,7 +28,7 @@ def update(manager, *, first: bool = False) -> Update:
 
 
 def html(view: Where) -> str:
-    return view.head.html + view.body.html + view.stops.html
+    return view.head.html + view.body.html + view.breakpoints.html
 
 
 def shown(manager, runtime, **options) -> tuple[Where, str]:
@@ -73,7 +73,7 @@ async def test_the_line_it_awaits_is_marked_with_the_chain_and_the_variables(man
     assert f'<span class="here"><i>▶ {line}</i>    await ctx.sleep(seconds)</span>' in page
     assert f"test_where.py, line {line}" in page
     assert "runs for <strong>10 s</strong>" in view.head.html
-    assert "for time to pass, on the manager&#x27;s clock" in view.head.html
+    assert "for time to pass, on the manager's clock" in view.head.html
     assert "deliver / &lt;script" in page
     assert page.index("<strong>outer</strong>") < page.rindex("<strong>inner</strong>"), "outermost first"
     assert "&lt;script&gt;boom()" in page
@@ -234,9 +234,9 @@ async def test_every_status_has_its_words(manager):
     await asyncio.sleep(1)
     assert "its supervisor stopped it" in shown(manager, runtime)[1]
     await runtime.terminate()
-    view, page = shown(manager, Past(manager, "a"))
-    assert "It is over" in page
-    assert view.stops.html == ""
+    view, page = shown(manager, TerminatedRuntime(manager, "a"))
+    assert "It is terminated" in page
+    assert view.breakpoints.html == ""
 
 
 @virtual
@@ -283,13 +283,13 @@ async def test_breakpoints_are_set_cleared_and_named(manager):
     runtime = manager.create("a", 0, add)
     commands = Commands(manager, who="operator (page)")
     view, _ = shown(manager, runtime, commands=commands)
-    view.stops.actions["stop"]("standard")
+    view.breakpoints.actions["stop"]("standard")
     assert tuple(runtime.breakpoints) == ("standard",)
     receipt = runtime.send_nowait(1)
     await asyncio.sleep(1)
     view.update(update(manager))
     assert "Stopped by the breakpoint standard" in view.head.html
-    view.stops.actions["stop"]("standard")
+    view.breakpoints.actions["stop"]("standard")
     assert len(runtime.breakpoints) == 0
     runtime.resume()
     await receipt
@@ -300,12 +300,12 @@ async def test_breakpoints_are_set_cleared_and_named(manager):
     big.__qualname__ = HOSTILE
     runtime.breakpoints.add(big)
     view.update(update(manager))
-    assert "&lt;script" in view.stops.html
-    assert "<script" not in view.stops.html
-    view.stops.actions["stop"]("0")
+    assert "&lt;script" in view.breakpoints.html
+    assert "<script" not in view.breakpoints.html
+    view.breakpoints.actions["stop"]("0")
     assert len(runtime.breakpoints) == 0
     for odd in ("7", "x", "-1"):
-        view.stops.actions["stop"](odd)
+        view.breakpoints.actions["stop"](odd)
     acts = [record.who for record in manager.ring.since(0)[0] if record.kind.startswith("breakpoint_")]
     assert acts == ["operator (page)", "operator (page)", None, "operator (page)"]
 
@@ -318,7 +318,7 @@ async def test_a_viewer_sets_no_breakpoint(manager):
     commands = Commands(manager, role=Role.VIEWER, tell=lambda text, wrong: said.append(text))
     view, page = shown(manager, runtime, commands=commands)
     for at in ("standard", "error", "0"):
-        view.stops.actions["stop"](at)
+        view.breakpoints.actions["stop"](at)
     assert tuple(runtime.breakpoints) == ("error",)
     assert len(said) == 3
     assert page.count("disabled") == 3
@@ -367,17 +367,17 @@ def test_who_keeps_the_loop_is_told_and_what_it_means(live):
     try:
         wait_until(lambda: any(record.kind == "blocked" for record in live.ring.since(0)[0]))
         _, page = shown(live, runtime)
-        assert "It keeps the loop" in page
+        assert "It blocks the loop" in page
         assert "at work on the loop's thread" in page
         assert "while not leave.is_set():" in page
         told = shown(live, other)[1]
-        assert 'data-with="runtime/a">a</button> keeps the loop' in told, "who does not move is told why"
+        assert 'data-with="runtime/a">a</button> blocks the loop' in told, "who does not move is told why"
     finally:
         leave.set()
     receipt.result(10)
     waiting.result(10)
     _, page = shown(live, runtime)
-    assert "kept the loop for" in page
+    assert "blocked the loop for" in page
     assert "Nothing runs." in page
 
 
@@ -391,7 +391,7 @@ def test_another_process_can_not_be_looked_into(live):
     runtime.send_nowait(60)
     wait_until(lambda: runtime.status is Status.PROCESSING)
     view, page = shown(live, runtime)
-    assert "in another process, which can't be looked into" in page
+    assert "in another process, whose frames can't be read" in page
     assert view.body.html == ""
 
 

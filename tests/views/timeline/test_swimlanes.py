@@ -46,7 +46,7 @@ async def test_what_runs_grows_and_what_fails_is_marked(manager):
     assert view.update(update(manager, first=True)) is True
     assert len(view.now.data["y"]) == 1
     assert view.ended.data["fate"] == [8], "the mark of the one that failed"
-    assert "1 of them badly; last" in view.say.html
+    assert "1 of them not done; last" in view.say.html
     assert "<script" not in view.say.html
     gate.open.set()
 
