@@ -18,7 +18,7 @@ from .clock import Clock
 from .display import DisplayedDeadLetters, ManagerDisplay
 from .engine import commands
 from .engine.deadlines import Deadlines
-from .engine.deadlock import CURRENT
+from .engine.deadlock import CURRENT, blocked
 from .engine.entry import RuntimeEntry
 from .engine.handoff import InlineBudget
 from .engine.hub import Hub
@@ -359,9 +359,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             return block(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
-        raise DeadlockError(
-            "manager.run() here would block the loop that must do the work; write `await ...`", chain=()
-        )
+        raise blocked(self, None, "await ...")
 
     def loop_closed(self) -> None:
         """End with the loop, which somebody else has closed."""

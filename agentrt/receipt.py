@@ -13,9 +13,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .engine.deadlock import CURRENT
+from .engine.deadlock import CURRENT, blocked, check_loop
 from .engine.protocols import Host
-from .errors import DeadlockError
 from .events import Outcome
 from .logs import log_safely
 from .typevars import S
@@ -96,6 +95,8 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
         if entry is None:
             return
         loop = asyncio.get_running_loop()
+        if loop is not entry.host.loop:
+            check_loop(entry.host, loop, entry.id)
         future = loop.create_future()
         wake = partial(set_done, future)
         host = entry.host
@@ -122,11 +123,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False, gc=False):
         if entry is None:
             return
         if threading.get_ident() == entry.host.thread:
-            raise DeadlockError(
-                f"waiting here would block the loop that must do the work; write `{advice}` instead",
-                chain=(entry.id,),
-                runtime=entry.id,
-            )
+            raise blocked(entry.host, entry.id, advice)
         done = threading.Event()
         with entry.awaited():
             self.when_decided(done.set)

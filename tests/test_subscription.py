@@ -1,6 +1,7 @@
 """subscription.py: records as an async iterator, bounded, on any loop."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -51,6 +52,62 @@ async def test_two_see_the_same(manager):
     subscriptions = [runtime.subscribe(), runtime.subscribe()]
     await runtime.ask(1)
     assert [await until(each, "done") for each in subscriptions] == [["accepted", "done"]] * 2
+
+
+@pytest.mark.parametrize("end", ["terminate", "close", "manager"])
+@pytest.mark.parametrize("n", [2, 5])
+@virtual
+async def test_several_loops_over_one_share_its_records_and_all_end(manager, n, end):
+    runtime = manager.create("a", (), collect)
+    subscription = runtime.subscribe()
+    seen = []
+
+    async def read():
+        async for record in subscription:
+            seen.append((record.kind, getattr(record, "id", None)))
+            await asyncio.sleep(0)
+
+    reading = [asyncio.create_task(read()) for _ in range(n)]
+    await turns()
+    receipts = [runtime.send_nowait(k) for k in range(20)]
+    for receipt in receipts:
+        await receipt
+    if end == "terminate":
+        await runtime.terminate()
+    elif end == "close":
+        subscription.close()
+    else:
+        await manager.aclose()
+    await asyncio.wait_for(asyncio.gather(*reading, return_exceptions=True), 60)
+    ids = [receipt.id for receipt in receipts]
+    expected = [(kind, id) for kind in ("accepted", "done") for id in ids]
+    assert sorted(each for each in seen if each[0] != "terminated") == sorted(expected)
+    assert len(manager.listeners) == 0
+
+
+def test_two_event_loops_over_one_subscription_share_its_records():
+    seen = []
+
+    def read():
+        async def reading():
+            async for record in subscription:
+                seen.append(record.kind)
+
+        asyncio.run(reading())
+
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        subscription = runtime.subscribe()
+        threads = [threading.Thread(target=read, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(200):
+            runtime.send_nowait(1).result(10)
+        manager.run(runtime.terminate())
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+    assert (seen.count("accepted"), seen.count("done"), len(seen)) == (200, 200, 401)
 
 
 @pytest.mark.parametrize("what", ["accepted", "log", "delayed", "speed"])

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 from ..activity import Activity
 from ..errors import DeadlockError
-from .protocols import Member
+from .protocols import Host, Member
 
-__all__ = ["CURRENT", "Branch", "Wait", "awaits"]
+__all__ = ["CURRENT", "Branch", "Wait", "awaits", "blocked", "check_loop"]
+
+
+def check_loop(host: Host, loop: asyncio.AbstractEventLoop, id: str | None) -> None:
+    """Raise `DeadlockError` where agents can't run: their loop stands still as long as this thread runs another one."""
+    if loop is not host.loop and threading.get_ident() == host.thread and not host.loop.is_running():
+        raise blocked(host, id, "")
+
+
+def blocked(host: Host, id: str | None, advice: str) -> DeadlockError:
+    """The error of who would block the agents' own thread, or wait on it for ever.
+
+    Args:
+        host: Whose agents they are.
+        id: Of the runtime that is waited for, if it is one.
+        advice: What to write instead on the agents' loop.
+    """
+    running = asyncio._get_running_loop()
+    if running is host.loop:
+        text = f"waiting here would block the loop that must do the work; write `{advice}` instead"
+    elif running is None:
+        text = (
+            "nothing runs the agents' loop while this thread waits; write `manager.run(...)` around what you wait for"
+        )
+    else:
+        text = (
+            "the agents' loop is not the one that runs here, and stands still until this one ends; in a test, write a "
+            "plain `def` and `manager.run(runtime.ask(...))`, or use a manager whose loop runs: the fixture `manager`, "
+            "`RuntimeManager(loop='thread')`, or one that is made inside of this `async def`"
+        )
+    return DeadlockError(text, chain=() if id is None else (id,), runtime=id)
 
 
 class Branch:

@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
+from ..engine.deadlock import check_loop
 from ..events import Record
 from ..manager import RuntimeManager
 
@@ -89,6 +90,7 @@ class Recorder:
 
         Raises:
             TimeoutError: With the kinds of the last records.
+            DeadlockError: The manager's loop can't run while the one that awaits does.
 
         >>> from agentrt.testing import virtual_manager
         >>> with virtual_manager() as manager, Recorder(manager) as seen:
@@ -99,8 +101,9 @@ class Recorder:
         True
         3
         """
-        arrived = asyncio.Event()
-        self._manager.listeners[arrived] = partial(_set_from_any_thread, asyncio.get_running_loop(), arrived)
+        arrived, loop = asyncio.Event(), asyncio.get_running_loop()
+        check_loop(self._manager, loop, None)
+        self._manager.listeners[arrived] = partial(_set_from_any_thread, loop, arrived)
         try:
             async with asyncio.timeout(timeout):
                 return await _poll(condition, arrived)

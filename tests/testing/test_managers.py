@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from agentrt import Fate, Fates, RuntimeManager, Status
+from agentrt import AgentError, DeadlockError, Fate, Fates, RuntimeManager, Status
 from agentrt.testing import Recorder, StalledError, check_fates, managers, run_until_idle
 from tests.support import add, collect, forever
 
-pytest_plugins = ["agentrt.testing.plugin"]
+pytest_plugins = ["agentrt.testing.plugin", "pytester"]
 
 
 def test_time_passes_only_in_run(virtual_manager):
@@ -160,3 +160,101 @@ def test_a_manager_on_a_thread_that_does_not_become_idle(manager):
     busy.send_nowait("go")
     with pytest.raises(TimeoutError, match=r"the condition was not met within 0\.05 s; the last records are"):
         run_until_idle(manager, timeout=0.05)
+
+
+# ---- awaited where its loop does not run
+
+WAY_OUT = r"write a plain `def` and `manager.run\(runtime.ask\(...\)\)`, or use a manager whose loop runs"
+
+
+async def subscribes(runtime, manager):
+    with Recorder(manager) as recorder:
+        await recorder.until(lambda: False)
+
+
+async def fills(runtime, manager):
+    runtime.pause()
+    runtime.standard_capacity = 1
+    runtime.send_nowait(1)
+    await runtime.send(2)
+
+
+async def ends(runtime, manager):
+    await runtime.ask(1)
+
+
+async def awaits_receipt(runtime, manager):
+    await runtime.send_nowait(1)
+
+
+async def blocks(runtime, manager):
+    runtime.send_nowait(1).result()
+
+
+async def runs(runtime, manager):
+    manager.run(runtime.ask(1))
+
+
+async def terminates(runtime, manager):
+    receipt = runtime.send_nowait(1)
+    await runtime.terminate(drain=True)
+    await receipt
+
+
+ELSEWHERE = [subscribes, fills, ends, awaits_receipt, blocks, runs, terminates]
+
+
+@pytest.mark.parametrize("wait", ELSEWHERE, ids=lambda wait: wait.__name__)
+def test_who_awaits_on_another_loop_is_told_the_way_out(virtual_manager, wait):
+    runtime = virtual_manager.create("a", 0, add)
+    with pytest.raises(DeadlockError, match=WAY_OUT):
+        asyncio.run(asyncio.wait_for(wait(runtime, virtual_manager), 5))
+
+
+def test_the_way_out_works(virtual_manager):
+    runtime = virtual_manager.create("a", 0, add)
+    with pytest.raises(DeadlockError, match=r"write `manager.run\(...\)` around"):
+        runtime.send_nowait(1).result()
+    assert virtual_manager.run(runtime.ask(1)) == 2
+
+
+def test_a_receipt_of_a_loop_that_is_over_is_not_waited_for_for_ever():
+    async def leave():
+        runtime = RuntimeManager(loop="current").create("a", 0, forever)
+        receipt = runtime.send_nowait(1)
+        runtime.pause()
+        return runtime.manager, receipt, runtime.send_nowait(2)
+
+    async def wait():
+        for receipt in receipts:
+            with pytest.raises(AgentError):
+                await asyncio.wait_for(receipt, 5)
+
+    manager, *receipts = asyncio.run(leave())
+    asyncio.run(wait())
+    manager.close()
+
+
+ASYNC_TESTS = """
+import pytest
+from agentrt import DeadlockError
+from tests.support import add
+
+{mark}
+async def test_it(virtual_manager):
+    runtime = virtual_manager.create("a", 0, add)
+    with pytest.raises(DeadlockError, match="write a plain `def`"):
+        await runtime.ask(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "mark", "plugin"),
+    [("anyio", "@pytest.mark.anyio", "anyio"), ("pytest_asyncio", "@pytest.mark.asyncio", "pytest_asyncio")],
+)
+def test_in_an_async_test(pytester, library, mark, plugin):
+    pytest.importorskip(library)
+    pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n")
+    pytester.makepyfile(ASYNC_TESTS.format(mark=mark))
+    plugins = ("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider", "-p", "no:playwright", "-p", plugin)
+    pytester.inline_run(*plugins).assertoutcome(passed=1)
