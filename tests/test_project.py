@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
+import agentrt
+from tests import floors
+
 ROOT = Path(__file__).parents[1]
+TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What conda-forge calls otherwise.
-CONDA_NAMES = {"playwright-python": "playwright", "jupyter_client": "jupyter-client"}
+CONDA_NAMES = {"playwright-python": "playwright", "jupyter_client": "jupyter-client", "python-build": "build"}
 REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)\s*(?P<bounds>[<>=!~].*)$")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 # Nobody else has these.
 OURS_ALONE = re.compile(
     r"(?<![\w.])/(?:work|root|tmp/venv|home/\w+|opt/pypi\S*|opt/wheels)\b"
@@ -40,6 +46,11 @@ def tracked() -> list[Path]:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def code_blocks(text: str) -> list[str]:
@@ -81,8 +92,69 @@ def test_ci_runs_the_tests() -> None:
     assert "bash tests/run" in script.read_text()
 
 
-def test_the_changes_tell_of_this_version() -> None:
-    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+def test_the_version_stands_in_one_place() -> None:
+    assert "version" not in PROJECT
+    assert "version" in PROJECT["dynamic"]
+    assert TOOLS["hatch"]["version"]["path"] == "agentrt/__init__.py"
+
+
+def test_the_changelog_has_this_version() -> None:
+    """The newest heading is this version, or it is Unreleased and says that it will be."""
+    newest, below = re.findall(r"^## \[([^\]]+)\][^\n]*\n(.*?)(?=^## |\Z)", CHANGELOG, flags=re.DOTALL | re.MULTILINE)[
+        0
+    ]
+    if newest == "Unreleased":
+        assert f"To be released as {agentrt.__version__}." in below
+    else:
+        assert newest == agentrt.__version__
+
+
+def test_the_changelog_keeps_its_form() -> None:
+    """That of https://keepachangelog.com: versions, newest first, and in each the kinds of change."""
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", CHANGELOG, flags=re.MULTILINE)) <= kinds
+    assert (
+        re.findall(r"^## (?!\[(?:Unreleased\]|\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d)$)", CHANGELOG, flags=re.MULTILINE)
+        == []
+    )
+
+
+def test_every_link_of_the_project_has_a_page() -> None:
+    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= set(PROJECT["urls"])
+    assert [url for url in PROJECT["urls"].values() if not url.startswith("https://")] == []
+
+
+def test_mypy_makes_exceptions_only_for_what_is_there() -> None:
+    imported = {name.split(".")[0] for name in floors.graph().modules}
+    stale = [
+        pattern
+        for override in TOOLS["mypy"]["overrides"]
+        for pattern in override["module"]
+        if (name := pattern.removesuffix(".*")) not in (floors.modules() if "agentrt" in name else imported)
+    ]
+    assert stale == []
+
+
+def test_ruff_makes_exceptions_only_for_what_is_there() -> None:
+    assert [each for each in TOOLS["ruff"]["lint"]["per-file-ignores"] if not any(ROOT.glob(each))] == []
+
+
+def test_the_workflows_run_the_supported_pythons() -> None:
+    for name, job in (("tests", "all"), ("wheels", "install")):
+        workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+        supported = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each]
+        assert workflow["jobs"][job]["strategy"]["matrix"]["python"] == supported
+
+
+def test_the_hooks_follow_their_schema() -> None:
+    run(sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml")
+
+
+def test_every_text_ends_with_one_newline_and_no_line_with_white_space() -> None:
+    texts = {path: path.read_bytes() for path in tracked() if path.suffix not in BINARY}
+    endings = {path for path, text in texts.items() if text and (not text.endswith(b"\n") or text.endswith(b"\n\n"))}
+    spaces = {path for path, text in texts.items() if re.search(rb"[ \t\r]$", text, flags=re.MULTILINE)}
+    assert sorted(str(path.relative_to(ROOT)) for path in endings | spaces) == []
 
 
 def test_there_are_notebooks() -> None:
@@ -117,9 +189,7 @@ def test_no_file_names_one_machine() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
 def test_a_workflow_is_valid(path: Path) -> None:
-    command = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path))
 
 
 def test_a_hook_downloads_nothing() -> None:

@@ -139,7 +139,7 @@ class Field(msgspec.Struct, frozen=True):
             return load_json(text)
         try:
             return READERS.get(self.kind, str)(text)
-        except ValueError:
+        except (ValueError, msgspec.ValidationError):  # a ValueError since msgspec 0.21
             raise ValueError(f"Expected {self.expects}") from None
 
     def _chosen(self, raw: Any) -> Any:

@@ -193,7 +193,7 @@ WRONG = [
     ({"x": -5}, Bounded, "x", "expected > 0, got int -5"),
     (True, Literal[1, 2], "", "expected Literal[1, 2], got bool True"),
     (1.0, Literal[1, 2], "", "expected Literal[1, 2], got float 1.0"),
-    (numpy.int64(1), Literal[1], "", "expected Literal[1], got int64 np.int64(1)"),
+    (numpy.int64(1), Literal[1], "", f"expected Literal[1], got int64 {numpy.int64(1)!r}"),
     (numpy.array([1, 2]), Literal["a"], "", "expected Literal['a'], got ndarray array([1, 2])"),
     ((1, 2), tuple[()], "", "expected 0 items, got 2"),
     (str, type[int], "", "expected type[int], got type <class 'str'>"),

@@ -1,0 +1,70 @@
+"""What would be published: `python -m tests.wheel` builds the source archive and the wheel, and checks both.
+
+The build runs in an environment of its own, as `pip install` would do it, so it needs a package index.
+"""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "agentrt"
+SUFFIXES = {".py", ".js", ".css", ".sql", ".typed", ".pyx"}
+
+
+def run(*command: str) -> None:
+    print("$", *command, flush=True)
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+
+
+def expected() -> set[str]:
+    """The files of the package that a user needs, as a wheel names them."""
+    return {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.suffix in SUFFIXES}
+
+
+def missing(wheel: Path) -> list[str]:
+    """What a wheel lacks of the package."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(expected() - set(archive.namelist()))
+
+
+def strangers(wheel: Path) -> list[str]:
+    """What a wheel holds besides the package and its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        parts = {name.split("/")[0] for name in archive.namelist()}
+    return sorted(part for part in parts if part != "agentrt" and not part.endswith(".dist-info"))
+
+
+def answer(wheel: Path, folder: Path) -> str:
+    """What the package says of itself when it is imported from the wheel, and from nowhere else."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    code = "import agentrt; print(agentrt.__version__, agentrt.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder, env={"PYTHONPATH": str(folder)}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return found.stdout.strip()
+
+
+def main() -> int:
+    """Build, check, and say what is wrong; 0 if nothing is."""
+    with tempfile.TemporaryDirectory(prefix="wheel-") as name:
+        folder = Path(name)
+        run("build", "--outdir", str(folder), ".")
+        run("twine", "check", "--strict", *(str(path) for path in sorted(folder.iterdir())))
+        (wheel,) = folder.glob("*.whl")
+        said = answer(wheel, folder / "installed")
+        version = wheel.name.split("-")[1]
+        problems = [f"not in the wheel: {each}" for each in missing(wheel)]
+        problems += [f"does not belong in the wheel: {each}" for each in strangers(wheel)]
+        if not said.startswith(f"{version} {folder}"):
+            problems.append(f"the wheel is of version {version}, and imported it says {said}")
+    print(*problems or [f"agentrt {version}: {len(expected())} files, nothing missing"], sep="\n")
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
