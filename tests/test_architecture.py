@@ -44,7 +44,7 @@ def test_the_floors_are_those_that_are_held() -> None:
     written = {room.strip("`/"): int(number) for number, rooms in rows for room in re.findall(r"`([\w/]+)`", rooms)}
     assert {room: floors.FLOOR_OF[room] for room in written} == written
     there = {floors.room(module) for module in floors.modules()}
-    assert there - set(written) <= {"workflow_types"}
+    assert there - set(written) == set()
 
 
 def test_what_the_page_points_to_is_there() -> None:
