@@ -98,7 +98,9 @@ class Context:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A named span of this activity, for the timeline; may be nested. `with ctx.step("fetch"): ...`
+        """A named span of this activity, for the timeline; may be nested.
+
+        `with ctx.step("fetch"): ...`
 
         Tasks of one activity have steps of their own, side by side; a snapshot shows the one that began last.
         """

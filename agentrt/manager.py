@@ -226,8 +226,9 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         on; state, mailbox and group stay. If it raises, nothing has changed.
 
         Args:
-            id: As in `create`; so are `group` and the limits.
+            id: As in `create`; so are the limits.
             state: The initial state; may be left out once the runtime exists.
+            group: As in `create`.
 
         Returns:
             A decorator, which returns the handle.

@@ -142,8 +142,12 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         Senders that wait are served in order.
 
         Args:
-            payload: As in `send_nowait`; so are `priority`, `timeout`, `delay` and `key`.
+            payload: As in `send_nowait`.
+            priority: As in `send_nowait`.
             wait: How long to wait for room, in real seconds; None for as long as it takes.
+            timeout: As in `send_nowait`: how long its processing may take.
+            delay: As in `send_nowait`.
+            key: As in `send_nowait`.
 
         Returns:
             The receipt. It is returned once the activity is accepted, not once it is done.
@@ -167,7 +171,12 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         """Send one activity and wait until it is done. Any event loop.
 
         Args:
-            payload: As in `send`; so are the options.
+            payload: As in `send_nowait`.
+            priority: As in `send_nowait`.
+            wait: How long to wait for room, as in `send`; not for the answer.
+            timeout: As in `send_nowait`: how long its processing may take.
+            delay: As in `send_nowait`.
+            key: As in `send_nowait`.
 
         Returns:
             What the workflow replied with `ctx.reply(x)`, else the new state. No annotation of a workflow says the

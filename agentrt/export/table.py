@@ -167,9 +167,9 @@ def to_parquet(target: Exportable) -> bytes:
 
 
 def escape_formulas(text: str) -> str:
-    """Put an apostrophe before each part of a text that a spreadsheet would run as a formula.
+    r"""Put an apostrophe before each part of a text that a spreadsheet would run as a formula.
 
     >>> escape_formulas('=HYPERLINK("x")'), escape_formulas("a;@b"), escape_formulas("1 - 2")
-    ('\\'=HYPERLINK("x")', "a;'@b", '1 - 2')
+    ('\'=HYPERLINK("x")', "a;'@b", '1 - 2')
     """
     return FORMULA.sub(r"\1'\2", text)

@@ -135,7 +135,7 @@ def _encode(value: Any) -> Any:
 
 
 def _text_and_path(message: str) -> tuple[str, str]:
-    """msgspec's message as a text for people, and the path it is about without the leading `$`."""
+    """The message of msgspec as a text for people, and the path it is about without the leading `$`."""
     text, _, where = message.replace("`", "").partition(" - at ")
     key, _, holder = where.partition(" in ")
     path = (holder or key).removeprefix("$").removeprefix(".")

@@ -96,9 +96,12 @@ class View(Protocol):
 
 
 class Feed:
-    """The line of one session. `schedule(call)` and `later(seconds, call)` run a call where models may be changed;
-    `schedule` is safe from any thread. `batch()` is open while a flush changes models and sends them together. Once
-    `alive()` is false it stops by itself."""
+    """What feeds one session.
+
+    `schedule(call)` and `later(seconds, call)` run a call where models may be changed; `schedule` is safe from any
+    thread. `batch()` is open while a flush changes models and sends them together. Once `alive()` is false it stops by
+    itself.
+    """
 
     def __init__(
         self,

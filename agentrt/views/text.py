@@ -33,9 +33,9 @@ NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡"}
 
 
 def plain(value: Any, limit: int = 200) -> str:
-    """One line of text for places that show text as it is: control characters visible, at most `limit` characters.
+    r"""One line of text for places that show text as it is: control characters visible, at most `limit` characters.
 
-    >>> plain("a\\nb\\x00")
+    >>> plain("a\nb\x00")
     'a⏎b␀'
     """
     text = value if isinstance(value, str) else brief(value, limit)

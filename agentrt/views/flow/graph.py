@@ -94,8 +94,11 @@ def redraw(graph: Any, **lists: list[Props]) -> None:
 
 
 def _remove_view_watcher(graph: Any) -> None:
-    """Stop the search for Panel views in the nodes: these have none, and at each change it walks the whole page, which
-    takes five times as long as everything else. The rest of what it does, `redraw` does."""
+    """Stop the search for Panel views in the nodes, which have none.
+
+    At each change it walks the whole page, which takes five times as long as everything else. The rest of what it does,
+    `redraw` does.
+    """
     for watcher in list(graph.param.watchers.get("nodes", {}).get("value", ())):
         if getattr(watcher.fn, "__name__", "") == "_update_views":
             graph.param.unwatch(watcher)

@@ -42,8 +42,11 @@ def _head(id: str) -> str:
 
 
 class Nodes:
-    """The node of each runtime. By id while there are few; then by the pattern of the ids, by their first word, by
-    workflow: the first that gives few enough nodes. Groups get coarser as runtimes come, and never finer."""
+    """The node of each runtime.
+
+    By id while there are few; then by the pattern of the ids, by their first word, by workflow: the first that gives
+    few enough nodes. Groups get coarser as runtimes come, and never finer.
+    """
 
     def __init__(self, workflow: Callable[[str], str], most: int = MOST) -> None:
         self.most = most
