@@ -32,6 +32,7 @@ __all__ = [
     "save_keys",
 ]
 
+ADVICE = "set AGENTRT_RUNTIME_DIR to a directory of your own"
 MAX_KEYS_AGE = 7 * 86400.0  # seconds after which unused keys are deleted
 
 
@@ -94,16 +95,21 @@ def directory() -> Path:
     """The directory of the files, created where it is missing, with access for its owner only.
 
     Raises:
-        ConfigurationError: It belongs to another user, or is a symbolic link.
+        ConfigurationError: It belongs to another user, is a symbolic link or no directory, or can't be created.
     """
     named = os.environ.get("AGENTRT_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     path = Path(named) / "agentrt" if named else Path(tempfile.gettempdir()) / f"agentrt-{user}"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if path.is_symlink() or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
-        raise ConfigurationError(f"{path} belongs to somebody else; set AGENTRT_RUNTIME_DIR to a directory of your own")
-    path.chmod(0o700)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+        if path.is_symlink() or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+            raise ConfigurationError(f"{path} belongs to somebody else; {ADVICE}")
+        path.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be used: {error.strerror or error}; {ADVICE}") from error
+    if not os.access(path, os.W_OK):
+        raise ConfigurationError(f"{path} can't be written to; {ADVICE}")
     return path
 
 

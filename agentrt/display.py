@@ -5,9 +5,10 @@ Each view is live when it is the last line of a cell, can be put into a layout o
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .dead_letters import DeadLetters
 from .errors import ConfigurationError
@@ -32,16 +33,36 @@ def _file_content(of: Any, suffix: str, view: str) -> bytes:
     from .export import WRITERS
 
     if suffix == ".html":
-        html: str = _standalone(of, view or "timeline").written()
+        html: str = _standalone(of, _check_view(of, view)).written()
         return html.encode("utf-8", "replace")
+    if view:
+        raise ConfigurationError(f"view is {view!r:.80}, and only an .html file holds a view")
     if suffix not in WRITERS:
         kinds = ", ".join((*WRITERS, ".html"))
         raise ConfigurationError(f"{suffix!r} is no kind of file there is an export to; give {kinds}")
     return WRITERS[suffix](of)
 
 
+def _check_view(of: Exports, view: Any) -> str:
+    """The name of a view that there is of this; `ConfigurationError` names those there are."""
+    name = view or "timeline"
+    if isinstance(name, str):
+        page, _, number = name.partition("/")
+        if (name in of.VIEWS and not name.endswith("/")) or (
+            f"{page}/" in of.VIEWS and number.isdecimal() and len(number) < 20
+        ):
+            return VIEW_PAGES.get(name, name)
+    names = ", ".join(f"{each}<number>" if each.endswith("/") else each for each in of.VIEWS)
+    raise ConfigurationError(f"view is {view!r:.80}; there are {names}")
+
+
+VIEW_PAGES = {"dead_letters": "letters"}
+
+
 class Exports:
     """What happened, as files and tables. Of a manager: of all its runtimes. See `agentrt.export`."""
+
+    VIEWS: ClassVar[tuple[str, ...]] = ()
 
     def export(self, path: str | Path, view: str = "") -> Path:
         """Write what is still on record to a file of the kind its suffix says.
@@ -52,16 +73,25 @@ class Exports:
         Args:
             path: `.csv` and `.parquet` hold the activities, a row for each (Parquet needs pandas and pyarrow), `.json`
                 a trace that ui.perfetto.dev opens, `.html` a view that needs no network.
-            view: Which view an `.html` file holds; `"timeline"` unless named.
+            view: Which view an `.html` file holds, by the name of its method; `"timeline"` unless named. Of a manager
+                also `"dead_letters"` and `"activity/17"`.
 
         Returns:
             Where the file is.
 
         Raises:
-            ConfigurationError: There is no export to that kind of file.
+            ConfigurationError: There is no export to that kind of file, or no such view.
+            OSError: The file can't be written; the one that was there is as it was.
         """
         file = Path(path)
-        file.write_bytes(_file_content(self, file.suffix.lower(), view))
+        content = _file_content(self, file.suffix.lower(), view)
+        # Written beside and put in its place when complete: what fails leaves the file that was there.
+        draft = file.with_name(f".{file.name}.{os.getpid()}.part")
+        try:
+            draft.write_bytes(content)
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
         return file
 
     def frame(self: Any) -> pd.DataFrame:
@@ -79,6 +109,8 @@ class Exports:
 
 class RuntimeDisplay(Exports):
     """The views of one runtime."""
+
+    VIEWS = ("timeline", "where", "mailbox", "waits", "theory", "inject", "events")
 
     def where_now(self) -> Alone:
         """Show the line its workflow is at, the chain of awaits, the variables. `where()` is the same as data."""
@@ -112,6 +144,7 @@ class RuntimeDisplay(Exports):
 class ManagerDisplay(Exports):
     """The views of a manager. Its dead letters show themselves, see `DisplayedDeadLetters`."""
 
+    VIEWS = ("timeline", "fleet", "overview", "flow", "dead_letters", "activity/")
     dead_letters: DeadLetters
 
     def fleet(self) -> Alone:

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from agentrt import discovery
+from agentrt import RuntimeManager, discovery
+from agentrt.cli import main
 from agentrt.discovery import PageKeys, ServerRecord
 from agentrt.errors import ConfigurationError
 
@@ -95,3 +96,45 @@ def test_a_broken_file_gives_no_keys():
 def test_no_two_keys_are_alike():
     first, second = PageKeys.new(1), PageKeys.new(1)
     assert len({first.operator, first.viewer, first.secret, second.operator, second.viewer, second.secret}) == 6
+
+
+def a_file(path):
+    path.write_text("")
+
+
+def not_writable(path):
+    path.mkdir(mode=0o500)
+
+
+def a_link(path):
+    path.parent.joinpath("elsewhere").mkdir()
+    path.symlink_to(path.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("make", [a_file, a_link])
+def test_a_directory_that_can_not_be_used_is_one_sentence(tmp_path, monkeypatch, make):
+    make(tmp_path / "agentrt")
+    monkeypatch.delenv("AGENTRT_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="set AGENTRT_RUNTIME_DIR to a directory of your own"):
+        discovery.list_servers()
+
+
+def test_a_runtime_directory_that_is_a_file_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.delenv("AGENTRT_RUNTIME_DIR", raising=False)
+    a_file(tmp_path / "file")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
+    with pytest.raises(ConfigurationError, match="can't be used: Not a directory; set AGENTRT_RUNTIME_DIR"):
+        discovery.list_servers()
+    assert main(["list"]) != 0
+
+
+def test_the_page_works_without_a_list(tmp_path, monkeypatch, caplog):
+    a_file(tmp_path / "file")
+    monkeypatch.delenv("AGENTRT_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
+    with RuntimeManager(loop="thread") as manager:
+        server = manager.serve()
+        assert server.url.startswith("http://127.0.0.1:")
+        server.stop()
+    assert "AGENTRT_RUNTIME_DIR" in caplog.text

@@ -1,8 +1,11 @@
 """display.py: a runtime or a manager as a file."""
 
+from pathlib import Path
+
 import pytest
 
 from agentrt import ConfigurationError, RuntimeManager
+from agentrt.display import ManagerDisplay, RuntimeDisplay
 from tests.export.world import HOSTILE
 from tests.support import add, fail
 
@@ -25,3 +28,49 @@ def test_a_view_as_a_file(tmp_path, page, guard, view):
     page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for(timeout=30_000)
     assert page.evaluate("window.owned") is None
     assert not [url for url in guard.requests if not url.startswith("file:")]
+
+
+@pytest.mark.parametrize("view", [*ManagerDisplay.VIEWS[:-1], "activity/1"])
+def test_every_view_of_a_manager_is_a_file(tmp_path, view):
+    with RuntimeManager(loop="thread") as manager:
+        manager.create("a", 0, add).send_nowait(1).result(10)
+        assert manager.export(tmp_path / "x.html", view).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("view", RuntimeDisplay.VIEWS)
+def test_every_view_of_a_runtime_is_a_file(tmp_path, view):
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        runtime.send_nowait(1).result(10)
+        assert runtime.export(tmp_path / "x.html", view).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("view", ["events", "mailbox", "waits", "nonsense", "activity/", "activity/x", "../x", 7])
+def test_a_view_that_there_is_not_is_refused_with_the_names(tmp_path, view):
+    names = r"there are timeline, fleet, .*activity/<number>"
+    with RuntimeManager(loop="thread") as manager, pytest.raises(ConfigurationError, match=names):
+        manager.export(tmp_path / "x.html", view)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_has_no_view(tmp_path):
+    with RuntimeManager(loop="thread") as manager, pytest.raises(ConfigurationError, match="only an .html file"):
+        manager.export(tmp_path / "x.csv", "flow")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.json", "x.parquet", "x.html"])
+def test_an_export_that_fails_leaves_the_old_file(tmp_path, monkeypatch, name):
+    file = tmp_path / name
+    file.write_text("old")
+
+    def breaks(self, data):
+        Path.open(self, "wb").close()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", breaks)
+    with RuntimeManager(loop="thread") as manager:
+        manager.create("a", 0, add)
+        with pytest.raises(OSError, match="No space"):
+            manager.export(file)
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -1,7 +1,8 @@
 """A trace in Chrome's Trace Event Format: https://ui.perfetto.dev opens it, and so does chrome://tracing.
 
 The manager is the process of the trace and each runtime is a thread. The processing of an activity is a slice on its
-runtime's thread, with the activity's steps nested in it. Its wait is a slice on a track of its lane. An arrow leads
+runtime's thread, with the activity's steps nested in it; steps of concurrent tasks overlap, and what does not nest is
+on a further thread of its own, since a viewer drops it. Its wait is a slice on a track of its lane. An arrow leads
 from the slice of the activity that sent it to its own slice. Other records are instants. Times are microseconds on
 the manager's clock.
 """
@@ -35,6 +36,7 @@ def to_perfetto(target: Exportable) -> bytes:
         trace.add(record)
     for snapshot in running:
         trace.add_running(snapshot)
+    trace.lay_out_steps()
     events = [*trace.metadata(manager.name), *trace.events, *trace.arrows()]
     return msgspec.json.encode({"displayTimeUnit": "ms", "traceEvents": events})
 
@@ -53,7 +55,8 @@ class Trace:
     def __init__(self, now: float) -> None:
         self.now = now
         self.events: list[TraceEvent] = []
-        self._threads: dict[str, int] = {}
+        self._threads: dict[tuple[str, int], int] = {}  # by runtime and track: 0 is its own, further ones hold steps
+        self._steps: list[Event] = []
         self._activities: dict[int, Activity[Any]] = {}
         self._slices: dict[int, Slice] = {}
 
@@ -65,7 +68,7 @@ class Trace:
         elif isinstance(record, Outcome):
             self._add_outcome(record)
         elif record.kind == "step":
-            self._add_step(record)
+            self._steps.append(record)
         elif record.runtime:
             self._add_instant(record.runtime, record.kind, record.at, {"detail": text(record.detail, MAX_ARGUMENT)})
 
@@ -80,9 +83,10 @@ class Trace:
     def metadata(self, name: str) -> Iterator[TraceEvent]:
         """The names of the process and of its threads, and the order of the threads."""
         yield {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": text(name, MAX_NAME)}}
-        for runtime, number in self._threads.items():
+        for (runtime, track), number in self._threads.items():
             thread = {"ph": "M", "pid": 1, "tid": number}
-            yield {**thread, "name": "thread_name", "args": {"name": text(runtime, MAX_NAME)}}
+            name = text(runtime, MAX_NAME) + (f", steps {track + 1}" if track else "")
+            yield {**thread, "name": "thread_name", "args": {"name": name}}
             yield {**thread, "name": "thread_sort_index", "args": {"sort_index": number}}
 
     def arrows(self) -> Iterator[TraceEvent]:
@@ -96,14 +100,30 @@ class Trace:
             yield {**arrow, "ph": "s", "tid": self._thread(sender.runtime), "ts": microseconds(activity.created)}
             yield {**arrow, "ph": "f", "bp": "e", "tid": self._thread(runtime), "ts": microseconds(start)}
 
-    def _thread(self, runtime: str) -> int:
+    def lay_out_steps(self) -> None:
+        """Add the steps, each on the first track of its runtime where it nests. Call it once, after all records."""
+        tracks: dict[str, list[list[int]]] = {}  # by runtime: the ends of the slices that are open on each track
+        slices: list[tuple[Slice, Event | None]] = [(each, None) for each in self._slices.values()]
+        slices += [(Slice(step.runtime, step.detail["started"], step.at), step) for step in self._steps]
+        ordered = [(each.runtime, microseconds(each.start), microseconds(each.end), step) for each, step in slices]
+        # Outer slices first; at the same time, the activity before its steps.
+        for runtime, start, end, step in sorted(ordered, key=lambda s: (s[1], -s[2], s[3] is not None)):
+            found = tracks.setdefault(runtime, [[]])
+            track = 0 if step is None else _first_that_nests(found, start, end)
+            if track == len(found):
+                found.append([])
+            found[track].append(end)
+            if step is not None:
+                self._add_step(step, track)
+
+    def _thread(self, runtime: str, track: int = 0) -> int:
         """The number of a runtime's thread in the trace."""
-        return self._threads.setdefault(runtime, len(self._threads) + 1)
+        return self._threads.setdefault((runtime, track), len(self._threads) + 1)
 
     def _add_event(
-        self, phase: str, runtime: str, name: str, at: float, category: str = "agentrt", **more: Any
+        self, phase: str, runtime: str, name: str, at: float, category: str = "agentrt", track: int = 0, **more: Any
     ) -> None:
-        place = {"pid": 1, "tid": self._thread(runtime), "ts": microseconds(at)}
+        place = {"pid": 1, "tid": self._thread(runtime, track), "ts": microseconds(at)}
         self.events.append({"ph": phase, "name": text(name, MAX_NAME), "cat": category, **place, **more})
 
     def _add_instant(self, runtime: str, name: str, at: float, args: TraceEvent) -> None:
@@ -135,11 +155,21 @@ class Trace:
         self._add_event("X", found.runtime, name, found.start, dur=duration, args=args)
         self._slices[id] = found
 
-    def _add_step(self, event: Event) -> None:
+    def _add_step(self, event: Event, track: int) -> None:
         start = event.detail["started"]
         args = {"id": event.detail["activity"], "failed": event.detail["failed"]}
         duration = microseconds(event.at) - microseconds(start)
-        self._add_event("X", event.runtime, event.detail["name"], start, "step", dur=duration, args=args)
+        self._add_event("X", event.runtime, event.detail["name"], start, "step", track, dur=duration, args=args)
+
+
+def _first_that_nests(tracks: list[list[int]], start: int, end: int) -> int:
+    """The first track on which a slice lies inside of all slices that are open at its start; a new one if none does."""
+    for number, open_ends in enumerate(tracks):
+        while open_ends and open_ends[-1] <= start:
+            open_ends.pop()
+        if not open_ends or end <= open_ends[-1]:
+            return number
+    return len(tracks)
 
 
 def microseconds(seconds: float) -> int:

@@ -1,9 +1,14 @@
 """perfetto.py: the trace is in Chrome's format, its slices nest and its arrows lead from sender to sent."""
 
+import asyncio
 import json
 from collections import defaultdict
 
+import pytest
+
+from agentrt import RuntimeManager
 from agentrt.export import to_perfetto
+from agentrt.testing.virtual import run
 from tests.export.world import HOSTILE, day
 from tests.support import virtual
 
@@ -71,3 +76,40 @@ async def test_arrows_lead_from_parent_to_child(manager):
 async def test_the_trace_of_an_empty_manager_names_its_process(manager):
     (process,) = json.loads(to_perfetto(manager))["traceEvents"]
     assert process["name"] == "process_name"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_steps_of_concurrent_tasks_nest_on_tracks_of_their_own(seed):
+    async def in_steps(ctx, chance, depth):
+        with ctx.step(f"step {depth}"):
+            await ctx.sleep(chance.random())
+            if depth < 3:
+                await asyncio.gather(*(in_steps(ctx, chance, depth + 1) for _ in range(chance.randrange(4))))
+            await ctx.sleep(chance.random())
+
+    async def concurrent(activity, state, ctx):
+        await asyncio.gather(*(in_steps(ctx, ctx.random, 0) for _ in range(3)))
+        return state + 1
+
+    async def main():
+        async with RuntimeManager(loop="current", seed=seed) as manager:
+            runtimes = [manager.create(name, 0, concurrent) for name in ("a", "b")]
+            for receipt in [runtime.send_nowait(n) for runtime in runtimes for n in range(3)]:
+                await receipt
+            return by_phase(manager)
+
+    found = run(main(), seed=seed, timeout=1000)
+    steps = [entry for entry in found["X"] if entry["cat"] == "step"]
+    assert len(steps) >= 18
+    threads = defaultdict(list)
+    for entry in found["X"]:
+        threads[entry["tid"]].append((entry["ts"], entry["ts"] + entry["dur"]))
+    assert len(threads) > 2
+    for slices in threads.values():
+        for i, a in enumerate(slices):
+            for b in slices[i + 1 :]:
+                apart = a[1] <= b[0] or b[1] <= a[0]
+                assert apart or (a[0] <= b[0] and b[1] <= a[1]) or (b[0] <= a[0] and a[1] <= b[1])
+    names = {entry["tid"]: entry["args"]["name"] for entry in found["M"] if entry["name"] == "thread_name"}
+    assert set(threads) <= set(names)
+    assert {"a", "b", "a, steps 2"} <= set(names.values())

@@ -18,6 +18,7 @@ from tornado.httpclient import AsyncHTTPClient
 
 from ... import discovery
 from ...discovery import ServerRecord
+from ...errors import ConfigurationError
 from ...metrics import Fates
 from ..app.bar import column
 from ..app.page_template import sheet
@@ -84,7 +85,7 @@ class Several:
 
     def summary(self) -> dict[str, Any]:
         """How many there are."""
-        return {"name": self.name, "managers": len(discovery.list_servers())}
+        return {"name": self.name, "managers": len(_servers())}
 
     def close(self) -> None:
         """Ask no more."""
@@ -101,7 +102,7 @@ class Several:
 
     async def _ask(self) -> None:
         while self.pages:
-            found = discovery.list_servers()
+            found = _servers()
             told = await asyncio.gather(*map(ask, found))
             for live, (session, role) in tuple(self.pages.items()):
                 html = managers_html(list(zip(found, told, strict=True)), role)
@@ -119,6 +120,15 @@ async def ask(one: ServerRecord) -> Told | None:
     except Exception as error:  # whatever is wrong with another process, its card says that it does not answer
         log.debug("%s does not answer: %s", one.name, error)
         return None
+
+
+def _servers() -> list[ServerRecord]:
+    """The servers of this machine; none where there is no directory for a list."""
+    try:
+        return discovery.list_servers()
+    except ConfigurationError as error:
+        log.warning("there is no list of servers: %s", error)
+        return []
 
 
 def managers_html(managers: list[tuple[ServerRecord, Told | None]], role: Role) -> Markup:

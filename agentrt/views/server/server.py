@@ -60,9 +60,13 @@ class Server:
             raise ConfigurationError(f"the page could not be served on port {self.port}: {problem}")
         self._entered = self._enter() if content.listed else None
 
-    def _enter(self) -> Path:
+    def _enter(self) -> Path | None:
         mine = ServerRecord(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
-        return discovery.add_server(mine)
+        try:
+            return discovery.add_server(mine)
+        except ConfigurationError as error:  # the page works without a list
+            log.warning("the page is not in the list of servers: %s", error)
+            return None
 
     @property
     def url(self) -> str:
@@ -186,7 +190,10 @@ def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: It
 
 def _keys(name: str, port: int, address: str) -> PageKeys:
     """Those of the last time where they still do; else new ones, kept for the next time."""
-    path, last = discovery.load_keys(name)
+    try:
+        path, last = discovery.load_keys(name)
+    except ConfigurationError:  # said where the page is to be added to the list
+        return PageKeys.new(_free(port, address))
     if last is not None and port in (0, last.port):
         if _bindable(last.port, address) is not None:
             return last
