@@ -54,7 +54,7 @@ def test_a_view_that_there_is_not_is_refused_with_the_names(tmp_path, view):
 
 
 def test_a_table_has_no_view(tmp_path):
-    with RuntimeManager(loop="thread") as manager, pytest.raises(ConfigurationError, match="only an .html file"):
+    with RuntimeManager(loop="thread") as manager, pytest.raises(ConfigurationError, match=r"only an \.html file"):
         manager.export(tmp_path / "x.csv", "flow")
 
 
