@@ -1,13 +1,19 @@
 """docs/architecture.md: what it names is there, and the way of an activity is as short as it says."""
 
+import asyncio
 import importlib
 import re
+import sys
 from pathlib import Path
+from types import FrameType
 from xml.etree import ElementTree
 
 import pytest
 
+import agentrt
+from agentrt.engine.entry import RuntimeEntry
 from tests import floors
+from tests.support import add
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
@@ -15,6 +21,7 @@ README = (ROOT / "README.md").read_text()
 STEP = re.compile(r"^\| .+? \| `([\w/]+\.py)` \| `([\w.]+)` \|", re.MULTILINE)
 TO_THE_STATE, TO_THE_PIXEL = (STEP.findall(part) for part in PAGE.split("From the record to the pixel"))
 MOST_FILES = 6
+PACKAGE = ROOT / "agentrt"
 
 
 @pytest.mark.parametrize(("file", "function"), [*TO_THE_STATE, *TO_THE_PIXEL])
@@ -32,6 +39,40 @@ def test_the_way_to_the_state_is_six_files_or_fewer() -> None:
     assert 4 <= len(files) <= MOST_FILES
     assert TO_THE_STATE[0][0] == "runtime.py"
     assert TO_THE_PIXEL[-1][0].startswith("views/")
+
+
+def files_on_the_way() -> set[str]:
+    """The files of the package whose functions run from a send to the committed state, for a runtime at work."""
+    found: set[str] = set()
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and PACKAGE in path.parents:
+            found.add(path.relative_to(PACKAGE).as_posix())
+        elif event == "return" and frame.f_code is RuntimeEntry._commit.__code__:
+            sys.setprofile(None)
+
+    async def main() -> None:
+        async with agentrt.RuntimeManager(loop="current") as manager:
+            runtime = manager.create("counter", 0, add)
+            await runtime.ask(1)  # the first one of a type is checked
+            sys.setprofile(profile)
+            try:
+                receipt = runtime.send_nowait(2)
+                await asyncio.sleep(0)
+                await receipt
+            finally:
+                sys.setprofile(None)
+            assert runtime.state == 3
+
+    asyncio.run(main())
+    return found
+
+
+def test_an_activity_goes_the_way_that_the_page_says() -> None:
+    found = files_on_the_way()
+    assert {"engine/entry.py", "engine/mailbox.py", "engine/handoff.py"} <= found
+    assert found <= {file for file, _ in TO_THE_STATE}
 
 
 def test_the_readme_names_the_same_files() -> None:
