@@ -14,8 +14,7 @@ that takes four times as long to make, and a table row makes thirty.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from html import escape as escape_text
+from html import escape as escape_all
 from typing import TypeAlias
 
 from .theme import Look
@@ -103,16 +102,25 @@ def escape(content: Content) -> Markup:
     ('a &lt; b', '1<b>2</b>')
     """
     if isinstance(content, str):
-        return content if type(content) is Markup else Markup(escape_text(content))
+        return content if type(content) is Markup else Markup(_escape_value(content))
     return Markup(_text(content))
 
 
 def _text(content: Content) -> str:
+    if type(content) is Markup:
+        return content
     if isinstance(content, str):
-        return content if type(content) is Markup else escape_text(content, quote=False)
+        # Most texts have nothing to escape: looking takes a third of the time of replacing.
+        special = "<" in content or "&" in content or ">" in content
+        return escape_all(content, quote=False) if special else content
     if content is None:
         return ""
     return str(content) if isinstance(content, int | float) else "".join(map(_text, content))
+
+
+def _escape_value(text: str) -> str:
+    special = "<" in text or "&" in text or ">" in text or '"' in text or "'" in text
+    return escape_all(text) if special else text
 
 
 def fragment(*content: Content) -> Markup:
@@ -147,9 +155,10 @@ class Element:
 
     def __call__(self, *content: Content, **attributes: Value) -> Markup:
         """The element as HTML."""
-        inside = "".join([each if type(each) is Markup else _text(each) for each in content])
         opening = f"{self._start}{_attributes(attributes)}>" if attributes else self._open
-        return Markup(f"{opening}{inside}{self._close}")
+        if len(content) == 1:  # as most have, so it is worth a line of its own
+            return Markup(f"{opening}{_text(content[0])}{self._close}")
+        return Markup(f"{opening}{''.join(map(_text, content))}{self._close}")
 
     def with_(self, **attributes: Value) -> Element:
         """The same kind of element with these attributes: they are written once, however often it is called."""
@@ -157,22 +166,33 @@ class Element:
 
 
 def _attributes(attributes: dict[str, Value]) -> str:
-    return "".join([_attribute(name, value) for name, value in attributes.items()])
+    text = ""
+    for name, value in attributes.items():
+        if type(value) is str:
+            text += f'{NAMES[name]}="{_escape_value(value)}"'
+        elif value is not None:
+            text += _attribute(name, value)
+    return text
 
 
-@lru_cache(maxsize=1024, typed=True)  # most are the same in each frame
 def _attribute(name: str, value: Value) -> str:
-    written = "class" if name == "cls" else name.rstrip("_").replace("_", "-")
-    if isinstance(value, bool) and name.startswith("aria_"):
-        value = str(value).lower()
-    if value is None or value is False:
-        return ""
-    if value is True:
-        return f" {written}"
+    if isinstance(value, bool):
+        if name.startswith("aria_"):
+            return f'{NAMES[name]}="{str(value).lower()}"'
+        return NAMES[name] if value else ""
     # The entities of markup stay; a quote in it would end the attribute.
-    text = value.replace('"', "&quot;") if type(value) is Markup else escape_text(str(value))
-    return f' {written}="{text}"'
+    return f'{NAMES[name]}="{str(value).replace(chr(34), "&quot;")}"'
 
+
+class _Names(dict[str, str]):
+    """How each attribute is written, by its name in Python: as many as the code has."""
+
+    def __missing__(self, name: str) -> str:
+        self[name] = f" {name.rstrip('_').replace('_', '-')}"
+        return self[name]
+
+
+NAMES = _Names(cls=" class")
 
 a, b, code, em, i, small, span, strong = map(Element, ("a", "b", "code", "em", "i", "small", "span", "strong"))
 div, h2, h3, h4, header, nav = map(Element, ("div", "h2", "h3", "h4", "header", "nav"))

@@ -38,8 +38,8 @@ def plain(value: Any, limit: int = 200) -> str:
     >>> plain("a\nb\x00")
     'a⏎b␀'
     """
-    text = value if isinstance(value, str) else brief(value, limit)
-    return "".join(map(_visible, shorten(text, limit)))
+    text = shorten(value if isinstance(value, str) else brief(value, limit), limit)
+    return _make_visible(text)
 
 
 def safe_text(value: Any, limit: int = 200) -> Markup:
@@ -54,7 +54,7 @@ def safe_text(value: Any, limit: int = 200) -> Markup:
 def safe_block(text: str, lines: int = 60, width: int = 400) -> Markup:
     """Several lines for a `<pre>`; the last ones if there are too many (a traceback ends with what matters)."""
     rows = str(text).splitlines()
-    last = ["".join(map(_visible, shorten(row.expandtabs(4), width))) for row in rows[-lines:]]
+    last = [_make_visible(shorten(row.expandtabs(4), width)) for row in rows[-lines:]]
     left_out = len(rows) - len(last)
     return escape("\n".join([f"… {left_out} lines left out", *last] if left_out else last))
 
@@ -66,6 +66,10 @@ def shorten(text: str, limit: int) -> str:
     'abc…'
     """
     return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+
+
+def _make_visible(text: str) -> str:
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(char: str) -> str:

@@ -96,7 +96,7 @@ def _head(name: str, sort: tuple[str, bool] | None) -> Markup:
 def row_html(id: str, row: Row) -> Markup:
     """One row. A click anywhere in it opens its runtime; the keyboard finds the button in it."""
     cells = [cell(_content(name, row)) for name, cell in CELLS.items()]
-    return tr(cells, data_key=id, data_do="go", data_with=str(Address("runtime", id)))
+    return tr(*cells, data_key=id, data_do="go", data_with=str(Address("runtime", id)))
 
 
 def _content(name: str, row: Row) -> Content:

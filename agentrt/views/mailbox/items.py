@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...activity import Activity
 from ..app.address import Address
-from ..html import Content, Markup, action, code, div, join, li, link, ol, p, pre, quiet, span, strong
+from ..html import Content, Markup, action, button, code, div, join, li, link, ol, p, pre, quiet, span, strong
 from ..text import brief, count, duration, plain, safe_block, safe_text
 from ..theme import Look
 
@@ -148,7 +148,7 @@ def age_html(activity: Activity[Any], now: float, ages: Ages) -> Markup:
     if activity.not_before is not None and activity.not_before > now:
         return span(f"in {duration(whole_seconds(activity.not_before - now))}", cls="age due", data_key=key)
     age = max(0.0, now - activity.created)
-    return span(duration(whole_seconds(age)), cls=f"age a{ages.of(age)}", data_key=key)
+    return AGES[ages.of(age)](duration(whole_seconds(age)), data_key=key)
 
 
 def whole_seconds(seconds: float) -> float:
@@ -158,16 +158,17 @@ def whole_seconds(seconds: float) -> float:
 
 def item_html(activity: Activity[Any], text: str, now: float, ages: Ages, detail: Content = None) -> Markup:
     """One item as a row; with `detail`, opened."""
-    head = action(
-        "open",
-        *(age_html(activity, now, ages), strong(activity.id), code(safe_text(text, 160))),
-        span(plain(activity.source, 40), cls="muted") if activity.source else span(),
-        value=activity.id,
-        cls="line",
-        aria_expanded=detail is not None,
-        data_key=f"b{activity.id}",
-    )
-    return li(head, detail, data_key=f"i{activity.id}", cls="open" if detail is not None else None)
+    id = str(activity.id)
+    source = quiet(plain(activity.source, 40)) if activity.source else NO_SOURCE
+    item, line = (ITEM, LINE) if detail is None else (OPEN_ITEM, OPEN_LINE)
+    parts = age_html(activity, now, ages), strong(id), code(plain(text, 160)), source
+    return item(line(*parts, data_with=id, data_key=f"b{id}"), detail, data_key=f"i{id}")
+
+
+LINE, OPEN_LINE = (button.with_(cls="line", data_do="open", aria_expanded=opened) for opened in (False, True))
+ITEM, OPEN_ITEM = li, li.with_(cls="open")
+NO_SOURCE = span()
+AGES = tuple(span.with_(cls=f"age a{step}") for step in range(len(LIMITS) + 1))
 
 
 def detail_html(activity: Activity[Any], clock: Any, actions: Markup) -> Markup:
