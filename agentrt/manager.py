@@ -22,7 +22,7 @@ from .engine.deadlock import CURRENT, blocked
 from .engine.entry import RuntimeEntry
 from .engine.handoff import InlineBudget
 from .engine.hub import Hub
-from .engine.isolation import Workers, isolated
+from .engine.isolation import Workers, isolate
 from .engine.loop_host import wait_for
 from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
@@ -211,7 +211,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         workflow = self._read
         if workflow is None or workflow.call is not function:  # many runtimes of one workflow are made in a row
             workflow = self._read = Workflow.of(function)
-        return isolated(workflow, limits, self.workers)
+        return isolate(workflow, limits, self.workers)
 
     @overload
     def agent(self, id: str, **options: Unpack[CreateOptions]) -> AgentDecorator[Any]: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 import time
@@ -12,11 +13,13 @@ from typing import Any, Literal, TypeVar
 
 from ..errors import ConfigurationError
 from ..logs import log_safely
+from .thread_pool import ThreadPool
 
 __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+EXECUTOR_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio has for `asyncio.to_thread`
 LoopChoice = Literal["auto", "thread", "current"]
 
 
@@ -25,6 +28,8 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
+        self._executor = ThreadPool(f"{name}-executor", EXECUTOR_THREADS)
+        self.loop.set_default_executor(self._executor)  # asyncio's own would delay the exit of the interpreter
         self._stopping = False
         self._started = threading.Event()
         self._name = name
@@ -61,6 +66,7 @@ class LoopThread:
             task.cancel()
         if left:
             self.loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+        self._executor.shutdown(wait=False, cancel_futures=True)
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 

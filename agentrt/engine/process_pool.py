@@ -32,7 +32,7 @@ from ..errors import ConfigurationError, ManagerClosedError
 from ..limits import Limits
 from .workflow import Workflow
 
-__all__ = ["ProcessEndedError", "Processes", "away", "in_process"]
+__all__ = ["ProcessEndedError", "Processes", "move_to_process", "run_in_process"]
 
 NEEDS = ("pebble", "cloudpickle")
 BOUNDED = importlib.util.find_spec("resource") is not None  # not on Windows
@@ -78,7 +78,7 @@ class Processes:
                 self._pool = None
 
 
-def in_process(workflow: Workflow, limits: Limits, processes: Processes) -> Workflow:
+def move_to_process(workflow: Workflow, limits: Limits, processes: Processes) -> Workflow:
     """The workflow as one that runs in another process."""
     missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if missing:
@@ -93,7 +93,7 @@ def in_process(workflow: Workflow, limits: Limits, processes: Processes) -> Work
     if not BOUNDED and (limits.memory or limits.cpu):
         raise ConfigurationError("memory and cpu can't be limited on this system; leave them out")
     code = _packed(workflow)
-    call = partial(away, code, processes, limits.memory, limits.cpu)
+    call = partial(run_in_process, code, processes, limits.memory, limits.cpu)
     return msgspec.structs.replace(workflow, call=call, is_async=True)
 
 
@@ -106,7 +106,7 @@ def _packed(workflow: Workflow) -> bytes:
         raise ConfigurationError(f"{workflow.name} can't be sent to another process: {error}") from error
 
 
-async def away(
+async def run_in_process(
     code: bytes, processes: Processes, memory: int | None, cpu: float | None, activity: Activity[Any], state: Any
 ) -> Any:
     """Run a packed workflow in another process; its new state, or what it raised."""
