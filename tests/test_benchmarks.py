@@ -14,6 +14,8 @@ from benchmarks.peers import OURS, PEERS
 from benchmarks.sizes import SMOKE
 from benchmarks.work import DATACLASS, STRUCT, check
 
+pytestmark = pytest.mark.slow
+
 INSTALLED = [peer for peer in PEERS.values() if not peer.missing()]
 BARE = [PEERS["agentrt"], PEERS["PriorityQueue"], PEERS["two deques"]]
 IN_THIS_PROCESS = [name for name in MEASURES if not name.startswith(("create", "import", "first", "scale"))]

@@ -203,6 +203,7 @@ def ended_by(process: subprocess.Popen[str], how: signal.Signals) -> str:
     return rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_is_up_within_ten_seconds_and_ends_cleanly(how: signal.Signals) -> None:
     """Seconds of the processor: others use it too."""
@@ -218,6 +219,7 @@ def test_the_demo_is_up_within_ten_seconds_and_ends_cleanly(how: signal.Signals)
         get(url)
 
 
+@pytest.mark.slow
 def test_the_demo_says_when_the_day_is_over() -> None:
     with running("demo", "--no-browser", "--speed", "50000") as process:
         read_until(process.stdout, LINK)
@@ -227,6 +229,7 @@ def test_the_demo_says_when_the_day_is_over() -> None:
         ended_by(process, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_without_the_data(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as u\nfind = u.find_spec\n"
@@ -239,6 +242,7 @@ def test_the_demo_runs_without_the_data(tmp_path: Path) -> None:
         ended_by(process, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_serve_shows_the_runtimes_of_an_app(app: Path) -> None:
     with running("serve", "my_agents.py", "--no-browser", cwd=app.parent) as process:
         said, url = read_until(process.stdout, LINK)
@@ -247,6 +251,7 @@ def test_serve_shows_the_runtimes_of_an_app(app: Path) -> None:
         ended_by(process, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_the_browser_opens_unless_told_not_to(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], app: Path
 ) -> None:
@@ -268,6 +273,7 @@ def test_the_browser_opens_unless_told_not_to(
 # ---- several managers
 
 
+@pytest.mark.slow
 def test_list_without_an_app_lists_who_is_served(app: Path) -> None:
     with running("serve", str(app), "--no-browser") as process:
         _, link = read_until(process.stdout, LINK)
@@ -286,6 +292,7 @@ def test_list_says_so_when_nobody_is_served(tmp_path: Path, monkeypatch: pytest.
     assert "No manager is served on this machine now." in finished("list").stdout
 
 
+@pytest.mark.slow
 def test_who_is_killed_is_no_longer_listed(app: Path) -> None:
     with running("serve", str(app), "--no-browser") as process:
         _, link = read_until(process.stdout, LINK)
@@ -294,6 +301,7 @@ def test_who_is_killed_is_no_longer_listed(app: Path) -> None:
     assert link not in finished("list").stdout
 
 
+@pytest.mark.slow
 def test_serve_all_serves_until_it_is_told_to_end() -> None:
     with running("serve", "--all", "--no-browser") as process:
         _, link = read_until(process.stdout, LINK)

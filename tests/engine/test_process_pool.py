@@ -158,6 +158,7 @@ def test_structs_made_in_a_cell_travel_and_come_back_as_themselves(make):
         runtime.send_nowait(13).result(WAIT)
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_killed_at_its_deadline_and_the_runtime_goes_on(make, pipe):
     runtime = make(timeout=WAIT)
     before = runtime.send_nowait(1).result(WAIT).state
@@ -193,6 +194,7 @@ def test_terminate_kills_the_process(manager, make, pipe):
         receipt.result(WAIT)
 
 
+@pytest.mark.slow
 def test_too_much_memory_fails_the_activity_and_not_the_process(make):
     runtime = make(memory=100_000_000)
     with pytest.raises(ProcessingError) as caught:
@@ -203,6 +205,7 @@ def test_too_much_memory_fails_the_activity_and_not_the_process(make):
     assert make().send_nowait("fill").result(WAIT).state == 400_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="this system has no such limit")
 def test_too_much_processor_time_ends_the_process(make):
     runtime = make(cpu=0.5)
@@ -212,6 +215,7 @@ def test_too_much_processor_time_ends_the_process(make):
     assert runtime.send_nowait(1).result(WAIT).state == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_exits_is_a_failure_and_the_next_activity_gets_another(make):
     runtime = make()
     with pytest.raises(ProcessingError, match="exit code 3"):
@@ -238,6 +242,7 @@ def test_a_payload_that_cannot_travel_fails_the_activity(make):
         make().send_nowait(threading.Lock()).result(WAIT)
 
 
+@pytest.mark.slow
 def test_virtual_time_waits_for_the_other_process():
     async def main():
         async with agentrt.RuntimeManager(loop="current") as manager:
@@ -254,6 +259,7 @@ def test_after_the_end_no_process_is_started():
         processes.pool()
 
 
+@pytest.mark.slow
 def test_close_leaves_no_process():
     before = set(psutil.Process().children())
     with agentrt.RuntimeManager() as manager:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tests.mutants.catalog import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("__init__.py", "support.py", "stateful")  # of the tests, besides those that are called
+LEFT_OUT = ("__pycache__", "conftest.py")  # the fixtures of a browser and a kernel, which take a while to import
 INI = "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider -p no:warnings\npythonpath = .\n"
 SECONDS = 60.0
 PASSED, FAILED = 0, 1
@@ -43,12 +43,8 @@ def workshop() -> Iterator[Path]:
     """A temporary folder with a copy of the package and the tests, and nothing else of this checkout."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         folder = Path(name)
-        without = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "agentrt", folder / "agentrt", ignore=without)
-        (folder / "tests").mkdir()
-        for path in (*(ROOT / "tests" / name for name in NEEDED), *(ROOT / "tests").glob("test_*.py")):
-            copy = shutil.copytree if path.is_dir() else shutil.copyfile
-            copy(path, folder / "tests" / path.name)
+        for part in ("agentrt", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns(*LEFT_OUT))
         (folder / "pytest.ini").write_text(INI)
         yield folder
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.mutants.catalog import MUTANTS
-from tests.mutants.run import attack, misfits, workshop
+from tests.mutants.run import ROOT, attack, misfits, workshop
 
 FEW = ("acknowledged before it is run", "a late result counts", "receipts are forgotten on terminate")
 
@@ -18,6 +18,14 @@ def test_every_mutant_has_a_name_of_its_own():
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
+def test_every_mutant_names_tests_that_are_there():
+    """Else pytest finds nothing to run, and the mutant is killed by that."""
+    files = {test for mutant in MUTANTS for test in mutant.tests if test.endswith(".py")}
+    assert files
+    assert [name for name in sorted(files) if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in FEW], ids=lambda mutant: mutant.name)
 def test_a_mutant_is_killed(mutant):
     with workshop() as folder:

@@ -18,6 +18,8 @@ import pytest
 from agentrt import MailboxFullError, Runtime, RuntimeManager
 from agentrt.testing import virtual_manager
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(10)
 Times = Callable[[random.Random], float]
 

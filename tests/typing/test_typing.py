@@ -37,6 +37,7 @@ def basedpyright(files: list[str]) -> Errors:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", [mypy, basedpyright], ids=lambda checker: checker.__name__)
 def test_each_mistake_is_an_error_and_nothing_else_is(checker: Callable[[list[str]], Errors]) -> None:
     errors = checker([str(file) for file in (*PASS, *FAIL)])

@@ -445,6 +445,7 @@ async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
     assert len(flow.statuses.conditions) <= 51
 
 
+@pytest.mark.slow
 def test_ten_thousand_runtimes_cost_little(monkeypatch):
     monkeypatch.setattr("agentrt.views.flow.flow.EVERY", EVERY)
     with RuntimeManager(loop="thread") as manager:

@@ -91,6 +91,7 @@ def keys(server, other) -> dict[str, tuple[str, str, Role | None]]:
     }
 
 
+@pytest.mark.slow
 def test_every_page_asks_for_a_good_host_and_a_role(server, other):
     wrong = []
     for (words, (token, cookie, role)), path, (host, good) in itertools.product(

@@ -196,6 +196,7 @@ async def test_alone_it_is_about_one_runtime(manager):
     assert list(view.rows) == ["b"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_runtimes_cost_little():
     with RuntimeManager(loop="thread") as manager:
         for n in range(10_000):
