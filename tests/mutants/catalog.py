@@ -119,7 +119,7 @@ MUTANTS = (
         "engine/entry_state.py",
         "        self.mailbox.disable_fast_path()\n        return self.ended",
         "        return self.ended",
-        (ADMISSION, "-k", "terminated_refuses"),
+        (ADMISSION, "-k", "terminated_runtime_refuses"),
     ),
     Mutant(
         "a kept receipt keeps its manager",
