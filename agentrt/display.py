@@ -16,24 +16,24 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .views.notebook.standalone import Alone
+    from .views.notebook.standalone import Standalone
 
 __all__ = ["DisplayedDeadLetters", "Exports", "ManagerDisplay", "RuntimeDisplay"]
 
 MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 
 
-def _standalone(of: Any, name: str) -> Alone:
-    from .views.notebook.standalone import Alone
+def _standalone(of: Any, name: str) -> Standalone:
+    from .views.notebook.standalone import Standalone
 
-    return Alone(of, name)
+    return Standalone(of, name)
 
 
 def _file_content(of: Any, suffix: str, view: str) -> bytes:
     from .export import WRITERS
 
     if suffix == ".html":
-        html: str = _standalone(of, _check_view(of, view)).written()
+        html: str = _standalone(of, _check_view(of, view)).html()
         return html.encode("utf-8", "replace")
     if view:
         raise ConfigurationError(f"view is {view!r:.80}, and only an .html file holds a view")
@@ -112,31 +112,31 @@ class RuntimeDisplay(Exports):
 
     VIEWS = ("timeline", "where", "mailbox", "waits", "theory", "inject", "events")
 
-    def where_now(self) -> Alone:
+    def where_now(self) -> Standalone:
         """Show the line its workflow is at, the chain of awaits, the variables. `where()` is the same as data."""
         return _standalone(self, "where")
 
-    def mailbox(self) -> Alone:
+    def mailbox(self) -> Standalone:
         """Show what waits, item by item, to look at and to move."""
         return _standalone(self, "mailbox")
 
-    def timeline(self) -> Alone:
+    def timeline(self) -> Standalone:
         """Show when its activities waited and when they were processed."""
         return _standalone(self, "timeline")
 
-    def waits(self) -> Alone:
+    def waits(self) -> Standalone:
         """Show how long activities of both lanes waited, side by side; whether urgent ones overtook."""
         return _standalone(self, "waits")
 
-    def theory(self) -> Alone:
+    def theory(self) -> Standalone:
         """Show whether its queue is stable, and the waits that theory predicts beside those that were measured."""
         return _standalone(self, "theory")
 
-    def inject(self) -> Alone:
+    def inject(self) -> Standalone:
         """Show a form made from the type of its payload, to send it activities."""
         return _standalone(self, "inject")
 
-    def events(self) -> Alone:
+    def events(self) -> Standalone:
         """Show what happened to it, newest first."""
         return _standalone(self, "events")
 
@@ -147,27 +147,27 @@ class ManagerDisplay(Exports):
     VIEWS = ("timeline", "fleet", "overview", "flow", "dead_letters", "activity/")
     dead_letters: DeadLetters
 
-    def fleet(self) -> Alone:
+    def fleet(self) -> Standalone:
         """Show all runtimes in one table."""
         return _standalone(self, "fleet")
 
-    def overview(self) -> Alone:
+    def overview(self) -> Standalone:
         """Show whether anything is wrong, in a sentence, and what became of all activities."""
         return _standalone(self, "overview")
 
-    def flow(self) -> Alone:
+    def flow(self) -> Standalone:
         """Show who sends to whom, how much and how it goes."""
         return _standalone(self, "flow")
 
-    def timeline(self) -> Alone:
+    def timeline(self) -> Standalone:
         """Show what happened in all runtimes, in what order."""
         return _standalone(self, "timeline")
 
-    def activity(self, id: int) -> Alone:
+    def activity(self, id: int) -> Standalone:
         """Show one activity: what became of it, who caused it, what it changed."""
         return _standalone(self, f"activity/{id}")
 
-    def letters(self) -> Alone:
+    def letters(self) -> Standalone:
         """Deprecated: `manager.dead_letters` shows itself, and `manager.dead_letters.view()` is its view."""
         warnings.warn("manager.letters() is now manager.dead_letters.view()", DeprecationWarning, stacklevel=2)
         return _standalone(self, "letters")
@@ -176,7 +176,7 @@ class ManagerDisplay(Exports):
 class DisplayedDeadLetters(DeadLetters):
     """The dead letters of a manager; as the last line of a cell they show themselves, live."""
 
-    def view(self) -> Alone:
+    def view(self) -> Standalone:
         """Show the dead letters: to look at, to send again, to discard."""
         return _standalone(self._manager, "letters")
 

@@ -299,6 +299,11 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
                 self._source = LiveSource(self)
             return self._source
 
+    @property
+    def server(self) -> Server | None:
+        """The dashboard that `serve` started last; None before."""
+        return self._server
+
     def subscribe(self) -> Subscription:
         """Return every record from now on, as an async iterator; bounded, `dropped` says how many were let go."""
         return Subscription(self.ring, self.listeners, lambda: self.closed and not self._entries)

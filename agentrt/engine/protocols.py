@@ -103,6 +103,10 @@ class Host(Protocol):
 class Manager(Host, Protocol):
     """The manager, as the handles on its runtimes and its dead letters see it. All of it may be used on any thread."""
 
+    @property
+    def source(self) -> Any:
+        """What the views of its runtimes are drawn from: a `Source`, which is declared above this package."""
+
     def holds(self, entry: Any) -> bool:
         """Whether an entry is in the map."""
 

@@ -1,12 +1,12 @@
 """Export what happened: tables for pandas, CSV or Parquet files, and traces for Perfetto.
 
-An export holds what the ring of the manager still holds: the last records, bounded in number. pandas is imported when a
-DataFrame or a Parquet file is asked for, and not before. Any thread may export.
+An export holds what its source still holds: of a live manager the last records, bounded in number. pandas is imported
+when a DataFrame or a Parquet file is asked for, and not before. Any thread may export.
 """
 
 from collections.abc import Callable, Mapping
 
-from .exportable import Exportable, ExportableManager, ExportableRuntime
+from .exportable import Exportable
 from .perfetto import to_perfetto
 from .table import COLUMNS, activities, activities_frame, metrics_frame, to_csv, to_parquet
 
@@ -14,8 +14,6 @@ __all__ = [
     "COLUMNS",
     "WRITERS",
     "Exportable",
-    "ExportableManager",
-    "ExportableRuntime",
     "activities",
     "activities_frame",
     "metrics_frame",

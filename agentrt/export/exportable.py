@@ -1,67 +1,25 @@
-"""What an export needs of a runtime or of a manager."""
+"""What can be exported, and what an export reads of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, cast
-
-from ..clock import Clock
-from ..events import Record, Ring
-from ..metrics import Metrics
+from ..events import Record
+from ..feed.source import HasRuntime, HasSource, Subject, subject_of
 from ..snapshot import Snapshot
 
-__all__ = ["Exportable", "ExportableManager", "ExportableRuntime", "manager_of", "records_of", "runtimes_of"]
+__all__ = ["Exportable", "records_of", "snapshots_of"]
 
-
-class ExportableManager(Protocol):
-    """A manager: the exports of it are about all its runtimes."""
-
-    name: str
-    clock: Clock
-    ring: Ring
-
-    def runtimes(self) -> Sequence[ExportableRuntime]:
-        """All runtimes, in the order of their creation."""
-
-
-class ExportableRuntime(Protocol):
-    """A runtime: the exports of it are about this one alone."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def manager(self) -> ExportableManager:
-        """The manager that runs it."""
-
-    @property
-    def metrics(self) -> Metrics:
-        """Its figures."""
-
-    def snapshot(self, metrics: bool = True) -> Snapshot:
-        """Its state, its status and what it processes, at one time."""
-
-
-Exportable = ExportableRuntime | ExportableManager
-
-
-def manager_of(target: Exportable) -> ExportableManager:
-    """The manager itself, or the manager of the runtime."""
-    return cast(ExportableManager, getattr(target, "manager", target))
-
-
-def runtimes_of(target: Exportable) -> Sequence[ExportableRuntime]:
-    """All runtimes of the manager, or the one runtime."""
-    manager = manager_of(target)
-    return manager.runtimes() if manager is target else [cast(ExportableRuntime, target)]
+# A runtime, a manager for all its runtimes, or a source and an id.
+Exportable = HasRuntime | HasSource | Subject
 
 
 def records_of(target: Exportable) -> list[Record]:
-    """The records that the ring still holds, oldest first: all of them, or those of the one runtime."""
-    manager = manager_of(target)
-    records: list[Record] = manager.ring.since(0)[0]
-    if manager is target:
-        return records
-    id = cast(ExportableRuntime, target).id
-    return [record for record in records if record.runtime == id]
+    """The records that are still held, oldest first: all of them, or those of the one runtime."""
+    subject = subject_of(target)
+    records = subject.source.frame().records
+    return records if subject.id is None else [each for each in records if each.runtime == subject.id]
+
+
+def snapshots_of(target: Exportable, metrics: bool = False) -> list[Snapshot]:
+    """The snapshots of all runtimes, or of the one runtime; none of one that is not known any more."""
+    subject = subject_of(target)
+    return subject.source.snapshots(None if subject.id is None else [subject.id], metrics)

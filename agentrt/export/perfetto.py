@@ -16,9 +16,10 @@ import msgspec
 
 from ..activity import Activity
 from ..events import Event, Outcome, Record
+from ..feed.source import subject_of
 from ..snapshot import Snapshot
 from ..views.text import plain
-from .exportable import Exportable, manager_of, records_of, runtimes_of
+from .exportable import Exportable, records_of, snapshots_of
 
 __all__ = ["Trace", "to_perfetto"]
 
@@ -29,15 +30,15 @@ MAX_ARGUMENT = 300
 
 def to_perfetto(target: Exportable) -> bytes:
     """The records of a runtime, or of all runtimes of a manager, as a JSON file in Chrome's Trace Event Format."""
-    manager = manager_of(target)
-    running = [runtime.snapshot(metrics=False) for runtime in runtimes_of(target)]
-    trace = Trace(manager.clock.now())
+    source = subject_of(target).source
+    running = snapshots_of(target)
+    trace = Trace(source.now())
     for record in records_of(target):
         trace.add(record)
     for snapshot in running:
         trace.add_running(snapshot)
     trace.lay_out_steps()
-    events = [*trace.metadata(manager.name), *trace.events, *trace.arrows()]
+    events = [*trace.metadata(source.name), *trace.events, *trace.arrows()]
     return msgspec.json.encode({"displayTimeUnit": "ms", "traceEvents": events})
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from ..activity import Activity
-from ..clock import Clock
 from ..errors import ConfigurationError
 from ..events import Outcome
+from ..feed.source import Time, subject_of
+from ..snapshot import Snapshot
 from ..views.text import plain
-from .exportable import Exportable, ExportableRuntime, manager_of, records_of, runtimes_of
+from .exportable import Exportable, records_of, snapshots_of
 
 __all__ = ["COLUMNS", "activities", "activities_frame", "metrics_frame", "to_csv", "to_parquet"]
 
@@ -49,7 +50,7 @@ def activities(target: Exportable) -> list[TableRow]:
         "pending" for an activity that has not ended. Where the ring no longer holds the accepted record of an activity,
         its payload and its sender are None.
     """
-    clock = manager_of(target).clock
+    clock = subject_of(target).source
     rows: dict[int, TableRow] = {}
     for record in records_of(target):
         if isinstance(record, Activity):
@@ -59,14 +60,14 @@ def activities(target: Exportable) -> list[TableRow]:
     return [{name: rows[id].get(name) for name in COLUMNS} for id in sorted(rows)]
 
 
-def _accepted_cells(activity: Activity[Any], clock: Clock) -> TableRow:
+def _accepted_cells(activity: Activity[Any], clock: Time) -> TableRow:
     names = ("id", "runtime", "created", "source", "parent", "correlation", "key", "payload")
     row = {name: getattr(activity, name) for name in names}
     accepted_at = clock.wall(activity.created).isoformat()
     return {**row, "lane": activity.lane.value, "fate": "pending", "accepted_at": accepted_at}
 
 
-def _outcome_cells(outcome: Outcome, clock: Clock) -> TableRow:
+def _outcome_cells(outcome: Outcome, clock: Time) -> TableRow:
     names = ("id", "runtime", "created", "started", "finished", "wait", "service", "attempts")
     row = {name: getattr(outcome, name) for name in names}
     error = outcome.error
@@ -116,16 +117,17 @@ def metrics_frame(target: Exportable) -> Any:
     Raises:
         ConfigurationError: pandas is not installed.
     """
-    rows = [row for runtime in runtimes_of(target) for row in _metrics_rows(runtime)]
+    rows = [row for shot in snapshots_of(target, metrics=True) for row in _metrics_rows(shot)]
     times = (f"{part}_{name}" for part in ("wait", "service") for name in DISTRIBUTION)
     columns = ("runtime", "lane", "depth", "capacity", "accepted", *times)
     return _require("pandas", "a DataFrame").DataFrame(rows, columns=columns).set_index(["runtime", "lane"])
 
 
-def _metrics_rows(runtime: ExportableRuntime) -> Iterator[TableRow]:
-    metrics = runtime.metrics
+def _metrics_rows(shot: Snapshot) -> Iterator[TableRow]:
+    metrics = shot.metrics
+    assert metrics is not None
     for lane, figures in (("priority", metrics.priority), ("standard", metrics.standard)):
-        row: TableRow = {"runtime": runtime.id, "lane": lane}
+        row: TableRow = {"runtime": shot.id, "lane": lane}
         row |= {name: getattr(figures, name) for name in ("depth", "capacity", "accepted")}
         for part, times in (("wait", figures.wait), ("service", figures.service)):
             row |= {f"{part}_{name}": getattr(times, name) for name in DISTRIBUTION}

@@ -10,6 +10,7 @@ from typing import Any
 import panel_material_ui as pmui
 
 from ..export import WRITERS
+from ..feed.source import Subject
 from .layout import line
 
 __all__ = ["downloads"]
@@ -18,18 +19,18 @@ KINDS = {".json": "Trace for Perfetto", ".csv": "Activities as CSV"}
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-def downloads(of: Any) -> Any:
+def downloads(of: Subject) -> Any:
     """Buttons for the files of a runtime or of a manager. Who may look may take them."""
     return line(*(_button(of, suffix, label) for suffix, label in KINDS.items()))
 
 
-def _button(of: Any, suffix: str, label: str) -> Any:
-    name = UNSAFE.sub("_", str(getattr(of, "id", None) or of.name))[:60] or "agentrt"
+def _button(of: Subject, suffix: str, label: str) -> Any:
+    name = UNSAFE.sub("_", of.id or of.source.name)[:60] or "agentrt"
     make = partial(_made, of, suffix)
     button = pmui.FileDownload(callback=make, filename=f"{name}{suffix}", label=label, size="small", margin=0)
     button.variant = "text"  # given when it is made, it collides with a default of its own and is warned about
     return button
 
 
-def _made(of: Any, suffix: str) -> io.BytesIO:
+def _made(of: Subject, suffix: str) -> io.BytesIO:
     return io.BytesIO(WRITERS[suffix](of))

@@ -22,6 +22,7 @@ from panel.io.state import set_curdoc
 
 from ..activity import Activity
 from ..events import Event, Outcome
+from ..feed.source import Frame, Source
 
 __all__ = ["Feed", "Session", "Update", "View", "feed_notebook", "feed_page"]
 
@@ -105,13 +106,13 @@ class Feed:
 
     def __init__(
         self,
-        manager: Any,
+        source: Source,
         schedule: Callable[[Call], Any],
         later: Callable[[float, Call], Any],
         batch: Callable[[], AbstractContextManager[Any]] = nullcontext,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.manager = manager
+        self.source = source
         self.schedule = schedule
         self.later = later
         self.batch = batch
@@ -126,7 +127,7 @@ class Feed:
     def start(self) -> Feed:
         """Attach to the hub, once."""
         if self._detach is None:
-            self._detach = self.manager.hub.attach(self.flush, self.schedule)
+            self._detach = self.source.attach(self.flush, self.schedule)
         return self
 
     def stop(self) -> None:
@@ -143,11 +144,11 @@ class Feed:
 
     def follow(self, view: View) -> Call:
         """Draw `view` from the ring now and keep it up to date. Returns what ends that. Call it in the session."""
-        records, _, missed = self.manager.ring.since(0)
-        update = Update(self.manager.clock.now(), records, {r.runtime for r in records}, missed=missed, first=True)
+        frame = self.source.frame()
+        update = Update(frame.at, frame.records, frame.changed, missed=frame.missed, first=True)
         self.views.append(view)
         self._feed(update, [view])
-        self._drawn[id(view)] = max((record.sequence for record in records), default=0)
+        self._drawn[id(view)] = max((record.sequence for record in frame.records), default=0)
         return lambda: self.unfollow(view)
 
     def unfollow(self, view: View) -> None:
@@ -156,7 +157,7 @@ class Feed:
         self.moving.discard(id(view))
         self._drawn.pop(id(view), None)
 
-    def flush(self, frame: Any) -> None:
+    def flush(self, frame: Frame) -> None:
         """Bring every view up to date. The hub calls it, through `schedule`."""
         if self.running and not self.alive():
             self.stop()
@@ -172,9 +173,9 @@ class Feed:
             self._arm()
         elif self.running:
             started = time.thread_time()
-            update = Update(self.manager.clock.now(), [], set())
+            update = Update(self.source.now(), [], set())
             self._feed(update, [view for view in self.views if id(view) in self.moving])
-            self.manager.hub.charge(time.thread_time() - started)
+            self.source.charge(time.thread_time() - started)
 
     def _feed(self, update: Update, views: list[View]) -> None:
         with self.batch():
@@ -186,7 +187,7 @@ class Feed:
     def _arm(self) -> None:
         if self.moving and not self._armed:
             self._armed, self._armed_at = True, time.monotonic()
-            self.later(max(AGAIN, self.manager.hub.pause), self._again)
+            self.later(max(AGAIN, self.source.watching().pause), self._again)
 
     def _update(self, view: View, update: Update) -> None:
         try:
@@ -198,13 +199,13 @@ class Feed:
         (self.moving.add if moves else self.moving.discard)(id(view))
 
 
-def feed_page(manager: Any, doc: Any) -> Feed:
+def feed_page(source: Source, doc: Any) -> Feed:
     """The feed of a served session; ends with it. Call it on the server's loop, while the session's page is made.
 
     It starts when the page has loaded: what changes between the making of a page and that would not reach it.
     """
     session = Session(doc, asyncio.get_running_loop())
-    feed = Feed(manager, session.schedule, session.later, batch=lambda: pn.io.hold(doc))
+    feed = Feed(source, session.schedule, session.later, batch=lambda: pn.io.hold(doc))
     doc.on_session_destroyed(lambda context: feed.stop())
 
     def begin() -> None:
@@ -258,13 +259,13 @@ class Session:
             call()
 
 
-def feed_notebook(manager: Any, shown: Any, loop: asyncio.AbstractEventLoop) -> Feed:
+def feed_notebook(source: Source, shown: Any, loop: asyncio.AbstractEventLoop) -> Feed:
     """The feed of `shown` in a notebook, on the kernel's own loop; not started. Ends when the output is gone.
 
     Jupyter drops messages over about 1,000 a second, so a cell takes its frames a little later and gets them in one.
     """
     return Feed(
-        manager,
+        source,
         schedule=lambda call: loop.call_soon_threadsafe(loop.call_later, PAUSE, call),
         later=loop.call_later,
         batch=lambda: _pushed(shown),

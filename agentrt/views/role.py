@@ -1,13 +1,15 @@
-"""Who may do what in a view, and every command a view gives. A disabled button protects nothing: the check is here."""
+"""The role of a page, and every command that a view gives. A disabled button protects nothing: the check is here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
-from ..engine.commands import ACTOR
 from ..errors import AccessDeniedError, AgentError
+from ..feed.source import ACTOR, COMMANDS, Reply, Source
 
 __all__ = ["Commands", "Role"]
 
@@ -22,86 +24,117 @@ class Role(StrEnum):
 
 
 class Commands:
-    """Every command a view can give, with the role of its page. Each returns whether it was done.
+    """The commands of a page on a source, with the role of the page. Any thread.
 
-    A command that is refused, by the role or by the runtime, is said in one line through `tell(text, wrong)` and leaves
-    everything as it was. `who` goes on the record with each. Safe on any thread.
+    `command` and `submit` raise what is wrong. The others return whether it was done; a refusal, by the role or by the
+    runtime, is passed to `tell(text, wrong)` as one line, and nothing has changed. `who` is recorded with each command.
     """
 
     def __init__(
         self,
-        manager: Any,
+        source: Source,
         *,
         role: Role = Role.OPERATOR,
         who: str = "notebook",
         tell: Callable[[str, bool], Any] | None = None,
     ) -> None:
-        self.manager = manager
+        self.source = source
         self.role = role
         self.who = who
         self.tell = tell or (lambda text, wrong: None)
 
+    def telling(self, tell: Callable[[str, bool], Any]) -> Commands:
+        """The same commands, which say somewhere else what was refused."""
+        return Commands(self.source, role=self.role, who=self.who, tell=tell)
+
     @property
     def may_steer(self) -> bool:
-        """Whether this page's commands are carried out."""
-        return self.role is Role.OPERATOR
+        """Whether commands of this page are carried out: the role allows it, and the source can."""
+        return self.role is Role.OPERATOR and bool(COMMANDS & self.source.capabilities)
 
     def check(self, what: str) -> None:
         """Raise `AccessDeniedError` unless this page may steer."""
-        if not self.may_steer:
+        if self.role is not Role.OPERATOR:
             raise AccessDeniedError(f"This link is for looking only: to {what}, open the operator's link.")
+        if not self.may_steer:
+            raise AccessDeniedError(f"This can only be looked at: nothing here can {what}.")
 
-    def pause(self, runtime: Any) -> bool:
-        """Take nothing more after the activity that runs now."""
-        return self.do(f"pause {runtime.id}", runtime.pause)
+    # ---- commands of the source
 
-    def resume(self, runtime: Any) -> bool:
-        """Go on."""
-        return self.do(f"resume {runtime.id}", runtime.resume)
+    def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
+        """`Source.command` under this page's role. Raises `AccessDeniedError` and what the source raises."""
+        with self._acting(name):
+            return self.source.command(name, id, **arguments)
 
-    def step(self, runtime: Any) -> bool:
-        """Let one activity through."""
-        return self.do(f"step {runtime.id}", runtime.step)
+    def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
+        """`Source.submit` under this page's role. Raises `AccessDeniedError` and `ManagerClosedError`."""
+        with self._acting(name):
+            return self.source.submit(name, id, **arguments)
 
-    def recover(self, runtime: Any) -> bool:
-        """Go on after the supervisor stopped it."""
-        return self.do(f"recover {runtime.id}", runtime.recover)
-
-    def terminate(self, runtime: Any) -> bool:
-        """End it now; what waits goes to the dead letters."""
-        return self.do(f"terminate {runtime.id}", runtime.terminate)
-
-    def pause_all(self) -> bool:
-        """Pause every runtime that is not over."""
-        return self.do("pause all", lambda: [each.pause() for each in self._going()])
-
-    def resume_all(self) -> bool:
-        """Resume every runtime that is not over."""
-        return self.do("resume all", lambda: [each.resume() for each in self._going()])
-
-    def set(self, runtime: Any, knob: str, value: Any) -> bool:
-        """Turn one knob of a runtime."""
-        if knob not in KNOBS:
-            raise ValueError(f"{knob!r} is not a knob; there are {', '.join(KNOBS)}")
-        return self.do(f"change {knob.replace('_', ' ')}", lambda: setattr(runtime, knob, value))
-
-    def speed(self, factor: float) -> bool:
-        """Let the manager's clock run faster or slower."""
-        return self.do("change the speed", lambda: setattr(self.manager, "speed", factor))
+    @contextmanager
+    def _acting(self, name: str) -> Iterator[None]:
+        self.check(name.replace("_", " "))
+        token = ACTOR.set(self.who)
+        try:
+            yield
+        finally:
+            ACTOR.reset(token)
 
     def do(self, what: str, act: Callable[[], Any]) -> bool:
-        """Do anything else under the same check and record: `do("send to JFK", lambda: runtime.send_nowait(1))`."""
-        token = ACTOR.set(self.who)
+        """Call `act()`, which gives commands, unless the role forbids it: `do("send to JFK", lambda: ...)`."""
         try:
             self.check(what)
             act()
         except AgentError as error:
             self.tell(str(error), True)
             return False
-        finally:
-            ACTOR.reset(token)
         self.tell("", False)
         return True
 
-    def _going(self) -> list[Any]:
-        return [each for each in self.manager.runtimes() if each.status not in ("terminated", "failed")]
+    # ---- by name
+
+    def pause(self, id: str) -> bool:
+        """Take nothing more after the activity that runs now."""
+        return self._one("pause", id)
+
+    def resume(self, id: str) -> bool:
+        """Go on."""
+        return self._one("resume", id)
+
+    def step(self, id: str) -> bool:
+        """Let one activity through."""
+        return self._one("step", id)
+
+    def recover(self, id: str) -> bool:
+        """Go on after the supervisor stopped it."""
+        return self._one("recover", id)
+
+    def terminate(self, id: str) -> bool:
+        """End it now; what waits goes to the dead letters."""
+        return self._one("terminate", id)
+
+    def _one(self, name: str, id: str) -> bool:
+        return self.do(f"{name} {id}", lambda: self.command(name, id))
+
+    def pause_all(self) -> bool:
+        """Pause every runtime that is not over."""
+        return self.do("pause all", lambda: self.command("pause_all"))
+
+    def resume_all(self) -> bool:
+        """Resume every runtime that is not over."""
+        return self.do("resume all", lambda: self.command("resume_all"))
+
+    def toggle(self, id: str) -> bool:
+        """Resume a runtime that is paused, pause it otherwise."""
+        settings = self.source.settings(id)
+        return (self.resume if settings is not None and settings.paused else self.pause)(id)
+
+    def set(self, id: str, knob: str, value: Any) -> bool:
+        """Set one limit of a runtime."""
+        if knob not in KNOBS:
+            raise ValueError(f"{knob!r} is not a knob; there are {', '.join(KNOBS)}")
+        return self.do(f"change {knob.replace('_', ' ')}", lambda: self.command("set", id, name=knob, value=value))
+
+    def speed(self, factor: float) -> bool:
+        """Let the clock run faster or slower."""
+        return self.do("change the speed", lambda: self.command("set_speed", speed=factor))

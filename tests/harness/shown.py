@@ -29,7 +29,7 @@ def shown(manager: Any, make: Callable[[], Any]) -> Iterator[str]:
 
     def app() -> Any:
         view = make()
-        feed_page(manager, pn.state.curdoc).follow(view)
+        feed_page(manager.source, pn.state.curdoc).follow(view)
         return sheet(title="One view", main=[view.panel])
 
     port = free_port()

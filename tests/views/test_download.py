@@ -7,6 +7,7 @@ import json
 import pytest
 
 from agentrt import RuntimeManager
+from agentrt.feed.source import subject_of
 from agentrt.views.download import downloads
 from tests.support import add
 
@@ -15,7 +16,7 @@ HOSTILE = "=1+1</script><script>window.owned = 1</script>../../etc"
 
 def test_a_name_of_others_is_no_path():
     with RuntimeManager(name=HOSTILE) as manager:
-        names = [button.filename for button in downloads(manager)]
+        names = [button.filename for button in downloads(subject_of(manager))]
     assert names == [
         "_1_1_script_script_window_owned_1_script_etc.json",
         "_1_1_script_script_window_owned_1_script_etc.csv",

@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from ...events import Event
+from ...feed.source import Source
 from ...schema.immutability import is_frozen
 from ..app.address import Address
 from ..feed import Update
@@ -80,7 +81,7 @@ class ActivityView(pn.viewable.Viewer):
 
     def __init__(
         self,
-        manager: Any,
+        source: Source,
         id: int,
         commands: Commands | None = None,
         *,
@@ -88,7 +89,7 @@ class ActivityView(pn.viewable.Viewer):
         soon: Soon = at_once,
     ) -> None:
         super().__init__()
-        self.manager = manager
+        self.source = source
         self.related = RelatedRecords(int(id))
         self.trace: CausalTrace | None = None
         on = {"go": go or (lambda address: None)}
@@ -115,10 +116,10 @@ class ActivityView(pn.viewable.Viewer):
 
     def update(self, update: Update) -> bool:
         """Draw what is new. True until it has ended."""
-        concerned = self.related.take(update.records) or self.trace is None
+        concerned = self.related.take(update.records, update.missed) or self.trace is None
         if not concerned and not self._moves():
             return False
-        self.trace = trace = causal_trace(self.manager, self.related.id, self.related)
+        self.trace = trace = causal_trace(self.source, self.related.id, self.related)
         self.head.draw(_head(trace))
         self.who.draw(sequence.sequence_svg(trace) + _relatives(trace))
         if concerned:

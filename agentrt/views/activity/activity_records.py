@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -10,7 +10,7 @@ from ...activity import Activity
 from ...events import Event, Outcome
 from ...snapshot import Snapshot
 
-__all__ = ["PENDING", "RUNNING", "UNKNOWN", "CausalTrace", "Message", "RuntimeReader"]
+__all__ = ["PENDING", "RUNNING", "UNKNOWN", "CausalTrace", "Message"]
 
 UNKNOWN: Any = msgspec.UNSET  # a state that is not on the record
 PENDING, RUNNING = "pending", "processing"
@@ -91,22 +91,3 @@ class CausalTrace(msgspec.Struct, frozen=True):
         if self.message is None or self.message.started is None:
             return None
         return (self.at if self.message.finished is None else self.message.finished) - self.message.started
-
-
-class RuntimeReader(Protocol):
-    """What a trace reads of the runtimes at one time. `let_go` counts the records dropped by then."""
-
-    at: float
-    let_go: int
-
-    def snapshot(self, runtime: str) -> Snapshot | None:
-        """The snapshot of a runtime; None if there is no such runtime."""
-
-    def waiting(self, runtime: str) -> list[Activity[Any]]:
-        """The activities that wait in it."""
-
-    def timeout(self, runtime: str) -> float | None:
-        """The deadline it sets for each activity, in seconds."""
-
-    def initial(self, runtime: str) -> Any:
-        """The state it began with; UNSET if that is not known."""

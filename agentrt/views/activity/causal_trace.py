@@ -7,48 +7,20 @@ rewound view passes older records and snapshots, and gets the trace as it was th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ...activity import Activity
 from ...events import Event, Outcome
+from ...feed.source import Source
 from ...snapshot import Snapshot
-from .activity_records import PENDING, RUNNING, UNKNOWN, CausalTrace, Message, RuntimeReader
+from .activity_records import PENDING, RUNNING, UNKNOWN, CausalTrace, Message
 
-__all__ = ["LiveRuntimes", "RelatedRecords", "causal_trace"]
+__all__ = ["RelatedRecords", "causal_trace"]
 
 MOST = 24  # activities in one trace: the nearest relatives
 MOST_READ = 5_000  # relatives that are held while the records are read
 OF_RUNTIME = {"created", "restarted", "failed", "terminated", "stuck", "escalated", "limit", "swapped", "paused"}
-
-
-class LiveRuntimes:
-    """The runtimes of a manager now: a `RuntimeReader`."""
-
-    def __init__(self, manager: Any) -> None:
-        self.manager = manager
-        self.at: float = manager.clock.now()
-        self.let_go: int = manager.ring.let_go
-
-    def snapshot(self, runtime: str) -> Snapshot | None:
-        """The snapshot of a runtime; the last one if it has ended, None if there is none."""
-        if runtime not in self.manager and runtime not in self.manager.terminated:
-            return None
-        shot: Snapshot = self.manager.snapshot(runtime, metrics=False)
-        return shot
-
-    def waiting(self, runtime: str) -> list[Activity[Any]]:
-        """The activities that wait in it; none if it has ended."""
-        handle = self.manager.get(runtime)
-        items: list[Activity[Any]] = [] if handle is None else handle.mailbox_items()
-        return items
-
-    def timeout(self, runtime: str) -> float | None:
-        """The deadline it sets for each activity, in seconds."""
-        return getattr(self.manager.get(runtime), "timeout", None)
-
-    def initial(self, runtime: str) -> Any:
-        """The state it began with; UNSET if it has ended."""
-        return getattr(self.manager.get(runtime), "initial", UNKNOWN)
 
 
 class RelatedRecords:
@@ -66,10 +38,17 @@ class RelatedRecords:
         self.before: Any = UNKNOWN
         self.fresh = False  # whether it started from the initial state
         self.newest = 0
+        self.let_go = 0
 
-    def take(self, records: Iterable[Any]) -> bool:
-        """Read new records. Returns whether any is about the activity, its relatives or its runtime."""
+    def take(self, records: Iterable[Any], missed: int = 0) -> bool:
+        """Read new records. Returns whether any is about the activity, its relatives or its runtime.
+
+        Args:
+            records: All that is new, in the order of the ring.
+            missed: How many records before them can't be read any more.
+        """
         records = list(records)
+        self.let_go += missed
         if self.runtime is None:
             self._find(records)
         related = [self._take(record) for record in records]
@@ -115,23 +94,24 @@ class RelatedRecords:
         self.around = [*self.around, event][-MOST * 4 :]
         return True
 
-    def trace(self, runtimes: RuntimeReader) -> CausalTrace:
-        """The trace, with what the runtimes say now."""
+    def trace(self, source: Source) -> CausalTrace:
+        """The trace, with how the runtimes are now."""
         if self.runtime is None:
-            return CausalTrace(self.id, runtimes.at, let_go=runtimes.let_go, newest=self.newest)
-        shots = _Shots(runtimes.snapshot)
+            return CausalTrace(self.id, source.now(), let_go=self.let_go, newest=self.newest)
+        shots = _Shots(partial(source.snapshot, metrics=False))
+        settings = source.settings(self.runtime)
         outcome = self.outcomes.get(self.id)
-        place, activity = self._place(runtimes, shots) if outcome is None else (None, self.members.get(self.id))
+        place, activity = self._place(source, shots) if outcome is None else (None, self.members.get(self.id))
         ancestors, lost = self._ancestors()
         descendants = self._descendants()
         listed = descendants[: max(1, MOST - len(ancestors))]
         return CausalTrace(
             id=self.id,
-            at=runtimes.at,
+            at=source.now(),
             message=self._message(self.id, shots, activity),
             activity=activity,
             outcome=outcome,
-            before=runtimes.initial(self.runtime) if self.fresh else self.before,
+            before=self.before if not self.fresh else UNKNOWN if settings is None else settings.initial,
             after=UNKNOWN if outcome is None else outcome.state,
             ancestors=tuple(self._message(id, shots) for id in ancestors),
             descendants=tuple(self._message(id, shots) for id in listed),
@@ -142,18 +122,18 @@ class RelatedRecords:
             notes=tuple(note for note in self.notes if note.kind != "step"),
             around=tuple(self.around),
             snapshot=shots.of(self.runtime),
-            timeout=runtimes.timeout(self.runtime),
-            let_go=runtimes.let_go,
+            timeout=None if settings is None else settings.limits.timeout,
+            let_go=self.let_go,
             newest=self.newest,
         )
 
-    def _place(self, runtimes: RuntimeReader, shots: _Shots) -> tuple[int | None, Activity[Any] | None]:
+    def _place(self, source: Source, shots: _Shots) -> tuple[int | None, Activity[Any] | None]:
         """How many wait before it in its lane, and the activity as it is now: it may have been edited or moved."""
         shot = shots.of(self.runtime or "")
         if shot is not None and shot.current is not None and shot.current.id == self.id:
             return None, shot.current
         ahead: dict[str, int] = {}
-        for item in runtimes.waiting(self.runtime or ""):
+        for item in source.mailbox(self.runtime or "").items:
             if item.id == self.id:
                 return ahead.get(item.lane, 0), item
             ahead[item.lane] = ahead.get(item.lane, 0) + 1
@@ -218,7 +198,7 @@ class _Shots:
         return shot.started if shot is not None and shot.current is not None and shot.current.id == id else None
 
 
-def causal_trace(manager: Any, id: int, related: RelatedRecords | None = None) -> CausalTrace:
+def causal_trace(source: Source, id: int, related: RelatedRecords | None = None) -> CausalTrace:
     """The trace of an activity now. With `related`, which is kept up to date elsewhere, the ring is not read again.
 
     >>> import agentrt
@@ -226,11 +206,12 @@ def causal_trace(manager: Any, id: int, related: RelatedRecords | None = None) -
     ...     runtime = manager.create("sum", 0, lambda activity, state: state + activity.payload)
     ...     receipts = [runtime.send_nowait(n) for n in (1, 10)]
     ...     _ = receipts[-1].result(5)
-    ...     trace = causal_trace(manager, receipts[-1].id)
+    ...     trace = causal_trace(manager.source, receipts[-1].id)
     >>> trace.outcome.kind, trace.before, trace.after
     ('done', 1, 11)
     """
     if related is None:
         related = RelatedRecords(id)
-        related.take(manager.ring.since(0)[0])
-    return related.trace(LiveRuntimes(manager))
+        frame = source.frame()
+        related.take(frame.records, frame.missed)
+    return related.trace(source)

@@ -10,6 +10,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from ...feed.source import Source
 from ..feed import Update
 from ..html import Markup, a, div, fragment, nav, row, span
 from ..icons import icon
@@ -47,9 +48,9 @@ class Bar:
     """`update` brings speed, cost and dead letters up to date; `show(page)` marks the page that is shown."""
 
     def __init__(
-        self, manager: Any, commands: Commands, go: Callable[[str], Any], *, served: bool = False, paths: bool = False
+        self, source: Source, commands: Commands, go: Callable[[str], Any], *, served: bool = False, paths: bool = False
     ) -> None:
-        self.manager = manager
+        self.source = source
         self.commands = commands
         self.paths = paths
         self.page = ""
@@ -80,7 +81,7 @@ class Bar:
         return buttons
 
     def _speed_select(self) -> Any:
-        now = self.manager.clock.speed
+        now = self.source.speed
         select = pmui.Select(
             label="speed",
             options=SPEEDS if now in SPEEDS.values() else {**SPEEDS, f"{now:g}x": now},
@@ -94,7 +95,7 @@ class Bar:
         return select
 
     def _set_speed(self, event: Any) -> None:
-        if event.new != self.manager.clock.speed and not self.commands.speed(event.new):
+        if event.new != self.source.speed and not self.commands.speed(event.new):
             self.speed.value = event.old
 
     def show(self, page: str) -> None:
@@ -109,7 +110,7 @@ class Bar:
 
     def update(self, update: Update) -> bool:
         """Bring the speed, the cost and the count of dead letters up to date. True while there is a cost."""
-        speed = self.manager.clock.speed
+        speed = self.source.speed
         if self.speed.value != speed:
             if speed not in self.speed.options.values():
                 self.speed.options = {**self.speed.options, f"{speed:g}x": speed}
@@ -120,12 +121,12 @@ class Bar:
 
     def _measure_cost(self) -> None:
         since, cost = self.measured
-        now, total = time.monotonic(), self.manager.hub.cost
+        now, total = time.monotonic(), self.source.watching().cost
         if now - since >= COST_WINDOW:
             self.measured, self.share = (now, total), max(0.0, total - cost) / (now - since)
 
     def _draw(self) -> None:
-        dead = len(self.manager.dead_letters)
+        dead = self.source.dead_letters(count=0).total
         links = [self._link(page, words, dead) for page, words in LINKS.items()]
         # In whole percent, so that the figure stays as it is for as long as it means the same.
         cost = f"{self.share:.0%} of a core".replace("%", " %") if self.share >= 0.005 else "next to nothing"

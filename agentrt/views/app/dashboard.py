@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 from panel_material_ui.base import _env
 
+from ...feed.source import HasSource, Source, Subject, subject_of
 from ..feed import Feed, feed_page
 from ..role import Commands, Role
 from ..runtime.steer import Soon, at_once
@@ -35,7 +36,7 @@ class Dashboard:
 
     def __init__(
         self,
-        manager: Any,
+        source: Source,
         feed: Feed,
         commands: Commands,
         *,
@@ -47,14 +48,14 @@ class Dashboard:
         title: str = "",
         soon: Soon = at_once,
     ) -> None:
-        self.manager = manager
+        self.source = source
         self.feed = feed
         self.commands = commands
         self.soon = soon
-        self.title = title or manager.name
+        self.title = title or source.name
         self.at = Address()
         self._ends: list[Callable[[], Any]] = []
-        self.bar = Bar(manager, commands, self.go, served=base is not None, paths=paths)
+        self.bar = Bar(source, commands, self.go, served=base is not None, paths=paths)
         self.window = None if base is None else Window(self.go, self.key, base=base, paths=paths, health=health)
         self.holder = column()
         notes = [banner(note, loud=loud)] if note else []
@@ -102,20 +103,23 @@ class Dashboard:
             self.commands.step(self.runtime)
 
     @property
-    def runtime(self) -> Any:
-        """The runtime whose page is shown; None on other pages, and if it has ended."""
-        return self.manager.get(self.at.of) if self.at.page in OF_RUNTIME else None
+    def runtime(self) -> str | None:
+        """The id of the runtime whose page is shown; None on other pages, and if it has ended."""
+        return self.at.of if self.at.page in OF_RUNTIME and self.at.of in self.source.runtimes else None
 
     def _pause(self) -> None:
         if self.runtime is not None:
-            (self.commands.resume if self.runtime.paused else self.commands.pause)(self.runtime)
+            self.commands.toggle(self.runtime)
         elif self.at.page not in OF_RUNTIME:
-            paused = all(each.paused for each in self.manager.runtimes())
-            (self.commands.resume_all if paused else self.commands.pause_all)()
+            (self.commands.resume_all if self._all_paused() else self.commands.pause_all)()
+
+    def _all_paused(self) -> bool:
+        settings = map(self.source.settings, self.source.runtimes)
+        return all(each is None or each.paused for each in settings)
 
 
 def dashboard(
-    manager: Any,
+    manager: HasSource | Subject,
     *,
     role: Role = Role.OPERATOR,
     title: str = "",
@@ -128,13 +132,14 @@ def dashboard(
     paths: bool = False,
 ) -> Any:
     """The page for the session that is being made now. Returns it. With `paths` each address has a path of its own."""
-    title = title or manager.name
-    commands = Commands(manager, role=role, who=who or f"{role.value} (page)")
+    source = subject_of(manager).source
+    title = title or source.name
+    commands = Commands(source, role=role, who=who or f"{role.value} (page)")
     place = pn.state.location
     path, search = (place.pathname or "/", place.search or "") if place else ("/", "")
-    feed = feed or feed_page(manager, pn.state.curdoc)
+    feed = feed or feed_page(source, pn.state.curdoc)
     board = Dashboard(
-        manager,
+        source,
         feed,
         commands,
         note=note,
@@ -149,5 +154,5 @@ def dashboard(
         title=title,
         main=[board.panel],
         template=_env.from_string(ROOTED) if paths else None,
-        meta_description=f"{count(len(manager), 'runtime')} live",
+        meta_description=f"{count(len(source.runtimes), 'runtime')} live",
     )

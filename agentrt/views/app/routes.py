@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from ...feed.source import Source, Subject
 from ..activity.activity import ActivityView
 from ..download import downloads
 from ..feed import Feed, View
@@ -23,7 +24,6 @@ from ..role import Commands
 from ..runtime.log import Events
 from ..runtime.runtime import RuntimeView
 from ..runtime.steer import Soon, at_once
-from ..runtime.terminated import TerminatedRuntime
 from ..text import listing, plain
 from ..timeline.swimlanes import Swimlanes
 from .address import TABS, Address
@@ -38,7 +38,7 @@ LEGEND = "pale: waiting, solid: working, marks: what did not end well"
 class Board(Protocol):
     """What shows a page: it has it fed, carries out its commands, and leads on to others."""
 
-    manager: Any
+    source: Source
     feed: Feed
     commands: Commands
     soon: Soon
@@ -70,10 +70,10 @@ def _nothing(words: str) -> Made:
 
 
 def _first(board: Board, at: Address) -> Made:
-    overview = Overview(board.manager, board.go)
-    timeline = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon, lanes=8)
-    flow = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
-    fleet = Fleet(board.manager, go=board.go, soon=board.soon)
+    overview = Overview(board.source, board.go)
+    timeline = Swimlanes(board.source, commands=board.commands, go=board.go, soon=board.soon, lanes=8)
+    flow = Flow(board.source, board.commands, go=board.go, soon=board.soon)
+    fleet = Fleet(board.source, go=board.go, soon=board.soon)
     happened = section("What happened", timeline, note=LEGEND, grow=3)
     table = section("Runtimes", fleet, note="click one to open it")
     parts = [overview.panel, beside(happened, section("Who sends to whom", flow, grow=2)), table]
@@ -81,56 +81,56 @@ def _first(board: Board, at: Address) -> Made:
 
 
 def _runtime(board: Board, at: Address) -> Made:
-    manager, id = board.manager, at.of
-    if id not in manager and id not in manager.terminated:
-        known = listing([plain(each, 40) for each in manager], most=6) or "none yet"
+    source, id = board.source, at.of
+    if id not in source.runtimes and id not in source.ended:
+        known = listing([plain(each, 40) for each in source.runtimes], most=6) or "none yet"
         return _nothing(f"There is no runtime {plain(id, 80)}. There are: {known}.")
-    runtime = manager.get(id) or TerminatedRuntime(manager, id)
-    tabs = _tabs(board, runtime, at.page)
-    files = None if isinstance(runtime, TerminatedRuntime) else downloads(runtime)
-    view = RuntimeView(runtime, board.commands, tabs.panel, files=files, go=board.go, soon=board.soon)
+    tabs = _tabs(board, id, at.page)
+    files = downloads(Subject(source, id)) if id in source.runtimes else None
+    view = RuntimeView(source, id, board.commands, tabs.panel, files=files, go=board.go, soon=board.soon)
     return Made([view], [view], (tabs.end,))
 
 
-def _tabs(board: Board, runtime: Any, page: str) -> Tabs:
+def _tabs(board: Board, id: str, page: str) -> Tabs:
     """What there is to see of a runtime beside what always is. One that has ended takes no activity any more."""
+    source, soon = board.source, board.soon
     makers: dict[str, Callable[[], Any]] = {
-        "mailbox": lambda: Microscope(runtime, board.commands, go=board.go, soon=board.soon),
-        "inject": lambda: Inject(runtime, board.commands, soon=None if board.soon is at_once else board.soon),
-        "waits": lambda: Waits(runtime),
-        "theory": lambda: Theory(runtime),
-        "events": lambda: Events(runtime, go=board.go),
+        "mailbox": lambda: Microscope(source, id, board.commands, go=board.go, soon=soon),
+        "inject": lambda: Inject(source, id, board.commands, soon=None if soon is at_once else soon),
+        "waits": lambda: Waits(source, id),
+        "theory": lambda: Theory(source, id),
+        "events": lambda: Events(source, id, go=board.go),
     }
-    if isinstance(runtime, TerminatedRuntime):
+    if id not in source.runtimes:
         makers = {"events": makers["events"]}
 
     def chosen(title: str) -> None:
-        board.mark(Address(next(name for name, words in TABS.items() if words == title), runtime.id))
+        board.mark(Address(next(name for name, words in TABS.items() if words == title), id))
 
     shown = {TABS[name]: make for name, make in makers.items()}
-    return Tabs(shown, board.feed.follow, first=TABS.get(page, ""), chosen=chosen, soon=board.soon)
+    return Tabs(shown, board.feed.follow, first=TABS.get(page, ""), chosen=chosen, soon=soon)
 
 
 def _activity(board: Board, at: Address) -> Made:
     if not at.of.isdecimal():
         return _nothing(f"{plain(at.of, 80)} is no activity: they are numbered.")
-    view = ActivityView(board.manager, int(at.of), board.commands, go=board.go, soon=board.soon)
+    view = ActivityView(board.source, int(at.of), board.commands, go=board.go, soon=board.soon)
     return Made([view], [view])
 
 
 def _flow(board: Board, at: Address) -> Made:
-    view = Flow(board.manager, board.commands, go=board.go, soon=board.soon)
+    view = Flow(board.source, board.commands, go=board.go, soon=board.soon)
     return Made([section("Who sends to whom", view)], [view])
 
 
 def _dead_letters(board: Board, at: Address) -> Made:
-    view = DeadLettersView(board.manager, board.commands, go=board.go, soon=board.soon)
+    view = DeadLettersView(board.source, board.commands, go=board.go, soon=board.soon)
     return Made([section("Dead letters", view, note="what could not be delivered")], [view])
 
 
 def _timeline(board: Board, at: Address) -> Made:
-    view = Swimlanes(board.manager, board.commands, go=board.go, soon=board.soon, search=True)
-    files = downloads(board.manager)
+    view = Swimlanes(board.source, commands=board.commands, go=board.go, soon=board.soon, search=True)
+    files = downloads(Subject(board.source))
     return Made([section("What happened, in what order", view, files, note=LEGEND)], [view])
 
 

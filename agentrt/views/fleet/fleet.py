@@ -13,6 +13,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from ...feed.source import Source
 from ..feed import Update
 from ..html import empty, pre, quiet
 from ..icons import icon
@@ -39,10 +40,10 @@ EMPTY = empty("No runtime yet. Make one, in the notebook or script that runs thi
 class Fleet(pn.viewable.Viewer):
     """The table of all runtimes. A click on a row calls `go("runtime/JFK")`. An update costs per row that changed."""
 
-    def __init__(self, manager: Any, *, go: Callable[[str], Any] | None = None, soon: Soon = at_once) -> None:
+    def __init__(self, source: Source, *, go: Callable[[str], Any] | None = None, soon: Soon = at_once) -> None:
         super().__init__()
         self.soon = soon
-        self.rows = FleetRows(manager)
+        self.rows = FleetRows(source)
         self.shown: dict[str, Row] = {}
         self.changed: set[str] = set()
         self.looked_at = 0.0

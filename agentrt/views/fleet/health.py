@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ...feed.source import Source
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
 from ..html import Markup, fragment, join, link
@@ -54,8 +55,8 @@ def _just_failed(snapshot: Snapshot) -> bool:
 class Health:
     """The problems and totals of the runtimes of a manager, brought up to date from what changed."""
 
-    def __init__(self, manager: Any) -> None:
-        self.manager = manager
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.problems: dict[str, Problem] = {}
         self.depths: dict[str, tuple[int, int]] = {}
         self.moving: set[str] = set()  # ids whose status changes without a record: they run, or are about to
@@ -65,10 +66,11 @@ class Health:
         """Look at these runtimes again; at all of them without `ids`."""
         if ids is None:
             self.problems, self.depths, self.moving, self.waiting = {}, {}, set(), [0, 0]
-            shots = self.manager.snapshots()
+            shots = self.source.snapshots()
         else:
-            shots = [self.manager.snapshot(id, metrics=False) for id in ids if id in self.manager]
-            self._forget(id for id in ids if id not in self.manager)
+            live = self.source.runtimes
+            shots = self.source.snapshots(id for id in ids if id in live)
+            self._forget(id for id in ids if id not in live)
         for shot in shots:
             self._add(shot)
 
@@ -97,10 +99,10 @@ class Health:
 
     def sentence(self, now: float) -> Markup:
         """What is wrong, in words, with a button for each runtime it names."""
-        ended = len(self.manager.terminated)
-        if ended and not len(self.manager):
+        ended = len(self.source.ended)
+        if ended and not len(self.source.runtimes):
             return fragment(f"No runtime is live; {ended:,} {'has' if ended == 1 else 'have'} ended.")
-        return health_sentence(list(self.problems.values()), len(self.manager), now)
+        return health_sentence(list(self.problems.values()), len(self.source.runtimes), now)
 
 
 def health_sentence(problems: list[Problem], total: int, now: float) -> Markup:

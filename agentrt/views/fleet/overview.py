@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ...feed.source import Source
 from ...metrics import Fates
 from ..app.address import Address
 from ..feed import Update
@@ -54,9 +55,9 @@ def _fate(name: str, n: int, linked: bool) -> Content:
 class Overview:
     """The pane: a sentence, whose names open their runtimes, and a tile for each total."""
 
-    def __init__(self, manager: Any, go: Callable[[str], Any]) -> None:
-        self.manager = manager
-        self.health = Health(manager)
+    def __init__(self, source: Source, go: Callable[[str], Any]) -> None:
+        self.source = source
+        self.health = Health(source)
         self.fates = Fates()
         self.processed: deque[tuple[float, int]] = deque(maxlen=12)
         self.failures: deque[tuple[float, int]] = deque(maxlen=600)
@@ -87,7 +88,7 @@ class Overview:
 
     def _sum(self, now: float) -> None:
         before = time.thread_time()
-        self.fates = fates = self.manager.fates()
+        self.fates = fates = self.source.fates()
         self.processed.append((now, fates.done + fates.failed + fates.timed_out))
         self.sum_at = time.monotonic() + (time.thread_time() - before) / SHARE
         (since, done), (at, total) = self.processed[0], self.processed[-1]
@@ -96,7 +97,9 @@ class Overview:
     def _html(self, now: float) -> Markup:
         recent = sum(n for at, n in self.failures if now - at <= RECENT)
         ended = self.fates.done + self.fates.failed + self.fates.timed_out
-        mark = glyph(STATUSES["error"] if self.health.problems else FATES["done"]) if len(self.manager) else None
+        mark = (
+            glyph(STATUSES["error"] if self.health.problems else FATES["done"]) if len(self.source.runtimes) else None
+        )
         waiting = join(" ", map(_depth, LANES.values(), self.health.waiting))
         tiles = [
             _tile("processed", rate(self.rate), f"{ended:,} so far"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ...errors import AgentError
+from ...feed.source import Source
 from ...metrics import LaneMetrics
 from ...snapshot import Snapshot
 from ..feed import Update
@@ -81,8 +81,8 @@ def _fill_percent(depth: int, capacity: int) -> int:
 class FleetRows:
     """All runtimes of a manager, ended ones last: filtered, sorted, and one page of them as rows."""
 
-    def __init__(self, manager: Any) -> None:
-        self.manager = manager
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.search = ""
         self.sort: tuple[str, bool] | None = None
         self.page = 0
@@ -93,7 +93,7 @@ class FleetRows:
     @property
     def total(self) -> int:
         """How many there are, ended ones included."""
-        return len(self.manager) + len(self.manager.terminated)
+        return len(self.source.runtimes) + len(self.source.ended)
 
     @property
     def pages(self) -> int:
@@ -109,7 +109,8 @@ class FleetRows:
     def reorder(self) -> bool:
         """Filter and sort again. Returns whether the page holds other runtimes, or the same in another order."""
         before = self.visible
-        ids = [*self.manager, *(id for id in tuple(self.manager.terminated) if id not in self.manager)]
+        live = self.source.runtimes
+        ids = [*live, *(id for id in self.source.ended if id not in live)]
         wanted = self.search.casefold()
         found = [id for id in ids if wanted in id.casefold()] if wanted else ids
         self.order = self._sort_ids(found)
@@ -120,7 +121,9 @@ class FleetRows:
         if self.sort is None:
             return ids
         field, down = self.sort
-        keys = {id: _key(self._row(id, field in TIMES), field) for id in ids if id in self.manager}
+        live = self.source.runtimes
+        rows = ((id, self._row(id, field in TIMES)) for id in ids if id in live)
+        keys = {id: _key(row, field) for id, row in rows if row is not None}
         ended = [id for id in ids if id not in keys]
         return sorted(keys, key=keys.__getitem__, reverse=down) + ended
 
@@ -130,23 +133,22 @@ class FleetRows:
 
     def read(self, id: str, update: Update | None = None) -> Row | None:
         """The row of one runtime now, or as of this update; None if it is gone for good."""
-        try:
-            if update is None:
-                return self._row(id, metrics=True)
-            return self._of(update.once(("snapshot", id), lambda: self.manager.snapshot(id)))
-        except AgentError:  # forgotten in between
+        if update is None:
+            return self._row(id, metrics=True)
+        return self._of(update.once(("snapshot", id), lambda: self.source.snapshot(id)))
+
+    def _row(self, id: str, metrics: bool) -> Row | None:
+        return self._of(self.source.snapshot(id, metrics))
+
+    def _of(self, shot: Snapshot | None) -> Row | None:
+        if shot is None:
             return None
-
-    def _row(self, id: str, metrics: bool) -> Row:
-        return self._of(self.manager.snapshot(id, metrics=metrics))
-
-    def _of(self, shot: Snapshot) -> Row:
         ended = shot.fates.done + shot.fates.failed + shot.fates.timed_out
         return fleet_row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
 
     @property
     def _second(self) -> float:
-        speed = self.manager.clock.speed
+        speed = self.source.speed
         return speed if 0 < speed < float("inf") else 1.0
 
 

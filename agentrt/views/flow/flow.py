@@ -10,6 +10,7 @@ from typing import Any
 
 import panel as pn
 
+from ...feed.source import Source
 from ..app.address import Address
 from ..feed import Update
 from ..html import Markup, action, div, empty, li, p, pre, row, ul
@@ -60,18 +61,18 @@ class Flow(pn.viewable.Viewer):
 
     def __init__(
         self,
-        manager: Any,
+        source: Source,
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
     ) -> None:
         super().__init__()
-        self.manager = manager
+        self.source = source
         self.go = go or (lambda address: None)
         self.soon = soon
         self.traffic = Traffic()
-        self.statuses = NodeStatuses(manager)
+        self.statuses = NodeStatuses(source)
         self.nodes = self.statuses.nodes
         self.places = Places()
         self.stale: set[str] = set()
@@ -100,7 +101,7 @@ class Flow(pn.viewable.Viewer):
     @property
     def window(self) -> float:
         """Seconds of the agents' clock over which rates are counted: a minute of real time."""
-        speed = self.manager.clock.speed
+        speed = self.source.speed
         return SECONDS * speed if 0 < speed < math.inf else float(SECONDS)
 
     def update(self, update: Update) -> bool:
@@ -109,8 +110,7 @@ class Flow(pn.viewable.Viewer):
         if self.misfit:
             self._arrange()
         self.stale |= {id for id in update.changed if id in self.nodes.names}
-        hub = self.manager.hub
-        every = 2 * EVERY if hub.pause > 2 * hub.interval else EVERY  # where drawing takes more than its budget
+        every = 2 * EVERY if self.source.watching().over_budget else EVERY
         due = time.monotonic() - self.looked_at >= every
         if self.places.of and (due or update.first or not any(self.extent)):
             self.looked_at = time.monotonic()
@@ -128,7 +128,7 @@ class Flow(pn.viewable.Viewer):
             self.traffic.count_edges(self._edge_of_pair, self.window)
             self.places.add(map(self._edge_of_pair, pairs))
         self.stale |= ids.keys()
-        if len(self.nodes) > max(MOST_RUNTIMES, 2 * len(self.manager)):
+        if len(self.nodes) > max(MOST_RUNTIMES, 2 * len(self.source.runtimes)):
             self._forget()
 
     def _edge_of_pair(self, pair: Pair) -> Edge:
@@ -190,7 +190,7 @@ class Flow(pn.viewable.Viewer):
 
     def _open(self, node: Node) -> None:
         busiest: Counter[str] = Counter()
-        for (source, target), flow in self.traffic.pairs.recent(self.manager.clock.now(), self.window).items():
+        for (source, target), flow in self.traffic.pairs.recent(self.source.now(), self.window).items():
             for id in (source, target):
                 if id is not None:
                     busiest[id] += flow.sent
@@ -210,7 +210,7 @@ class Flow(pn.viewable.Viewer):
 
     def _rearrange(self) -> None:
         self._arrange()
-        self._draw(self.manager.clock.now())
+        self._draw(self.source.now())
 
     # ---- what is drawn
 
@@ -277,7 +277,7 @@ class Flow(pn.viewable.Viewer):
         failed = f"; {wrong:,} failed" if wrong else ""
         parts = [f"{rate(total.rate)} between {count(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."]
         parts += [f"{count(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
-        idle = len(self.manager) - self.statuses.live
+        idle = len(self.source.runtimes) - self.statuses.live
         parts += [f"{count(idle, 'runtime')} neither sent nor received anything."] if idle > 0 else []
         return div(p(" ".join(parts), cls="say"), row(self._buttons()), cls="row spread")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ...feed.source import Source
 from ...snapshot import Snapshot
 from ..text import plain
 from ..theme import LANES, look_of
@@ -55,8 +56,8 @@ class Tally:
 class NodeStatuses:
     """The runtimes of a flow graph, read again when they change. The cost is per change, not per runtime."""
 
-    def __init__(self, manager: Any) -> None:
-        self.manager = manager
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.nodes = Nodes(self._workflow)
         self.conditions: dict[str, RuntimeCondition] = {}
         self.tallies: dict[Node, Tally] = {}
@@ -97,7 +98,7 @@ class NodeStatuses:
 
     def forget(self) -> None:
         """Forget those that have ended."""
-        gone = [id for id in self.nodes.names if id not in self.manager]
+        gone = [id for id in self.nodes.names if id not in self.source.runtimes]
         self.nodes.forget(gone)
         self.conditions = {id: each for id, each in self.conditions.items() if id in self.nodes.names}
         self.unsettled &= self.conditions.keys()
@@ -109,10 +110,7 @@ class NodeStatuses:
         )
 
     def _shot(self, id: str) -> Snapshot | None:
-        if id not in self.manager and id not in self.manager.terminated:
-            return None
-        shot: Snapshot = self.manager.snapshot(id, metrics=False)
-        return shot
+        return self.source.snapshot(id, metrics=False)
 
     def _workflow(self, id: str) -> str:
         shot = self._shot(id)

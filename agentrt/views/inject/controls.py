@@ -7,6 +7,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
+from ...feed.source import PayloadForm
 from ...schema.fields import Field
 from ...schema.form import Form
 from ..text import plain
@@ -23,7 +24,7 @@ class MaterialControls:
     React renders labels and texts as text: they pass `plain`, which makes control characters visible, and no escaping.
     """
 
-    def __init__(self, form: Form, on_enter: Callable[[], Any], *, width: int | None = None) -> None:
+    def __init__(self, form: Form | PayloadForm, on_enter: Callable[[], Any], *, width: int | None = None) -> None:
         self.form = form
         self.by_name = {field.name: control_of(field, width) for field in form.fields}
         for control in self.by_name.values():

@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from ...feed.source import Source
 from ..icons import icon
 from ..live import Live
 from ..role import Commands
@@ -30,11 +31,15 @@ class Inject(pn.viewable.Viewer):
     """
 
     def __init__(
-        self, runtime: Any, commands: Commands | None = None, soon: Callable[[Callable[[], Any]], Any] | None = None
+        self,
+        source: Source,
+        id: str,
+        commands: Commands | None = None,
+        soon: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
         super().__init__()
         self.soon = soon or (lambda call: call())
-        self.injection = Injection(runtime, commands, lambda: soon and soon(self.draw))
+        self.injection = Injection(source, id, commands, lambda: soon and soon(self.draw))
         self.lane = toggle({f"{look.glyph} {look.word}": name for name, look in reversed(LANES.items())}, LANE_SX)
         self.mode = toggle({"form": "form", "JSON": JSON}, {})
         self.options = MaterialControls(OPTIONS, self.send, width=130)
@@ -74,9 +79,9 @@ class Inject(pn.viewable.Viewer):
     def _adapt(self) -> None:
         """New controls for another payload type."""
         self.fields = MaterialControls(self.injection.form, self.send)
-        self.raw.value = self.injection.example
-        only = self.injection.form.fields
-        self.mode.visible = self.injection.form.record or only[0].kind != "json"
+        self.raw.value = self.injection.form.text
+        form = self.injection.form
+        self.mode.visible = form.record or any(field.kind != "json" for field in form.fields)
         self._arrange()
 
     def _arrange(self) -> None:
@@ -119,7 +124,8 @@ class Inject(pn.viewable.Viewer):
         self.fields.show(injection.problems)
         self.options.show(injection.option_problems)
         mark(self.raw, injection.problems.get(JSON, ""))
-        burst, bursting = injection.burst, injection.bursting
+        burst = injection.progress
+        bursting = burst is not None and burst.running
         self.progress.param.update(visible=bursting, value=burst.sent if burst else 0, max=burst.total if burst else 1)
         self.burst_button.disabled = bursting
         self.stop_button.visible = bursting

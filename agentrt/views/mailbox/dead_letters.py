@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
 from ...activity import Activity
-from ...dead_letters import DeadLetter, Ledger
-from ...errors import ActivityValidationError, AgentError
+from ...feed.source import DeadLetter, Ledger, Reply, Source
 from ..app.address import Address
 from ..feed import Update
 from ..html import (
@@ -77,22 +77,21 @@ class DeadLettersView(pn.viewable.Viewer):
 
     def __init__(
         self,
-        manager: Any,
+        source: Source,
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
     ) -> None:
         super().__init__()
-        self.manager = manager
+        self.source = source
         self.soon = soon
-        self.letters = manager.dead_letters
-        self.undoable = UndoableCommands(commands or Commands(manager), self.draw, soon)
+        self.undoable = UndoableCommands(commands or Commands(source), self.draw, soon)
         self.opened: int | None = None
         self.asked = ""
         self.wanted = ""
         self.page = 0
-        self.found: list[DeadLetter] = []
+        self.found: Sequence[DeadLetter] = ()
         self._texts = PayloadTexts()
         on = {"go": go or (lambda address: None), "open": self.open, "ask": self.ask, "turn": self.turn}
         on |= {"yes": lambda _: self.confirm(), "no": lambda _: self.ask("")}
@@ -134,13 +133,17 @@ class DeadLettersView(pn.viewable.Viewer):
         """Run the command that was asked about."""
         asked, id, to = self.asked, self.opened, self.target
         if asked in FOR_ALL:
-            ids = [letter.activity.id for letter in self.found]
-            act = self._resend_all if asked == "resend_all" else lambda ids, to: self._discard_all(ids)
-            self.undoable.act_here(FOR_ALL[asked].lower(), lambda: act(ids, to))
+            self._give(
+                FOR_ALL[asked].lower(), asked.removesuffix("_all"), [each.activity.id for each in self.found], to
+            )
         elif asked and id is not None:
-            one = self._resend if asked == "resend" else lambda id, to: self._discard_all([id])
-            self.undoable.act_here(f"{asked} activity {id}", lambda: one(id, to))
+            self._give(f"{asked} activity {id}", asked, [id], to)
         self.ask("")
+
+    def _give(self, what: str, name: str, ids: list[int], to: str | None) -> None:
+        report = partial(_sent_again if name == "resend" else _discarded, ids)
+        arguments = {"to": to} if name == "resend" else {}
+        self.undoable.command(what, report, name, activities=ids, **arguments)
 
     def find(self, text: str) -> None:
         """Show only those with this in their id, runtime, payload, source or reason."""
@@ -154,44 +157,6 @@ class DeadLettersView(pn.viewable.Viewer):
             self.page = max(0, self.page + int(by))
             self.soon(self.draw)
 
-    # ---- the commands
-
-    def _resend(self, id: int, to: str | None) -> Undo:
-        receipt = self.letters.resend(id, to)
-        return Undo(f"Activity {id} was sent again to {plain(receipt.runtime, 60)}, as activity {receipt.id}.")
-
-    def _resend_all(self, ids: list[int], to: str | None) -> Undo:
-        wanted, sent, why = set(ids), 0, ""
-        closed: set[tuple[str, str]] = set()  # runtime and lane: gone, or full
-        for activity in [letter.activity for letter in self.letters if letter.activity.id in wanted]:
-            lane = to or activity.runtime, activity.lane.value
-            if lane in closed:
-                continue
-            try:
-                self.letters.resend(activity.id, to)
-                sent += 1
-            except AgentError as error:
-                why = why or str(error)
-                if not isinstance(error, ActivityValidationError):
-                    closed.add(lane)
-        rest = f" {len(ids) - sent:,} stay here: {why}" if why else ""
-        return Undo(f"{count(sent, 'dead letter') if sent else 'Nothing'} sent again.{rest}")
-
-    def _discard_all(self, ids: list[int]) -> Undo:
-        gone: list[DeadLetter] = []
-        for id in ids:
-            try:
-                gone.append(self.letters.discard(id))
-            except AgentError:  # another page was quicker
-                if len(ids) == 1:
-                    raise
-
-        def back() -> Undo:
-            self.letters.put_back(*gone)
-            return Undo(f"{count(len(gone), 'dead letter')} put back.")
-
-        return Undo(f"{count(len(gone), 'dead letter')} discarded.", "Undo: put back", back)
-
     # ---- drawing
 
     def update(self, update: Update) -> bool:
@@ -202,12 +167,12 @@ class DeadLettersView(pn.viewable.Viewer):
 
     def draw(self) -> None:
         """The same, at once."""
-        every = list(self.letters)
+        every = self.source.dead_letters().items
         self._texts.retain([letter.activity for letter in every])
         self.found = [letter for letter in every if self._matches(letter)] if self.wanted else every
         if all(letter.activity.id != self.opened for letter in self.found):
             self.opened, self.asked = None, self.asked if self.asked in FOR_ALL else ""
-        self.head.draw(self._head(self.letters.ledger(), len(every)))
+        self.head.draw(self._head(self.source.ledger(), len(every)))
         self.tools.visible = bool(every)
         self.list.draw(self._list(len(every)))
 
@@ -259,7 +224,7 @@ class DeadLettersView(pn.viewable.Viewer):
         opened = activity.id == self.opened
         head = action(
             "open",
-            *(quiet(f"{self.manager.clock.wall(letter.at):%H:%M:%S}"), span(activity.id)),
+            *(quiet(f"{self.source.wall(letter.at):%H:%M:%S}"), span(activity.id)),
             *(strong(safe_text(activity.runtime, 60)), code(safe_text(self._texts.of(activity), 160))),
             *(span(safe_text(letter.reason, 80), cls="muted why"), self._presence(letter)),
             value=activity.id,
@@ -271,7 +236,7 @@ class DeadLettersView(pn.viewable.Viewer):
 
     def _presence(self, letter: DeadLetter) -> Markup:
         """Whether a runtime of its id exists now."""
-        there = letter.activity.runtime in self.manager
+        there = letter.activity.runtime in self.source.runtimes
         return with_glyph(STATUSES["idle" if there else "terminated"], "there again" if there else "gone")
 
     def _detail(self, letter: DeadLetter) -> Markup:
@@ -279,11 +244,23 @@ class DeadLettersView(pn.viewable.Viewer):
         to = link(Address("runtime", activity.runtime), safe_text(activity.runtime, 60))
         why = "Never delivered to ", to, f": {plain(letter.reason, 200)}. Lane: {activity.lane.value}."
         words = {"resend": f"Send again to {plain(self.target or activity.runtime, 40)}", "discard": "Discard"}
-        gone = self.target is None and activity.runtime not in self.manager
+        gone = self.target is None and activity.runtime not in self.source.runtimes
         off = words.keys() if not self.undoable.commands.may_steer else {"resend"} if gone else ()
         question = self._question(self.asked, f"activity {activity.id}") if self.asked in words else None
         commands = fragment(commands_html(words, activity.id, self.asked, off), GONE if gone else None, question)
-        return fragment(div(why, style="padding:4px 12px 0"), detail_html(activity, self.manager.clock, commands))
+        return fragment(div(why, style="padding:4px 12px 0"), detail_html(activity, self.source, commands))
+
+
+def _sent_again(ids: list[int], reply: Reply) -> Undo:
+    if reply.activity is not None:
+        return Undo(f"Activity {ids[0]} was sent again to {plain(reply.runtime, 60)}, as activity {reply.activity}.")
+    rest = f" {len(ids) - reply.count:,} stay here: {reply.refusal}" if reply.refusal else ""
+    return Undo(f"{count(reply.count, 'dead letter') if reply.count else 'Nothing'} sent again.{rest}")
+
+
+def _discarded(ids: list[int], reply: Reply) -> Undo:
+    back = f"{count(reply.count, 'dead letter')} put back."
+    return Undo(f"{count(reply.count, 'dead letter')} discarded.", "Undo: put back", reply.undo, lambda _: back)
 
 
 def _is_relevant(record: Any) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ...activity import Activity
+from ...feed.source import Time
 from ..app.address import Address
 from ..html import Content, Markup, action, button, code, div, join, li, link, ol, p, pre, quiet, span, strong
 from ..text import brief, count, duration, plain, safe_block, safe_text
@@ -115,7 +116,7 @@ class PayloadTexts:
             self._texts[activity.id] = entry
         return entry
 
-    def retain(self, items: list[Activity[Any]]) -> None:
+    def retain(self, items: Sequence[Activity[Any]]) -> None:
         """Forget those that no longer wait, once they are many."""
         if len(self._texts) > 2 * len(items) + PAGE:
             ids = {activity.id for activity in items}
@@ -129,13 +130,13 @@ class PayloadTexts:
 class LanePage(NamedTuple):
     """One page of a lane: its items, the index of the first, how many match the search and how many there are."""
 
-    items: list[Activity[Any]]
+    items: Sequence[Activity[Any]]
     start: int
     found: int
     total: int
 
     @classmethod
-    def of(cls, items: list[Activity[Any]], texts: PayloadTexts, wanted: str, page: int) -> LanePage:
+    def of(cls, items: Sequence[Activity[Any]], texts: PayloadTexts, wanted: str, page: int) -> LanePage:
         """This page of the items that match; the last page where there are fewer."""
         found = [each for each in items if texts.matches(each, wanted)] if wanted else items
         start = min(page, max(0, (len(found) - 1) // PAGE)) * PAGE
@@ -171,7 +172,7 @@ NO_SOURCE = span()
 AGES = tuple(span.with_(cls=f"age a{step}") for step in range(len(LIMITS) + 1))
 
 
-def detail_html(activity: Activity[Any], clock: Any, actions: Markup) -> Markup:
+def detail_html(activity: Activity[Any], clock: Time, actions: Markup) -> Markup:
     """All about one item, and what can be done with it."""
     facts: list[Content] = [f"accepted {clock.wall(activity.created):%H:%M:%S}"]
     if activity.source:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import is_
 from typing import Any
 
@@ -11,8 +12,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ...activity import Activity
-from ...dead_letters import send_again
-from ...snapshot import Snapshot, Status
+from ...feed.source import Reply, Source, Typed
+from ...snapshot import Status
 from ..feed import Update
 from ..html import Content, Markup, div, empty, p, pre
 from ..layout import WIDE, line
@@ -68,17 +69,18 @@ class Microscope(pn.viewable.Viewer):
 
     def __init__(
         self,
-        runtime: Any,
+        source: Source,
+        id: str,
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
     ) -> None:
         super().__init__()
-        self.runtime = runtime
-        self.manager = runtime.manager
+        self.source = source
+        self.id = id
         self.soon = soon
-        self.undoable = UndoableCommands(commands or Commands(runtime.manager), self.draw, soon)
+        self.undoable = UndoableCommands(commands or Commands(source), self.draw, soon)
         self.opened: int | None = None
         self.asked = ""
         self.wanted = ""
@@ -86,7 +88,7 @@ class Microscope(pn.viewable.Viewer):
         self.pause = PAUSE
         self.editor: PayloadEditor | None = None
         self._texts = PayloadTexts()
-        self._shown: dict[str, tuple[list[Activity[Any]], Any]] = {}
+        self._shown: dict[str, tuple[Sequence[Activity[Any]], Any]] = {}
         self._drawn_at = self._aged_at = 0.0
         on = {"go": go or (lambda address: None), "open": self.open, "ask": self.ask, "turn": self.turn}
         on |= {"yes": lambda _: self.confirm(), "no": lambda _: self.ask("")}
@@ -127,8 +129,9 @@ class Microscope(pn.viewable.Viewer):
     def confirm(self) -> None:
         """Run the command that was asked about."""
         if self.opened is not None and self.asked:
-            id, act = self.opened, getattr(self, f"_{self.asked}")
-            self.undoable.act(f"{WORDS[self.asked].lower()} activity {id}", lambda: act(id))
+            number, what = self.opened, f"{WORDS[self.asked].lower()} activity {self.opened}"
+            report = partial(REPORTS[self.asked], number)
+            self.undoable.submit(what, report, self.asked, self.id, activity=number)
         self.ask("")
 
     def find(self, text: str) -> None:
@@ -144,55 +147,24 @@ class Microscope(pn.viewable.Viewer):
             self.pages[name] = max(0, self.pages[name] + int(by))
             self.soon(self.draw)
 
-    # ---- the commands: they run on the agents' loop and return their undo
-
-    def _first(self, id: int) -> Undo:
-        return self._undo_move(id, self.runtime.first(id), "was moved to the front")
-
-    def _promote(self, id: int) -> Undo:
-        return self._undo_move(id, self.runtime.promote(id), "was promoted")
-
-    def _demote(self, id: int) -> Undo:
-        return self._undo_move(id, self.runtime.demote(id), "was demoted")
-
-    def _undo_move(self, id: int, place: Any, how: str) -> Undo:
-        def back() -> Undo:
-            self.runtime.put_back(id, place)
-            return Undo(f"Activity {id} is back where it was.")
-
-        return Undo(f"Activity {id} {how}.", "Undo: put it back", back)
-
-    def _drop(self, id: int) -> Undo:
-        dropped = self.runtime.drop(id)
-
-        def again() -> Undo:
-            receipt = send_again(self.manager, dropped)
-            return Undo(f"The payload of activity {id} was sent again, as activity {receipt.id}.")
-
-        return Undo(f"Activity {id} was dropped.", "Send the same again", again)
-
-    def _change(self, id: int, payload: Any) -> Undo:
-        old = self.runtime.edit(id, payload)
-
-        def back() -> Undo:
-            self.runtime.edit(id, old)
-            return Undo(f"Activity {id} has its old payload again.")
-
-        return Undo(f"The payload of activity {id} was changed.", "Undo: the old payload", back)
+    # ---- the editor
 
     def _edit(self) -> None:
         """Open the editor, unless it is open on this item."""
-        found = next((each for each in self.runtime.mailbox_items() if each.id == self.opened), None)
-        if found is None or (self.editor is not None and self.editor.id == found.id):
+        number = self.opened
+        form = None if number is None else self.source.form(self.id, number)
+        if number is None or form is None or (self.editor is not None and self.editor.id == number):
             return
-        id = found.id
-        self.editor = PayloadEditor(
-            self.runtime, found, lambda payload: self._save(id, payload), self._close, self.soon
-        )
+        check = partial(self._check, number)
+        self.editor = PayloadEditor(number, form, check, partial(self._save, number), self._close, self.soon)
         self.editing.objects = [self.editor.panel]
 
-    def _save(self, id: int, payload: Any) -> None:
-        self.undoable.act(f"change activity {id}", lambda: self._change(id, payload))
+    def _check(self, number: int, typed: Typed) -> None:
+        self.undoable.commands.command("check", self.id, activity=number, typed=typed)
+
+    def _save(self, number: int, typed: Typed) -> None:
+        what, report = f"change activity {number}", partial(_changed, number)
+        self.undoable.submit(what, report, "edit", self.id, activity=number, typed=typed)
         self._close()
 
     def _close(self) -> None:
@@ -207,15 +179,18 @@ class Microscope(pn.viewable.Viewer):
         late = not update.first and time.monotonic() - self._drawn_at < self.pause
         if not late:
             self.draw()
-        return offering or late or any(self.runtime.snapshot(metrics=False).depth)
+        shot = self.source.snapshot(self.id, metrics=False)
+        return offering or late or (shot is not None and any(shot.depth))
 
     def draw(self) -> None:
         """The same, at once."""
         self._drawn_at = time.monotonic()
-        shot: Snapshot = self.runtime.snapshot(metrics=False)
-        waiting = self.runtime.mailbox_items()
+        shot = self.source.snapshot(self.id, metrics=False)
+        if shot is None:
+            return
+        waiting = self.source.mailbox(self.id).items
         self._forget(waiting)
-        ages = Ages(self.manager.clock.speed)
+        ages = Ages(self.source.speed)
         self.legend.draw(items.legend_html(ages))
         nothing = None if waiting else TERMINATED if shot.status is Status.TERMINATED else EMPTY
         capacity = dict(zip(LANES, shot.capacity, strict=True))
@@ -226,7 +201,7 @@ class Microscope(pn.viewable.Viewer):
         if self._age_is_due():
             self._aged_at = time.monotonic()
 
-    def _forget(self, waiting: list[Activity[Any]]) -> None:
+    def _forget(self, waiting: Sequence[Activity[Any]]) -> None:
         """Close what no longer waits, and lock its editor."""
         self._texts.retain(waiting)
         ids = {each.id for each in waiting} if self.opened is not None or self.editor is not None else set()
@@ -268,7 +243,7 @@ class Microscope(pn.viewable.Viewer):
         text = self._texts.of(activity)
         if activity.id != self.opened:
             return items.item_html(activity, text, now, ages)
-        detail = items.detail_html(activity, self.manager.clock, self._commands(name, activity.id))
+        detail = items.detail_html(activity, self.source, self._commands(name, activity.id))
         return items.item_html(activity, text, now, ages, detail)
 
     def _commands(self, name: str, id: int) -> Markup:
@@ -281,7 +256,35 @@ class Microscope(pn.viewable.Viewer):
         return buttons + question_html(question.format(id), yes, "Leave it", STATUSES["error"].tone)
 
 
-def split(waiting: list[Activity[Any]], now: float) -> dict[str, list[Activity[Any]]]:
+# ---- what a command has done, in words, by the number of the activity
+
+
+def _moved(how: str, number: int, reply: Reply) -> Undo:
+    back = f"Activity {number} is back where it was."
+    return Undo(f"Activity {number} {how}.", "Undo: put it back", reply.undo, lambda _: back)
+
+
+def _dropped(number: int, reply: Reply) -> Undo:
+    def again(reply: Reply) -> str:
+        return f"The payload of activity {number} was sent again, as activity {reply.activity}."
+
+    return Undo(f"Activity {number} was dropped.", "Send the same again", reply.undo, again)
+
+
+def _changed(number: int, reply: Reply) -> Undo:
+    back = f"Activity {number} has its old payload again."
+    return Undo(f"The payload of activity {number} was changed.", "Undo: the old payload", reply.undo, lambda _: back)
+
+
+REPORTS: dict[str, Callable[[int, Reply], Undo]] = {
+    "first": partial(_moved, "was moved to the front"),
+    "promote": partial(_moved, "was promoted"),
+    "demote": partial(_moved, "was demoted"),
+    "drop": _dropped,
+}
+
+
+def split(waiting: Sequence[Activity[Any]], now: float) -> dict[str, list[Activity[Any]]]:
     """What waits, by lane, in its order there; and what is not due yet, the next one first."""
     found: dict[str, list[Activity[Any]]] = {name: [] for name in LOOKS}
     for activity in waiting:
@@ -291,6 +294,6 @@ def split(waiting: list[Activity[Any]], now: float) -> dict[str, list[Activity[A
     return found
 
 
-def same(some: list[Activity[Any]], others: list[Activity[Any]]) -> bool:
+def same(some: Sequence[Activity[Any]], others: Sequence[Activity[Any]]) -> bool:
     """Whether these are the same objects in the same order."""
     return len(some) == len(others) and all(map(is_, some, others))

@@ -1,13 +1,15 @@
-"""Commands of a view that can be undone: each asks once, runs on the agents' loop, and offers its undo for a while."""
+"""Commands of a view that can be undone: each asks once, and offers its undo for some seconds."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from ...errors import AgentError
+from ...feed.source import Reply
 from ..html import Content, Markup, action, button, div, quiet, row, span, with_glyph
 from ..live import Live
 from ..role import Commands
@@ -24,25 +26,28 @@ UNDO_SECONDS = 20.0  # real seconds for which an undo is offered
 
 
 class Undo(NamedTuple):
-    """What was done, in words; and its undo, in words and as a call. `act` is None if it can't be undone."""
+    """What was done, in words; and its undo: the offer, its number, and what was done when it was undone."""
 
     done: str
     offer: str = ""
-    act: Callable[[], Undo | None] | None = None
+    number: int | None = None
+    undone: Callable[[Reply], str] = lambda reply: ""
+
+
+Report = Callable[[Reply], Undo]
 
 
 class UndoableCommands:
-    """Runs the commands of a view, and shows the result of the last one: what was done, with its undo, or the refusal.
+    """Gives the commands of a view, and shows the result of the last one: what was done, with its undo, or the refusal.
 
-    A command runs on the agents' loop, between two activities: the page does not wait where a workflow blocks it.
-    `on_change()` is called, through `soon`, when the view has to be drawn again. A command returns its `Undo`.
+    A `report` says of the reply to a command what was done. `on_change()` is called, through `soon`, when the view has
+    to be drawn again.
     """
 
     def __init__(
         self, commands: Commands, on_change: Callable[[], Any], soon: Soon, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self.manager = commands.manager
-        self.commands = Commands(commands.manager, role=commands.role, who=commands.who, tell=self._refuse)
+        self.commands = commands.telling(self._refuse)
         self.on_change = on_change
         self.soon = soon
         self.now = now
@@ -52,37 +57,45 @@ class UndoableCommands:
         self._waiting = False
         self._until = 0.0
 
-    def act(self, what: str, act: Callable[[], Undo | None]) -> None:
-        """Run a command on the loop. The role is checked now, and again when it runs."""
-        if self.commands.do(what, lambda: None):
-            self._waiting = True
-            try:
-                self.manager.submit(self._on_loop(what, act)).add_done_callback(_log_error)
-            except AgentError as error:
-                self._waiting = False
-                self._refuse(str(error), True)
-        self._show()
-
-    def act_here(self, what: str, act: Callable[[], Undo | None]) -> None:
-        """Run a command on this thread: one that needs no loop."""
-        done: list[Undo | None] = []
-        if self.commands.do(what, lambda: done.append(act())):
-            self._until = self.now() + UNDO_SECONDS
-            self.undo = done[0]
-        self._show()
-
-    async def _on_loop(self, what: str, act: Callable[[], Undo | None]) -> None:
+    def submit(self, what: str, report: Report, name: str, id: str = "", /, **arguments: Any) -> None:
+        """Give a command that is carried out between two activities. The page does not wait while one runs."""
+        self._waiting = True
+        self._refuse("", False)
         try:
-            self.act_here(what, act)
-        finally:
+            self.commands.check(what)
+            future = self.commands.submit(name, id, **arguments)
+        except AgentError as error:
             self._waiting = False
-            self._show()
+            self._refuse(str(error), True)
+        else:
+            future.add_done_callback(lambda future: self._finish(future, report))
+        self._show()
+
+    def _finish(self, future: Future[Reply], report: Report) -> None:
+        error = None if future.cancelled() else future.exception()
+        self._waiting = False
+        if isinstance(error, AgentError):
+            self._refuse(str(error), True)
+        elif error is not None:
+            log.error("a command of a view failed", exc_info=error)
+        elif not future.cancelled():
+            self._offer(report(future.result()))
+        self._show()
+
+    def command(self, what: str, report: Report, name: str, id: str = "", /, **arguments: Any) -> None:
+        """Give a command that is carried out on this thread: one that does not have to wait for an activity."""
+        self.commands.do(what, lambda: self._offer(report(self.commands.command(name, id, **arguments))))
+        self._show()
+
+    def _offer(self, undo: Undo) -> None:
+        self._until = self.now() + UNDO_SECONDS
+        self.undo = undo
 
     def undo_last(self) -> None:
         """Undo the last act, if that is still offered."""
         undo, self.undo = self.undo, None
-        if undo is not None and undo.act is not None and self.now() < self._until:
-            self.act("undo", undo.act)
+        if undo is not None and undo.number is not None and self.now() < self._until:
+            self.submit("undo", lambda reply: Undo(undo.undone(reply)), "undo", number=undo.number)
         self._show()
 
     def update(self) -> bool:
@@ -115,13 +128,8 @@ class UndoableCommands:
             return quiet("It is done as soon as the loop is free.")
         if self.undo is None:
             return None
-        offer = action("undo", safe_text(self.undo.offer, 120), cls="act") if self.undo.act else None
+        offer = action("undo", safe_text(self.undo.offer, 120), cls="act") if self.undo.number is not None else None
         return span(span(safe_text(self.undo.done, 200)), offer, cls="row")
-
-
-def _log_error(future: Any) -> None:
-    if not future.cancelled() and (error := future.exception()) is not None:
-        log.error("a command of a view failed", exc_info=error)
 
 
 def question_html(question: str, yes: str, no: str, tone: str) -> Markup:

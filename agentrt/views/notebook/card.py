@@ -10,7 +10,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from ...runtime import Runtime
+from ...feed.source import HasRuntime, HasSource, Source, Subject, subject_of
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
@@ -19,13 +19,14 @@ from ..html import Content, Markup, a, div, span, strong
 from ..inject.inject import Inject
 from ..layout import WIDE
 from ..live import Live
-from ..role import Commands
+from ..role import Commands, Role
 from ..runtime.lanes import fill_bar
 from ..runtime.last_error import LastError
 from ..runtime.log import Log
 from ..runtime.runtime import headline, moves_by_itself
 from ..runtime.state import State
 from ..runtime.steer import Soon, Steer, at_once
+from ..server.server import Server
 from ..text import percent, plain
 from ..theme import CSS, LANES
 from ..timeline.axes import TimeAxis
@@ -68,18 +69,25 @@ class Card(pn.viewable.Viewer):
     """One runtime in under 420 pixels: how it is, both lanes, what it did, its state, and ways to take part."""
 
     def __init__(
-        self, runtime: Any, commands: Commands | None = None, *, soon: Soon = at_once, link: Content = None
+        self,
+        source: Source,
+        id: str,
+        commands: Commands | None = None,
+        *,
+        soon: Soon = at_once,
+        link: Content = None,
     ) -> None:
         super().__init__()
-        self.runtime = runtime
-        self.commands = commands or Commands(runtime.manager)
+        self.source = source
+        self.id = id
+        self.commands = commands or Commands(source)
         self.link = link
-        self.axis = TimeAxis(runtime.manager.clock)
+        self.axis = TimeAxis(source)
         self.head, self.bars = Live(), Live(css=BARS, margin=(6, 0, 2, 0))
         self.timeline = Timeline(self.axis, height=96)
-        self.state, self.log, self.last_error = State(TALL), Log(runtime.manager.clock, TALL), LastError()
-        self.inject = Inject(runtime, self.commands, soon=None if soon is at_once else soon)
-        self.steer = Steer(runtime, self.commands, limits=False, soon=soon)
+        self.state, self.log, self.last_error = State(TALL), Log(source, TALL), LastError()
+        self.inject = Inject(source, id, self.commands, soon=None if soon is at_once else soon)
+        self.steer = Steer(source, id, self.commands, limits=False, soon=soon)
         self.commands.tell = self.steer.say
         self.panel = self._lay_out()
 
@@ -106,12 +114,14 @@ class Card(pn.viewable.Viewer):
 
     def update(self, update: Update) -> bool:
         """Draw what is new. True while it moves by itself."""
-        snapshot = self.runtime.snapshot()
+        snapshot = self.source.snapshot(self.id)
+        if snapshot is None:
+            return False
         records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
         self.head.draw(headline(snapshot, self.link))
         self.bars.draw(bars_html(snapshot))
-        self.timeline.draw(snapshot, update, records, self.runtime.mailbox_items)
+        self.timeline.draw(snapshot, update, records, lambda: self.source.mailbox(self.id).items)
         self.state.draw(snapshot.state)
         self.log.draw(update, records)
         self.last_error.draw(snapshot)
@@ -123,48 +133,53 @@ class Card(pn.viewable.Viewer):
 # ---- in a notebook
 
 
-def repr_mimebundle(item: Any, include: Any = None, exclude: Any = None) -> Any:
+def repr_mimebundle(item: HasRuntime | HasSource, include: Any = None, exclude: Any = None) -> Any:
     """The mime bundle of a runtime or a manager."""
+    subject, server = subject_of(item), getattr(getattr(item, "manager", item), "server", None)
     loop = kernel_loop()
     if loop is not None:
         try:
-            return _live(item, loop)
+            return _live(subject, server, loop)
         except Exception:  # the picture is better than an error under every cell
             log.exception("the live view can't be shown; this is a picture")
-    return _still(item), {}
+    return _still(subject), {}
 
 
-def _still(item: Any) -> dict[str, str]:
-    if isinstance(item, Runtime):
-        snapshot = item.snapshot()
-        return {"text/plain": runtime_text(snapshot), "text/html": runtime_html(snapshot)}
-    snapshots = item.snapshots()
-    return {"text/plain": manager_text(item.name, snapshots), "text/html": manager_html(snapshots)}
+def _still(subject: Subject) -> dict[str, str]:
+    source = subject.source
+    if subject.id is None:
+        shots = source.snapshots()
+        return {"text/plain": manager_text(source.name, shots), "text/html": manager_html(shots)}
+    shot = source.snapshot(subject.id)
+    if shot is None:
+        return {"text/plain": f"{subject!r} is gone"}
+    return {"text/plain": runtime_text(shot), "text/html": runtime_html(shot)}
 
 
-def _live(item: Any, loop: asyncio.AbstractEventLoop) -> Any:
-    is_runtime = isinstance(item, Runtime)
-    manager = item.manager if is_runtime else item
-    show = _show_runtime if is_runtime else _show_manager
-    fill = partial(show, item, soon=loop.call_soon_threadsafe)
-    return bundle(manager, loop, fill, _still(item)["text/plain"])
+def _live(subject: Subject, server: Server | None, loop: asyncio.AbstractEventLoop) -> Any:
+    soon = loop.call_soon_threadsafe
+    if subject.id is None:
+        fill = partial(_show_manager, subject.source, soon=soon)
+    else:
+        fill = partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id), soon=soon)
+    return bundle(subject.source, loop, fill, _still(subject)["text/plain"])
 
 
-def _show_runtime(runtime: Any, holder: Any, feed: Feed, soon: Soon) -> None:
-    card = Card(runtime, soon=soon, link=_page_link(runtime.manager, runtime.id))
+def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, soon: Soon) -> None:
+    card = Card(source, id, soon=soon, link=link)
     holder.append(card)
     feed.follow(card)
 
 
-def _show_manager(manager: Any, holder: Any, feed: Feed, soon: Soon) -> None:
-    board = Dashboard(manager, feed, Commands(manager), soon=soon)
+def _show_manager(source: Source, holder: Any, feed: Feed, soon: Soon) -> None:
+    board = Dashboard(source, feed, Commands(source), soon=soon)
     board.panel.stylesheets = [BOX.replace("418px", "560px")]
     holder.append(board.panel)
     board.draw()
 
 
-def _page_link(manager: Any, id: str) -> Content:
-    server = manager._server
+def _page_link(server: Server | None, id: str) -> Content:
     if server is None or not server.running:
         return None
-    return a("page", href=server.link("operator", str(Address("runtime", id))), target="_blank", title=plain(id, 60))
+    href = server.link(Role.OPERATOR, str(Address("runtime", id)))
+    return a("page", href=href, target="_blank", title=plain(id, 60))

@@ -10,6 +10,7 @@ from typing import Any
 import panel as pn
 from panel.io import notebook
 
+from ...feed.source import Source
 from ..feed import Feed, feed_notebook
 from ..layout import WIDE
 from .dedupe_modules import slim
@@ -28,11 +29,11 @@ def kernel_loop() -> asyncio.AbstractEventLoop | None:
     return getattr(loop, "asyncio_loop", None)
 
 
-def bundle(manager: Any, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
+def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
     """The mime bundle of a live view: `fill(holder, feed)` puts it into the cell and has it fed."""
     _load()
     holder = pn.Column(**WIDE)
-    feed = feed_notebook(manager, holder, loop)
+    feed = feed_notebook(source, holder, loop)
     fill(holder, feed)
     made = holder._repr_mimebundle_()
     feed.start()

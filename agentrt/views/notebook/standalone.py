@@ -12,6 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.resources import INLINE
 
+from ...feed.source import HasRuntime, HasSource, Source, Subject, subject_of
 from ..activity.activity import ActivityView
 from ..app.address import Address
 from ..app.bar import column
@@ -36,19 +37,19 @@ from ..timeline.swimlanes import Swimlanes
 from .cell import bundle, kernel_loop
 from .offline import offline
 
-__all__ = ["Alone"]
+__all__ = ["Standalone"]
 
 BOX = CSS + ":host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; }"
 
 
-class Room:
-    """Where one view lives: all that it needs of a dashboard. What it leads to opens below it, and can be closed."""
+class StandaloneBoard:
+    """The board of one view: what a link leads to opens below the view, and can be closed."""
 
-    def __init__(self, manager: Any, feed: Feed, soon: Soon) -> None:
-        self.manager = manager
+    def __init__(self, source: Source, feed: Feed, soon: Soon) -> None:
+        self.source = source
         self.feed = feed
         self.soon = soon
-        self.commands = Commands(manager)
+        self.commands = Commands(source)
         self.below = column()
         self._ends: list[Callable[[], Any]] = []
 
@@ -76,60 +77,66 @@ class Room:
         self.below.objects = []
 
 
-def make(of: Any, name: str, room: Room) -> Any:
-    """The view of that name, of a runtime or of a manager."""
+def view_of_manager(source: Source, name: str, board: StandaloneBoard) -> Any:
+    """The view of that name, of all runtimes; "activity/12" is that of an activity."""
     page, _, number = name.partition("/")
+    options: Any = {"go": board.go, "soon": board.soon}
     if page == "activity":
-        return ActivityView(of, int(number), room.commands, go=room.go, soon=room.soon)
+        return ActivityView(source, int(number), board.commands, **options)
     if page == "overview":
-        return Overview(of, room.go)
+        return Overview(source, board.go)
     if page == "fleet":
-        return Fleet(of, go=room.go, soon=room.soon)
-    if page == "events":
-        return Events(of, go=room.go)
-    if page in LOOKS:
-        return LOOKS[page](of)
-    if page == "inject":
-        return Inject(of, room.commands, soon=None if room.soon is at_once else room.soon)
-    return VIEWS[page](of, room.commands, go=room.go, soon=room.soon)
+        return Fleet(source, **options)
+    if page == "timeline":
+        return Swimlanes(source, commands=board.commands, **options)
+    views: dict[str, Callable[..., Any]] = {"flow": Flow, "letters": DeadLettersView}
+    return views[page](source, board.commands, **options)
 
 
-LOOKS: dict[str, Callable[[Any], Any]] = {"theory": Theory, "waits": Waits}  # nothing in them can be clicked
-VIEWS: dict[str, Callable[..., Any]] = {
-    "where": Where,
-    "mailbox": Microscope,
-    "flow": Flow,
-    "letters": DeadLettersView,
-    "timeline": Swimlanes,
-}
+def view_of_runtime(source: Source, id: str, name: str, board: StandaloneBoard) -> Any:
+    """The view of that name, of one runtime."""
+    if name == "events":
+        return Events(source, id, go=board.go)
+    if name in PLOTS:
+        return PLOTS[name](source, id)
+    if name == "inject":
+        return Inject(source, id, board.commands, soon=None if board.soon is at_once else board.soon)
+    return VIEWS[name](source, id, board.commands, go=board.go, soon=board.soon)
 
 
-class Alone(pn.viewable.Viewer):
+PLOTS: dict[str, Callable[[Source, str], Any]] = {"theory": Theory, "waits": Waits}  # nothing in them can be clicked
+VIEWS: dict[str, Callable[..., Any]] = {"where": Where, "mailbox": Microscope, "timeline": Swimlanes}
+
+
+class Standalone(pn.viewable.Viewer):
     """A view of a runtime or a manager with a feed of its own. The last line of a cell shows it, live."""
 
-    def __init__(self, of: Any, name: str) -> None:
+    def __init__(self, of: HasRuntime | HasSource | Subject, name: str) -> None:
         super().__init__()
-        self.of = of
+        self.subject = subject_of(of)
+        self.source = self.subject.source
         self.view = name
-        self.manager = getattr(of, "manager", of)
 
     def __repr__(self) -> str:
-        return f"<{self.view} of {self.of!r}>"
+        return f"<{self.view} of {self.subject!r}>"
 
     def _fill(self, holder: Any, feed: Feed, soon: Soon = at_once) -> None:
-        room = Room(self.manager, feed, soon)
-        view = make(self.of, self.view, room)
+        board, id = StandaloneBoard(self.source, feed, soon), self.subject.id
+        if id is None:
+            view = view_of_manager(self.source, self.view, board)
+        else:
+            view = view_of_runtime(self.source, id, self.view, board)
         feed.follow(view)
-        holder.objects = [view if isinstance(view, pn.viewable.Viewer) else view.panel, room.below]
+        holder.objects = [view if isinstance(view, pn.viewable.Viewer) else view.panel, board.below]
 
     def __panel__(self) -> Any:
         """For a layout: fed for as long as its page or its output is there."""
         holder = column()
         loop, document = kernel_loop(), pn.state.curdoc
         if document is not None and document.session_context is not None:
-            self._fill(holder, feed_page(self.manager, document))
+            self._fill(holder, feed_page(self.source, document))
         elif loop is not None:
-            feed = feed_notebook(self.manager, holder, loop)
+            feed = feed_notebook(self.source, holder, loop)
             self._fill(holder, feed, loop.call_soon_threadsafe)
             feed.start()
         else:
@@ -137,7 +144,7 @@ class Alone(pn.viewable.Viewer):
         return holder
 
     def _unfed(self) -> Feed:
-        return Feed(self.manager, schedule=lambda call: None, later=lambda seconds, call: None)
+        return Feed(self.source, schedule=lambda call: None, later=lambda seconds, call: None)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         loop = kernel_loop()
@@ -148,19 +155,19 @@ class Alone(pn.viewable.Viewer):
             holder.stylesheets = [BOX]
             self._fill(holder, feed, loop.call_soon_threadsafe)
 
-        return bundle(self.manager, loop, fill, repr(self))
+        return bundle(self.source, loop, fill, repr(self))
 
     def save(self, path: str | Path) -> Path:
         """Write it as it is now into one HTML file, which needs nothing else and no network. Returns where it is."""
-        Path(path).write_text(self.written(), encoding="utf-8", errors="replace")
+        Path(path).write_text(self.html(), encoding="utf-8", errors="replace")
         return Path(path)
 
-    def written(self) -> str:
-        """What such a file holds."""
+    def html(self) -> str:
+        """The content of such a file."""
         holder = column(padding="12px")
         self._fill(holder, self._unfed())
-        title = f"{self.view} of {getattr(self.of, 'id', self.manager.name)}"
-        written = StringIO()
+        title = f"{self.view} of {self.subject.id or self.source.name}"
+        file = StringIO()
         with pn.config.set(inline=True):
-            holder.save(written, title=escape(title), resources=INLINE, embed=False)
-        return offline(written.getvalue())
+            holder.save(file, title=escape(title), resources=INLINE, embed=False)
+        return offline(file.getvalue())

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
+from ...feed.source import Frame, HasRuntime, PayloadForm
 from ...schema.fields import Field
 from ...schema.form import Form
 from ...snapshot import Snapshot, Status
@@ -31,16 +32,16 @@ OVER = (Status.TERMINATED, Status.FAILED)
 class Widget(ipw.VBox):
     """Shows and steers one runtime. It follows the runtime while a front end shows it, until `close()`.
 
-    What the hub brings is drawn on the hub's thread, so it goes on while a cell is busy; buttons may be pressed on any
-    other. One lock keeps them apart.
+    Frames are drawn on the thread of the hub, so it stays up to date while a cell runs; buttons may be pressed on any
+    other thread. One lock keeps the two apart.
     """
 
-    def __init__(self, runtime: Any) -> None:
-        self.runtime = runtime
+    def __init__(self, runtime: HasRuntime) -> None:
+        self.source, self.id = runtime.manager.source, runtime.id
         self.lock = threading.RLock()
-        self.commands = Commands(runtime.manager, tell=self._tell)
-        self.injection = Injection(runtime, changed=self.draw, label=label)
-        self.trouble = ""
+        self.commands = Commands(self.source, tell=self._refuse)
+        self.injection = Injection(self.source, self.id, changed=self.draw, label=label)
+        self.refusal = ""
         self.status = ipw.HTML()
         self.bars = {name: Bar(look) for name, look in LANES.items()}
         self.pause_button = button("Pause", "pause", self.toggle_pause)
@@ -56,18 +57,18 @@ class Widget(ipw.VBox):
         self.burst_button = button("Burst", "bolt", self.burst)
         self.stop_button = button("Stop", "stop", self.stop, button_style="danger")
         self.progress = ipw.IntProgress(description="burst", style=NAMED, layout=BAR)
-        self.said = ipw.HTML()
+        self.result = ipw.HTML()
         self.body = ipw.VBox()
-        super().__init__(self._laid_out())
+        super().__init__(self._layout())
         self._detach: Callable[[], None] | None = None
         self.mode.observe(lambda change: self._arrange(), "value")
-        self.raw.widget.value = self.injection.example
+        self.raw.widget.value = self.injection.form.text
         self._arrange()
         self._attach()
         self._view_count = 0  # from here on the front end counts how often it shows this
-        self.observe(self._seen, "_view_count")
+        self.observe(self._count_views, "_view_count")
 
-    def _laid_out(self) -> list[Any]:
+    def _layout(self) -> list[Any]:
         return [
             ipw.HBox([self.status, self.pause_button, self.step_button], layout=WRAPPED),
             *(bar.box for bar in self.bars.values()),
@@ -76,13 +77,13 @@ class Widget(ipw.VBox):
             self.options.box,
             ipw.HBox([self.send_button, self.burst_button, self.stop_button]),
             self.progress,
-            self.said,
+            self.result,
         ]
 
     def _adapt(self) -> None:
         """New controls for another payload type."""
         old, self.fields = self.fields, Controls(self.injection.form)
-        self.raw.widget.value = self.injection.example
+        self.raw.widget.value = self.injection.form.text
         self._arrange()
         close(old.box)
 
@@ -90,19 +91,19 @@ class Widget(ipw.VBox):
         with self.lock:
             self.body.children = [self.raw.box if self.mode.value == JSON else self.fields.box]
 
-    # -- following
+    # -- updates
 
     def _attach(self) -> None:
         if self._detach is None:
-            self._detach = self.runtime.manager.hub.attach(self.update)
+            self._detach = self.source.attach(self.update)
 
     def detach(self) -> None:
-        """Follow the runtime no longer. Idempotent."""
+        """Stop following the runtime. Idempotent."""
         detach, self._detach = self._detach, None
         if detach is not None:
             detach()
 
-    def _seen(self, change: Mapping[str, Any]) -> None:
+    def _count_views(self, change: Mapping[str, Any]) -> None:
         (self._attach if change["new"] else self.detach)()
 
     def close(self) -> None:
@@ -111,9 +112,9 @@ class Widget(ipw.VBox):
         close(self.fields.box, self.raw.box, *parts(self))
         super().close()
 
-    def update(self, frame: Any) -> None:
+    def update(self, frame: Frame) -> None:
         """Draw what is new; the hub calls it."""
-        if frame.first or self.runtime.id in frame.changed:
+        if frame.first or self.id in frame.changed:
             with self.lock:
                 if self.injection.adapt():
                     self._adapt()
@@ -123,12 +124,12 @@ class Widget(ipw.VBox):
 
     def toggle_pause(self, event: Any = None) -> None:
         """Pause, or go on."""
-        (self.commands.resume if self.runtime.paused else self.commands.pause)(self.runtime)
+        self.commands.toggle(self.id)
         self.draw()
 
     def step(self, event: Any = None) -> None:
         """Let one activity through."""
-        self.commands.step(self.runtime)
+        self.commands.step(self.id)
         self.draw()
 
     def send(self, event: Any = None) -> None:
@@ -149,37 +150,39 @@ class Widget(ipw.VBox):
     def _typed(self) -> Any:
         return self.raw.widget.value if self.mode.value == JSON else self.fields.typed
 
-    def _tell(self, text: str, wrong: bool) -> None:
-        self.trouble = text
+    def _refuse(self, text: str, wrong: bool) -> None:
+        self.refusal = text
 
     # -- drawing
 
     def draw(self) -> None:
         """Show how the runtime is, what is wrong with what was typed, and what became of what was sent."""
-        shot = self.runtime.snapshot(metrics=False)
+        shot = self.source.snapshot(self.id, metrics=False)
         with self.lock:
-            self._draw_runtime(shot)
+            if shot is not None:
+                self._draw_runtime(shot)
             self._draw_injection()
 
     def _draw_runtime(self, shot: Snapshot) -> None:
-        self.status.value = status_line(shot, self.trouble)
+        self.status.value = status_line(shot, self.refusal)
         for bar, depth, capacity in zip(self.bars.values(), shot.depth, shot.capacity, strict=True):
             bar.show(depth, capacity)
-        paused = self.runtime.paused
+        settings = self.source.settings(self.id)
+        paused = settings is not None and settings.paused
         self.pause_button.description, self.pause_button.icon = ("Resume", "play") if paused else ("Pause", "pause")
         self.pause_button.disabled = self.step_button.disabled = shot.status in OVER
 
     def _draw_injection(self) -> None:
-        injection, burst = self.injection, self.injection.burst
+        injection, burst = self.injection, self.injection.progress
         self.fields.show(injection.problems)
         self.options.show(injection.option_problems)
         self.raw.mark(injection.problems.get(JSON, ""))
-        bursting = injection.bursting
+        bursting = burst is not None and burst.running
         self.burst_button.disabled = bursting
         self.stop_button.layout.display = self.progress.layout.display = "" if bursting else "none"
         if burst is not None:
             self.progress.max, self.progress.value = burst.total, burst.sent
-        self.said.value = injection.words()
+        self.result.value = injection.words()
 
 
 class Bar:
@@ -219,7 +222,7 @@ class Control:
 class Controls:
     """The controls of a form: one below the other, or narrow ones side by side."""
 
-    def __init__(self, form: Form, across: bool = False) -> None:
+    def __init__(self, form: Form | PayloadForm, across: bool = False) -> None:
         self.by_name = {field.name: Control(field, across) for field in form.fields}
         boxes = [control.box for control in self.by_name.values()]
         self.box = ipw.HBox(boxes, layout=WRAPPED) if across else ipw.VBox(boxes)
@@ -261,11 +264,11 @@ def close(*widgets: Any) -> None:
         each.close()
 
 
-def status_line(shot: Snapshot, trouble: str) -> Markup:
+def status_line(shot: Snapshot, refused: str) -> Markup:
     """Id, status, counts and the state in one line; under it what was refused."""
     counts = f"{shot.fates.done:,} done, {shot.fates.failed + shot.fates.timed_out:,} failed"
     name, status, state = b(safe_text(shot.id, 60)), label(look_of(shot.status)), safe_text(shot.state, 80)
-    refusal = (br(), b("✕ ", safe_text(trouble, 300), style=WRONG)) if trouble else None
+    refusal = (br(), b("✕ ", safe_text(refused, 300), style=WRONG)) if refused else None
     return fragment(name, " ", status, f" {counts}, state ", state, refusal)
 
 

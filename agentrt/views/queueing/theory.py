@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from ...activity import Lane
+from ...feed.source import Source
 from ...queueing import mean_queue_length, mean_waits, utilisation
 from ...snapshot import Snapshot
 from ..feed import Update
@@ -43,10 +44,11 @@ class Theory(pn.viewable.Viewer):
     drawn about once a second while anything is in the window.
     """
 
-    def __init__(self, runtime: Any) -> None:
+    def __init__(self, source: Source, id: str) -> None:
         super().__init__()
-        self.runtime = runtime
-        self.id = runtime.id
+        self.source = source
+        self.id = id
+        self.fairness: int | None = None
         self.window = QueueWindow(self._span())
         self.drawn_at = -math.inf
         self.say = Live(css=CSS)
@@ -60,7 +62,7 @@ class Theory(pn.viewable.Viewer):
         return self.panel
 
     def _span(self) -> float:
-        speed = self.runtime.manager.clock.speed
+        speed = self.source.speed
         return WINDOW * speed if 0 < speed < math.inf else WINDOW
 
     # ---- what is new
@@ -79,15 +81,16 @@ class Theory(pn.viewable.Viewer):
 
     def _start(self, update: Update) -> list[Any]:
         """Begin again with all its records that the ring still has. Returns them."""
-        everything, _, missed = self.runtime.manager.ring.since(0)
-        own = [record for record in everything if record.runtime == self.id]
+        frame = self.source.frame()
+        own = [record for record in frame.records if record.runtime == self.id]
         self.window = QueueWindow(self._span())
-        if not missed:
+        if not frame.missed:
             self.window.start(max(own[0].at if own else update.at, update.at - self.window.span), [])
             return own
-        first = everything[0] if everything else None
+        first = frame.records[0] if frame.records else None
         since = update.at if first is None else first.at
-        unseen = [item for item in self.runtime.mailbox_items() if first is None or item.sequence < first.sequence]
+        waiting = self.source.mailbox(self.id).items
+        unseen = [item for item in waiting if first is None or item.sequence < first.sequence]
         self.window.start(max(since, update.at - self.window.span), unseen)
         return own
 
@@ -97,9 +100,11 @@ class Theory(pn.viewable.Viewer):
         if 0 <= update.at - self.drawn_at < self.window.span / REDRAWS:
             return True
         self.drawn_at = update.at
-        shot = self.runtime.snapshot(metrics=False)
+        shot = self.source.snapshot(self.id, metrics=False)
+        if shot is None:
+            return False
         reading = self.window.read(max(update.at, shot.at), shot.current, shot.started)
-        fairness = self.runtime.fairness
+        fairness = self._fairness()
         ready = reading.ran >= ENOUGH
         self.say.draw(self._words(reading, shot, fairness))
         self.body.visible = ready
@@ -107,6 +112,13 @@ class Theory(pn.viewable.Viewer):
             self.lanes.draw(lanes_html(reading))
             self.curve.draw(reading)
         return self.window.moves
+
+    def _fairness(self) -> int | None:
+        """The limit as it is, or as it was when the runtime ended."""
+        settings = self.source.settings(self.id)
+        if settings is not None:
+            self.fairness = settings.limits.fairness
+        return self.fairness
 
     def _words(self, reading: Reading, shot: Snapshot, fairness: int | None) -> Markup:
         first, rest = stability(reading, shot, fairness)

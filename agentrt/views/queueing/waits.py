@@ -11,7 +11,9 @@ from bokeh.models import ColumnDataSource, HoverTool
 
 from ...activity import Lane
 from ...events import Outcome
+from ...feed.source import Source
 from ...metrics import LaneMetrics
+from ...snapshot import Snapshot
 from ..feed import Update
 from ..html import Markup, code, fragment, p, table, tbody, td, th, thead, tr, with_glyph
 from ..layout import WIDE
@@ -56,10 +58,11 @@ def count_overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
 class Waits(pn.viewable.Viewer):
     """The waits of one runtime: a sentence, the percentiles since it began, and a plot of the last minute."""
 
-    def __init__(self, runtime: Any) -> None:
+    def __init__(self, source: Source, id: str) -> None:
         super().__init__()
-        self.runtime = runtime
-        self.axis = TimeAxis(runtime.manager.clock)
+        self.source = source
+        self.id = id
+        self.axis = TimeAxis(source)
         self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
         self.sources = {lane: ColumnDataSource({name: [] for name in COLUMNS}) for lane in Lane}
         self.scale = Scale(1.0)
@@ -84,17 +87,20 @@ class Waits(pn.viewable.Viewer):
 
     def update(self, update: Update) -> bool:
         """Add what ended, and draw twice a second at most. True while a plotted point has yet to leave the window."""
-        mine = [each for each in update.of.get(self.runtime.id, []) if isinstance(each, Outcome)]
+        mine = [each for each in update.of.get(self.id, []) if isinstance(each, Outcome)]
         self.outcomes.extend(each for each in mine if each.started is not None)
-        self.stale = self.stale or bool(mine) or self.runtime.depth != self.waiting
+        shot = self.source.snapshot(self.id)
+        if shot is None:
+            return False
+        self.stale = self.stale or bool(mine) or shot.depth != self.waiting
         if not update.first and time.monotonic() - self.drawn_at < EVERY:
             return True
         self.drawn_at = time.monotonic()
         self.axis.move(update.at)
         recent = [each for each in self.outcomes if each.finished > update.at - self.axis.span]
         if self.stale or update.first:
-            self.stale, self.waiting = False, self.runtime.depth
-            self.words.draw(self._html(recent))
+            self.stale, self.waiting = False, shot.depth
+            self.words.draw(self._html(recent, shot))
             self._draw(recent)
         return bool(recent)
 
@@ -117,9 +123,9 @@ class Waits(pn.viewable.Viewer):
         words = f"{lane.value}: {count(len(sorted_), 'activity')}, half waited less than {duration(half)}, "
         return self.axis.ms(at), half, most, words + f"95 of 100 less than {duration(most)}"
 
-    def _html(self, recent: list[Outcome]) -> Markup:
-        shot = self.runtime.snapshot()
+    def _html(self, recent: list[Outcome], shot: Snapshot) -> Markup:
         metrics, span = shot.metrics, duration(self.axis.span)
+        assert metrics is not None
         lanes = zip(Lane, (metrics.priority, metrics.standard), shot.depth, strict=True)
         names = ("wait, since it began", "count", "p50", "p95", "p99", "longest", "waiting now")
         return fragment(

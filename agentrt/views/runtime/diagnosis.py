@@ -6,10 +6,10 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ...debugger import WAITS, How, Wait, Whereabouts
 from ...events import Event, Outcome
+from ...feed.source import Time
 from ...frames import StackFrame, location_of, package_of
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
@@ -140,7 +140,7 @@ def _note(look: Look, words: Content) -> Markup:
     return div(with_glyph(look, ""), words, cls="note", style=f"--tone:{look.tone}")
 
 
-def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Any) -> Markup:
+def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Time) -> Markup:
     """Why nothing runs, what ended last, and what would make it continue."""
     words = _idle_words(shot, stopped)
     if last is not None:
@@ -166,7 +166,7 @@ TRY_IT = fragment(
 )
 
 
-def outcome_html(last: Outcome, clock: Any) -> Markup:
+def outcome_html(last: Outcome, clock: Time) -> Markup:
     """An activity that has ended, with a link to it: how, when, and how long it took."""
     # At what time, and not how long ago: this is not drawn again while nothing happens.
     took = f", took {duration(last.service)}" if last.service is not None else ""

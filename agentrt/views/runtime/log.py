@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 
 from ...events import Outcome
+from ...feed.source import Source, Time
 from ..app.address import Address
 from ..feed import Update
 from ..html import Content, Markup, div, fragment, link, p, quiet, span, with_glyph
@@ -62,7 +63,7 @@ def _took(detail: dict[str, Any], at: float) -> str:
     return f" took {duration(at - started)}" if isinstance(started, int | float) else ""
 
 
-def record_row(record: Any, clock: Any) -> Markup:
+def record_row(record: Any, clock: Time) -> Markup:
     """A record as one row: its time, its kind, its words and a link to its activity."""
     word = plain(record.kind, 24).replace("_", " ")
     look = look_of(record.kind) if record.kind in FATES or record.kind in KINDS else look_of("idle")._replace(glyph="·")
@@ -84,7 +85,7 @@ def _activity_link(record: Any) -> Content:
 class Log:
     """The pane. It holds the last rows, and counts the events that it missed."""
 
-    def __init__(self, clock: Any, height: int = 320, *, go: Callable[[str], Any] | None = None) -> None:
+    def __init__(self, clock: Time, height: int = 320, *, go: Callable[[str], Any] | None = None) -> None:
         self.clock = clock
         self.rows: deque[Markup] = deque(maxlen=KEEP)
         self.missed = 0
@@ -111,10 +112,10 @@ class Log:
 class Events(pn.viewable.Viewer):
     """The log of one runtime as a view of its own."""
 
-    def __init__(self, runtime: Any, *, go: Callable[[str], Any] | None = None, height: int = 480) -> None:
+    def __init__(self, source: Source, id: str, *, go: Callable[[str], Any] | None = None, height: int = 480) -> None:
         super().__init__()
-        self.id = runtime.id
-        self.log = Log(runtime.manager.clock, height, go=go)
+        self.id = id
+        self.log = Log(source, height, go=go)
 
     def __panel__(self) -> Any:
         return self.log.panel

@@ -7,6 +7,7 @@ from typing import Any
 
 import panel as pn
 
+from ...feed.source import Source
 from ...snapshot import Snapshot, Status
 from ..feed import Update
 from ..html import Content, Markup, chip, em, fragment, h2, header, join, quiet, row, strong
@@ -51,11 +52,6 @@ def status_sentence(snapshot: Snapshot) -> Markup:
     return fragment(words.get(snapshot.status, f"{waiting} waiting." if any(snapshot.depth) else "Nothing to do."))
 
 
-def is_terminated(runtime: Any) -> bool:
-    """Whether it has ended for good."""
-    return bool(runtime.snapshot(metrics=False).status is Status.TERMINATED)
-
-
 def headline(snapshot: Snapshot, extra: Content = None) -> Markup:
     """Its id, status and counts, and `extra` after them."""
     fates = snapshot.fates
@@ -76,7 +72,8 @@ class RuntimeView(pn.viewable.Viewer):
 
     def __init__(
         self,
-        runtime: Any,
+        source: Source,
+        id: str,
         commands: Commands | None = None,
         more: Any = None,
         *,
@@ -85,14 +82,16 @@ class RuntimeView(pn.viewable.Viewer):
         soon: Soon = at_once,
     ) -> None:
         super().__init__()
-        self.runtime = runtime
-        self.commands = commands or Commands(runtime.manager)
-        axis = self.axis = TimeAxis(runtime.manager.clock)
+        self.source = source
+        self.id = id
+        self.commands = commands or Commands(source)
+        axis = self.axis = TimeAxis(source)
         self.head = Live()
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
         self.state, self.last_error = State(height=330), LastError(go)
-        self.where = None if is_terminated(runtime) else Where(runtime, self.commands, go=go, soon=soon)
-        self.steer = Steer(runtime, self.commands, limits=self.where is not None, soon=soon)
+        live = id in source.runtimes
+        self.where = Where(source, id, self.commands, go=go, soon=soon) if live else None
+        self.steer = Steer(source, id, self.commands, limits=live, soon=soon)
         if commands is None:
             self.commands.tell = self.steer.say
         self.panel = self._layout(more, files)
@@ -119,13 +118,15 @@ class RuntimeView(pn.viewable.Viewer):
 
     def update(self, update: Update) -> bool:
         """Draw what is new. True while it changes without a new record."""
-        snapshot = self.runtime.snapshot()
+        snapshot = self.source.snapshot(self.id)
+        if snapshot is None:
+            return False
         records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
         self.head.draw(headline(snapshot))
         self.lanes.draw(snapshot)
         self.depth.draw(snapshot, update, records)
-        self.timeline.draw(snapshot, update, records, self.runtime.mailbox_items)
+        self.timeline.draw(snapshot, update, records, lambda: self.source.mailbox(self.id).items)
         self.throughput.draw(snapshot, update, records)
         self.state.draw(snapshot.state)
         self.last_error.draw(snapshot)

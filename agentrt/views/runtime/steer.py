@@ -8,7 +8,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from ...limits import Overflow
+from ...feed.source import Settings, Source
+from ...limits import Limits, Overflow
 from ...snapshot import Snapshot, Status
 from ..html import div, with_glyph
 from ..icons import icon
@@ -63,7 +64,7 @@ class LimitField:
         self.widget.param.watch(self._set_from, "value")
 
     def _text(self) -> str:
-        value = getattr(self.steer.runtime, self.name)
+        value = getattr(self.steer.settings.limits, self.name)
         return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
     def follow(self) -> None:
@@ -80,6 +81,7 @@ class LimitField:
         self.widget.error_state = not done
         if done:
             self.shown = ""
+            self.steer.read()
             self.follow()
 
     def _set(self, text: str) -> bool:
@@ -88,7 +90,7 @@ class LimitField:
         except ValueError as error:
             self.steer.say(str(error), True)
             return False
-        return self.steer.commands.set(self.steer.runtime, self.name, value)
+        return self.steer.commands.set(self.steer.id, self.name, value)
 
 
 class Steer:
@@ -97,18 +99,23 @@ class Steer:
     A command runs on the thread of its button, which may be any; what is drawn then goes through `soon(call)`.
     """
 
-    def __init__(self, runtime: Any, commands: Commands, *, limits: bool = True, soon: Soon = at_once) -> None:
-        self.runtime = runtime
+    def __init__(
+        self, source: Source, id: str, commands: Commands, *, limits: bool = True, soon: Soon = at_once
+    ) -> None:
+        self.source = source
+        self.id = id
+        self.settings = Settings(paused=False, limits=Limits())
+        self.read()
         self.commands = commands
         self.soon = soon
         self.message = Live(div(cls="message"), css=CSS)
         off = not commands.may_steer
         self.pause = self._button("Pause", "pause", lambda: self._toggle(), disabled=off)
-        self.step = self._button("Step", "step", lambda: commands.step(runtime), disabled=off)
-        self.recover = self._button("Recover", "recover", lambda: commands.recover(runtime), visible=False)
+        self.step = self._button("Step", "step", lambda: commands.step(id), disabled=off)
+        self.recover = self._button("Recover", "recover", lambda: commands.recover(id), visible=False)
         self.end = self._button("Terminate", "stop", self._ask, color="error", disabled=off)
         self.confirm = self._button(
-            f"Terminate {plain(runtime.id, 40)}",
+            f"Terminate {plain(id, 40)}",
             "stop",
             self._terminate,
             color="error",
@@ -120,6 +127,11 @@ class Steer:
         self.limits = self._limit_fields() if limits else []
         self.overflow = self._overflow_field() if limits else None
         self.panel = pn.Column(buttons, *self._limit_row(off), self.message, **WIDE)
+
+    def read(self) -> Settings:
+        """The settings as they are now; as they were last if the runtime has ended."""
+        self.settings = self.source.settings(self.id) or self.settings
+        return self.settings
 
     def _button(self, label: str, drawing: str, act: Callable[[], Any], **options: Any) -> Any:
         options = {"variant": "outlined", "color": "primary", **SMALL, **options}
@@ -139,14 +151,15 @@ class Steer:
 
     def _overflow_field(self) -> Any:
         words = {word.value.replace("_", " "): word.value for word in Overflow}
-        value = str(self.runtime.overflow)
+        value = str(self.settings.limits.overflow)
         select = pmui.Select(label="when a lane is full", options=words, value=value, width=150, **FIELD)
         select.param.watch(self._set_overflow, "value")
         return select
 
     def _set_overflow(self, event: Any) -> None:
-        if event.new != str(self.runtime.overflow) and not self.commands.set(self.runtime, "overflow", event.new):
-            event.obj.value = str(self.runtime.overflow)
+        now = str(self.read().limits.overflow)
+        if event.new != now and not self.commands.set(self.id, "overflow", event.new):
+            event.obj.value = now
 
     def _limit_row(self, off: bool) -> list[Any]:
         if self.overflow is None:
@@ -157,7 +170,7 @@ class Steer:
         return [line(*widgets)]
 
     def _toggle(self) -> None:
-        (self.commands.resume if self.runtime.paused else self.commands.pause)(self.runtime)
+        self.commands.toggle(self.id)
 
     def _ask(self) -> None:
         self.say("What waits in it goes to the dead letters. This can't be undone.", False)
@@ -169,7 +182,7 @@ class Steer:
 
     def _terminate(self) -> None:
         self._show_question(False)
-        self.commands.terminate(self.runtime)
+        self.commands.terminate(self.id)
 
     def _show_question(self, asking: bool) -> None:
         def show() -> None:
@@ -187,7 +200,7 @@ class Steer:
     def draw(self, snapshot: Snapshot) -> None:
         """Bring the controls up to date."""
         over = snapshot.status is Status.TERMINATED
-        paused = bool(self.runtime.paused)
+        paused = self.read().paused
         off = over or not self.commands.may_steer
         set_changed(
             self.pause, label="Resume" if paused else "Pause", icon=icon("play" if paused else "pause"), disabled=off
@@ -199,7 +212,7 @@ class Steer:
             field.follow()
             set_changed(field.widget, disabled=off)
         if self.overflow is not None:
-            set_changed(self.overflow, value=str(self.runtime.overflow), disabled=off)
+            set_changed(self.overflow, value=str(self.settings.limits.overflow), disabled=off)
 
 
 def set_changed(widget: Any, **values: Any) -> None:

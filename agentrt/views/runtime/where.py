@@ -10,6 +10,7 @@ import panel as pn
 
 from ...debugger import How, Whereabouts
 from ...events import Event, Outcome
+from ...feed.source import Source
 from ...frames import StackFrame
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
@@ -97,16 +98,17 @@ class Where(pn.viewable.Viewer):
 
     def __init__(
         self,
-        runtime: Any,
+        source: Source,
+        id: str,
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
         soon: Soon = at_once,
     ) -> None:
         super().__init__()
-        self.runtime = runtime
-        self.manager = runtime.manager
-        self.commands = commands or Commands(runtime.manager)
+        self.source = source
+        self.id = id
+        self.commands = commands or Commands(source)
         self.soon = soon
         self.stuck_at: float | None = None
         self.blocked: Event | None = None
@@ -137,24 +139,31 @@ class Where(pn.viewable.Viewer):
 
     def toggle(self, at: str) -> None:
         """Set or clear a breakpoint: a word of `STOPS`, or the place of one that is a function (only to clear)."""
-        points = self.runtime.breakpoints
-        if at in STOPS:
-            change = points.remove if at in tuple(points) else points.add
-            self.commands.do(f"change breakpoints of {self.runtime.id}", lambda: change(at))
+        settings = self.source.settings(self.id)
+        points = () if settings is None else settings.breakpoints
+        if at in STOPS and at not in points:
+            self._change("add_breakpoint", at=at)
+        elif at in STOPS:
+            self._change("remove_breakpoint", place=points.index(at))
         elif at.isdecimal() and int(at) < len(points):
-            point = tuple(points)[int(at)]
-            self.commands.do(f"change breakpoints of {self.runtime.id}", lambda: points.remove(point))
+            self._change("remove_breakpoint", place=int(at))
         self.soon(self._draw)
+
+    def _change(self, command: str, **arguments: Any) -> None:
+        words = f"change breakpoints of {self.id}"
+        self.commands.do(words, lambda: self.commands.command(command, self.id, **arguments))
 
     # ---- drawing
 
     def update(self, update: Update) -> bool:
         """Look again. True while something runs or is about to."""
-        for record in update.of.get(self.runtime.id, ()):
+        for record in update.of.get(self.id, ()):
             self._remember(record)
         blocked = [each for each in update.records if type(each) is Event and each.kind == "blocked"]
         self.blocked = blocked[-1] if blocked else self.blocked
         shot = self._draw()
+        if shot is None:
+            return False
         soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
         return shot.current is not None or soon or self._runs_short_activities(shot)
 
@@ -166,13 +175,14 @@ class Where(pn.viewable.Viewer):
         elif record.kind in ("breakpoint", "paused", "resumed"):
             self.stopped = record if record.kind == "breakpoint" else None
 
-    def _draw(self) -> Snapshot:
-        shot: Snapshot = self.runtime.snapshot(metrics=False)
-        terminated = shot.status is Status.TERMINATED
-        found = self._found = None if terminated else self.runtime.whereabouts()
+    def _draw(self) -> Snapshot | None:
+        shot = self.source.snapshot(self.id, metrics=False)
+        if shot is None:
+            return None
+        found = self._found = self.source.where(self.id)
         self.head.draw(self._head(shot, found))
         self.body.draw("" if found is None else self._body(shot, found))
-        self.breakpoints.draw("" if terminated else self._breakpoints())
+        self.breakpoints.draw(self._breakpoints())
         return shot
 
     @property
@@ -186,7 +196,7 @@ class Where(pn.viewable.Viewer):
         if self._runs_short_activities(shot):
             words = SHORT_ACTIVITIES
         elif found is None or found.activity is None:
-            words = idle_html(shot, self.last, self.stopped, self.manager.clock)
+            words = idle_html(shot, self.last, self.stopped, self.source)
         else:
             words = activity_sentence(shot, found, self._time_at_line(found))
             stuck = stuck_advice(shot, found, self.stuck_at)
@@ -195,7 +205,7 @@ class Where(pn.viewable.Viewer):
 
     def _runs_short_activities(self, shot: Snapshot) -> bool:
         """Whether it runs one short activity after the other: their lines would only flicker."""
-        second = real_second(self.manager.clock.speed)
+        second = real_second(self.source.speed)
         if shot.status not in RUNNING or len(self.ended) < 3 or shot.at - self.ended[-3].at > 2 * second:
             return False
         return shot.current is None or shot.started is None or shot.at - shot.started < second / 2
@@ -211,10 +221,9 @@ class Where(pn.viewable.Viewer):
     def _blocker(self) -> str | None:
         """The runtime that blocks the loop at this moment, if the watchdog has reported one."""
         event = self.blocked
-        other = self.manager.get(event.runtime) if event is not None and event.runtime else None
-        if event is None or other is None:
+        there = self.source.where(event.runtime) if event is not None and event.runtime else None
+        if event is None or there is None:
             return None
-        there = other.whereabouts()
         same = there.activity is not None and there.activity.id == event.detail["activity"]
         return event.runtime if same and there.how is How.RUNNING else None
 
@@ -242,26 +251,30 @@ class Where(pn.viewable.Viewer):
     def _runtimes_waited_for(self, ids: tuple[str, ...]) -> Content:
         """The runtimes it waits for, and those that these wait for."""
         items: list[Markup] = []
-        seen = {self.runtime.id}
+        seen = {self.id}
         while ids and len(items) < HOPS:
-            found = {id: self.manager.get(id) for id in ids if id not in seen}
-            seen |= set(found)
-            items += [_runtime_item(other) for other in found.values() if other is not None]
-            ids = tuple(id for other in found.values() if other is not None for id in other.whereabouts().waits_for)
+            others = [id for id in dict.fromkeys(ids) if id not in seen]
+            seen |= set(others)
+            found = [there for id in others if (there := self.source.where(id)) is not None]
+            shots = {shot.id: shot for shot in self.source.snapshots(others)}
+            items += [_runtime_item(shots[there.runtime], there) for there in found if there.runtime in shots]
+            ids = tuple(id for there in found for id in there.waits_for)
         return (h4("It waits for"), ol(items, cls="chain")) if items else None
 
     def _last_activities(self) -> Content:
         """What ended last, newest first: there is nothing else to show while nothing runs."""
         if self.last is None or self._found is None:
             return None
-        items = [li(outcome_html(each, self.manager.clock)) for each in reversed(self.ended)]
+        items = [li(outcome_html(each, self.source)) for each in reversed(self.ended)]
         return h4("Its last activities"), ol(items, cls="last")
 
-    def _breakpoints(self) -> Markup:
-        points = self.runtime.breakpoints
-        active = tuple(points)
-        choices = [(word, what, word in active) for word, what in STOPS.items()]
-        choices += [(str(at), f"{name} says so", True) for at, name in enumerate(points.names) if name not in STOPS]
+    def _breakpoints(self) -> Content:
+        settings = self.source.settings(self.id)
+        if settings is None:
+            return None
+        names = settings.breakpoints
+        choices = [(word, what, word in names) for word, what in STOPS.items()]
+        choices += [(str(at), f"{name} says so", True) for at, name in enumerate(names) if name not in STOPS]
         off = not self.commands.may_steer
         buttons = [
             action("stop", "● " if on else "○ ", safe_text(what, 60), value=at, aria_pressed=on, disabled=off)
@@ -302,14 +315,13 @@ def _frame_item(frame: StackFrame, place: int, chosen: bool) -> Markup:
     return li(button, cls=f"{'at' if chosen else ''}{'' if is_own(frame) else ' muted'}")
 
 
-def _runtime_item(other: Any) -> Markup:
+def _runtime_item(shot: Snapshot, found: Whereabouts) -> Markup:
     """Another runtime in the chain of waits, in one line."""
-    shot, found = other.snapshot(metrics=False), other.whereabouts()
     look = look_of(shot.status)
     own = [frame for frame in found.frames if is_own(frame)] or list(found.frames[:1])
     line = (code(safe_text(own[-1].source, 100)), quiet(place_of(own[-1]))) if own else None
     paused = "it takes nothing before it is resumed" if shot.status is Status.PAUSED else None
     since = f"for {duration(shot.at - shot.started)}" if shot.started is not None else paused
-    head = strong(safe_text(other.id, 60)), chip(look), " ", quiet(since)
-    button = action("go", *head, line, value=str(Address("runtime", other.id)))
+    head = strong(safe_text(shot.id, 60)), chip(look), " ", quiet(since)
+    button = action("go", *head, line, value=str(Address("runtime", shot.id)))
     return li(button, cls="at", style=f"--tone:{look.tone}")

@@ -1,4 +1,4 @@
-"""What a server shows: the dashboard of one manager here, a page over several managers in `several`."""
+"""What a server shows: the dashboard of one manager here, a page over several managers in `managers`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 import panel as pn
 
+from ...feed.source import Source, Subject
 from ..app.dashboard import dashboard
 from ..feed import Feed, feed_page
 from ..role import Role
@@ -38,21 +39,21 @@ class ManagerPage:
 
     listed = True
 
-    def __init__(self, manager: Any, title: str = "", note: str = "", loud: bool = False) -> None:
-        self.manager = manager
-        self.name = manager.name
-        self.title = title or manager.name
+    def __init__(self, source: Source, title: str = "", note: str = "", loud: bool = False) -> None:
+        self.source = source
+        self.name = source.name
+        self.title = title or source.name
         self.note = note
         self.loud = loud
-        self._summary = Summary(manager)
+        self._summary = Summary(source)
         self._feeds: WeakSet[Feed] = WeakSet()
 
     def page(self, role: Role) -> Any:
         """A dashboard with a feed of its own."""
-        feed = feed_page(self.manager, pn.state.curdoc)
+        feed = feed_page(self.source, pn.state.curdoc)
         self._feeds.add(feed)
         return dashboard(
-            self.manager,
+            Subject(self.source),
             role=role,
             title=self.title,
             note=self.note,

@@ -25,6 +25,7 @@ from tornado.web import ErrorHandler
 from ... import discovery
 from ...discovery import PageKeys, ServerRecord
 from ...errors import ConfigurationError
+from ...feed.source import HasSource
 from ..app.address import ALIASES, NAMING, PAGES
 from ..html import a, span
 from ..role import Role
@@ -161,7 +162,7 @@ class Server:
 
 
 def serve(
-    manager: Any,
+    manager: HasSource,
     port: int = 0,
     address: str = "127.0.0.1",
     title: str = "",
@@ -179,7 +180,7 @@ def serve(
         raise ConfigurationError(
             "the dashboard is never served without a token; hand on server.view_url to let others look"
         )
-    return start(ManagerPage(manager, title, note, loud), port, address, hosts)
+    return start(ManagerPage(manager.source, title, note, loud), port, address, hosts)
 
 
 def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: Iterable[str] = ()) -> Server:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ...feed.source import Source
 from ..fleet.health import Health
 
 __all__ = ["Summary"]
@@ -20,8 +21,8 @@ TAGS = re.compile(r"<[^>]*>")
 class Summary:
     """What `/summary` answers. It costs a look at every runtime, once a second at the most, and only when asked."""
 
-    def __init__(self, manager: Any) -> None:
-        self.manager = manager
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.made = -FRESH
         self.last: dict[str, Any] = {}
 
@@ -32,13 +33,13 @@ class Summary:
         return self.last
 
     def _read(self) -> dict[str, Any]:
-        health = Health(self.manager)
+        health = Health(self.source)
         health.look_at()
-        sentence = health.sentence(self.manager.clock.now())
+        sentence = health.sentence(self.source.now())
         return {
-            "runtimes": len(self.manager),
+            "runtimes": len(self.source.runtimes),
             "wrong": len(health.problems),
             "sentence": unescape(TAGS.sub("", sentence)),
             "waiting": list(health.waiting),
-            "fates": msgspec.to_builtins(self.manager.fates()),
+            "fates": msgspec.to_builtins(self.source.fates()),
         }

@@ -8,6 +8,7 @@ from typing import Any
 from bokeh.models import CustomJSTickFormatter, DatetimeTicker, NoOverlap, Range1d
 from bokeh.plotting import figure
 
+from ...feed.source import Time
 from ..theme import style
 
 __all__ = ["Scale", "TimeAxis"]
@@ -26,7 +27,7 @@ return step < 1000 ? iso.slice(3, 10) : step < 60000 ? iso.slice(0, 8) : iso.sli
 class TimeAxis:
     """One range for all plots of a view: one change moves them all. Positions are milliseconds of a date."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Time) -> None:
         self.clock = clock
         self._origin = self._ms_of(0.0)
         self.range = Range1d()

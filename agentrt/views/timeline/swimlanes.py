@@ -12,8 +12,8 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import BoxZoomTool, ColumnDataSource, HoverTool, Range1d, ResetTool, TapTool, WheelZoomTool
 
-from ...errors import AgentError
 from ...events import Event, Outcome
+from ...feed.source import Source
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..feed import Update
@@ -58,7 +58,8 @@ class Swimlanes(pn.viewable.Viewer):
 
     def __init__(
         self,
-        of: Any,
+        source: Source,
+        id: str | None = None,
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
@@ -67,13 +68,13 @@ class Swimlanes(pn.viewable.Viewer):
         search: bool = False,
     ) -> None:
         super().__init__()
-        self.manager = getattr(of, "manager", of)
-        self.only = of.id if self.manager is not of else None
+        self.source = source
+        self.only = id
         self.go = go
         self.soon = soon
         self.most = 1 if self.only is not None else lanes
         self.lanes = LaneAllocation(self.most)
-        self.axis = TimeAxis(self.manager.clock)
+        self.axis = TimeAxis(source)
         self.outcomes: deque[Outcome] = deque(maxlen=KEEP)
         self.wrong: deque[Outcome] = deque(maxlen=KEEP)
         self.steps: deque[Event] = deque(maxlen=SPANS)
@@ -105,7 +106,7 @@ class Swimlanes(pn.viewable.Viewer):
         return self.panel
 
     def _plot(self) -> Any:
-        wanted = min(self.most, len(self.manager)) * TALL + 40
+        wanted = min(self.most, len(self.source.runtimes)) * TALL + 40
         height = 130 if self.only is not None else max(LEAST, wanted)
         plot = self.axis.figure(height, y_range=Range1d(start=0, end=self.most))
         plot.ygrid.grid_line_color = None
@@ -148,9 +149,9 @@ class Swimlanes(pn.viewable.Viewer):
         self.soon(self._restart)
 
     def _restart(self) -> None:
-        self._arrange(self.manager.clock.now())
+        self._arrange(self.source.now())
         self._redraw()
-        self._say(self.manager.clock.now())
+        self._say(self.source.now())
 
     def _toggle(self) -> None:
         self.frozen = not self.frozen
@@ -266,9 +267,8 @@ class Swimlanes(pn.viewable.Viewer):
 
     def _now(self, id: str) -> list[tuple[Any, ...]]:
         """The bars that grow: what waits in each lane, since its first was sent, and what runs."""
-        try:
-            shot: Snapshot = self.manager.snapshot(id, metrics=False)
-        except AgentError:  # forgotten in between
+        shot = self.source.snapshot(id, metrics=False)
+        if shot is None:  # forgotten in between
             return []
         bars = [
             self._growing(shot, first, None, f"{count(depth, 'activity')} waiting, the first")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import panel as pn
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
-from ...activity import Lane
+from ...activity import Activity, Lane
 from ...events import Outcome
 from ...snapshot import Snapshot
 from ..feed import Update
@@ -24,6 +24,7 @@ THICK, WORK = 0.42, 0.26
 COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words")
 
 Bars = dict[str, list[Any]]
+Items = Callable[[], Iterable[Activity[Any]]]
 
 
 def bar_columns(outcomes: Iterable[Outcome], axis: Any, least: float) -> Bars:
@@ -132,7 +133,7 @@ class Timeline:
         )
         self.plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, marks, waits[1]]))
 
-    def draw(self, snapshot: Snapshot, update: Update, records: list[Any], items: Any) -> None:
+    def draw(self, snapshot: Snapshot, update: Update, records: list[Any], items: Items) -> None:
         """Add what ended, and bring what runs and waits up to date. `items()` gives the mailbox where it is needed."""
         if update.first or update.missed:
             self.waiting = OldestWaiting(items())

@@ -7,7 +7,7 @@ import pytest
 from agentrt import ActivityTimeoutError, Fate, MailboxFullError, ProcessingError, RuntimeManager
 from agentrt.views.activity.activity import ActivityView
 from agentrt.views.activity.activity_records import UNKNOWN
-from agentrt.views.activity.causal_trace import LiveRuntimes, RelatedRecords, causal_trace
+from agentrt.views.activity.causal_trace import RelatedRecords, causal_trace
 from agentrt.views.activity.rules import applied_rules, fate_sentence
 from agentrt.views.activity.sequence import TimeScale, sequence_svg
 from agentrt.views.activity.traceback import places, traceback_html
@@ -53,17 +53,17 @@ async def test_a_trace_has_what_went_before_and_after(manager):
         await runtime.ask(n)
     last = runtime.send_nowait(100)
     await last
-    trace = causal_trace(manager, last.id)
+    trace = causal_trace(manager.source, last.id)
     assert (trace.before, trace.after, trace.message.fate) == (11, 111, "done")
     manager.create("other", 7, add)
     await manager["other"].ask(1)
     again = runtime.send_nowait(1)
     await again
-    assert causal_trace(manager, again.id).before == 111, "not the state of another runtime"
-    first = causal_trace(manager, manager.ring.since(0)[0][1].id)
+    assert causal_trace(manager.source, again.id).before == 111, "not the state of another runtime"
+    first = causal_trace(manager.source, manager.ring.since(0)[0][1].id)
     assert (first.before, first.after) == (0, 1), "the initial state"
     await runtime.terminate()
-    assert causal_trace(manager, first.id).before is UNKNOWN
+    assert causal_trace(manager.source, first.id).before is UNKNOWN
 
 
 @virtual
@@ -79,7 +79,7 @@ async def test_after_a_restart_it_meets_the_initial_state(manager):
         runtime.send_nowait(-1)
     last = runtime.send_nowait(7)
     await last
-    assert (causal_trace(manager, last.id).before, causal_trace(manager, last.id).after) == (100, 107)
+    assert (causal_trace(manager.source, last.id).before, causal_trace(manager.source, last.id).after) == (100, 107)
 
 
 @virtual
@@ -89,14 +89,14 @@ async def test_waiting_and_working_are_told_apart_and_grow(manager):
     first, second = runtime.send_nowait(1), runtime.send_nowait(2)
     await gate.entered.wait()
     await asyncio.sleep(3)
-    trace = causal_trace(manager, first.id)
+    trace = causal_trace(manager.source, first.id)
     assert (trace.running, trace.wait, trace.service) == (True, 0, 3)
     assert fate_sentence(trace) == "It waited 0 s and has been processed for 3 s; its deadline is in 57 s."
-    assert causal_trace(manager, second.id).place == 0
-    assert fate_sentence(causal_trace(manager, second.id)) == "It has waited for 3 s, the first of its lane."
+    assert causal_trace(manager.source, second.id).place == 0
+    assert fate_sentence(causal_trace(manager.source, second.id)) == "It has waited for 3 s, the first of its lane."
     gate.open.set()
     await second
-    trace = causal_trace(manager, second.id)
+    trace = causal_trace(manager.source, second.id)
     assert (trace.ended, trace.running, trace.wait, trace.service) == (True, False, 3, 0)
 
 
@@ -107,11 +107,11 @@ async def test_its_place_counts_only_its_own_lane(manager):
     urgent = [runtime.send_nowait(1, priority=True) for _ in range(3)]
     plain = [runtime.send_nowait(1) for _ in range(2)]
     late = runtime.send_nowait(1, delay=5)
-    assert [causal_trace(manager, receipt.id).place for receipt in (*urgent, *plain)] == [0, 1, 2, 0, 1]
+    assert [causal_trace(manager.source, receipt.id).place for receipt in (*urgent, *plain)] == [0, 1, 2, 0, 1]
     assert "1 activity of its lane before it; its runtime is paused" in fate_sentence(
-        causal_trace(manager, plain[1].id)
+        causal_trace(manager.source, plain[1].id)
     )
-    assert fate_sentence(causal_trace(manager, late.id)) == "It is held back for another 5 s."
+    assert fate_sentence(causal_trace(manager.source, late.id)) == "It is held back for another 5 s."
     runtime.resume()
     await late
 
@@ -123,19 +123,19 @@ async def test_causes_and_effects_are_found(manager):
     first = manager["a"].send_nowait({"b": {"c": {"d": {}}, "d": {}}})
     await asyncio.sleep(10)
     ids = {r.runtime: r.id for r in manager.ring.since(0)[0] if r.kind == "accepted" and r.runtime != "d"}
-    trace = causal_trace(manager, ids["b"])
+    trace = causal_trace(manager.source, ids["b"])
     assert [each.runtime for each in trace.ancestors] == ["a"]
     assert sorted(each.runtime for each in trace.descendants) == ["c", "d", "d"]
     assert trace.correlation == first.id
     assert trace.spans[0].detail["name"] == "pass on"
-    assert [each.runtime for each in causal_trace(manager, ids["c"]).ancestors] == ["a", "b"]
+    assert [each.runtime for each in causal_trace(manager.source, ids["c"]).ancestors] == ["a", "b"]
 
 
 @virtual
 async def test_it_says_which_step_it_is_in(manager):
     receipt = manager.create("a", 0, relay).send_nowait({})
     await asyncio.sleep(0.5)
-    assert "has been processed for 500 ms, now in pass on." in fate_sentence(causal_trace(manager, receipt.id))
+    assert "has been processed for 500 ms, now in pass on." in fate_sentence(causal_trace(manager.source, receipt.id))
     await receipt
 
 
@@ -149,10 +149,10 @@ async def test_a_large_family_is_bounded_and_says_so(manager):
     manager.create("sum", 0, add)
     root = manager.create("scatter", 0, scatter).send_nowait(1)
     await asyncio.sleep(1)
-    trace = causal_trace(manager, root.id)
+    trace = causal_trace(manager.source, root.id)
     assert len(trace.descendants) + trace.left_out == 100
     assert trace.left_out > 50
-    view = ActivityView(manager, root.id)
+    view = ActivityView(manager.source, root.id)
     view.update(update(manager))
     assert "It caused 100 activities" in view.who.html
     assert f"{trace.left_out} more are not shown" in view.who.html
@@ -168,7 +168,7 @@ async def test_a_family_taken_bit_by_bit_is_the_one_taken_at_once(manager):
         records, cursor, _ = manager.ring.since(cursor)
         family.take(records)
         await asyncio.sleep(0.5)
-    assert causal_trace(manager, receipt.id, family) == causal_trace(manager, receipt.id)
+    assert causal_trace(manager.source, receipt.id, family) == causal_trace(manager.source, receipt.id)
 
 
 @virtual
@@ -181,11 +181,11 @@ async def test_what_has_left_the_ring_is_said(manager):
         runtime.send_nowait(0, priority=True)
         await turns(1)
     await asyncio.sleep(1)
-    trace = causal_trace(manager, first.id)
+    trace = causal_trace(manager.source, first.id)
     assert trace.message is None
     assert "no longer on the record" in fate_sentence(trace)
-    assert "no activity 999999 yet" in fate_sentence(causal_trace(manager, 999_999))
-    view = ActivityView(manager, first.id)
+    assert "no activity 999999 yet" in fate_sentence(causal_trace(manager.source, 999_999))
+    view = ActivityView(manager.source, first.id)
     assert view.update(update(manager)) is False
     assert "no longer on the record" in view.head.html
 
@@ -200,13 +200,13 @@ async def test_what_is_left_of_it_on_the_ring_is_shown(manager):
     child = next(r.id for r in records if r.kind == "accepted" and r.runtime == "b")
     late = RelatedRecords(first.id)
     late.take([record for record in records if record.sequence > first.id])
-    trace = late.trace(LiveRuntimes(manager))
+    trace = late.trace(manager.source)
     assert (trace.message.fate, trace.activity, trace.before) == ("done", None, UNKNOWN)
     assert [each.id for each in trace.descendants] == [child]
     orphan = RelatedRecords(child)
     orphan.take([record for record in records if record.sequence > first.id])
-    assert orphan.trace(LiveRuntimes(manager)).lost_parent == first.id
-    view = ActivityView(manager, child)
+    assert orphan.trace(manager.source).lost_parent == first.id
+    view = ActivityView(manager.source, child)
     view.related = orphan
     view.update(Update(manager.clock.now(), [], set()))
     assert f"activity {first.id}, which is no longer on the record" in view.head.html
@@ -223,9 +223,11 @@ async def test_timeouts_say_whose(manager):
         with pytest.raises(ActivityTimeoutError):
             await receipt
     runtime.timeout = 50
-    assert "its own timeout passed: 1 s" in words(causal_trace(manager, own.id))
-    assert "the timeout of slow passed: 2 s" in words(causal_trace(manager, limit.id)), "the limit as it was then"
-    assert causal_trace(manager, limit.id).message.fate == "timed_out"
+    assert "its own timeout passed: 1 s" in words(causal_trace(manager.source, own.id))
+    assert "the timeout of slow passed: 2 s" in words(causal_trace(manager.source, limit.id)), (
+        "the limit as it was then"
+    )
+    assert causal_trace(manager.source, limit.id).message.fate == "timed_out"
 
 
 @virtual
@@ -234,17 +236,17 @@ async def test_retries_are_listed_one_by_one(manager):
     receipt = runtime.send_nowait(1)
     with pytest.raises(ProcessingError):
         await receipt
-    said = words(causal_trace(manager, receipt.id))
+    said = words(causal_trace(manager.source, receipt.id))
     assert "attempt 1 failed (ValueError: no 1); it was tried again" in said
     assert "attempt 2 failed" in said
     assert "attempt 3, the last, failed too: the retries were exhausted" in said
-    view = ActivityView(manager, receipt.id)
+    view = ActivityView(manager.source, receipt.id)
     view.update(update(manager))
     assert view.error.html.count("ValueError: no 1") == 1, "the last attempt's error, not those before it"
     once = manager.create("once", 0, fail).send_nowait(1)
     with pytest.raises(ProcessingError):
         await once
-    assert "no retries are set" in words(causal_trace(manager, once.id))
+    assert "no retries are set" in words(causal_trace(manager.source, once.id))
 
 
 @virtual
@@ -254,17 +256,17 @@ async def test_overflow_and_a_drop_by_hand_are_distinguished(manager):
     oldest, kept = runtime.send_nowait(1), runtime.send_nowait(2)
     runtime.overflow = "drop_newest"
     newest = runtime.send_nowait(3)
-    assert "drop_oldest" in words(causal_trace(manager, oldest.id))
-    assert "drop_newest" in words(causal_trace(manager, newest.id))
+    assert "drop_oldest" in words(causal_trace(manager.source, oldest.id))
+    assert "drop_newest" in words(causal_trace(manager.source, newest.id))
     runtime.promote(kept.id)
     runtime.drop(kept.id)
     with pytest.raises(MailboxFullError):
         await kept
-    said = words(causal_trace(manager, kept.id))
+    said = words(causal_trace(manager.source, kept.id))
     assert "moved to the priority lane" in said
     assert "by hand" in said
     assert "overflow" not in said
-    assert causal_trace(manager, kept.id).message.fate == "dropped"
+    assert causal_trace(manager.source, kept.id).message.fate == "dropped"
 
 
 @virtual
@@ -276,19 +278,21 @@ async def test_supervision_and_termination_are_listed(manager):
     last = [stopped.send_nowait(n) for n in range(5)][-1]
     await asyncio.sleep(1)
     trace = [
-        causal_trace(manager, r.id) for r in manager.ring.since(0)[0] if r.kind == "accepted" and r.runtime == "again"
+        causal_trace(manager.source, r.id)
+        for r in manager.ring.since(0)[0]
+        if r.kind == "accepted" and r.runtime == "again"
     ]
     assert sum("restarted the runtime from its initial state" in words(each) for each in trace) == 1
-    assert "stopped the runtime" not in words(causal_trace(manager, restarted.id))
-    assert "the supervisor then stopped the runtime" in words(causal_trace(manager, last.id))
+    assert "stopped the runtime" not in words(causal_trace(manager.source, restarted.id))
+    assert "the supervisor then stopped the runtime" in words(causal_trace(manager.source, last.id))
     gate = Gate()
     runtime = manager.create("gate", 0, gate)
     runs, waits = runtime.send_nowait(1), runtime.send_nowait(2)
     await gate.entered.wait()
     await runtime.terminate()
-    assert "its runtime was terminated" in words(causal_trace(manager, runs.id))
-    assert causal_trace(manager, waits.id).message.fate == "dead"
-    assert "dead letter" in fate_sentence(causal_trace(manager, waits.id))
+    assert "its runtime was terminated" in words(causal_trace(manager.source, runs.id))
+    assert causal_trace(manager.source, waits.id).message.fate == "dead"
+    assert "dead letter" in fate_sentence(causal_trace(manager.source, waits.id))
 
 
 @virtual
@@ -299,7 +303,7 @@ async def test_a_group_that_ends_it_is_named(manager):
     await gate.entered.wait()
     manager.create("bad", 0, fail, group="shop").send_nowait(HOSTILE)
     await asyncio.sleep(1)
-    trace = causal_trace(manager, innocent.id)
+    trace = causal_trace(manager.source, innocent.id)
     assert trace.message.fate == Fate.FAILED
     assert "supervision: 'gate' was restarted by its group 'shop'" in words(trace)
     assert "no retries" not in words(trace)
@@ -401,7 +405,7 @@ async def test_it_grows_and_then_stands_still(manager):
     gate = Gate()
     runtime = manager.create("gate", 0, gate)
     receipt = runtime.send_nowait(7)
-    view = ActivityView(manager, receipt.id)
+    view = ActivityView(manager.source, receipt.id)
     assert view.update(update(manager)) is True
     await gate.entered.wait()
     await asyncio.sleep(2)
@@ -425,7 +429,7 @@ async def test_another_activity_of_the_runtime_draws_nothing_again(manager):
     runtime = manager.create("sum", 0, add)
     receipt = runtime.send_nowait(1)
     await receipt
-    view = ActivityView(manager, receipt.id)
+    view = ActivityView(manager.source, receipt.id)
     view.update(update(manager))
     trace = view.trace
     cursor = manager.ring.cursor
@@ -441,14 +445,14 @@ async def test_it_links_to_its_runtime_and_its_relatives(manager):
         manager.create(name, 0, relay)
     first = manager["a"].send_nowait({"b/c": {}})
     await asyncio.sleep(5)
-    view = ActivityView(manager, first.id, go=went.append)
+    view = ActivityView(manager.source, first.id, go=went.append)
     view.update(update(manager))
     child = view.trace.descendants[0].id
     assert f'data-with="activity/{child}"' in view.who.html
     assert 'data-with="runtime/a"' in view.head.html
     view.who._handle_msg({"do": "go", "with": f"activity/{child}"})
     assert went == [f"activity/{child}"]
-    below = ActivityView(manager, child)
+    below = ActivityView(manager.source, child)
     below.update(update(manager))
     assert 'data-with="runtime/b%2Fc"' in below.head.html
     assert f'data-with="activity/{first.id}"' in below.head.html
@@ -471,7 +475,7 @@ async def test_hostile_strings_are_only_text(manager):
     await asyncio.sleep(1)
     for record in manager.ring.since(0)[0]:
         if record.kind == "accepted":
-            view = ActivityView(manager, record.id)
+            view = ActivityView(manager.source, record.id)
             view.update(update(manager))
             html = html_of(view) + view.inside.html
             assert "<script" not in html
@@ -489,7 +493,7 @@ async def test_a_state_changed_in_place_is_not_called_unchanged(manager):
     await runtime.ask(1)
     receipt = runtime.send_nowait(2)
     await receipt
-    view = ActivityView(manager, receipt.id)
+    view = ActivityView(manager.source, receipt.id)
     view.update(update(manager))
     assert "changed in place" in view.change.html
 
@@ -507,7 +511,7 @@ async def test_the_diagram_has_a_line_for_each_runtime_and_an_arrow_for_each_mes
         manager.create(name, 0, relay)
     first = manager["a"].send_nowait({"b": {"c": {}}, "a": {}})
     await asyncio.sleep(9)
-    svg = sequence_svg(causal_trace(manager, first.id))
+    svg = sequence_svg(causal_trace(manager.source, first.id))
     assert svg.count('class="life"') == 4
     assert svg.count('class="tip"') == 4
     assert svg.count('class="waits"') == 4
@@ -542,7 +546,7 @@ def test_a_person_reads_why_it_failed_and_who_caused_it(new_page, theme):
     page = new_page(viewport={"width": 1440, "height": 1100})
     with RuntimeManager(loop="thread") as manager:
         id = failed(manager)
-        with shown(manager, lambda: ActivityView(manager, id, go=went.append)) as url:
+        with shown(manager, lambda: ActivityView(manager.source, id, go=went.append)) as url:
             page.goto(f"{url}/?theme={theme}")
             page.locator("header .chip", has_text="failed").wait_for(timeout=20_000)
             loaded(page)
@@ -572,7 +576,7 @@ def test_it_is_seen_to_grow_and_to_end(page):
             return 1
 
         receipt = manager.create("slow", 0, waits, timeout=600).send_nowait(1)
-        with shown(manager, lambda: ActivityView(manager, receipt.id)) as url:
+        with shown(manager, lambda: ActivityView(manager.source, receipt.id)) as url:
             page.goto(url)
             page.locator("header .chip", has_text="processing").wait_for(timeout=20_000)
             loaded(page)
@@ -589,7 +593,7 @@ def test_it_fits_a_narrow_page(new_page):
     page = new_page(viewport={"width": 400, "height": 1600})
     with RuntimeManager(loop="thread") as manager:
         id = failed(manager)
-        with shown(manager, lambda: ActivityView(manager, id)) as url:
+        with shown(manager, lambda: ActivityView(manager.source, id)) as url:
             page.goto(url)
             page.locator("header .chip", has_text="failed").wait_for(timeout=20_000)
             loaded(page)
@@ -622,7 +626,7 @@ def test_no_string_runs_as_a_script(new_page):
         child = max(r.id for r in manager.ring.since(0)[0] if r.kind == "accepted")
         for id in (last.id, child):
             page = new_page()
-            with shown(manager, lambda id=id: ActivityView(manager, id)) as url:
+            with shown(manager, lambda id=id: ActivityView(manager.source, id)) as url:
                 page.goto(url)
                 page.locator("header .chip").wait_for(timeout=20_000)
                 loaded(page)

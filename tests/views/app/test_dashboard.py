@@ -19,8 +19,8 @@ def manager():
 
 
 def board(manager, role: Role = Role.OPERATOR, **options) -> Dashboard:
-    feed = Feed(manager, schedule=lambda call: None, later=lambda seconds, call: None)
-    return Dashboard(manager, feed, Commands(manager, role=role), **options)
+    feed = Feed(manager.source, schedule=lambda call: None, later=lambda seconds, call: None)
+    return Dashboard(manager.source, feed, Commands(manager.source, role=role), **options)
 
 
 def texts(viewable) -> str:
@@ -32,7 +32,7 @@ def test_the_address_follows(manager):
     manager.create("a&b/c", 0, add)
     shown = board(manager, base="/", paths=True)
     shown.go("runtime/a%26b%2Fc")
-    assert shown.runtime.id == "a&b/c"
+    assert shown.runtime == "a&b/c"
     assert shown.window.address == "runtime/a%26b%2Fc"
     assert shown.window.name_of_page == "a&b/c · tested"
     shown.go()

@@ -25,7 +25,7 @@ class Pane(pn.viewable.Viewer):
 @pytest.fixture
 def feed():
     with RuntimeManager(loop="thread") as manager:
-        yield Feed(manager, schedule=lambda call: None, later=lambda seconds, call: None)
+        yield Feed(manager.source, schedule=lambda call: None, later=lambda seconds, call: None)
 
 
 def test_only_what_is_shown_is_made_and_fed(feed):

@@ -31,7 +31,7 @@ def update(manager, cursor: int) -> Update:
 
 
 def test_an_empty_fleet_teaches_the_next_step(manager):
-    fleet = Fleet(manager)
+    fleet = Fleet(manager.source)
     fleet.update(first(manager))
     assert "manager.create(" in fleet.table.html
 
@@ -41,7 +41,7 @@ def test_every_row_says_all_of_its_runtime(manager):
     manager.run(manager["sum"].ask(1))
     with pytest.raises(Exception, match="unsupported"):
         manager.run(manager["sum"].ask("x"))
-    row = FleetRows(manager).read("sum")
+    row = FleetRows(manager.source).read("sum")
     assert (row["id"], row["processed"], row["failed"], row["standard"]) == ("sum", 2, 1, 0)
     assert row["status"].endswith("error")
     assert row["error"].startswith("TypeError: unsupported")
@@ -53,7 +53,7 @@ def test_only_changed_rows_are_sent(manager, monkeypatch):
     monkeypatch.setattr("agentrt.views.fleet.fleet.EVERY", 0)
     for name in ("a", "b", "c"):
         manager.create(name, 0, add)
-    fleet = Fleet(manager)
+    fleet = Fleet(manager.source)
     fleet.update(first(manager))
     sent = []
     fleet.table.patch = sent.append
@@ -69,7 +69,7 @@ def test_only_changed_rows_are_sent(manager, monkeypatch):
 def test_rows_are_looked_at_as_often_as_they_can_be_read(manager, monkeypatch):
     monkeypatch.setattr("agentrt.views.fleet.fleet.EVERY", 3600)
     manager.create("a", 0, add)
-    fleet = Fleet(manager)
+    fleet = Fleet(manager.source)
     fleet.update(first(manager))
     cursor = manager.ring.cursor
     manager.run(manager["a"].ask(1))
@@ -84,7 +84,7 @@ def test_sorting_searching_and_paging_are_done_here(manager):
     for n in range(60):
         manager.create(f"agent-{n:02}", 0, add)
     manager.run(manager["agent-42"].ask(1))
-    fleet = Fleet(manager)
+    fleet = Fleet(manager.source)
     fleet.update(first(manager))
     assert len(fleet.shown) == PAGE
     assert "1 to 25 of 60 runtimes" in fleet.count.html
@@ -106,7 +106,7 @@ def test_sorting_searching_and_paging_are_done_here(manager):
 
 def test_new_and_ended_runtimes_are_noticed(manager):
     manager.create("a", 0, add)
-    fleet = Fleet(manager)
+    fleet = Fleet(manager.source)
     fleet.update(first(manager))
     cursor = manager.ring.cursor
     manager.create("b", 0, add)
@@ -122,7 +122,7 @@ def test_a_hostile_id_and_error_are_only_text(manager):
     with pytest.raises(Exception, match="script"):
         manager.run(manager[HOSTILE].ask(HOSTILE))
     opened = []
-    fleet = Fleet(manager, go=opened.append)
+    fleet = Fleet(manager.source, go=opened.append)
     fleet.update(first(manager))
     assert "<script" not in fleet.table.html
     assert "<img" not in fleet.table.html
@@ -137,7 +137,7 @@ def test_a_hostile_id_and_error_are_only_text(manager):
 def test_ten_thousand_runtimes_cost_a_page(manager):
     for n in range(10_000):
         manager.create_entry(f"agent-{n}", 0, add, manager_limits())
-    fleet = Fleet(manager)
+    fleet = Fleet(manager.source)
     started = time.thread_time()
     fleet.update(first(manager))
     assert time.thread_time() - started < 2
@@ -159,7 +159,7 @@ def manager_limits():
 
 
 def test_the_sentence_says_what_is_wrong_and_names_it(manager):
-    health = Health(manager)
+    health = Health(manager.source)
     health.look_at()
     assert health.sentence(0) == "No runtime yet."
     for name in ("JFK", "LGA"):
@@ -185,14 +185,14 @@ async def test_failing_and_stopped_runtimes_are_counted(manager):
         manager.create(name, 0, fail)
         with pytest.raises(Exception, match="no 1"):
             await manager[name].ask(1)
-    health = Health(manager)
+    health = Health(manager.source)
     health.look_at()
     assert "2 of 2 runtimes are failing" in health.sentence(0)
 
 
 def test_a_row_that_is_read_while_its_runtime_ends_is_left_out(manager):
     manager.create("a", 0, add)
-    rows = FleetRows(manager)
+    rows = FleetRows(manager.source)
     rows.reorder()
     manager.run(manager["a"].terminate())
     manager.terminated.clear()

@@ -212,7 +212,7 @@ async def test_what_passes_a_column_on_its_way_passes_no_node(manager):
         manager.create(name, 0, relay)
     manager["a"].send_nowait({"b": {"c": {}}, "c": {}})
     await asyncio.sleep(9)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     flow.update(update(manager))
     nodes = drawn(flow)
     middle = nodes["a"]["position"]["y"] + nodes["a"]["height"] / 2
@@ -228,7 +228,7 @@ async def test_statuses_count_what_changed(manager):
     gate = Gate()
     for n in range(40):
         manager.create(f"w-{n}", 0, gate)
-    statuses = NodeStatuses(manager)
+    statuses = NodeStatuses(manager.source)
     statuses.nodes.add(manager)
     statuses.look(manager)
     group = Node("group", "w-#")
@@ -254,7 +254,7 @@ async def test_statuses_count_what_changed(manager):
 
 def test_an_empty_graph_teaches_the_next_step():
     with RuntimeManager(loop="thread") as manager:
-        flow = Flow(manager)
+        flow = Flow(manager.source)
         assert flow.update(update(manager)) is False
         assert "Nothing was sent yet" in flow.say.html
         assert flow.graph is None
@@ -268,7 +268,7 @@ def test_an_empty_graph_teaches_the_next_step():
 async def test_it_says_who_sends_to_whom(manager):
     manager.create("a", 0, relay)
     manager.create("b", 0, fail)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     for _ in range(60):
         manager["a"].send_nowait({"b": 1})
         await asyncio.sleep(1)
@@ -287,7 +287,7 @@ async def test_it_says_who_sends_to_whom(manager):
 async def test_it_counts_on_and_the_busiest_come_first(manager):
     for name in "ab":
         manager.create(name, 0, relay)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     manager["a"].send_nowait({"b": {}})
     await asyncio.sleep(5)
     flow.update(update(manager))
@@ -304,7 +304,7 @@ async def test_it_counts_on_and_the_busiest_come_first(manager):
 @virtual
 async def test_the_window_is_a_minute_of_a_person_at_any_speed(manager):
     manager.speed = 60
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     assert flow.window == 3600
     manager.create("a", 0, fail).send_nowait(1)
     await asyncio.sleep(1)
@@ -318,7 +318,7 @@ async def test_the_window_is_a_minute_of_a_person_at_any_speed(manager):
 async def test_nodes_never_jump_and_nothing_is_sent_when_nothing_changed(manager):
     for name in "abcde":
         manager.create(name, 0, relay)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     manager["a"].send_nowait({"b": {}})
     await asyncio.sleep(5)
     flow.update(update(manager))
@@ -345,7 +345,7 @@ async def test_what_one_sends_itself_stands_in_its_node(manager):
     manager.create("a", 0, relay)
     manager["a"].send_nowait({"a": {}})
     await asyncio.sleep(5)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     flow.update(update(manager))
     assert "↻" in drawn(flow)["a"]["label"]
     assert [edge["ariaLabel"].split(":")[0] for edge in flow.graph.edges] == ["outside → a"]
@@ -358,7 +358,7 @@ async def test_a_click_opens_a_runtime_or_a_group(manager):
         manager.create(f"agent-{n}", 0, add).send_nowait(1)
     manager.create("a/b", 0, add).send_nowait(1)
     await asyncio.sleep(1)
-    flow = Flow(manager, go=went.append)
+    flow = Flow(manager.source, go=went.append)
     flow.update(update(manager))
     assert set(drawn(flow)) == {"outside", "agent-# 100", "a/b"}
     one, many = drawn(flow)["a/b"]["id"], drawn(flow)["agent-# 100"]["id"]
@@ -385,7 +385,7 @@ async def test_it_is_laid_out_for_the_width_that_the_page_reports(manager):
         manager.create(name, 0, relay)
     manager["a"].send_nowait({"b": {"c": {"d": {"e": {}}}}})
     await asyncio.sleep(9)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     flow.update(update(manager))
     assert flow.places.size[0] == 6
     for nonsense in (None, {}, {"zoom": "x"}, {"zoom": -1}, {"zoom": 0}):
@@ -408,7 +408,7 @@ async def test_edges_are_bounded_and_the_rest_is_counted(manager):
     for name in names:
         manager[name].send_nowait({other: {} for other in names})
     await asyncio.sleep(30)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     flow.update(update(manager))
     assert len(flow.graph.edges) <= 30
     assert "connections with less are not drawn" in flow.say.html
@@ -421,7 +421,7 @@ async def test_hostile_names_are_only_text(manager):
         manager.create(name, 0, relay)
     manager[HOSTILE].send_nowait({HOSTILE + "2": {}})
     await asyncio.sleep(5)
-    flow = Flow(manager)
+    flow = Flow(manager.source)
     flow.update(update(manager))
     shown_html = flow.say.html + flow.list.html
     assert "&lt;script&gt;" in shown_html
@@ -433,7 +433,7 @@ async def test_hostile_names_are_only_text(manager):
 @virtual
 async def test_runtimes_that_came_and_went_are_forgotten(manager, monkeypatch):
     monkeypatch.setattr("agentrt.views.flow.flow.MOST_RUNTIMES", 50)
-    flow, cursor = Flow(manager), 0
+    flow, cursor = Flow(manager.source), 0
     for n in range(120):
         runtime = manager.create(f"job-{n}", 0, add)
         await runtime.ask(1)
@@ -455,7 +455,7 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
             manager.create_entry(f"agent-{n}", 0, add, Limits())
             manager.send_nowait(f"agent-{n}", 1)
         wait_until(lambda: manager.fates().pending == 0, 30)
-        flow = Flow(manager)
+        flow = Flow(manager.source)
         first = update(manager)
         started = time.thread_time()
         flow.update(first)
@@ -491,7 +491,7 @@ def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
     page = new_page(viewport={"width": 1440, "height": 900})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
-        with shown(manager, lambda: Flow(manager, go=went.append)) as url:
+        with shown(manager, lambda: Flow(manager.source, go=went.append)) as url:
             page.goto(f"{url}/?theme={theme}")
             page.get_by_text("front → till").first.wait_for(timeout=20_000)
             loaded(page)
@@ -522,7 +522,7 @@ def test_it_fits_a_narrow_page(new_page, width):
     page = new_page(viewport={"width": width, "height": 900})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
-        with shown(manager, lambda: Flow(manager)) as url:
+        with shown(manager, lambda: Flow(manager.source)) as url:
             page.goto(url)
             page.get_by_text("front → till").first.wait_for(timeout=20_000)
             loaded(page)
@@ -543,7 +543,7 @@ def test_the_wheel_scrolls_the_page_and_not_the_graph(new_page):
     page = new_page(viewport={"width": 1000, "height": 360})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
-        with shown(manager, lambda: Flow(manager)) as url:
+        with shown(manager, lambda: Flow(manager.source)) as url:
             page.goto(url)
             page.get_by_text("front → till").first.wait_for(timeout=20_000)
             loaded(page)
@@ -565,7 +565,7 @@ def test_no_name_runs_as_a_script(page):
             manager.create(name, 0, relay)
         manager[names[0]].send_nowait({names[1]: {names[2]: {}}})
         wait_until(lambda: manager.fates().pending == 0 and manager.fates().done == 3, 20)
-        with shown(manager, lambda: Flow(manager)) as url:
+        with shown(manager, lambda: Flow(manager.source)) as url:
             page.goto(url)
             page.locator(".react-flow__node").nth(3).wait_for(timeout=20_000)
             loaded(page)
@@ -592,7 +592,7 @@ class Shown:
     def _repr_mimebundle_(self, include=None, exclude=None):
         loop = kernel_loop()
         def fill(holder, feed):
-            flow = Flow(manager, soon=loop.call_soon_threadsafe)
+            flow = Flow(manager.source, soon=loop.call_soon_threadsafe)
             holder.append(flow)
             feed.follow(flow)
         return bundle(manager, loop, fill, "flow")

@@ -51,8 +51,10 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
 
     def show(runtime: Runtime, role: Role = Role.OPERATOR) -> Page:
         def app() -> Any:
-            feed = feed_page(runtime.manager, pn.state.curdoc)
-            inject = Inject(runtime, Commands(runtime.manager, role=role), feed.schedule)
+            feed = feed_page(runtime.manager.source, pn.state.curdoc)
+            inject = Inject(
+                runtime.manager.source, runtime.id, Commands(runtime.manager.source, role=role), feed.schedule
+            )
             feed.follow(inject)
             return inject
 

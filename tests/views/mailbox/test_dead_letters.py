@@ -28,7 +28,7 @@ def html(view: DeadLettersView) -> str:
 
 
 def shown(manager, **options) -> DeadLettersView:
-    view = DeadLettersView(manager, Commands(manager, **options))
+    view = DeadLettersView(manager.source, Commands(manager.source, **options))
     view.update(update(manager, first=True))
     return view
 
@@ -92,7 +92,7 @@ async def test_counts_match_the_fates(manager):
     assert manager.fates().dead == 3
     assert "3 dead-lettered" in view.head.html
     assert "<strong>1</strong> here + 1 sent again + 1 discarded" in view.head.html
-    assert view.letters.ledger() == Ledger(3, 1, 1, 1)
+    assert manager.dead_letters.ledger() == Ledger(3, 1, 1, 1)
     assert [letter.activity.id for letter in view.found] == [third]
     await asyncio.sleep(1)
 
@@ -204,7 +204,7 @@ async def test_all_are_sent_again_as_far_as_that_goes(manager):
     assert "Send 10 dead letters again" in view.head.html
     press(view, "yes")
     assert "3 dead letters sent again. 7 stay here:" in view.undoable.message.html
-    assert view.letters.ledger() == Ledger(dead=10, here=7, resent=3)
+    assert manager.dead_letters.ledger() == Ledger(dead=10, here=7, resent=3)
     full.resume()
     await asyncio.sleep(1)
     by_hand(view, "resend_all")
@@ -255,8 +255,8 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
 
     def show(manager: RuntimeManager, role: Role = Role.OPERATOR) -> Page:
         def app() -> Any:
-            feed = feed_page(manager, pn.state.curdoc)
-            view = DeadLettersView(manager, Commands(manager, role=role), soon=feed.schedule)
+            feed = feed_page(manager.source, pn.state.curdoc)
+            view = DeadLettersView(manager.source, Commands(manager.source, role=role), soon=feed.schedule)
             feed.follow(view)
             return view
 

@@ -52,7 +52,7 @@ def test_many_runtimes_are_a_few_pictures(manager):
 
 def test_the_card_follows(manager):
     runtime = manager.create("sum", 0, add)
-    card = Card(runtime)
+    card = Card(runtime.manager.source, runtime.id)
     card.update(Update(0.0, [], set(), first=True))
     assert "Nothing to do." in card.head.html
     manager.run(runtime.ask(5))

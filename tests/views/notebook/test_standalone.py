@@ -8,7 +8,7 @@ from agentrt import RuntimeManager
 from agentrt.display import ManagerDisplay, RuntimeDisplay
 from agentrt.views.feed import Feed
 from agentrt.views.notebook.offline import data_url
-from agentrt.views.notebook.standalone import Alone, Room
+from agentrt.views.notebook.standalone import Standalone, StandaloneBoard
 from tests.support import add, fail
 
 HOSTILE = "<script>window.owned = 1</script>\"'<img src=x onerror=window.owned=1>"
@@ -33,7 +33,7 @@ def manager():
         yield manager
 
 
-def show(manager, of_runtime: bool, name: str) -> Alone:
+def show(manager, of_runtime: bool, name: str) -> Standalone:
     number = next(record.id for record in manager.ring.since(0)[0] if record.kind == "accepted")
     if name == "letters":
         return manager.dead_letters.view()
@@ -42,7 +42,7 @@ def show(manager, of_runtime: bool, name: str) -> Alone:
 
 def test_dead_letters_show_themselves(manager):
     data, _ = manager.dead_letters._repr_mimebundle_()
-    assert data["text/plain"] == f"<letters of {manager!r}>"
+    assert data["text/plain"] == "<letters of 'alone'>"
     with pytest.warns(DeprecationWarning, match=r"manager\.dead_letters\.view\(\)"):
         assert repr(manager.letters()) == data["text/plain"]
 
@@ -72,12 +72,12 @@ def test_a_part_that_is_not_there_is_an_empty_one():
 
 
 def test_what_it_leads_to_opens_below_and_closes(manager):
-    feed = Feed(manager, schedule=lambda call: None, later=lambda seconds, call: None)
-    room = Room(manager, feed, lambda call: call())
-    room.go("runtime/a")
-    assert len(room.feed.views) == 2
-    room.go("nothing")
-    assert room.feed.views == []
-    assert len(room.below) == 2
-    room.close()
-    assert len(room.below) == 0
+    feed = Feed(manager.source, schedule=lambda call: None, later=lambda seconds, call: None)
+    board = StandaloneBoard(manager.source, feed, lambda call: call())
+    board.go("runtime/a")
+    assert len(board.feed.views) == 2
+    board.go("nothing")
+    assert board.feed.views == []
+    assert len(board.below) == 2
+    board.close()
+    assert len(board.below) == 0

@@ -62,7 +62,7 @@ def note(widget: Widget, name: str) -> str:
     return (widget.fields.by_name.get(name) or widget.options.by_name[name]).note.value
 
 
-def shows(widget: Widget, text: str, where: str = "said") -> None:
+def shows(widget: Widget, text: str, where: str = "result") -> None:
     wait_until(lambda: text in getattr(widget, where).value, what=f"{text!r} in {where}")
 
 
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_said_at_its_field(manager: RuntimeManager) -> None:
     widget.send_button.click()
     assert "Expected int &gt;= 1" in note(widget, "number")
     assert "Expected float" in note(widget, "rate")
-    assert "not sent" in widget.said.value
+    assert "not sent" in widget.result.value
     assert runtime.fates().accepted == 0
     entry(widget, "number").value, entry(widget, "rate").value = "1", "20"
     widget.send_button.click()
@@ -188,7 +188,7 @@ def test_a_burst_ends_with_its_runtime(runtime: Runtime, widget: Widget) -> None
     shows(widget, "terminated", "status")
     wait_until(lambda: widget.pause_button.disabled)
     widget.send_button.click()
-    assert "not sent" in widget.said.value
+    assert "not sent" in widget.result.value
 
 
 def test_a_full_lane_is_one_clear_line(runtime: Runtime, widget: Widget) -> None:
@@ -197,7 +197,7 @@ def test_a_full_lane_is_one_clear_line(runtime: Runtime, widget: Widget) -> None
     entry(widget, "payload").value = "1"
     widget.send_button.click()
     widget.send_button.click()
-    assert "the standard lane of &#x27;sum&#x27; is full" in widget.said.value
+    assert "the standard lane of &#x27;sum&#x27; is full" in widget.result.value
 
 
 def test_buttons_work_on_any_thread_with_any_loop(runtime: Runtime, widget: Widget) -> None:

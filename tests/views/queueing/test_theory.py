@@ -136,7 +136,7 @@ async def test_one_that_is_moved_is_counted_in_the_lane_it_ends_in(manager):
 def test_a_stable_queue_is_said_to_be_one():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 290, (1.5, 2.5), mean=0.1)
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         assert view.update(update(manager, first=True)) is True
     assert "Stable: it works 3" in view.say.html or "Stable: it works 4" in view.say.html
     assert "Poisson arrivals" in view.say.html
@@ -150,7 +150,7 @@ def test_a_stable_queue_is_said_to_be_one():
 def test_one_that_is_not_says_when_it_is_full():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 60, (2, 18), mean=0.1, standard_capacity=1000)
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         view.update(update(manager, first=True))
         words = view.say.html
     assert "Not stable: " in words
@@ -163,7 +163,7 @@ def test_a_full_lane_is_named_before_all_else():
     with virtual_manager(seed=1) as manager:
         runtime = manager.create("server", 0, serve, standard_capacity=30, overflow="drop_newest")
         manager.run(arrive(runtime, 40, 0.1, 60, random.Random(1)))
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         view.update(update(manager, first=True))
         words = view.say.html
     assert "The standard lane is full (30)" in words
@@ -173,14 +173,14 @@ def test_a_full_lane_is_named_before_all_else():
 def test_too_little_says_how_much_is_missing():
     with virtual_manager(seed=1) as manager:
         runtime = manager.create(HOSTILE, HOSTILE, serve)
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         view.update(update(manager, first=True))
         assert "Nothing has come yet" in view.say.html
         assert not view.body.visible
         runtime = manager.create("some", 0, serve)
         for _ in range(7):
             manager.run(runtime.ask(0.1))
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         view.update(update(manager, first=True))
         assert f"7 ended in the last 700 ms; {ENOUGH - 7} more" in view.say.html
         assert "<script" not in view.say.html
@@ -189,7 +189,7 @@ def test_too_little_says_how_much_is_missing():
 def test_what_comes_later_costs_no_look_at_what_was():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 60, (1, 1), mean=0.1)
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         view.update(update(manager, first=True))
         taken = []
         view.window.take = taken.extend
@@ -202,7 +202,7 @@ def test_what_comes_later_costs_no_look_at_what_was():
 def test_a_gap_in_the_records_starts_the_window_anew():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 60, (1, 1), mean=0.1)
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         view.update(update(manager, first=True))
         before = view.window
         view.update(update(manager, manager.ring.cursor, missed=3))
@@ -213,7 +213,7 @@ def test_a_gap_in_the_records_starts_the_window_anew():
 def test_it_stands_still_when_the_window_is_empty():
     with virtual_manager(seed=1) as manager:
         runtime = simulated(manager, 30, (1, 1), mean=0.1)
-        view = Theory(runtime)
+        view = Theory(runtime.manager.source, runtime.id)
         assert view.update(update(manager, first=True)) is True
         cursor = manager.ring.cursor
         manager.run(asyncio.sleep(1000))

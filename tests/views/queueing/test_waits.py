@@ -32,7 +32,7 @@ def test_one_that_two_pass_is_overtaken_once():
 @virtual
 async def test_what_ends_between_two_drawings_is_drawn_with_the_next(manager):
     runtime = manager.create("a", 0, add)
-    view = Waits(runtime)
+    view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), [], set(), first=True))
     view.drawn_at = float("inf")  # it drew a moment ago
     _, at, _ = manager.ring.since(0)
@@ -52,7 +52,7 @@ async def test_what_waits_now_is_counted(manager):
     runtime.pause()
     for n in range(3):
         runtime.send_nowait(n)
-    view = Waits(runtime)
+    view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), [], set(), first=True))
     assert "<td>3</td></tr>" in view.words.html
 
@@ -60,7 +60,7 @@ async def test_what_waits_now_is_counted(manager):
 @virtual
 async def test_it_says_who_overtook_whom(manager):
     runtime = manager.create("a", 0, add)
-    view = Waits(runtime)
+    view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), [], set(), first=True))
     assert "Nothing was processed yet" in view.words.html
     runtime.pause()
@@ -70,7 +70,7 @@ async def test_it_says_who_overtook_whom(manager):
     for receipt in receipts:
         await receipt
     records, _, _ = manager.ring.since(0)
-    view = Waits(runtime)
+    view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), records, {"a"}, first=True))
     assert "1 urgent activity overtook 3 standard ones in the last 60 s." in view.words.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
@@ -83,7 +83,7 @@ async def test_of_late_is_a_minute_of_who_looks(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1, priority=True)
     await runtime.ask(1)
-    view = Waits(runtime)
+    view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
     assert "In the last 1 h nothing was overtaken" in view.words.html
 
@@ -92,6 +92,6 @@ async def test_of_late_is_a_minute_of_who_looks(manager):
 async def test_with_one_lane_it_says_that_there_is_nothing_to_compare(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
-    view = Waits(runtime)
+    view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
     assert "Nothing urgent came yet." in view.words.html

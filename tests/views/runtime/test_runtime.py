@@ -13,7 +13,6 @@ from agentrt.views.runtime.log import Events, record_row, record_words
 from agentrt.views.runtime.runtime import RuntimeView
 from agentrt.views.runtime.state import tree
 from agentrt.views.runtime.steer import Steer
-from agentrt.views.runtime.terminated import TerminatedRuntime
 from agentrt.views.timeline.axes import Scale, TimeAxis
 from agentrt.views.timeline.depth import depth_history
 from agentrt.views.timeline.timeline import bar_columns
@@ -107,7 +106,7 @@ def test_a_scale_grows_at_once_and_shrinks_late():
 
 def test_the_axis_covers_a_minute_of_a_person_at_any_speed():
     with RuntimeManager(loop="thread") as manager:
-        axis = TimeAxis(manager.clock)
+        axis = TimeAxis(manager.source)
         assert axis.span == 60
         manager.speed = 60
         assert axis.span == 3600
@@ -122,7 +121,7 @@ def test_the_axis_covers_a_minute_of_a_person_at_any_speed():
 async def test_it_shows_a_runtime_through_its_life(manager):
     gate = Gate()
     runtime = manager.create("gate", (HOSTILE,), gate)
-    view = RuntimeView(runtime)
+    view = RuntimeView(runtime.manager.source, runtime.id)
     assert view.update(update(manager, first=True)) is False
     assert "Nothing to do." in view.head.html
     receipt = runtime.send_nowait(HOSTILE, priority=True)
@@ -142,7 +141,7 @@ async def test_it_shows_a_runtime_through_its_life(manager):
     assert view.update(update(manager)) is False
     assert "It is terminated" in view.head.html
     assert view.steer.end.disabled
-    past = RuntimeView(TerminatedRuntime(manager, "gate"))
+    past = RuntimeView(manager.source, "gate")
     past.update(update(manager, first=True))
     assert "It is terminated" in past.head.html
 
@@ -150,7 +149,7 @@ async def test_it_shows_a_runtime_through_its_life(manager):
 @virtual
 async def test_it_shows_the_last_error_with_its_traceback(manager):
     runtime = manager.create("a", 0, fail)
-    view = RuntimeView(runtime)
+    view = RuntimeView(runtime.manager.source, runtime.id)
     view.update(update(manager, first=True))
     with pytest.raises(Exception, match="no "):
         await runtime.ask(HOSTILE)
@@ -166,7 +165,7 @@ async def test_it_shows_the_last_error_with_its_traceback(manager):
 async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
-    view = RuntimeView(runtime)
+    view = RuntimeView(runtime.manager.source, runtime.id)
     view.update(update(manager, first=True))
     events = []
     sources = (view.depth.source, view.timeline.ended, view.timeline.now, view.throughput.source)
@@ -181,7 +180,7 @@ async def test_nothing_is_drawn_again_when_nothing_changed(manager):
 @virtual
 async def test_the_log_keeps_the_last_and_says_what_it_missed(manager):
     runtime = manager.create("a", 0, add)
-    view = Events(runtime)
+    view = Events(runtime.manager.source, runtime.id)
     view.update(update(manager, first=True))
     for n in range(200):
         await runtime.ask(n)
@@ -216,7 +215,9 @@ def test_an_error_of_any_kind_can_be_shown():
 @virtual
 async def test_limit_fields_set_the_runtime_and_say_what_is_wrong(manager):
     runtime = manager.create("a", 0, add)
-    steer = Steer(runtime, Commands(manager, tell=lambda text, wrong: steer.say(text, wrong)))
+    steer = Steer(
+        runtime.manager.source, runtime.id, Commands(manager.source, tell=lambda text, wrong: steer.say(text, wrong))
+    )
     limits = {field.name: field for field in steer.limits}
     limits["timeout"].widget.value = "2.5 s"
     assert runtime.timeout == 2.5
@@ -239,7 +240,7 @@ async def test_limit_fields_set_the_runtime_and_say_what_is_wrong(manager):
 @virtual
 async def test_terminate_asks_once(manager):
     runtime = manager.create("a", 0, add)
-    steer = Steer(runtime, Commands(manager))
+    steer = Steer(runtime.manager.source, runtime.id, Commands(manager.source))
     steer.end.clicks += 1
     assert runtime.status is Status.IDLE
     assert steer.confirm.visible
@@ -258,11 +259,13 @@ COMMANDS = ("pause", "resume", "step", "recover", "terminate")
 async def test_a_viewer_is_refused_every_command(manager):
     runtime = manager.create("a", 0, add)
     said = []
-    commands = Commands(manager, role=Role.VIEWER, who="viewer", tell=lambda text, wrong: said.append((text, wrong)))
+    commands = Commands(
+        manager.source, role=Role.VIEWER, who="viewer", tell=lambda text, wrong: said.append((text, wrong))
+    )
     before = manager.ring.cursor
     for name in COMMANDS:
-        assert getattr(commands, name)(runtime) is False
-    assert commands.set(runtime, "timeout", 1) is False
+        assert getattr(commands, name)("a") is False
+    assert commands.set("a", "timeout", 1) is False
     assert commands.speed(10) is False
     assert commands.pause_all() is False
     assert commands.resume_all() is False
@@ -275,11 +278,11 @@ async def test_a_viewer_is_refused_every_command(manager):
 @virtual
 async def test_every_act_is_on_the_record_with_who_did_it(manager):
     runtime = manager.create("a", 0, add)
-    commands = Commands(manager, who="operator (page)")
+    commands = Commands(manager.source, who="operator (page)")
     runtime.send_nowait(1)
     for name in ("pause", "step", "resume"):
-        assert getattr(commands, name)(runtime)
-    assert commands.set(runtime, "timeout", 5)
+        assert getattr(commands, name)("a")
+    assert commands.set("a", "timeout", 5)
     assert commands.speed(2)
     runtime.pause()
     acts = [(r.kind, r.who) for r in manager.ring.since(0)[0] if hasattr(r, "who") and r.kind != "created"]
@@ -305,7 +308,7 @@ class Recorder:
 @virtual
 async def test_a_feed_draws_each_record_once_and_goes_on_after_a_fault(manager):
     queue: list = []
-    feed = Feed(manager, schedule=queue.append, later=lambda seconds, call: queue.append(call))
+    feed = Feed(manager.source, schedule=queue.append, later=lambda seconds, call: queue.append(call))
 
     class Broken:
         def update(self, update):
@@ -327,7 +330,7 @@ async def test_a_feed_draws_each_record_once_and_goes_on_after_a_fault(manager):
 @virtual
 async def test_a_moving_view_is_asked_again_and_a_still_one_is_not(manager):
     later: list = []
-    feed = Feed(manager, schedule=lambda call: None, later=lambda seconds, call: later.append(call))
+    feed = Feed(manager.source, schedule=lambda call: None, later=lambda seconds, call: later.append(call))
     feed._detach = lambda: None
     moving, still = Recorder(moves=True), Recorder()
     feed.follow(moving)
@@ -342,12 +345,12 @@ async def test_a_moving_view_is_asked_again_and_a_still_one_is_not(manager):
 
 def test_a_feed_lets_go_of_the_hub():
     with RuntimeManager(loop="thread") as manager:
-        feed = Feed(manager, schedule=lambda call: call(), later=lambda seconds, call: None).start()
+        feed = Feed(manager.source, schedule=lambda call: call(), later=lambda seconds, call: None).start()
         assert manager.hub.running
         feed.stop()
         feed.stop()
         assert not manager.hub.running
-        gone = Feed(manager, schedule=lambda call: call(), later=lambda s, c: None, alive=lambda: False).start()
+        gone = Feed(manager.source, schedule=lambda call: call(), later=lambda s, c: None, alive=lambda: False).start()
         manager.create("a", 0, add)
         from tests.harness.wait import wait_until
 

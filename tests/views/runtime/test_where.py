@@ -14,7 +14,6 @@ from agentrt import Backoff, Runtime, RuntimeManager, Status
 from agentrt.views.feed import Update, feed_page
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.source import is_own, listing_html, place_of
-from agentrt.views.runtime.terminated import TerminatedRuntime
 from agentrt.views.runtime.where import Where
 from tests.harness.wait import wait_until
 from tests.support import Gate, add, fail, virtual
@@ -32,7 +31,7 @@ def html(view: Where) -> str:
 
 
 def shown(manager, runtime, **options) -> tuple[Where, str]:
-    view = Where(runtime, **options)
+    view = Where(runtime.manager.source, runtime.id, **options)
     view.update(update(manager, first=True))
     return view, html(view)
 
@@ -234,7 +233,7 @@ async def test_every_status_has_its_words(manager):
     await asyncio.sleep(1)
     assert "its supervisor stopped it" in shown(manager, runtime)[1]
     await runtime.terminate()
-    view, page = shown(manager, TerminatedRuntime(manager, "a"))
+    view, page = shown(manager, runtime)
     assert "It is terminated" in page
     assert view.breakpoints.html == ""
 
@@ -281,7 +280,7 @@ def test_what_it_waits_for_is_said_in_words(wait, words):
 @virtual
 async def test_breakpoints_are_set_cleared_and_named(manager):
     runtime = manager.create("a", 0, add)
-    commands = Commands(manager, who="operator (page)")
+    commands = Commands(manager.source, who="operator (page)")
     view, _ = shown(manager, runtime, commands=commands)
     view.breakpoints.actions["stop"]("standard")
     assert tuple(runtime.breakpoints) == ("standard",)
@@ -315,7 +314,7 @@ async def test_a_viewer_sets_no_breakpoint(manager):
     runtime = manager.create("a", 0, add)
     runtime.breakpoints.add("error")
     said = []
-    commands = Commands(manager, role=Role.VIEWER, tell=lambda text, wrong: said.append(text))
+    commands = Commands(manager.source, role=Role.VIEWER, tell=lambda text, wrong: said.append(text))
     view, page = shown(manager, runtime, commands=commands)
     for at in ("standard", "error", "0"):
         view.breakpoints.actions["stop"](at)
@@ -431,8 +430,8 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
 
     def show(runtime: Runtime, **options: Any) -> Page:
         def app() -> Any:
-            feed = feed_page(runtime.manager, pn.state.curdoc)
-            view = Where(runtime, soon=feed.schedule, **options)
+            feed = feed_page(runtime.manager.source, pn.state.curdoc)
+            view = Where(runtime.manager.source, runtime.id, soon=feed.schedule, **options)
             feed.follow(view)
             return view
 

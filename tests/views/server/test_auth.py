@@ -14,6 +14,9 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from agentrt import RuntimeManager
+from agentrt.errors import AccessDeniedError
+from agentrt.feed.live import LiveSource
+from agentrt.feed.source import COMMANDS as SOURCE_COMMANDS
 from agentrt.views.live import Live
 from agentrt.views.role import Commands, Role
 from agentrt.views.server.server import serve
@@ -173,33 +176,17 @@ def test_the_websocket_asks_for_the_same_and_for_its_own_origin(server, other):
 # ---- commands
 
 
-def given(name: str, parameter: inspect.Parameter, runtime: Any) -> Any:
+def given(parameter: inspect.Parameter, runtime: Any) -> Any:
     """Something to call a command with."""
-    waiting = runtime.mailbox_items()
-    dead = list(runtime.manager.dead_letters)
-    known = {
-        "runtime": runtime,
-        "knob": "retries",
-        "value": 3,
-        "factor": 2.0,
-        "id": waiting[0].id if waiting else 0,
-        "activity": waiting[0] if waiting else None,
-        "payload": 5,
-        "what": "do something",
-        "act": runtime.pause,
-        "letter": dead[0] if dead else None,
-        "letters": dead,
-        "ids": [waiting[0].id] if waiting else [],
-        "lane": "priority",
-    }
-    assert parameter.name in known, f"say here what {name} is called with: {parameter.name}"
+    known = {"id": runtime.id, "knob": "retries", "value": 3, "factor": 2.0, "what": "do it", "act": runtime.pause}
     return known[parameter.name]
 
 
+RAISING = ("check", "command", "submit", "telling")  # what is below the commands, see the test after the next one
 COMMANDS = sorted(
     name
     for name, value in vars(Commands).items()
-    if inspect.isfunction(value) and not name.startswith("_") and name not in ("check",)
+    if inspect.isfunction(value) and not name.startswith("_") and name not in RAISING
 )
 
 
@@ -231,11 +218,13 @@ def busy():
 def test_a_viewer_carries_out_no_command(busy, name):
     manager, runtime = busy
     said: list[tuple[str, bool]] = []
-    commands = Commands(manager, role=Role.VIEWER, who="a viewer", tell=lambda text, wrong: said.append((text, wrong)))
+    commands = Commands(
+        manager.source, role=Role.VIEWER, who="a viewer", tell=lambda text, wrong: said.append((text, wrong))
+    )
     method = getattr(commands, name)
     before = everything_of(manager)
     arguments = [
-        given(name, parameter, runtime)
+        given(parameter, runtime)
         for parameter in inspect.signature(method).parameters.values()
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
     ]
@@ -244,6 +233,30 @@ def test_a_viewer_carries_out_no_command(busy, name):
     assert said[-1][1]
     assert "looking only" in said[-1][0]
     assert not [record for record in manager.ring.since(0)[0] if getattr(record, "who", None)]
+
+
+@pytest.mark.parametrize("name", sorted(SOURCE_COMMANDS))
+def test_a_viewer_reaches_no_command_of_the_source(busy, name):
+    manager, runtime = busy
+    commands = Commands(manager.source, role=Role.VIEWER)
+    before = everything_of(manager)
+    for give in (commands.command, commands.submit):
+        with pytest.raises(AccessDeniedError, match="looking only"):
+            give(name, runtime.id)
+    assert everything_of(manager) == before
+
+
+def test_a_source_that_carries_out_no_command_is_only_looked_at(busy):
+    manager, runtime = busy
+
+    class Recorded(LiveSource):
+        capabilities = frozenset()
+
+    said: list[str] = []
+    commands = Commands(Recorded(manager), tell=lambda text, wrong: said.append(text))
+    assert not commands.may_steer
+    assert not commands.pause(runtime.id)
+    assert "can only be looked at" in said[-1]
 
 
 # What a page could send if its buttons were not off: every message of every pane.
@@ -288,10 +301,10 @@ def test_a_viewer_who_sends_every_message_changes_nothing(busy, page, address):
 
 
 def test_what_is_steered_is_recorded_with_who(busy):
-    manager, runtime = busy
-    commands = Commands(manager, who="operator (page)")
-    assert commands.pause(runtime)
-    assert commands.set(runtime, "retries", 2)
+    manager, _ = busy
+    commands = Commands(manager.source, who="operator (page)")
+    assert commands.pause("a")
+    assert commands.set("a", "retries", 2)
     assert commands.speed(2.0)
     acts = {record.kind: record.who for record in manager.ring.since(0)[0] if getattr(record, "who", None)}
     assert set(acts) == {"paused", "limit", "speed"}

@@ -24,7 +24,7 @@ async def test_each_runtime_has_a_lane_and_each_end_a_bar(manager):
         runtime = manager.create(name, 0, add)
         await runtime.ask(1)
         await runtime.ask(1, priority=True)
-    view = Swimlanes(manager)
+    view = Swimlanes(manager.source)
     view.update(update(manager, first=True))
     assert view.rows == {"a": 0, "b": 1, HOSTILE: 2}
     assert len(view.ended.data["y"]) == 6
@@ -42,7 +42,7 @@ async def test_what_runs_grows_and_what_fails_is_marked(manager):
     await gate.entered.wait()
     with pytest.raises(Exception, match="no "):
         await manager.create("fails", 0, fail).ask(HOSTILE)
-    view = Swimlanes(manager)
+    view = Swimlanes(manager.source)
     assert view.update(update(manager, first=True)) is True
     assert len(view.now.data["y"]) == 1
     assert view.ended.data["fate"] == [8], "the mark of the one that failed"
@@ -59,7 +59,7 @@ async def test_steps_are_nested_below_their_activity(manager):
         return state
 
     await manager.create("a", 0, steps).ask(1)
-    view = Swimlanes(manager)
+    view = Swimlanes(manager.source)
     view.update(update(manager, first=True))
     outer, inner = sorted(zip(view.spans.data["y"], view.spans.data["words"], strict=True), reverse=True)
     assert "outer" in outer[1]
@@ -70,7 +70,7 @@ async def test_steps_are_nested_below_their_activity(manager):
 async def test_a_click_on_a_bar_opens_its_activity(manager):
     outcome = await manager.create("a", 0, add).send_nowait(1)
     opened = []
-    view = Swimlanes(manager, go=opened.append)
+    view = Swimlanes(manager.source, go=opened.append)
     view.update(update(manager, first=True))
     view.ended.selected.indices = [0]
     assert opened == [f"activity/{outcome.id}"]
@@ -81,7 +81,7 @@ async def test_a_click_on_a_bar_opens_its_activity(manager):
 async def test_frozen_it_stands_still_and_loses_nothing(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
-    view = Swimlanes(manager)
+    view = Swimlanes(manager.source)
     view.update(update(manager, first=True))
     view._toggle()
     end, cursor = view.axis.range.end, manager.ring.cursor
@@ -99,7 +99,7 @@ async def test_frozen_it_stands_still_and_loses_nothing(manager):
 async def test_who_was_idle_longest_makes_room(manager):
     for n in range(4):
         await manager.create(f"r{n}", 0, add).ask(1)
-    view = Swimlanes(manager, lanes=3)
+    view = Swimlanes(manager.source, lanes=3)
     view.update(update(manager, first=True))
     assert set(view.rows) == {"r0", "r1", "r2"}
     assert "1 more runtime is active" in view.say.html
@@ -114,7 +114,7 @@ async def test_who_was_idle_longest_makes_room(manager):
 async def test_who_is_in_trouble_has_a_lane(manager):
     for n in range(3):
         await manager.create(f"r{n}", 0, add).ask(1)
-    view = Swimlanes(manager, lanes=3)
+    view = Swimlanes(manager.source, lanes=3)
     view.update(update(manager, first=True))
     cursor = manager.ring.cursor
     with pytest.raises(Exception, match="no "):
@@ -130,7 +130,7 @@ async def test_who_does_most_has_a_lane_when_there_are_too_few(manager):
         runtime = manager.create(f"r{n}", 0, add)
         for _ in range(n):
             await runtime.ask(1)
-    view = Swimlanes(manager, lanes=2)
+    view = Swimlanes(manager.source, lanes=2)
     view.update(update(manager, first=True))
     assert set(view.rows) == {"r4", "r3"}
 
@@ -139,7 +139,7 @@ async def test_who_does_most_has_a_lane_when_there_are_too_few(manager):
 async def test_a_search_gives_lanes_to_the_names_that_hold_it(manager):
     for name in ("JFK", "LGA", "jfk-2"):
         await manager.create(name, 0, add).ask(1)
-    view = Swimlanes(manager, search=True)
+    view = Swimlanes(manager.source, search=True)
     view.update(update(manager, first=True))
     view.search("jfk")
     assert set(view.rows) == {"JFK", "jfk-2"}
@@ -158,7 +158,7 @@ async def test_what_waits_is_drawn_although_nothing_runs(manager):
     for n in range(3):
         runtime.send_nowait(n, priority=n == 2)
     await manager.sleep(4)
-    view = Swimlanes(manager)
+    view = Swimlanes(manager.source)
     assert view.update(update(manager, first=True)) is True, "it grows"
     assert sorted(view.now.data["words"]) == [
         "a: 1 activity waiting, the first for 4 s",
@@ -178,7 +178,7 @@ async def test_waiting_is_drawn_once_however_many_wait(manager):
     runtime = manager.create("a", 0, slow)
     for receipt in [runtime.send_nowait(n) for n in range(4)]:
         await receipt
-    view = Swimlanes(manager)
+    view = Swimlanes(manager.source)
     view.update(update(manager, first=True))
     data = view.ended.data
     drawn = sorted((begin, end) for begin, end in zip(data["created"], data["started"], strict=True))
@@ -191,7 +191,7 @@ async def test_waiting_is_drawn_once_however_many_wait(manager):
 async def test_alone_it_is_about_one_runtime(manager):
     for name in ("a", "b"):
         await manager.create(name, 0, add).ask(1)
-    view = Swimlanes(manager["b"])
+    view = Swimlanes(manager.source, "b")
     view.update(update(manager, first=True))
     assert list(view.rows) == ["b"]
 
@@ -204,7 +204,7 @@ def test_ten_thousand_runtimes_cost_little():
         for n in range(10_000):
             manager.send_nowait(f"r{n}", 1)
         manager.run(manager["r9999"].ask(1))
-        view = Swimlanes(manager)
+        view = Swimlanes(manager.source)
         began = time.thread_time()
         view.update(update(manager, first=True))
         assert time.thread_time() - began < 1
