@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from ..events import LOOKS_AT, weigh
@@ -15,12 +16,14 @@ from .workflow import Workflow
 __all__ = ["check_state"]
 
 Entry = EntryState[Any, Any]
+# What a function with a `yield` gives, when a wrapper hides that it has one.
+UNFINISHED = (GeneratorType, AsyncGeneratorType)
 
 
 async def check_state(entry: Entry, new: Any, workflow: Workflow) -> Any:
     """Await, check and weigh the new state that `workflow` has made; `TypeError` says what is wrong with it."""
-    if type(new) not in ATOMS and inspect.isawaitable(new):
-        new = await new
+    if type(new) not in ATOMS:
+        new = await _take_result(entry, new, workflow)
     hint = workflow.state
     if hint is not None:
         found = find_problem(new, hint)
@@ -34,6 +37,17 @@ async def check_state(entry: Entry, new: Any, workflow: Workflow) -> Any:
     elif hint is None or type(new) is hint or (is_plain_class(hint) and hint is not float):
         with entry.host.lock:
             entry.trust_state(type(new), workflow)
+    return new
+
+
+async def _take_result(entry: Entry, new: Any, workflow: Workflow) -> Any:
+    """What a workflow came to, where a wrapper around it has returned something that is still to be awaited."""
+    if inspect.isawaitable(new):
+        new = await new
+        while inspect.iscoroutine(new):  # of an `async def` that has returned another one
+            new = await new
+    if type(new) in UNFINISHED and type(new) is not type(entry.initial):
+        raise TypeError(f"{workflow.name} returned a {type(new).__name__}; a workflow must return the new state")
     return new
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import typing
 import warnings
@@ -16,6 +15,7 @@ import msgspec
 from ..activity import Activity
 from ..errors import ConfigurationError
 from ..schema.annotations import annotation_problem, describe
+from .signatures import read_signature, unwrap_partial
 
 __all__ = ["Workflow"]
 
@@ -66,9 +66,11 @@ def _facts(function: Any) -> tuple[Any, ...]:
             f"workflow {getattr(function, '__name__', function)!r} has a `yield`: calling it only makes a generator; "
             "return the new state instead"
         )
-    names = _positional(function)
-    hints = _hints(function)
-    state = hints.get(names[1], hints.get("return"))
+    signature = read_signature(function)
+    names = signature.names
+    hints = _hints(signature.source)
+    # What a wrapper returns need not be what it was given to return.
+    state = hints.get(names[1], None if signature.wrapped else hints.get("return"))
     return (
         getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", ""),
         _is_async(function),
@@ -78,31 +80,8 @@ def _facts(function: Any) -> tuple[Any, ...]:
     )
 
 
-def _positional(function: Callable[..., Any]) -> list[str]:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return ["activity", "state"]
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [p for p in parameters if p.kind in kinds]
-    required = [p.name for p in positional if p.default is p.empty]
-    must = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    if any_number and len(required) <= 2:
-        return ["activity", "state"]
-    if not must and len(positional) >= 2 and len(required) <= 3:
-        if len(required) <= 2 and [p.name for p in positional[2:3]] == ["ctx"]:
-            return [p.name for p in positional[:3]]
-        # Any other third parameter with a default is the function's own business.
-        return required if len(required) in (2, 3) else [p.name for p in positional[:2]]
-    raise ConfigurationError(
-        f"workflow {getattr(function, '__name__', function)!r} has the parameters {inspect.signature(function)}; "
-        "it must take two, (activity, state), or three, (activity, state, ctx)"
-    )
-
-
 def _is_generator(function: Any) -> bool:
-    call = _unwrapped(function)
+    call = unwrap_partial(function)[0]
     kinds = (call, getattr(call, "__call__", None))  # noqa: B004
     return any(inspect.isasyncgenfunction(kind) or _yields(kind) for kind in kinds)
 
@@ -113,20 +92,16 @@ def _yields(function: Any) -> bool:
     return inspect.isgeneratorfunction(function) and not flags & inspect.CO_ITERABLE_COROUTINE
 
 
-def _unwrapped(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
 def _is_async(function: Any) -> bool:
-    function = _unwrapped(function)
+    function = unwrap_partial(function)[0]
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
-def _hints(function: Any) -> dict[str, Any]:
-    function = _unwrapped(function)
-    target = function if inspect.isroutine(function) else getattr(type(function), "__call__", function)  # noqa: B004
+def _hints(source: Any) -> dict[str, Any]:
+    if source is None:
+        return {}
+    source = unwrap_partial(source)[0]
+    target = source if inspect.isroutine(source) else getattr(type(source), "__call__", source)  # noqa: B004
     try:
         return typing.get_type_hints(target, include_extras=True)
     except Exception as error:  # annotations are anybody's code, and may name what is not imported
