@@ -15,6 +15,7 @@ import msgspec
 from ..activity import Activity
 from ..errors import ConfigurationError
 from ..schema.annotations import annotation_problem, describe
+from ..schema.recursion import resolve_recursion
 from .signatures import read_signature, unwrap_partial
 
 __all__ = ["Workflow"]
@@ -103,7 +104,8 @@ def _hints(source: Any) -> dict[str, Any]:
     source = unwrap_partial(source)[0]
     target = source if inspect.isroutine(source) else getattr(type(source), "__call__", source)  # noqa: B004
     try:
-        return typing.get_type_hints(target, include_extras=True)
+        hints = typing.get_type_hints(target, include_extras=True)
+        return resolve_recursion(hints, getattr(target, "__globals__", {}))
     except Exception as error:  # annotations are anybody's code, and may name what is not imported
         warnings.warn(
             f"the annotations of {target!r} can't be read ({error}); its payloads and states are not checked",

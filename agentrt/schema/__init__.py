@@ -1,6 +1,7 @@
 """Types of payloads and states: check a value against an annotation, read it from JSON, describe it as a form.
 
 annotations    read an annotation: what it stands for, whether it can be checked
+recursion      types that contain themselves
 constraints    bounds such as `ge=0` or `max_length=80` in `Annotated[...]`
 typecheck      find what is wrong with a value
 convert        plain data and JSON to a type and back

@@ -13,6 +13,7 @@ import msgspec
 
 from ..errors import ActivityValidationError
 from .annotations import annotation_of, describe
+from .recursion import Inner, unroll
 
 __all__ = ["FormError", "convert", "is_pydantic", "load_json", "parse_json", "to_builtins", "to_json"]
 
@@ -65,10 +66,14 @@ def convert(data: Any, type: Any) -> Any:
     try:
         if is_pydantic(type):
             return _validate(type, data)
-        return msgspec.convert(data, annotation_of(type), str_keys=True, dec_hook=_decode)
+        return msgspec.convert(data, unroll(annotation_of(type)), str_keys=True, dec_hook=_decode)
     except msgspec.ValidationError as problem:
         text, path = _text_and_path(str(problem))
+        if isinstance(problem.__cause__, FormError):  # of a recursive type inside of itself
+            raise FormError({_join(path, part): why for part, why in problem.__cause__.problems.items()}) from None
         raise FormError({path: text}) from None
+    except RecursionError:
+        raise FormError({"": _only_from_code(type, "it is nested too deep, or without end")}) from None
     except TypeError as problem:
         raise FormError({"": _only_from_code(type, str(problem))}) from None
     except FormError:
@@ -100,7 +105,10 @@ def to_json(value: Any) -> str:
 
 def to_builtins(value: Any) -> Any:
     """A value as plain data that JSON can hold; None for what it can't."""
-    return msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
+    try:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=_encode)
+    except RecursionError:  # it is nested too deep, or contains itself
+        return None
 
 
 def is_pydantic(type: Any) -> bool:
@@ -117,6 +125,8 @@ def _validate(tp: Any, data: Any) -> Any:
 
 
 def _decode(tp: Any, value: Any) -> Any:
+    if isinstance(tp, type) and issubclass(tp, Inner):
+        return convert(value, tp.hint)
     if is_pydantic(tp):
         return _validate(tp, value)
     if isinstance(tp, type) and isinstance(value, tp):
@@ -140,6 +150,10 @@ def _text_and_path(message: str) -> tuple[str, str]:
     key, _, holder = where.partition(" in ")
     path = (holder or key).removeprefix("$").removeprefix(".")
     return (f"{text}, as a key" if holder else text), path
+
+
+def _join(path: str, part: str) -> str:
+    return f"{path}.{part}".strip(".") if not part.startswith("[") else path + part
 
 
 def _path(location: tuple[int | str, ...]) -> str:

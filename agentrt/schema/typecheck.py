@@ -33,6 +33,8 @@ def find_problem(value: Any, hint: Any, path: str = "") -> TypeProblem | None:
     """
     try:
         return _find_problem(value, hint, path)
+    except RecursionError:
+        return TypeProblem(path, f"is nested too deep to be checked against {describe(hint)}, or contains itself")
     except Exception as error:  # comparing and walking a value is anybody's code
         return TypeProblem(path, f"can't be checked against {describe(hint)}: {preview(error)}")
 
@@ -46,7 +48,7 @@ def _find_problem(value: Any, hint: Any, path: str) -> TypeProblem | None:
     if origin is Annotated:
         return _in_annotated(value, hint, path)
     if origin in UNIONS:
-        fits = any(find_problem(value, part, path) is None for part in get_args(hint))
+        fits = any(_fits(value, part, path) for part in get_args(hint))
         return None if fits else _mismatch(value, hint, path)
     if origin is Literal:
         # 1, True and 1.0 are equal, and three different literals.
@@ -54,7 +56,18 @@ def _find_problem(value: Any, hint: Any, path: str) -> TypeProblem | None:
         return None if fits else _mismatch(value, hint, path)
     if is_typeddict(origin or hint):
         return _in_typed_dict(value, hint, path)
-    return _in_generic(value, hint, origin, path) if origin is not None else _in_class(value, hint, path)
+    if origin is not None and isinstance(origin, type):
+        return _in_generic(value, hint, origin, path)
+    return _in_class(value, hint, path)
+
+
+def _fits(value: Any, hint: Any, path: str) -> bool:
+    try:
+        return _find_problem(value, hint, path) is None
+    except RecursionError:  # of the whole, not of this alternative
+        raise
+    except Exception:  # comparing and walking a value is anybody's code
+        return False
 
 
 def _mismatch(value: Any, expected: Any, path: str) -> TypeProblem:
@@ -129,8 +142,6 @@ def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
 
 
 def _in_generic(value: Any, hint: Any, origin: Any, path: str) -> TypeProblem | None:
-    if not isinstance(origin, type):
-        return None
     if not _is_instance(value, origin):
         return _mismatch(value, hint, path)
     args = get_args(hint)
