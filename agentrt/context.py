@@ -1,4 +1,4 @@
-"""ctx: all that reaches a workflow from outside goes through here, so that a run can be replayed."""
+"""Context: a workflow gets time, chance, replies and side effects only through it, so that it can be replayed."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["Context"]
 
 T = TypeVar("T")
 
-# The steps that the running code is in, outermost first. Each task has its own, and begins in those of its maker.
+# The steps that the running code is in, outermost first. A new task begins in the steps of the one that made it.
 STEPS: ContextVar[tuple[str, ...]] = ContextVar("agentrt_steps", default=())
 
 
 class Context:
-    """What a workflow with a third parameter is given, one for each activity.
+    """The third parameter of a workflow, `ctx`: one for each activity, for use in that workflow only.
 
-    Its time and chance are the manager's: on a faster or a virtual clock, or with a seed, the same workflow runs
-    unchanged. Only for use in the workflow it was given to.
+    Its time and chance are the manager's: the same workflow runs unchanged on a faster or a virtual clock, or with a
+    seed. All of it is for the agents' loop, or the worker thread of a blocking workflow.
 
     >>> import agentrt
     >>> async def polite(activity, state, ctx):
@@ -55,54 +55,83 @@ class Context:
         return self._entry.id
 
     def reply(self, value: Any) -> None:
-        """What `ask` returns for this activity, once it is done; without it, the new state."""
+        """Set what `ask` returns for this activity once it is done; without a reply it is the new state."""
         self.replied = value
 
     async def send(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
-        """Send to another runtime (its id or handle), with this activity as the parent. Options as `Runtime.send`."""
+        """Send to another runtime, with this activity as the parent.
+
+        Args:
+            to: The id of the runtime, its handle, or a grant to send.
+            payload: What its workflow reads as `activity.payload`.
+            **options: Those of `Runtime.send`, which also says what it raises.
+
+        Returns:
+            The receipt, once the activity is accepted.
+        """
         receipt: Receipt = await self._entry.host.recipient(to).send(payload, **options)
         return receipt
 
     async def ask(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Any:
-        """Send and wait for the reply. A circle of asks raises `DeadlockError` at once."""
+        """Send to another runtime and wait until it is done.
+
+        Args:
+            to: As in `send`.
+            payload: As in `send`.
+            **options: As in `send`.
+
+        Returns:
+            The reply of its workflow, else its new state.
+
+        Raises:
+            DeadlockError: That runtime waits, itself or by way of others, for this one.
+            AgentError: What `Runtime.ask` raises.
+        """
         return await self._entry.host.recipient(to).ask(payload, **options)
 
     def now(self) -> float:
-        """Seconds on the manager's clock."""
+        """Return the time: seconds on the manager's clock."""
         return self._entry.host.clock.now()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep on the manager's clock: shorter when it runs faster, for ever while it is stopped."""
+        """Sleep for seconds on the manager's clock: shorter when it runs faster, for ever while it is stopped."""
         await self._entry.host.sleep(seconds)
 
     @property
     def random(self) -> random.Random:
-        """A source of chance of this activity's own: the manager's seed and the activity's id decide all it gives."""
+        """A random generator for this activity alone, seeded by the manager's seed and the activity's id."""
         if self._random is None:
             self._random = random.Random(f"{self._entry.host.seed}:{self.activity.id}")
         return self._random
 
     async def effect(self, name: str, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
-        """Do something outside (call, write, ask a service), and put what came of it on the record as `name`.
+        """Do something with an effect outside, and record its result.
 
-        What it raises is raised here, and on the record as well: it may have been done in part.
+        Args:
+            name: What it is called in the record.
+            function: Does it; async or not.
+            *args: Its arguments.
+
+        Returns:
+            Its result.
+
+        Raises:
+            BaseException: What the function raises. It is recorded as well: the effect may have happened in part.
         """
         try:
             result = function(*args)
             value: T = await result if inspect.isawaitable(result) else result
         except BaseException as error:
-            self._note("effect", name=name, failed=True, error=preview(error, 200))
+            self._record("effect", name=name, failed=True, error=preview(error, 200))
             raise
-        self._note("effect", name=name, value=value)
+        self._record("effect", name=name, value=value)
         return value
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A named span of this activity, for the timeline; may be nested.
+        """Name a part of this activity, for the timeline: `with ctx.step("fetch"): ...`. Steps may be nested.
 
-        `with ctx.step("fetch"): ...`
-
-        Tasks of one activity have steps of their own, side by side; a snapshot shows the one that began last.
+        Tasks of one activity have steps of their own, in parallel; a snapshot shows the one that began last.
         """
         outer, started = STEPS.get(), self.now()
         token, key, failed = STEPS.set((*outer, name)), object(), True
@@ -113,23 +142,23 @@ class Context:
             yield
             failed = False
         finally:
-            with suppress(ValueError):  # thrown away by somebody in another context, which was never in the step
+            with suppress(ValueError):  # closed in another context, which was never in the step
                 STEPS.reset(token)
             del self._open[key]
             self._show()
-            self._note("step", name=name, depth=len(outer), started=started, failed=failed)
+            self._record("step", name=name, depth=len(outer), started=started, failed=failed)
 
     def _show(self) -> None:
         paths = tuple((self._open or {}).values())
         self._entry.show_steps(self.activity.id, paths[-1] if paths else ())
 
     def metric(self, name: str, value: float) -> None:
-        """Put a number on the record under a name."""
-        self._note("metric", name=name, value=value)
+        """Record a number under a name."""
+        self._record("metric", name=name, value=value)
 
     def log(self, message: object) -> None:
-        """Put a line on the record."""
-        self._note("log", message=message)
+        """Record a message."""
+        self._record("log", message=message)
 
-    def _note(self, kind: str, **detail: Any) -> None:
+    def _record(self, kind: str, **detail: Any) -> None:
         self._entry.record_event(kind, {"activity": self.activity.id, **detail})

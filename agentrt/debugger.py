@@ -1,4 +1,4 @@
-"""Where an activity stands, read from its coroutine and not from instrumentation; and breakpoints."""
+"""Where the code of an activity is, read from its coroutine without instrumentation; and breakpoints."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Breakpoint = str | Callable[[Activity[Any]], object]
 
 
 class How(StrEnum):
-    """In what way a runtime is at work."""
+    """How a runtime is running."""
 
     IDLE = "idle"  # nothing runs
     AWAITING = "awaiting"  # its workflow is suspended, the loop is free for others
-    RUNNING = "running"  # its workflow has the loop's thread at this moment
+    RUNNING = "running"  # its workflow runs on the loop's thread at this moment
     THREAD = "thread"  # its workflow runs in a worker thread (`blocking=True`)
     PROCESS = "process"  # its workflow runs in another process, which can't be looked into
 
@@ -72,9 +72,9 @@ class Whereabouts(msgspec.Struct, frozen=True):
 
 
 def whereabouts(entry: Entry) -> Whereabouts:
-    """Where a runtime is now. Any thread."""
+    """Return where a runtime is now. Any thread."""
     host = entry.host
-    activity, how, frames = _standing(entry)
+    activity, how, frames = _position(entry)
     with host.lock:
         waits_for = tuple(other.id for other in awaits(entry)) if activity is not None else ()
     begins = definition_of(original(entry.workflow.call))
@@ -82,14 +82,14 @@ def whereabouts(entry: Entry) -> Whereabouts:
 
 
 def where(entry: Entry) -> list[StackFrame]:
-    """The frames of the current activity, outermost first; empty when nothing runs. Any thread.
+    """Return the frames of the current activity, outermost first; empty when nothing runs. Any thread.
 
-    Of a workflow in a worker thread they are that thread's; of one in another process there are none.
+    For a workflow in a worker thread they are the frames of that thread; for one in another process there are none.
     """
-    return _standing(entry)[2]
+    return _position(entry)[2]
 
 
-def _standing(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]]:
+def _position(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]]:
     activity, task, workflow, host = entry.current, entry.task, entry.running, entry.host
     if activity is None or task is None:
         return None, How.IDLE, []
@@ -104,7 +104,7 @@ def _standing(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]
 
 
 def breakpoints(entry: Entry) -> Breakpoints:
-    """The breakpoints of a runtime."""
+    """Return the breakpoints of a runtime, made on first use."""
     with entry.host.lock:
         if entry.breakpoints is None:
             entry.set_breakpoints(Breakpoints(entry))
@@ -113,11 +113,11 @@ def breakpoints(entry: Entry) -> Breakpoints:
 
 
 class Breakpoints:
-    """Before which activities a runtime pauses. It is then PAUSED as by hand: look, `step()`, or `resume()`.
+    """Before which activities a runtime pauses. Its status is then PAUSED, as after `pause()`; `step()` or `resume()`.
 
     A breakpoint is "priority" or "standard" (a lane), "error" (the last activity failed), or a function of the activity
-    that says whether to stop; it runs on the agents' loop, and one that raises is taken out. Each activity stops the
-    runtime once. While there are none they cost nothing. Safe from any thread.
+    that says whether to pause; it runs on the agents' loop, and one that raises is removed. Each activity pauses the
+    runtime once. Without breakpoints there is no cost. Safe from any thread.
 
     >>> import agentrt
     >>> with agentrt.RuntimeManager() as manager:
@@ -147,11 +147,18 @@ class Breakpoints:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each is called, in order: the word, or the name of the function."""
+        """The name of each, in order: the word, or the name of the function."""
         return tuple(map(_name, self._points))
 
     def add(self, at: Breakpoint) -> None:
-        """Stop there from now on."""
+        """Pause there from now on.
+
+        Args:
+            at: "priority", "standard", "error", or a function of the activity.
+
+        Raises:
+            ConfigurationError: It is none of these.
+        """
         words = [*Lane, "error"]
         if not callable(at) and at not in words:
             raise ConfigurationError(
@@ -162,27 +169,26 @@ class Breakpoints:
                 self._change((*self._points, at), "breakpoint_added", {"at": _name(at)})
 
     def remove(self, at: Breakpoint) -> None:
-        """Stop there no more."""
+        """Remove a breakpoint; nothing happens if it is not there."""
         with self._entry.host.lock:
             if at in self._points:
                 left = tuple(point for point in self._points if point != at)
                 self._change(left, "breakpoint_removed", {"at": _name(at)})
 
     def clear(self) -> None:
-        """Stop nowhere."""
+        """Remove all breakpoints."""
         for point in self:
             self.remove(point)
 
     def _change(self, points: tuple[Breakpoint, ...], kind: str, detail: Any) -> None:
         entry = self._entry
         self._points = points
-        # Held, the processing task asks before it takes.
         entry.set_breakpoints(self)
         entry.record_event(kind, detail, ACTOR.get())
         entry.host.notify()
 
     def let_pass(self) -> bool:
-        """Whether the next activity may be taken; if not, the runtime is paused. The loop's thread only."""
+        """Return whether the next activity may be taken; if not, pause the runtime. The loop's thread only."""
         entry = self._entry
         with entry.host.lock:
             activity = entry.mailbox.peek()
@@ -202,7 +208,7 @@ class Breakpoints:
             return self._entry.troubled if point == "error" else activity.lane == point
         try:
             return bool(point(activity))
-        except BaseException as error:  # anybody's function: it may not stop the runtime for good
+        except BaseException as error:  # a user's function may not stop the runtime for good
             left = tuple(other for other in self._points if other is not point)
             self._change(left, "breakpoint_removed", {"at": _name(point), "error": repr(error)})
             return False

@@ -1,16 +1,17 @@
-"""Supervision groups: which runtimes begin again together. `supervision.respond` decides, here it is done.
+"""Supervision groups: which runtimes restart together. `supervision.respond` decides, this module carries it out.
 
 What happens to mailbox and receipts:
 
-| | restarted | stopped |
+| | restart | stop |
 |---|---|---|
 | mailbox | kept; it goes on with it | kept until `recover()`; sends are refused |
-| the activity it runs | cancelled: FAILED, a `ProcessingError` | the same |
+| the current activity | cancelled: FAILED, a `ProcessingError` | the same |
 | state | the initial one | what it was |
 | status | goes on, even if it was FAILED; a pause stays | FAILED |
 
-The receipts of what waits stay open in both cases. The activity whose failure began it has its own fate already.
-All that are concerned are interrupted first, the last one first; then they restart in the order in which they joined.
+The receipts of what waits stay open in both cases. The activity whose failure was the cause has its own fate already.
+First all of these runtimes are interrupted, in the reverse of the order in which they joined; then they restart in
+that order.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Creator(Host, Protocol):
 class Group:
     """Runtimes, and other groups, that are supervised together. Made by `manager.group(...)`; safe from any thread.
 
-    A runtime joins with `manager.create(..., group=group)` or `group.create(...)`. Unless it is given a `supervision`
-    of its own, each failure of it is the group's business; with one, what it says `escalate` to.
+    A runtime joins with `manager.create(..., group=group)` or `group.create(...)`. Each of its failures escalates to
+    the group, unless the runtime is given a `supervision` of its own; then that decides what escalates.
 
     With more than `intensity` failures in `period` seconds (manager's clock) the group gives up: its parent decides
     about the whole group as about one child, and without a parent all children are stopped. `recover()` goes on.
@@ -78,7 +79,7 @@ class Group:
 
     @property
     def rule(self) -> Rule:
-        """How it answers a failure; may be set."""
+        """How it responds to a failure; can be set."""
         return self._rule
 
     @rule.setter
@@ -93,7 +94,9 @@ class Group:
 
     def __repr__(self) -> str:
         above = "" if self.parent is None else f" under {self.parent.name!r}"
-        return f"<Group {self.name!r}{above} {self.rule.strategy.value}: {', '.join(self._children) or 'nobody yet'}>"
+        return (
+            f"<Group {self.name!r}{above} {self.rule.strategy.value}: {', '.join(self._children) or 'no children yet'}>"
+        )
 
     @overload
     def create(
@@ -118,7 +121,7 @@ class Group:
         return self._host.create(id, state, workflow, group=self, **limits)
 
     def recover(self) -> None:
-        """Let every runtime of it that was stopped go on, and forget the failures."""
+        """Let all its runtimes that were stopped continue, those of its groups as well; forget the failures."""
         self._failures.clear()
         for child in tuple(self._children.values()):
             if isinstance(child, Group):
@@ -126,14 +129,14 @@ class Group:
             else:
                 commands.recover(child)
 
-    def _failed(self, child: str, cause: AgentError) -> None:
-        """A child of it failed. The loop's thread only."""
+    def _handle_failure(self, child: str, cause: AgentError) -> None:
+        """Respond to the failure of a child. The loop's thread only."""
         now = self._host.clock.now()
         self._failures.append(now)
         answer = respond(self.rule, self.children, child, self._failures, now)
         self._record(child, answer, now)
         if answer.escalate and self.parent is not None:
-            self.parent._failed(self.name, cause)
+            self.parent._handle_failure(self.name, cause)
         elif answer.escalate:
             self._stop(self.children, cause)
         else:
@@ -159,14 +162,14 @@ class Group:
         return found
 
     def _restart(self, children: tuple[str, ...], cause: AgentError) -> None:
-        concerned = self._runtimes(children)
-        for entry in reversed(concerned):
-            interrupt(entry, self._because(entry, "restarted", cause))
+        affected = self._runtimes(children)
+        for entry in reversed(affected):
+            interrupt(entry, self._error_for(entry, "restarted", cause))
         for name in children:
             child = self._children[name]
             if isinstance(child, Group):
                 child._forget_failures()
-        for entry in concerned:
+        for entry in affected:
             commands.recover(entry)
             restart(entry, cause)
 
@@ -178,14 +181,14 @@ class Group:
 
     def _stop(self, children: tuple[str, ...], cause: AgentError) -> None:
         for entry in reversed(self._runtimes(children)):
-            why = self._because(entry, "stopped", cause)
+            why = self._error_for(entry, "stopped", cause)
             interrupt(entry, why)
             if not entry.failed:
                 if cause.runtime != entry.id:
                     entry.record_error(why)
                 stop(entry)
 
-    def _because(self, entry: Entry, what: str, cause: AgentError) -> ProcessingError:
+    def _error_for(self, entry: Entry, what: str, cause: AgentError) -> ProcessingError:
         activity = None if entry.current is None else entry.current.id
         error = ProcessingError(
             f"{entry.id!r} was {what} by its group {self.name!r}, after: {cause}", runtime=entry.id, activity=activity
@@ -209,9 +212,9 @@ class Groups:
         self._of: dict[str, Group] = {}
 
     def group(self, name: str, rule: Rule, parent: Group | str | None) -> Group:
-        """Make a group; one that exists gets the new rule, so that a cell may run again."""
+        """Make a group, or give the one of that name another rule, so that a cell may run again."""
         with self._host.lock:
-            above = None if parent is None else self.known(parent)
+            above = None if parent is None else self.find(parent)
             group = self._groups.get(name)
             if group is not None:
                 if group.parent is not above:
@@ -227,8 +230,8 @@ class Groups:
             self._groups[name] = group
             return group
 
-    def known(self, group: Group | str) -> Group:
-        """The group of a name, or the group itself if it is of this manager."""
+    def find(self, group: Group | str) -> Group:
+        """Return the group of a name, or the group itself if it is of this manager; else `ConfigurationError`."""
         found = self._groups.get(group.name if isinstance(group, Group) else group)
         if found is None or (isinstance(group, Group) and found is not group):
             there = ", ".join(self._groups) or "none yet"
@@ -238,17 +241,17 @@ class Groups:
         return found
 
     def limits(self, id: str, group: Group | str | None, limits: LimitOptions) -> LimitOptions:
-        """The limits of a runtime that is to join: in a group, each failure escalates unless it says otherwise."""
+        """Return the limits of a runtime that is to join: in a group each failure escalates unless they say more."""
         if group is None:
             return limits
-        _check_free(self.known(group), id)
+        _check_free(self.find(group), id)
         own: LimitOptions = {"supervision": Supervision(Policy.ESCALATE, intensity=1)}
         return {**own, **limits}
 
     def join(self, entry: Entry, group: Group | str | None) -> None:
         """Make a runtime the last child of a group. The lock is held."""
         if group is not None:
-            joined = self.known(group)
+            joined = self.find(group)
             _check_free(joined, entry.id)
             joined._children[entry.id] = entry
             self._of[entry.id] = joined
@@ -265,7 +268,7 @@ class Groups:
         if group is None or entry.error is None:
             stop(entry)
         else:
-            group._failed(entry.id, entry.error)
+            group._handle_failure(entry.id, entry.error)
 
 
 def _check_free(group: Group, name: str) -> None:

@@ -124,9 +124,9 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self.workers = Workers(name)
         self._server: Server | None = None
         if in_ipython():
-            from .notebook import hear_stop
+            from .notebook import wake_loop_on_signals
 
-            hear_stop()
+            wake_loop_on_signals()
         if self._own is not None:
             atexit.register(self.close)
 
@@ -200,7 +200,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
                     f'or use @manager.agent("{id}", state=...), which a cell may run again',
                     runtime=id,
                 )
-            # With the map in one go: in between another thread could end it, or let it fail without its group.
+            # Under one lock: in between another thread could end it, or let it fail without its group.
             self.groups.join(entry, group)
             self._add(entry)
             entry.record_event("created", prepared.name, commands.ACTOR.get())
@@ -338,9 +338,9 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         return self._server
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        from .notebook import show
+        from .notebook import mime_bundle
 
-        return show(self, include, exclude)
+        return mime_bundle(self, include, exclude)
 
     # ---- the loop
 
@@ -360,9 +360,9 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         if running_loop() is None:
             return self.loop.run_until_complete(asyncio.wait_for(as_coroutine(awaitable), timeout))
         if self._own is None and in_ipython():
-            from .notebook import block
+            from .notebook import run_nested
 
-            return block(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
+            return run_nested(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
         raise blocked(self, None, "await ...")

@@ -1,4 +1,4 @@
-"""In a notebook: showing a runtime or a manager, and a blocking call in a cell. The only place of nest_asyncio."""
+"""In a notebook: how a cell shows a handle, is interrupted, or blocks. The only module that uses nest_asyncio."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 
 from .engine.loop_thread import running_loop
 
-__all__ = ["block", "hear_stop", "show"]
+__all__ = ["mime_bundle", "run_nested", "wake_loop_on_signals"]
 
 T = TypeVar("T")
 
 
-def block(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    """Run to completion on a loop that is running already: only for `loop="current"`, and only when asked for.
+def run_nested(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Block until a coroutine is done on a loop that is running already; only for `loop="current"`.
 
-    It makes tasks slower and nested waits end last-in-first-out; a manager on its own thread needs none of it.
+    From then on tasks are slower on that loop, and nested calls return last in, first out. A manager with a thread of
+    its own does not need it.
     """
     import nest_asyncio
 
@@ -27,11 +28,11 @@ def block(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
     return loop.run_until_complete(work)
 
 
-def hear_stop() -> None:
-    """Let the stop button end a cell that awaits.
+def wake_loop_on_signals() -> None:
+    """Let the stop button interrupt a cell that awaits.
 
-    ipykernel leaves word of the signal in its loop, but does not wake it, and the cell goes on until something else
-    does (its issue 881). A loop that handles some signal is woken by every signal.
+    ipykernel schedules the interruption on its loop, but does not wake the loop, so that the cell runs on until
+    something else wakes it (ipykernel issue 881). A loop that handles any signal is woken by every signal.
     """
     loop = running_loop()
     if loop is None or threading.current_thread() is not threading.main_thread():
@@ -40,8 +41,8 @@ def hear_stop() -> None:
         loop.add_signal_handler(signal.SIGURG, int)
 
 
-def show(item: Any, include: Any = None, exclude: Any = None) -> Any:
-    """The mime bundle of a runtime or a manager: a live view, or a picture and text where live is not to be had."""
+def mime_bundle(item: Any, include: Any = None, exclude: Any = None) -> Any:
+    """Return what IPython shows for a runtime or a manager: a live view, or a static picture and a text."""
     from .views.notebook.card import repr_mimebundle
 
     return repr_mimebundle(item, include, exclude)

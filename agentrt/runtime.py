@@ -208,7 +208,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
 
     @property
     def depth(self) -> tuple[int, int]:
-        """How many wait: (priority, standard)."""
+        """How many activities wait in each lane: (priority, standard)."""
         return self.entry.mailbox.depth
 
     @property
@@ -222,15 +222,15 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         return metrics(self.entry)
 
     def fates(self) -> Fates:
-        """What became of every accepted activity; always adds up."""
+        """Count what became of every accepted activity. The counts always add up."""
         return fates(self.entry)
 
     def snapshot(self, metrics: bool = True) -> Snapshot:
-        """Everything about it at one time, as one immutable record."""
+        """Return everything about it at one time, as one immutable record."""
         return snapshot(self.entry, metrics)
 
     def subscribe(self) -> Subscription:
-        """Its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
+        """Return its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
         return Subscription(self.manager.ring, self.manager.listeners, self.has_left, self.entry.id)
 
     def has_left(self) -> bool:
@@ -238,7 +238,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         return self.entry.closed and not self.manager.holds(self.entry)
 
     def mailbox_items(self) -> list[Activity[Any]]:
-        """What waits, in order: priority, standard, not yet due."""
+        """Return what waits, in order: the priority lane, the standard lane, then what is not yet due."""
         return commands.items(self.entry)
 
     @property
@@ -249,60 +249,81 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         return breakpoints(self.entry)
 
     def where(self) -> list[StackFrame]:
-        """Where its current activity stands: frames, outermost first, down to what it awaits; empty when idle."""
+        """Return the frames of its current activity, outermost first, down to what it awaits; empty when idle."""
         from .debugger import where
 
         return where(self.entry)
 
     def whereabouts(self) -> Whereabouts:
-        """The same with how it is at work, on which activity, and which runtimes it waits for."""
+        """Return the same, with how it is running, which activity it processes, and which runtimes it waits for."""
         from .debugger import whereabouts
 
         return whereabouts(self.entry)
 
-    # ---- to steer
+    # ---- commands: any thread; each is recorded with who gave it
 
     def pause(self) -> None:
         """Take nothing more after the activity that runs now."""
         commands.pause(self.entry)
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Continue after a pause."""
         commands.resume(self.entry)
 
     def step(self, n: int = 1) -> int:
-        """Pause, and let `n` waiting activities through; returns how many there were."""
+        """Pause, and process the next waiting activities one after another.
+
+        Args:
+            n: How many; a whole number of at least 1.
+
+        Returns:
+            How many there are to process: fewer than `n` if fewer wait.
+
+        Raises:
+            RuntimeFailedError: The supervisor stopped the runtime; see `recover`.
+        """
         return commands.step(self.entry, n)
 
     def recover(self) -> None:
-        """Go on after the supervisor stopped it."""
+        """Continue after the supervisor stopped it, with the state and the mailbox it has."""
         commands.recover(self.entry)
 
     def swap(self, workflow: Callable[..., Any]) -> None:
-        """Another workflow from the next activity on; state and mailbox are kept."""
+        """Use another workflow from the next activity on; state and mailbox are kept.
+
+        Raises:
+            ConfigurationError: It can't be called as a workflow.
+        """
         commands.swap(self.entry, self.manager.prepare(workflow, self.entry.limits))
 
     def terminate(self, drain: bool = False) -> Promise[bool]:
-        """End it; with `drain`, after what waits, also what is not due yet. Starts at once; awaitable.
+        """End it. It begins at once, and accepts nothing more; await the result to wait for the end.
 
-        Every open receipt resolves with `RuntimeTerminatedError`, what was not delivered goes to the dead letters.
+        Every open receipt is decided with `RuntimeTerminatedError`; what was not delivered becomes a dead letter.
+
+        Args:
+            drain: Whether to process first what waits, also what is not due yet.
         """
         return commands.terminate(self.entry, drain)
 
     def drop(self, id: int) -> Activity[Any]:
-        """Take a waiting activity out, and return it. Its receipt resolves with `MailboxFullError`."""
+        """Take a waiting activity out of the mailbox, and return it. Its receipt is decided with `MailboxFullError`.
+
+        Raises:
+            AgentError: No activity of this id waits (any more). So do the other commands on one activity.
+        """
         return commands.drop(self.entry, id)
 
     def promote(self, id: int) -> Place:
-        """Move a waiting activity to the end of the priority lane. Returns where it was, for `put_back`."""
+        """Move a waiting activity to the end of the priority lane; return where it was, for `put_back`."""
         return commands.move(self.entry, id, lane=Lane.PRIORITY)
 
     def demote(self, id: int) -> Place:
-        """Move a waiting activity to the end of the standard lane. Returns where it was, for `put_back`."""
+        """Move a waiting activity to the end of the standard lane; return where it was, for `put_back`."""
         return commands.move(self.entry, id, lane=Lane.STANDARD)
 
     def first(self, id: int) -> Place:
-        """Move a waiting activity to the front of its lane, if it is due. Returns where it was, for `put_back`."""
+        """Move a waiting activity that is due to the front of its lane; return where it was, for `put_back`."""
         return commands.move(self.entry, id, first=True)
 
     def put_back(self, id: int, place: Place) -> Place:
@@ -322,26 +343,34 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         """
         return commands.put_back(self.entry, id, place)
 
-    def edit(self, id: int, payload: Any) -> Any:
-        """Give a waiting activity another payload, checked as at the door; returns the one it had."""
+    def edit(self, id: int, payload: P) -> Any:
+        """Give a waiting activity another payload, and return the one it had.
+
+        Raises:
+            ActivityValidationError: The workflow does not take this payload.
+        """
         return commands.edit(self.entry, id, payload)
 
-    def grant(self, rights: Iterable[str] | str) -> Grant:
-        """A handle that does only this: {"send"}, {"observe"}, {"control"} or several of them. It can be revoked."""
+    def grant(self, rights: Iterable[str] | str) -> Grant[S, P]:
+        """Make a handle that allows only some of what this one does. It can be revoked, and not be widened.
+
+        Args:
+            rights: "send", "observe", "control", or several of them; see `Grant`.
+        """
         return Grant(self, rights)
 
     # ---- in a notebook
 
     def widget(self) -> Any:
-        """Plain ipywidgets: for front ends that speak nothing else."""
+        """Show it as plain ipywidgets, for front ends that support nothing else."""
         from .views.notebook.widget import Widget
 
         return Widget(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        from .notebook import show
+        from .notebook import mime_bundle
 
-        return show(self, include, exclude)
+        return mime_bundle(self, include, exclude)
 
 
 type.__setattr__(Runtime, "param", Namespace())

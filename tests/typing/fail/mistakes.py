@@ -45,6 +45,8 @@ runtime.state = 5  # error
 len(runtime.state)  # error: the state is an int
 len(runtime.send_nowait(1).result().state)  # error
 manager.send_nowait("a", 1, urgent=True)  # error
+runtime.grant("send").send_nowait("x")  # error: the wrong type of payload
+runtime.grant("send").send_nowait(1, urgent=True)  # error
 manager.get("a").pause()  # error: there may be none
 
 

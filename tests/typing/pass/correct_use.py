@@ -103,6 +103,14 @@ runtime.timeout = 2
 runtime.fairness = None
 runtime.paused = True
 
+# A grant has the types of its runtime.
+grant = runtime.grant({"send", "observe"})
+assert_type(grant, agentrt.Grant[int, int])
+assert_type(grant.send_nowait(1), Receipt[int])
+assert_type(grant.state, int)
+assert_type(grant.status, Status)
+assert_type(grant.fates(), agentrt.Fates)
+
 assert_type(manager["a"], Runtime[Any, Any])
 assert_type(manager.get("a"), Runtime[Any, Any] | None)
 assert_type(manager.dead_letters[0].activity, Activity[Any])
