@@ -7,18 +7,16 @@ transitions, spans).
 
 from __future__ import annotations
 
-import sys
 import threading
-import traceback
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Generic
 
 import msgspec
 
-from .activity import Activity, Lane
+from .activity import Activity, Lane, UntrackedActivity
 from .errors import AgentError
 from .schema.preview import preview
+from .schema.size import ROUGH, estimate_size
 from .typevars import S
 
 __all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
@@ -113,15 +111,20 @@ class Event(msgspec.Struct, frozen=True):
 Record = Activity[Any] | Outcome[Any] | Event
 
 RECORD_BYTES = 200
-CHAIN = 3  # errors, each the cause of the one before, whose variables are weighed
-PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+SAMPLE = 32  # records, of the last thousand, that are weighed
+LOOKS = 10  # objects that are looked at for each record of a sample, where they are many
+ALERT = 4  # in a sample that would fill the bound with a quarter of the records there is a large one
 
 
 class Ring:
-    """The last records, bounded by count and (estimated) bytes, but at least `LEAST`. Says what it has let go.
+    """The last records, bounded by count and by (estimated) bytes. Says how many it has let go.
 
-    `append` is the append of a plain list: any thread. `trim` keeps the bounds and must be called now and then by
-    whoever appends. A reader keeps a cursor and pulls only what is newer; from any thread.
+    `append` is the append of a plain list: any thread. `trim` keeps the bounds; whoever appends must call it now and
+    then. A reader keeps a cursor and pulls only what is newer; from any thread.
+
+    Args:
+        limit: How many records are kept.
+        max_bytes: How many bytes they may keep alive, states and payloads included; but `FEWEST` are kept.
 
     >>> ring = Ring(limit=10)
     >>> ring.append("a")
@@ -129,7 +132,7 @@ class Ring:
     (['a'], 1, 0)
     """
 
-    STEP, LEAST = 1_000, 16
+    STEP, LEAST, FEWEST = 1_000, 16, 2  # records from one look at the bounds to the next at most, at least; kept
 
     def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
         self.limit = limit
@@ -139,6 +142,8 @@ class Ring:
         self.base = 0
         self.mark = self.LEAST  # how many there are when the bounds are looked at next
         self._fitting = limit
+        self._weighed = 0  # the cursor up to which records were weighed
+        self._alert = 0  # how many of the next records are all weighed, as there were large ones
         self._lock = threading.Lock()
 
     @property
@@ -183,56 +188,26 @@ class Ring:
         self.mark = len(self.records) + min(self.STEP, max(self.LEAST, self._fitting // 4))
 
     def _affordable(self) -> int:
-        """How many records of the size of the newest ones the byte bound allows; a few of them are weighed."""
-        # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
+        """How many records of the size of the newest ones the byte bound allows; a sample of them is weighed."""
         last = min(self.STEP, len(self.records))
-        sample = self.records[-last :: max(1, last // 8 * 2 - 1)]
+        newest = self.records[-last:]
+        # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
+        sample = newest if self._alert else newest[:: last // SAMPLE | 1]
         held = [part for record in sample for part in _held(record)]
-        each = RECORD_BYTES + weigh(held) / max(1, len(sample))
-        return max(self.LEAST, int(self.max_bytes / each))
+        each = RECORD_BYTES + estimate_size(held, ROUGH + LOOKS * len(sample)) / max(1, len(sample))
+        fitting = int(self.max_bytes / each)
+        new, self._weighed = self.cursor - self._weighed, self.cursor
+        # One large record among many is met by chance, so once one was met all are weighed for a while.
+        self._alert = self.limit if fitting * ALERT < self.limit else max(0, self._alert - new)
+        return max(self.FEWEST, fitting)
 
 
 def _held(record: Any) -> list[Any]:
     """What a record keeps alive that is not its own."""
-    held = [getattr(record, name) for name in ("payload", "state", "detail") if hasattr(record, name)]
-    error: BaseException | None = getattr(record, "error", None)
-    for _ in range(CHAIN):
-        if error is None:
-            break
-        for frame, _line in traceback.walk_tb(error.__traceback__):
-            if not frame.f_globals.get("__name__", "").startswith("agentrt."):
-                held += frame.f_locals.values()
-        error = error.__cause__
-    return held
-
-
-LOOKS_AT = 100_000  # objects, where a size is a limit; beyond that it is estimated from those
-
-
-def weigh(items: Sequence[Any], budget: int = 200) -> int:
-    """About how many bytes these objects keep alive, shared parts counted once; looks at `budget` objects at most."""
-    seen: set[int] = set()
-    todo: list[Any] = list(items)
-    total = 0
-    while todo and len(seen) < budget:
-        item = todo.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        try:
-            total += sys.getsizeof(item, 64)
-            if type(item) not in PLAIN:
-                todo.extend(_parts(item))
-        except Exception:  # anybody's object, which need not like to be looked at
-            total += RECORD_BYTES
-    return total * max(1, (len(seen) + len(todo)) // max(1, len(seen)))
-
-
-def _parts(item: Any) -> Sequence[Any]:
-    if isinstance(item, dict):
-        return [*item.keys(), *item.values()]
-    if isinstance(item, list | tuple | set | frozenset):
-        return list(item)
-    if isinstance(item, msgspec.Struct):
-        return [getattr(item, name) for name in item.__struct_fields__]
-    return list(getattr(item, "__dict__", {}).values())
+    if type(record) in (Activity, UntrackedActivity):
+        return [record.payload]
+    if isinstance(record, Outcome):
+        return [record.state, record.reply, record.error]
+    if isinstance(record, Event):
+        return [record.detail]
+    return [record]

@@ -1,12 +1,17 @@
 """events.py: records that never change, and a ring that forgets and says so."""
 
+import collections
+import dataclasses
 import gc
 import threading
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from agentrt import Activity, Event, Fate, Lane, Outcome, ProcessingError
-from agentrt.events import Ring, weigh
+from agentrt.events import Ring
 
 
 def outcome(**options):
@@ -134,10 +139,71 @@ class Unseeable:
         raise RuntimeError("not connected")
 
 
-def test_what_can_not_be_looked_at_is_weighed_and_shown_all_the_same():
-    assert weigh([Unseeable(), [Unseeable()]]) > 0
+def test_what_can_not_be_looked_at_is_shown_all_the_same():
     outcome = Outcome(1, 1, "a", False, "done", 0.0, 0.0, 1.0, Unseeable())
     assert repr(outcome).startswith("Outcome(sequence=1, id=1, runtime='a'")
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    data: object
+
+
+LARGE = {
+    "array": lambda: np.ones(12_500)[:10],
+    "slots": lambda: Slotted(bytes(100_000)),
+    "dict of slots": lambda: {"a": Slotted(bytes(100_000))},
+    "deque": lambda: collections.deque([bytes(100_000)]),
+    "memoryview": lambda: memoryview(bytes(100_000))[:10],
+    "frame": lambda: pd.DataFrame({"a": np.ones(12_500)})[:3],
+    "table": lambda: pa.table({"a": np.ones(12_500)}).slice(0, 3),
+    "exception": lambda: ValueError(bytes(100_000)),
+}
+
+
+@pytest.mark.parametrize("make", LARGE.values(), ids=list(LARGE))
+@pytest.mark.parametrize("field", ["payload", "state", "reply", "error", "detail"])
+def test_whatever_a_record_keeps_alive_is_counted(make, field):
+    ring = Ring(limit=100_000, max_bytes=1_000_000)
+    for n in range(300):
+        value = make()
+        record = {
+            "payload": lambda value=value, n=n: Activity(n, "a", payload=value),
+            "detail": lambda value=value, n=n: Event(n, "a", 0.0, "log", None, value),
+        }.get(field, lambda value=value: outcome(**{field: value}))()
+        ring.append(record)
+        ring.trim()
+    assert len(ring.records) <= 3 * Ring.LEAST
+
+
+class Custom(Activity[object], frozen=True, kw_only=True):
+    extra: object
+
+
+def test_the_fields_of_a_custom_activity_are_counted():
+    ring = Ring(limit=100_000, max_bytes=1_000_000)
+    for n in range(300):
+        ring.append(Custom(id=n, extra=bytes(100_000)))
+        ring.trim()
+    assert len(ring.records) <= 3 * Ring.LEAST
+
+
+def test_some_large_ones_among_many_small_ones_are_noticed():
+    ring, most = Ring(max_bytes=10_000_000), 0
+    for n in range(100_000):
+        ring.append(Event(n, "a", 0.0, "log", None, bytes(500_000) if n % 101 == 0 else n))
+        ring.trim()
+        if n % 5_000 == 0:
+            most = max(most, sum(len(r.detail) for r in ring.records if isinstance(r.detail, bytes)))
+    assert most <= 4 * ring.max_bytes
+
+
+def test_of_the_very_largest_only_the_last_are_kept():
+    ring = Ring(max_bytes=1_000_000)
+    for n in range(100):
+        ring.append(Event(n, "a", 0.0, "log", None, bytes(5_000_000)))
+        ring.trim()
+    assert len(ring.records) <= Ring.FEWEST + Ring.LEAST
 
 
 def test_the_bounds_follow_the_size_of_what_comes():
@@ -187,14 +253,3 @@ def test_a_reader_on_another_thread_misses_nothing_it_is_not_told_of():
     reader.join()
     assert seen == sorted(set(seen))
     assert len(seen) + missed == 50_000
-
-
-def test_weigh_counts_shared_parts_once():
-    big = "x" * 100_000
-    assert weigh([[big, big], big]) < 120_000
-    assert weigh([["x" * 100_000, "y" * 100_000]]) > 200_000
-
-
-def test_weigh_does_not_look_at_everything():
-    many = list(range(1_000_000))
-    assert weigh([many], budget=100) > 1_000_000

@@ -22,6 +22,7 @@ CROSS_CUTTING = {
     "test_imports.py": "the floors, see floors.py",
     "test_kernel_survival.py": "a Jupyter kernel",
     "test_leaks.py": "memory, tasks, threads",
+    "test_memory.py": "bounds on bytes",
     "test_mirror.py": "the tests",
     "test_notebooks.py": "notebooks/",
     "test_project.py": "pyproject.toml and its like",

@@ -15,10 +15,11 @@ import msgspec
 
 from ..activity import Activity, Lane
 from ..errors import ActivityValidationError, AgentError, ConfigurationError, MailboxFullError
-from ..events import LOOKS_AT, Fate, weigh
+from ..events import Fate
 from ..limits import Overflow
 from ..receipt import Promise, Receipt
 from ..schema.annotations import is_plain_class
+from ..schema.size import EXACT, estimate_size
 from ..schema.typecheck import find_problem
 from .deadlock import CURRENT
 from .entry_state import EntryState
@@ -103,7 +104,7 @@ def check_payload(entry: Entry, payload: Any) -> None:
 
 def _check_payload_size(entry: Entry, payload: Any) -> None:
     most = entry.limits.max_payload
-    if most is not None and (size := weigh([payload], LOOKS_AT)) > most:
+    if most is not None and (size := estimate_size([payload], EXACT)) > most:
         raise _invalid(entry, "", f"it is about {size:,} bytes, and max_payload is {most:,}")
 
 

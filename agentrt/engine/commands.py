@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..activity import Activity, Lane
+from ..activity import Activity, Lane, replace_payload
 from ..errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTerminatedError
 from ..events import Fate
 from ..limits import Limits
@@ -257,7 +257,7 @@ def edit(entry: Entry, id: int, payload: Any) -> Any:
 
     def act() -> Any:
         activity = _waiting(entry, id)
-        entry.mailbox.replace(msgspec.structs.replace(activity, payload=payload))
+        entry.mailbox.replace(replace_payload(activity, payload))
         _record(entry, "edited", {"activity": id, "from": activity.payload})
         return activity.payload
 

@@ -83,17 +83,14 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 if len(items) >= mailbox.fast_limit_standard:
                     return self._send_checked(payload, priority, timeout, delay, key)
             number = next(host.counter)
-            receipt = Receipt(self, None, None, number)
+            receive, make = self.receipt_class, self.activity_class
+            receipt = receive(self, None, None, number)
             now = host.clock.now
             if cause is None or (parent := cause.current) is None:
-                activity: Activity[Any] = Activity(
-                    number, self.id, payload, lane, now(), None, None, None, None, number, None, receipt
-                )
+                activity = make(number, self.id, payload, lane, now(), None, None, None, None, number, None, receipt)
             else:
                 source, above, chain = cause.id, parent.id, parent.correlation or number
-                activity = Activity(
-                    number, self.id, payload, lane, now(), None, None, source, above, chain, None, receipt
-                )
+                activity = make(number, self.id, payload, lane, now(), None, None, source, above, chain, None, receipt)
             try:
                 if priority:
                     self.accepted_priority += 1

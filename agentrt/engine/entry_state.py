@@ -10,13 +10,13 @@ import math
 from collections import deque
 from typing import Any, Generic, TypeVar
 
-from ..activity import Activity, Lane
+from ..activity import Activity, Lane, UntrackedActivity, is_seen_by_collector
 from ..clock import Timer
 from ..errors import AgentError
 from ..events import Event, Fate, Outcome
 from ..limits import Limits
 from ..metrics import FLUSH_AT, LaneTimes
-from ..receipt import Promise, Receipt, decide_receipt
+from ..receipt import Promise, Receipt, UntrackedReceipt, decide_receipt
 from ..schema.immutability import copy_in
 from .deadlock import Wait
 from .handoff import ProcessingTask
@@ -44,10 +44,11 @@ class EntryState(Generic[S, P]):
     """The state reference, mailbox, counts and flags of one runtime."""
 
     __slots__ = (
-        "__weakref__", "accepted_priority", "accepted_standard", "accepts", "breakpoints", "closed", "current", "dead",
+        "__weakref__", "accepted_priority", "accepted_standard", "accepts", "activity_class", "breakpoints",
+        "closed", "current", "dead",
         "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact", "exact_state",
         "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
-        "initial", "keys", "limits", "mailbox", "parked", "paused", "priority_recorders",
+        "initial", "keys", "limits", "mailbox", "parked", "paused", "priority_recorders", "receipt_class",
         "running", "scheduled", "spans", "standard_recorders", "started",
         "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "troubled", "waits_for", "workflow",
     )  # fmt: skip
@@ -136,6 +137,9 @@ class EntryState(Generic[S, P]):
     def configure(self, workflow: Workflow, limits: Limits) -> None:
         """Use another workflow or other limits, from the next activity on."""
         self.exact: Any = UNKNOWN
+        # What is made for a payload of the type `exact`.
+        self.activity_class: type[Activity[Any]] = Activity
+        self.receipt_class: type[Receipt] = Receipt
         self.exact_state: Any = UNKNOWN
         self.workflow = workflow  # read once for each activity: it may change at any time
         self.limits = limits
@@ -152,11 +156,21 @@ class EntryState(Generic[S, P]):
         """Payloads of exactly this type need no check while the runtime accepts what it accepted."""
         if self.accepts is accepts:  # else the workflow was changed meanwhile
             self.exact = kind
+            self._choose_classes()
 
     def trust_state(self, kind: type, workflow: Workflow) -> None:
         """New states of exactly this type need no check while the runtime has this workflow."""
         if self.workflow is workflow:
             self.exact_state = kind
+            self._choose_classes()
+
+    def _choose_classes(self) -> None:
+        """Have the collector see activities and receipts where they may be part of a cycle."""
+        payload, state = self.exact, self.exact_state
+        plain_payload = isinstance(payload, type) and not is_seen_by_collector(payload)
+        plain_state = isinstance(state, type) and not is_seen_by_collector(state)
+        self.activity_class = UntrackedActivity if plain_payload else Activity
+        self.receipt_class = UntrackedReceipt if plain_payload and plain_state else Receipt
 
     def set_breakpoints(self, breakpoints: Any) -> None:
         """Ask these before each activity; holds the runtime while there are any."""

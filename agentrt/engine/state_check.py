@@ -6,9 +6,9 @@ import inspect
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from ..events import LOOKS_AT, weigh
 from ..schema.annotations import is_plain_class
 from ..schema.immutability import ATOMS
+from ..schema.size import EXACT, estimate_size
 from ..schema.typecheck import find_problem
 from .entry_state import EntryState
 from .workflow import Workflow
@@ -54,5 +54,5 @@ async def _take_result(entry: Entry, new: Any, workflow: Workflow) -> Any:
 def check_state_size(entry: Entry, state: Any) -> None:
     """Raise `ValueError`, which fails the activity, if a new state is larger than `max_state`."""
     most = entry.limits.max_state
-    if most is not None and (size := weigh([state], LOOKS_AT)) > most:
+    if most is not None and (size := estimate_size([state], EXACT)) > most:
         raise ValueError(f"{entry.workflow.name} returned a state of about {size:,} bytes, and max_state is {most:,}")

@@ -1,0 +1,80 @@
+"""Every bound is a bound on bytes: the resident memory of processes in which much was sent."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+PRELUDE = """
+import gc, os, sys, warnings, weakref
+import agentrt
+from agentrt import RuntimeManager
+
+warnings.simplefilter("ignore")
+
+def resident():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+async def count(activity, state):
+    return state + 1
+
+async def keep(activity, state):
+    return activity.payload
+
+async def fail(activity, state):
+    raise activity.payload
+"""
+
+
+def grown(code: str) -> int:
+    """How many MB a process has grown when it has run this; it sets `before`."""
+    code = PRELUDE + dedent(code) + "\nprint(resident() - before)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])
+
+
+LARGE = {
+    "slice of an array": "np.ones(125_000)[:10]",
+    "slots": "Slotted(b'x' * 1_000_000)",
+    "dict of slots": "{'a': Slotted(b'x' * 1_000_000)}",
+    "memoryview": "memoryview(b'x' * 1_000_000)[:10]",
+    "table": "pa.table({'a': np.ones(125_000)}).slice(0, 3)",
+}
+IMPORTS = """
+import dataclasses, numpy as np, pyarrow as pa
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    data: object
+"""
+
+
+@pytest.mark.parametrize("make", LARGE.values(), ids=list(LARGE))
+def test_large_payloads_and_states_stay_within_the_bound(make: str) -> None:
+    code = """
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", None, keep)
+        before = resident()
+        for n in range(400):
+            runtime.send_nowait(MAKE).result(10)
+    """
+    assert grown(IMPORTS + dedent(code).replace("MAKE", make)) < 200
+
+
+def test_the_messages_of_failures_stay_within_the_bound() -> None:
+    assert (
+        grown(
+            """
+            with RuntimeManager(loop="thread") as manager:
+                runtime = manager.create("a", None, fail)
+                before = resident()
+                for n in range(300):
+                    receipt = runtime.send_nowait(ValueError(str(n) * 2_000_000))
+                    receipt.block(10, "")
+            """
+        )
+        < 250
+    )
