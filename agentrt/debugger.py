@@ -93,7 +93,7 @@ def _position(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]
     activity, task, workflow, host = entry.current, entry.task, entry.running, entry.host
     if activity is None or task is None:
         return None, How.IDLE, []
-    if entry.limits.isolation == "process":
+    if entry.limits.isolation is not None:
         return activity, How.PROCESS, []
     if entry.limits.blocking and entry.workflow.is_async:
         thread = thread_of(activity)

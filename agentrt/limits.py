@@ -63,7 +63,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         backoff: How long to wait before each retry.
         accepts: The type of payload, where the workflow's annotation does not say it; None for that annotation.
         blocking: Whether the workflow, a plain `def`, runs in a worker thread.
-        isolation: `"process"` runs the workflow in another process; None in this one.
+        isolation: `"process"` runs the workflow in another process, and takes what comes back for data;
+            `"process-pickle"` unpickles it, so that code of that process can run in this one. None runs it in this one.
         supervision: What happens when the runtime fails too often.
         key_window: How long the key of a send is remembered.
         copy_state: Whether a state that can be changed in place is copied before anybody outside reads it.
@@ -136,7 +137,7 @@ class LimitOptions(TypedDict, total=False):
     backoff: Backoff | float
     accepts: Any
     blocking: bool
-    isolation: Literal["process"] | None
+    isolation: Literal["process", "process-pickle"] | None
     supervision: Supervision | Policy | PolicyName | None
     key_window: float
     copy_state: bool
@@ -228,10 +229,16 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
+ISOLATIONS = ("process", "process-pickle")
+
+
 def _isolation(name: str, value: Any) -> str | None:
-    if value not in (None, "process"):
-        raise ConfigurationError(f"isolation is {value!r}; it must be None or 'process'")
-    return value  # type: ignore[no-any-return]
+    if value is not None and not (isinstance(value, str) and value in ISOLATIONS):
+        raise ConfigurationError(
+            f"isolation is {value!r:.80}; it must be None, 'process', or 'process-pickle', with which code of the "
+            "other process can run in this one"
+        )
+    return value
 
 
 def _supervision(name: str, value: Any) -> Supervision:

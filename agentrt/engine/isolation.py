@@ -41,7 +41,7 @@ class Workers:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.processes = Processes()
+        self.processes = Processes(name)
         self._lock = threading.Lock()
         self._threads: ThreadPool | None = None
         self._running: dict[Work, Activity[Any]] = {}
