@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import agentrt
 from agentrt import errors
 from agentrt.errors import (
     ActivityValidationError,
@@ -22,6 +23,12 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
 def test_all_are_agent_errors_with_a_tag_of_their_own():
     assert all(issubclass(error, AgentError) for error in CLASSES)
     assert len({error.tag for error in CLASSES}) == len(CLASSES)
+
+
+def test_every_error_is_public():
+    here = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, AgentError)}
+    assert here == set(errors.__all__)
+    assert here <= set(agentrt.__all__)
 
 
 def test_the_tree_in_the_docstring_is_the_tree():
