@@ -211,11 +211,11 @@ def drop(entry: Entry, id: int) -> Activity[Any]:
             if entry.mailbox.release(id) is None:
                 entry.mailbox.remove(id)
             decide(entry, activity, Fate.DROPPED, None, error=error)
+            admit_waiting(entry)
+            end_drain(entry)
 
         completely(take_out)
         _record(entry, "dropped_by_hand", {"activity": id})
-        admit_waiting(entry)
-        end_drain(entry)
         return activity
 
     return _on_loop(entry, act)
