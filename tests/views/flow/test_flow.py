@@ -595,7 +595,7 @@ class Shown:
             flow = Flow(manager.source, soon=loop.call_soon_threadsafe)
             holder.append(flow)
             feed.follow(flow)
-        return bundle(manager, loop, fill, "flow")
+        return bundle(manager.source, loop, fill, "flow")
 Shown()"""
     notebook = jupyterlab.open(page, [cell, "manager.create('late', 0, relay).send_nowait(1)"])
     notebook.start(0)
