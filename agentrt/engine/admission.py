@@ -25,10 +25,11 @@ from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import decide, refusal
 from .mailbox import Items
+from .state_check import find_newest_problem
 
 __all__ = [
-    "Offer", "Sender", "admit", "admit_waiting", "check_payload", "end_drain", "find_by_key", "offer_activity",
-    "seconds", "wait_for_room",
+    "Offer", "Sender", "admit", "admit_waiting", "check_payload", "check_sent", "end_drain", "find_by_key",
+    "offer_activity", "seconds", "wait_for_room",
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
@@ -88,10 +89,16 @@ def seconds(name: str, value: Any, least: float = 0.0) -> float:
     raise ConfigurationError(f"{name} is {value!r:.80}; it must be seconds, {least:g} or more")
 
 
-def check_payload(entry: Entry, payload: Any) -> None:
-    """Raise `ActivityValidationError` unless the workflow takes this payload. Takes the lock itself."""
+def check_payload(entry: Entry, payload: Any) -> Any:
+    """Raise `ActivityValidationError` unless the workflow takes this payload. Takes the lock itself.
+
+    Returns:
+        The payload; of the newest class where that was defined again.
+    """
     accepts = entry.accepts
     found = None if accepts is None else find_problem(payload, accepts)
+    if found is not None:
+        payload, found = find_newest_problem(entry, payload, accepts, found)
     if found is not None:
         path, text = found
         raise _invalid(entry, path, text)
@@ -100,6 +107,15 @@ def check_payload(entry: Entry, payload: Any) -> None:
     elif (accepts is None or is_plain_class(accepts)) and not isinstance(payload, Activity):
         with entry.host.lock:
             entry.trust_payload(type(payload), accepts)
+    return payload
+
+
+def check_sent(entry: Entry, payload: Any) -> Any:
+    """Check what is sent, a payload or an activity with one, and return it; see `check_payload`."""
+    if not isinstance(payload, Activity):
+        return check_payload(entry, payload)
+    inner = check_payload(entry, payload.payload)
+    return payload if inner is payload.payload else msgspec.structs.replace(payload, payload=inner)
 
 
 def _check_payload_size(entry: Entry, payload: Any) -> None:

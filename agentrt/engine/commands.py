@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -17,11 +18,13 @@ from ..errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTe
 from ..events import Fate
 from ..limits import Limits
 from ..receipt import Promise
+from ..schema.redefinition import Redefined, newest_value
 from .admission import admit_waiting, check_payload, end_drain
 from .completion import completely
 from .entry_state import EntryState
 from .failure import decide, refusal, refuse_senders
 from .mailbox import Place
+from .state_check import use_newest_state
 from .workflow import Workflow
 
 __all__ = [
@@ -119,15 +122,35 @@ def replace(entry: Entry, changes: dict[str, Any], workflow: Workflow) -> None:
     with entry.host.lock:
         _alive(entry)
         _use_limits(entry, change_limits(entry, changes))
-        swap(entry, workflow)
+        _use_workflow(entry, workflow)
+    entry.host.post(lambda: use_newest_classes(entry))
 
 
 def swap(entry: Entry, workflow: Workflow) -> None:
     """Another workflow from the next activity on; state and mailbox are kept."""
     with entry.host.lock:
-        _alive(entry)
-        entry.configure(workflow, entry.limits)
-        _record(entry, "swapped", workflow.name)
+        _use_workflow(entry, workflow)
+    entry.host.post(lambda: use_newest_classes(entry))
+
+
+def _use_workflow(entry: Entry, workflow: Workflow) -> None:
+    """Use this workflow from now on. The lock is held."""
+    _alive(entry)
+    entry.configure(workflow, entry.limits)
+    _record(entry, "swapped", workflow.name)
+
+
+def use_newest_classes(entry: Entry) -> None:
+    """Make the state, and what waits, again as objects of the newest classes. The loop's thread."""
+    use_newest_state(entry)
+    with entry.host.lock:
+        waiting = entry.mailbox.items()
+    for activity in waiting:
+        with suppress(Redefined):  # its workflow says so
+            payload = newest_value(activity.payload)
+            if payload is not activity.payload:
+                with entry.host.lock:
+                    entry.mailbox.replace(msgspec.structs.replace(activity, payload=payload))
 
 
 # ---- the end
@@ -253,7 +276,7 @@ def put_back(entry: Entry, id: int, place: Place) -> Place:
 
 def edit(entry: Entry, id: int, payload: Any) -> Any:
     """Give a waiting activity another payload, checked as a sent one is; it keeps its place. Returns the one it had."""
-    check_payload(entry, payload)
+    payload = check_payload(entry, payload)
 
     def act() -> Any:
         activity = _waiting(entry, id)

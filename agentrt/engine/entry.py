@@ -24,7 +24,16 @@ from ..errors import MailboxFullError
 from ..events import Outcome
 from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
-from .admission import Offer, admit_waiting, check_payload, find_by_key, offer_activity, seconds, wait_for_room
+from .admission import (
+    Offer,
+    admit_waiting,
+    check_payload,
+    check_sent,
+    find_by_key,
+    offer_activity,
+    seconds,
+    wait_for_room,
+)
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure, handle_fault, refusal
@@ -114,7 +123,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     ) -> Receipt:
         """The whole of `send_nowait`: whatever is checked, refused, dropped, delayed or remembered."""
         if type(payload) is not self.exact:
-            check_payload(self, payload.payload if isinstance(payload, Activity) else payload)
+            payload = check_sent(self, payload)
         offer = Offer.of(payload, priority, timeout, delay, key)
         with self.host.lock:
             earlier = find_by_key(self, offer.key)
@@ -160,7 +169,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     ) -> Receipt:
         if self.limits.overflow is not Overflow.WAIT or wait == 0:
             raise full
-        return await wait_for_room(self, Offer.of(payload, **options), wait, check)
+        return await wait_for_room(self, Offer.of(check_sent(self, payload), **options), wait, check)
 
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""

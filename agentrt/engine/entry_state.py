@@ -373,6 +373,10 @@ class EntryState(Generic[S, P]):
         self.failures = None
         self.troubled = False
 
+    def use_newest(self, state: S, initial: S) -> None:
+        """Hold the same states as objects of the newest classes. Between two activities."""
+        self.state, self.initial = state, initial
+
     def stop(self) -> None:
         """Take no more activities: status FAILED. The lock is held."""
         self.failed = self.held = True

@@ -7,6 +7,7 @@ typecheck      find what is wrong with a value
 convert        plain data and JSON to a type and back
 records        the members of dataclasses, Structs, pydantic models, TypedDicts and NamedTuples
 choices        the values that an enum or a Literal allows
+redefinition   objects of a class that a cell has defined again
 samples        a JSON text to start editing from
 fields, form   what a form asks for, and the payload that it makes
 immutability   whether a value can be changed in place, and copies of values that can
