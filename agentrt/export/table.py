@@ -28,11 +28,11 @@ COLUMNS = (
     *("id", "runtime", "lane", "fate", "created", "started", "finished", "wait", "service", "accepted_at", "attempts"),
     *("source", "parent", "correlation", "key", "error", "message", "payload", "reply"),
 )
-TEXT_COLUMNS = {"accepted_at", "message", "payload", "reply"}
-DTYPES = {
-    **dict.fromkeys(("id", "attempts", "parent", "correlation"), "Int64"),
-    **dict.fromkeys(("created", "started", "finished", "wait", "service"), "float64"),
-}
+INTEGERS = ("id", "attempts", "parent", "correlation")
+FLOATS = ("created", "started", "finished", "wait", "service")
+# The type of each column that is not text; the same for no row, for one and for a million.
+DTYPES = {**dict.fromkeys(INTEGERS, "Int64"), **dict.fromkeys(FLOATS, "float64")}
+LARGEST_INTEGER = 2**63 - 1
 MAX_CELL = 500  # characters of one cell of a file
 DISTRIBUTION = ("count", "mean", "p50", "p95", "p99", "max")
 # A spreadsheet runs a cell that begins with one of = + - @ as a formula. Some split cells at a semicolon or a tab too.
@@ -88,9 +88,18 @@ def _file_rows(target: Exportable) -> list[TableRow]:
 
 
 def _file_cell(name: str, value: Any) -> int | float | str | None:
-    if value is None or (isinstance(value, int | float) and name not in TEXT_COLUMNS):
-        return value
+    if value is None:
+        return None
+    if name in DTYPES:
+        return _number_cell(name, value)
     return plain(value, MAX_CELL).encode("utf-8", "replace").decode()
+
+
+def _number_cell(name: str, value: Any) -> int | float | None:
+    """The number for a column of numbers. An activity of one's own may say anything of its parent: that is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float if name in FLOATS else int):
+        return None
+    return value if name in FLOATS or -LARGEST_INTEGER <= value <= LARGEST_INTEGER else None
 
 
 # ---- DataFrames
@@ -102,13 +111,20 @@ def activities_frame(target: Exportable) -> Any:
     Raises:
         ConfigurationError: pandas is not installed.
     """
-    pandas, rows = _require("pandas", "a DataFrame"), activities(target)
+    return _typed_frame(_require("pandas", "a DataFrame"), activities(target)).set_index("id")
+
+
+def _typed_frame(pandas: Any, rows: list[TableRow]) -> Any:
     # The types are given: an empty frame then has the same ones, and pandas does not guess at payloads.
     columns = {
-        name: pandas.Series([row[name] for row in rows], dtype=DTYPES.get(name, "object"), name=name)
+        name: pandas.Series(
+            [_number_cell(name, row[name]) if name in DTYPES else row[name] for row in rows],
+            dtype=DTYPES.get(name, "object"),
+            name=name,
+        )
         for name in COLUMNS
     }
-    return pandas.DataFrame(columns).set_index("id")
+    return pandas.DataFrame(columns)
 
 
 def metrics_frame(target: Exportable) -> Any:
@@ -118,9 +134,12 @@ def metrics_frame(target: Exportable) -> Any:
         ConfigurationError: pandas is not installed.
     """
     rows = [row for shot in snapshots_of(target, metrics=True) for row in _metrics_rows(shot)]
+    counts = ("depth", "capacity", "accepted", "wait_count", "service_count")
     times = (f"{part}_{name}" for part in ("wait", "service") for name in DISTRIBUTION)
     columns = ("runtime", "lane", "depth", "capacity", "accepted", *times)
-    return _require("pandas", "a DataFrame").DataFrame(rows, columns=columns).set_index(["runtime", "lane"])
+    types = {name: "int64" if name in counts else "float64" for name in columns[2:]}
+    frame = _require("pandas", "a DataFrame").DataFrame(rows, columns=columns).astype(types)
+    return frame.set_index(["runtime", "lane"])
 
 
 def _metrics_rows(shot: Snapshot) -> Iterator[TableRow]:
@@ -156,16 +175,22 @@ def to_csv(target: Exportable) -> bytes:
 
 
 def to_parquet(target: Exportable) -> bytes:
-    """The activities as Parquet; what is not a number is text.
+    """The activities as Parquet; what is not a number is text. Every file has the same columns and types.
 
     Raises:
         ConfigurationError: pandas or pyarrow is not installed.
     """
     pandas = _require("pandas", "Parquet")
-    _require("pyarrow", "Parquet")
+    schema = _schema(_require("pyarrow", "Parquet"))
     file = io.BytesIO()
-    pandas.DataFrame(_file_rows(target), columns=COLUMNS).to_parquet(file, engine="pyarrow", index=False)
+    _typed_frame(pandas, _file_rows(target)).to_parquet(file, engine="pyarrow", index=False, schema=schema)
     return file.getvalue()
+
+
+def _schema(pyarrow: Any) -> Any:
+    """The columns of a Parquet file and their types, whatever was recorded."""
+    types = {**dict.fromkeys(INTEGERS, pyarrow.int64()), **dict.fromkeys(FLOATS, pyarrow.float64())}
+    return pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in COLUMNS])
 
 
 def escape_formulas(text: str) -> str:

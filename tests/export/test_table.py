@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from agentrt import ConfigurationError, RuntimeManager
-from agentrt.export import COLUMNS, WRITERS, activities, table, to_csv, to_perfetto
+from agentrt import Activity, ConfigurationError, RuntimeManager
+from agentrt.export import COLUMNS, WRITERS, activities, table, to_csv, to_parquet, to_perfetto
 from agentrt.export.table import escape_formulas
 from tests.export.world import HOSTILE, SURROGATE, day
 from tests.support import add, virtual
@@ -108,6 +108,39 @@ async def test_parquet_comes_back_the_same(manager, tmp_path):
     assert list(back.wait.dropna()) == pytest.approx(
         [row["wait"] for row in activities(manager) if row["wait"] is not None]
     )
+    gate.open.set()
+
+
+@virtual
+async def test_parquet_has_one_schema_for_a_quiet_and_a_busy_run(manager):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pytest.importorskip("pandas")
+
+    def schema():
+        return parquet.read_schema(io.BytesIO(to_parquet(manager))).remove_metadata()
+
+    empty = schema()
+    runtime = manager.create("a", 0, add)
+    await runtime.ask(1)
+    assert schema() == empty
+    odd = Activity(payload=1, source=5, parent="nobody", correlation=10**30, key="k")
+    assert await runtime.ask(odd) == 2
+    gate = await day(manager)
+    assert schema() == empty
+    rows = parquet.read_table(io.BytesIO(to_parquet(manager))).to_pylist()
+    (row,) = [row for row in rows if row["key"] == "k"]
+    assert (row["source"], row["parent"], row["correlation"]) == ("5", None, None)
+    assert len(manager.frame()) == len(rows)
+    gate.open.set()
+
+
+@virtual
+async def test_the_types_of_metrics_do_not_depend_on_what_was_measured(manager):
+    pytest.importorskip("pandas")
+    empty = manager.metrics_frame().dtypes
+    gate = await day(manager)
+    assert dict(manager.metrics_frame().dtypes) == dict(empty)
+    assert {str(each) for each in empty} == {"int64", "float64"}
     gate.open.set()
 
 
