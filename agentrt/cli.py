@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import math
 import signal
 import sys
 import threading
@@ -19,7 +18,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
+from .clock import FASTEST
 from .errors import AgentError, ConfigurationError
+from .schema.numbers import number
 
 if TYPE_CHECKING:
     from .demo import Towers
@@ -81,19 +82,16 @@ def _page_parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
+    if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 (any free one) to 65535")
     return int(text)
 
 
 def _speed(text: str) -> float:
     try:
-        speed = float(text)
-    except ValueError:
-        speed = math.nan
-    if not 0 < speed < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: give a number above 0, such as 60")
-    return speed
+        return number("speed", float(text), "", 0.0, FASTEST, above=True)
+    except ValueError:  # a ConfigurationError is one too
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: give a number above 0, such as 60") from None
 
 
 # ---- agentrt demo

@@ -14,12 +14,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from weakref import WeakSet
 
-from .errors import ConfigurationError
 from .logs import log_safely
+from .schema.numbers import number, refuse
 
 __all__ = ["Clock", "Timer", "Timers"]
 
 logger = logging.getLogger(__name__)
+
+READING = "seconds on the clock"
+FASTEST = 1e9
+SPEED = f"0 (stopped), a factor such as 60 (at most {FASTEST:,.0f}), or math.inf"
 
 
 class Clock:
@@ -35,7 +39,7 @@ class Clock:
         wall: The date and time that the first reading stands for; now if left out. A simulated day gives its own.
 
     Raises:
-        ConfigurationError: The speed is negative or no number.
+        ConfigurationError: The speed is negative, above a thousand million, or no number.
 
     >>> clock = Clock(speed=0)
     >>> clock.now() == clock.now()
@@ -45,6 +49,7 @@ class Clock:
     def __init__(
         self, speed: float = 1.0, *, source: Callable[[], float] = time.monotonic, wall: datetime | None = None
     ) -> None:
+        speed = _check_speed(speed)
         self._source = source
         self._wall = wall or datetime.now(UTC).astimezone()
         self._origin = start = source()
@@ -68,18 +73,17 @@ class Clock:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        if not isinstance(speed, int | float) or isinstance(speed, bool) or math.isnan(speed) or speed < 0:
-            raise ConfigurationError(f"speed is {speed!r}; give 0 (stopped), a factor such as 60, or math.inf")
+        speed = _check_speed(speed)
         with self._lock:
             before, self._pace = self._read_pace(), None
             # Read the source after the pace was taken away: a thread that read it earlier uses the old pace, and what
             # it computes is below the first reading of the new one.
             real = self._source()
-            self._pace = (_reading(before, real), real, float(speed))
-            self._speed = float(speed)
+            self._pace = (_reading(before, real), real, speed)
+            self._speed = speed
             # Clock seconds in a real second for the length of time slices: infinite on a clock that stands still.
             self.frozen = speed == 0 or math.isinf(speed)
-            self.pace = math.inf if self.frozen else float(speed)
+            self.pace = math.inf if self.frozen else speed
             self.now = self._scaled
         for timers in tuple(self.timers):
             timers.rearm()
@@ -101,17 +105,26 @@ class Clock:
 
     def jump(self, at: float) -> None:
         """Move a clock of infinite speed forward to `at`; never back. At any other speed it does nothing."""
+        at = number("at", at, READING, -math.inf, endless=True)
         with self._lock:
             base, real, speed = self._read_pace()
-            if math.isinf(speed):
+            if math.isinf(speed) and at < math.inf:
                 self._pace = (max(base, at), real, speed)
 
     def wall(self, at: float) -> datetime:
-        """The date and time that a reading stands for."""
-        return self._wall + timedelta(seconds=at - self._origin)
+        """The date and time that a reading stands for; the last date that there is for one beyond it."""
+        since = number("at", at, READING, -math.inf, endless=True) - self._origin
+        try:
+            return self._wall + timedelta(seconds=since)
+        except OverflowError:
+            return (datetime.max if since > 0 else datetime.min).replace(tzinfo=self._wall.tzinfo)
 
     def __repr__(self) -> str:
         return f"<Clock {self.wall(self.now()):%Y-%m-%d %H:%M:%S} speed={self.speed:g}>"
+
+
+def _check_speed(speed: float) -> float:
+    return number("speed", speed, SPEED, 0.0, FASTEST, endless=True)
 
 
 def _reading(pace: tuple[float, float, float], real: float) -> float:
@@ -171,7 +184,7 @@ class Timers:
             ConfigurationError: `when` is nan.
         """
         if when != when:  # nan has no order: no timer behind it in the heap would ever be due
-            raise ConfigurationError("a time is nan; it must be seconds")
+            raise refuse("when", when, READING)
         timer = Timer(when, call, self)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         if when < self._armed or self._handle is None:

@@ -14,6 +14,7 @@ import msgspec
 from .activity import Activity, SendOptions
 from .engine.protocols import Member
 from .receipt import Receipt
+from .schema.numbers import seconds as check_seconds
 from .schema.preview import preview
 
 __all__ = ["Context"]
@@ -94,8 +95,12 @@ class Context:
         return self._entry.host.clock.now()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for seconds on the manager's clock: shorter when it runs faster, for ever while it is stopped."""
-        await self._entry.host.sleep(seconds)
+        """Sleep for seconds on the manager's clock: shorter when it runs faster, for ever while it is stopped.
+
+        Raises:
+            ConfigurationError: Less than 0 seconds, or no duration at all.
+        """
+        await self._entry.host.sleep(check_seconds("seconds", seconds, endless=False))
 
     @property
     def random(self) -> random.Random:

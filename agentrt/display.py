@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .dead_letters import DeadLetters
 from .errors import ConfigurationError
+from .schema.preview import preview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def _file_content(of: Any, suffix: str, view: str) -> bytes:
         html: str = _standalone(of, _check_view(of, view)).html()
         return html.encode("utf-8", "replace")
     if view:
-        raise ConfigurationError(f"view is {view!r:.80}, and only an .html file holds a view")
+        raise ConfigurationError(f"view is {preview(view, 80)}, and only an .html file holds a view")
     if suffix not in WRITERS:
         kinds = ", ".join((*WRITERS, ".html"))
         raise ConfigurationError(f"{suffix!r} is no kind of file there is an export to; give {kinds}")
@@ -53,7 +54,7 @@ def _check_view(of: Exports, view: Any) -> str:
         ):
             return VIEW_PAGES.get(name, name)
     names = ", ".join(f"{each}<number>" if each.endswith("/") else each for each in of.VIEWS)
-    raise ConfigurationError(f"view is {view!r:.80}; there are {names}")
+    raise ConfigurationError(f"view is {preview(view, 80)}; there are {names}")
 
 
 VIEW_PAGES = {"dead_letters": "letters"}

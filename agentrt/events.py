@@ -15,6 +15,7 @@ import msgspec
 
 from .activity import Activity, Lane, UntrackedActivity
 from .errors import AgentError
+from .schema.numbers import count
 from .schema.preview import preview
 from .schema.size import ROUGH, estimate_size
 from .typevars import S
@@ -135,7 +136,7 @@ class Ring:
     STEP, LEAST, FEWEST = 1_000, 16, 2  # records from one look at the bounds to the next at most, at least; kept
 
     def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
-        self.limit = limit
+        self.limit = limit = count("ring", limit, least=1)
         self.max_bytes = max_bytes
         self.records: list[Any] = []
         self.append = self.records.append

@@ -44,7 +44,9 @@ def rights_of(given: Iterable[str] | str) -> frozenset[Right]:
     except (ValueError, TypeError):
         rights = frozenset()
     if not rights:
-        raise ConfigurationError(f"rights are {given!r}; give at least one of {', '.join(Right)}, such as {{'send'}}")
+        raise ConfigurationError(
+            f"rights are {preview(given, 80)}; give at least one of {', '.join(Right)}, such as {{'send'}}"
+        )
     return rights
 
 

@@ -29,6 +29,7 @@ from .errors import AgentError, ConfigurationError, ProcessingError
 from .events import Event
 from .limits import LimitOptions
 from .runtime import Runtime
+from .schema.numbers import refuse
 from .supervision import Policy, Response, Rule, Supervision, respond
 from .typevars import S
 from .workflow_types import S0, A, AsyncWorkflow, Payload, PlainWorkflow
@@ -222,7 +223,7 @@ class Groups:
                 group.rule = rule
                 return group
             if not isinstance(name, str) or not name:
-                raise ConfigurationError(f"name is {name!r}; it must be a string that is not empty")
+                raise refuse("name", name, "a string that is not empty")
             group = Group(self._host, name, rule, above)
             if above is not None:
                 _check_free(above, name)

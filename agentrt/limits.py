@@ -12,6 +12,7 @@ import msgspec
 
 from .errors import ConfigurationError
 from .schema.annotations import annotation_problem
+from .schema.numbers import LONGEST, count, number, optional_seconds, refuse, seconds
 from .supervision import Policy, PolicyName, Supervision
 
 __all__ = ["Backoff", "LimitOptions", "Limits", "Overflow"]
@@ -38,15 +39,26 @@ class Backoff(msgspec.Struct, frozen=True):
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value, most = getattr(self, name), 1.0 if name == "jitter" else math.inf
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
-                raise ConfigurationError(f"{name} is {value!r}; it must be a number from 0 to {most:g}")
+        checked = (
+            seconds("first", self.first, endless=False),
+            number("factor", self.factor, "a number of at least 0"),
+            seconds("most", self.most),
+            number("jitter", self.jitter, "a number from 0 to 1", 0.0, 1.0),
+        )
+        for name, value in zip(self.__struct_fields__, checked, strict=True):
+            msgspec.structs.force_setattr(self, name, value)
 
     def before(self, retry: int, chance: random.Random) -> float:
         """Seconds to wait before retry number `retry` (1 is the first)."""
-        wait = min(self.most, self.first * self.factor ** min(retry - 1, 64))
+        wait = min(self._grown(retry - 1), self.most, LONGEST / 2)  # so that jitter can't double it beyond that
         return wait * (1 + self.jitter * (2 * chance.random() - 1))
+
+    def _grown(self, times: int) -> float:
+        """The first wait after it has grown so many times; infinite where no float is large enough."""
+        try:
+            return self.first * self.factor**times if self.first else 0.0
+        except OverflowError:
+            return math.inf
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,63 +169,55 @@ def check(name: str, value: Any) -> Any:
 
 def check_capacity(name: str, value: Any) -> int:
     """Return the bound of a lane, or raise `ConfigurationError` unless it is a positive whole number."""
-    if type(value) is not int or value < 1:
-        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of at least 1")
-    return value
+    return count(name, value, least=1)
 
 
 def check_fairness(name: str, value: Any) -> int | None:
     """Return the fairness, or raise `ConfigurationError` unless it is a positive whole number or None."""
-    if value is not None and (type(value) is not int or value < 1):
-        raise ConfigurationError(f"{name} is {value!r}; give a whole number of at least 1, or None for strict")
-    return value
+    if value is None:
+        return None
+    return count(name, value, least=1, what="a whole number of at least 1, or None for strict priority")
 
 
 def _seconds(name: str, value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or value <= 0:
-        raise ConfigurationError(f"{name} is {value!r}; it must be seconds above 0" + _or_none(name))
-    return float(value)
-
-
-def _or_none(name: str) -> str:
-    return ", or None for no limit" if Limits.__annotations__[name].endswith("None") else ""
+    return seconds(name, value, positive=True)
 
 
 def _optional_seconds(name: str, value: Any) -> float | None:
-    return None if value is None else _seconds(name, value)
+    return optional_seconds(name, value, positive=True)
+
+
+def _cpu(name: str, value: Any) -> float | None:
+    return optional_seconds(name, value, positive=True, endless=False)
 
 
 def _bytes(name: str, value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of bytes, or None for no limit")
-    return value
+    if value is None:
+        return None
+    return count(name, value, least=1, what="a whole number of bytes, or None for no limit")
 
 
 def _rate(name: str, value: Any) -> float | None:
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-        raise ConfigurationError(f"rate is {value!r}; it must be activities per second above 0, or None for no limit")
-    return float(value)
+    return number(name, value, "activities per second above 0, or None for no limit", above=True)
 
 
 def _retries(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number of at least 0")
-    return value
+    return count(name, value)
 
 
 def _overflow(name: str, value: Any) -> Overflow:
     try:
         return Overflow(value)
     except ValueError:
-        raise ConfigurationError(f"overflow is {value!r}; it must be one of {', '.join(Overflow)}") from None
+        raise refuse(name, value, f"one of {', '.join(Overflow)}") from None
 
 
 def _backoff(name: str, value: Any) -> Backoff:
     if isinstance(value, Backoff):
         return value
-    return Backoff(first=_seconds(name, value))
+    return Backoff(first=seconds(name, value, positive=True, endless=False))
 
 
 def _accepts(name: str, value: Any) -> Any:
@@ -225,7 +229,7 @@ def _accepts(name: str, value: Any) -> Any:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} is {value!r}; it must be True or False")
+        raise refuse(name, value, "True or False")
     return value
 
 
@@ -234,10 +238,8 @@ ISOLATIONS = ("process", "process-pickle")
 
 def _isolation(name: str, value: Any) -> str | None:
     if value is not None and not (isinstance(value, str) and value in ISOLATIONS):
-        raise ConfigurationError(
-            f"isolation is {value!r:.80}; it must be None, 'process', or 'process-pickle', with which code of the "
-            "other process can run in this one"
-        )
+        what = "None, 'process', or 'process-pickle', with which code of the other process can run in this one"
+        raise refuse(name, value, what)
     return value
 
 
@@ -251,7 +253,7 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "fairness": check_fairness,
     "timeout": _optional_seconds,
     "deadline": _optional_seconds,
-    "cpu": _optional_seconds,
+    "cpu": _cpu,
     "max_payload": _bytes,
     "max_state": _bytes,
     "memory": _bytes,

@@ -43,6 +43,8 @@ from .receipt import Promise, wait_all
 from .runtime import Runtime
 from .runtime_map import RuntimeMap
 from .schema.immutability import is_frozen, warn_mutable
+from .schema.numbers import refuse, time_limit
+from .schema.numbers import seed as check_seed
 from .subscription import Subscription
 from .supervision import Policy, PolicyName, Rule, Strategy, StrategyName
 from .typevars import S
@@ -99,6 +101,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             raise ConfigurationError(
                 f"journal is {journal!r}; this version keeps runtimes in memory only, leave it out"
             )
+        seed = check_seed("seed", seed)
+        records = Ring(ring)
         super().__init__(name, loop, clock)
         self.closed = False
         self._closing = threading.Lock()
@@ -107,7 +111,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self.chance = random.Random(self.seed)
         self.counter = count(1)
         self.number: Callable[[], int] = self.counter.__next__
-        self.ring = Ring(ring)
+        self.ring = records
         self.record = self.ring.append
         self.hub = Hub(self.ring, self.clock)
         self.groups = Groups(self)
@@ -188,7 +192,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
     ) -> Entry:
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
-            raise ConfigurationError(f"id is {id!r}; it must be a string that is not empty")
+            raise refuse("id", id, "a string that is not empty")
         prepared = self.prepare(workflow, limits)
         entry: Entry = RuntimeEntry(self, id, state, prepared, limits)
         with self.lock:
@@ -317,6 +321,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
     def speed(self, speed: float) -> None:
         old = self.clock.speed
         self.clock.speed = speed
+        speed = self.clock.speed
         self.ring.append(
             Event(self.number(), "", self.clock.now(), "speed", commands.ACTOR.get(), {"from": old, "to": speed})
         )
@@ -354,7 +359,13 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         Raises:
             TimeoutError: It took longer; it is cancelled.
             DeadlockError: This is the thread of the loop that must do the work; await it instead.
+            ConfigurationError: `timeout` is no duration.
         """
+        try:
+            timeout = time_limit("timeout", timeout)
+        except ConfigurationError:
+            _discard(awaitable)
+            raise
         if threading.get_ident() != self.thread:
             return wait_for(self.submit(awaitable), timeout)
         if running_loop() is None:
@@ -363,8 +374,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             from .notebook import run_nested
 
             return run_nested(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
-        if asyncio.iscoroutine(awaitable):
-            awaitable.close()
+        _discard(awaitable)
         raise blocked(self, None, "await ...")
 
     def loop_closed(self) -> None:
@@ -406,7 +416,9 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
 
         Raises:
             DeadlockError: A workflow called it.
+            ConfigurationError: `timeout` is no duration.
         """
+        limit = time_limit("timeout", timeout)
         if CURRENT.get() is not None:
             raise DeadlockError("a workflow can't close its own manager", chain=())
         if self._own is None or threading.get_ident() == self.thread:
@@ -417,12 +429,12 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             endings = [promise for promise in self._end() if promise.value is None]
             try:
                 if endings and not self.loop.is_closed():
-                    wait_for(self.submit(wait_all(endings)), timeout)
+                    wait_for(self.submit(wait_all(endings)), limit)
             except (TimeoutError, concurrent.futures.CancelledError):
                 warning = "%r did not end within %g s; what still runs is cancelled"
                 log_safely(logger, warning, self, timeout, level=logging.WARNING)
             finally:
-                self._own.stop(timeout)
+                self._own.stop(limit)
                 for entry in tuple(self._entries.values()):  # something blocks the loop: nobody may wait for these
                     self.leave(entry)
                 self.hub.close()
@@ -466,3 +478,9 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _discard(awaitable: Awaitable[Any]) -> None:
+    """Throw away what will not be awaited, without a warning."""
+    if asyncio.iscoroutine(awaitable):
+        awaitable.close()

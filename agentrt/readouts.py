@@ -14,6 +14,7 @@ import param
 from .engine import commands
 from .engine.entry import RuntimeEntry
 from .errors import ConfigurationError
+from .schema.numbers import refuse
 
 __all__ = ["ChoiceKnob", "IntegerKnob", "NumberKnob", "PausedKnob", "Readout", "watchable"]
 
@@ -77,7 +78,7 @@ def _limit(name: str) -> tuple[Callable[[Entry], Any], Callable[[Entry, Any], No
 
 def _set_paused(entry: Entry, paused: Any) -> None:
     if not isinstance(paused, bool):
-        raise ConfigurationError(f"paused is {paused!r}; it must be True or False", runtime=entry.id)
+        raise refuse("paused", paused, "True or False", entry.id)
     (commands.pause if paused else commands.resume)(entry)
 
 

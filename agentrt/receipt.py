@@ -17,6 +17,7 @@ from .engine.deadlock import CURRENT, blocked, check_loop
 from .engine.protocols import Host
 from .events import Outcome
 from .logs import log_safely
+from .schema.numbers import time_limit
 from .typevars import S
 
 __all__ = ["Promise", "Receipt", "UntrackedReceipt"]
@@ -118,6 +119,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
 
         On the agents' own thread it raises `DeadlockError` at once; `advice` is what its message says to write instead.
         """
+        limit = time_limit("timeout", timeout)
         entry = self._entry
         if entry is None:
             return
@@ -126,7 +128,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         done = threading.Event()
         with entry.awaited():
             self.when_decided(done.set)
-            if not done.wait(timeout):
+            if not done.wait(limit):
                 self._forget(entry.host, done.set)
                 raise TimeoutError(f"{self!r} is not decided after {timeout:g} s; it still may be")
 
@@ -214,6 +216,7 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
             TimeoutError: It is not decided in time; it still may be.
             AgentError: The tagged error of the activity.
             DeadlockError: Called on the agents' own thread, which would wait for itself.
+            ConfigurationError: `timeout` is no duration.
         """
         self.block(timeout, "await receipt")
         return self._open()

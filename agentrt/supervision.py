@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from .errors import ConfigurationError
+from .schema.numbers import count, refuse, seconds
 
 __all__ = ["Policy", "Response", "Rule", "Strategy", "Supervision", "decide", "respond"]
 
@@ -47,12 +47,8 @@ class Supervision(msgspec.Struct, frozen=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        try:
-            msgspec.structs.force_setattr(self, "policy", Policy(self.policy))
-        except ValueError:
-            raise ConfigurationError(f"policy is {self.policy!r}; it must be one of {', '.join(Policy)}") from None
-        if not isinstance(self.intensity, int) or self.intensity < 1 or not self.period > 0:
-            raise ConfigurationError("intensity must be a whole number of at least 1, period seconds above 0")
+        _use_word(self, "policy", Policy)
+        _check_intensity(self, least=1)
 
     @classmethod
     def of(cls, value: Supervision | Policy | PolicyName | None) -> Supervision:
@@ -112,15 +108,23 @@ class Rule(msgspec.Struct, frozen=True):
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        for name, words in (("strategy", Strategy), ("policy", Policy)):
-            try:
-                msgspec.structs.force_setattr(self, name, words(getattr(self, name)))
-            except ValueError:
-                raise ConfigurationError(
-                    f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(words)}"
-                ) from None
-        if not isinstance(self.intensity, int) or self.intensity < 0 or not self.period > 0:
-            raise ConfigurationError("intensity must be a whole number of at least 0, period seconds above 0")
+        _use_word(self, "strategy", Strategy)
+        _use_word(self, "policy", Policy)
+        _check_intensity(self, least=0)
+
+
+def _use_word(record: Supervision | Rule, name: str, words: type[StrEnum]) -> None:
+    """Replace a field of a new record by the member of the enum that it names."""
+    given = getattr(record, name)
+    try:
+        msgspec.structs.force_setattr(record, name, words(given))
+    except ValueError:
+        raise refuse(name, given, f"one of {', '.join(words)}") from None
+
+
+def _check_intensity(record: Supervision | Rule, least: int) -> None:
+    count("intensity", record.intensity, least=least)
+    msgspec.structs.force_setattr(record, "period", seconds("period", record.period, positive=True))
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -270,7 +270,7 @@ async def test_a_time_that_is_no_number_is_refused_and_the_others_are_due_all_th
         return state + 1
 
     good, bad = manager.create("good", 0, sleeps), manager.create("bad", 0, sleeps)
-    with pytest.raises(ProcessingError, match="a time is nan"):
+    with pytest.raises(ProcessingError, match="seconds is nan"):
         await bad.ask(math.nan)
     assert await asyncio.wait_for(good.ask(5), 60) == 1
 

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..activity import Activity, Lane
+from ..clock import FASTEST
+from ..clock import SPEED as SPEEDS
 from ..context import Context
 from ..errors import ManagerClosedError, RuntimeFailedError, RuntimeTerminatedError
+from ..schema.numbers import number
 from .flights import AIRPORTS, Day, Flight, load_day
 
 if TYPE_CHECKING:
@@ -142,7 +145,7 @@ class Towers:
     def __init__(self, manager: RuntimeManager, day: Day, speed: float) -> None:
         self.manager = manager
         self.day = day
-        self.speed = speed
+        self.speed = number("speed", speed, SPEEDS, 0.0, FASTEST, endless=True)
         self.runtimes: Mapping[str, Runtime[Tower, Flight]] = {
             airport: manager.create(
                 airport,

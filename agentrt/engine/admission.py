@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 
 from ..activity import Activity, Lane
-from ..errors import ActivityValidationError, AgentError, ConfigurationError, MailboxFullError
+from ..errors import ActivityValidationError, AgentError, MailboxFullError
 from ..events import Fate
 from ..limits import Overflow
 from ..receipt import Promise, Receipt
 from ..schema.annotations import is_plain_class
+from ..schema.numbers import LONGEST, number, optional_seconds, refuse, seconds
 from ..schema.size import EXACT, estimate_size
 from ..schema.typecheck import find_problem
 from .deadlock import CURRENT
@@ -29,11 +30,13 @@ from .state_check import find_newest_problem
 
 __all__ = [
     "Offer", "Sender", "admit", "admit_waiting", "check_payload", "check_sent", "end_drain", "find_by_key",
-    "offer_activity", "seconds", "wait_for_room",
+    "offer_activity", "wait_for_room",
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
 MOST_KEYS = 10_000
+READING = "seconds on the manager's clock"
+FURTHEST = 100 * LONGEST  # a reading beyond it leaves a float no room for the parts of a second
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -56,15 +59,13 @@ class Offer(msgspec.Struct, frozen=True):
             key = payload.key if key is None else key
             not_before = payload.not_before
         if key is not None and (not isinstance(key, str) or not key):
-            raise ConfigurationError(f"key is {key!r:.80}; it must be a string that is not empty")
-        if timeout is not None and seconds("timeout", timeout) == 0:
-            raise ConfigurationError("timeout is 0; it must be seconds above 0, or left out")
+            raise refuse("key", key, "a string that is not empty")
         return cls(
             payload,
             Lane.PRIORITY if priority else Lane.STANDARD,
-            None if timeout is None else float(timeout),
-            None if delay is None else seconds("delay", delay),
-            None if not_before is None else seconds("not_before", not_before, -math.inf),
+            optional_seconds("timeout", timeout, positive=True),
+            None if delay is None else seconds("delay", delay, endless=False),
+            None if not_before is None else number("not_before", not_before, READING, -math.inf, FURTHEST),
             key,
         )
 
@@ -77,16 +78,6 @@ class Sender(Promise[Any]):
     """Somebody who waits for room in a lane. Decided with True, a place was granted, or with why there will be none."""
 
     loop: Any = None  # the event loop it waits on
-
-
-def seconds(name: str, value: Any, least: float = 0.0) -> float:
-    """A duration given with a send, checked."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and float(value) >= least:
-            return float(value)
-    except OverflowError:
-        pass
-    raise ConfigurationError(f"{name} is {value!r:.80}; it must be seconds, {least:g} or more")
 
 
 def check_payload(entry: Entry, payload: Any) -> Any:

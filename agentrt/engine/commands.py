@@ -18,6 +18,8 @@ from ..errors import AgentError, ConfigurationError, MailboxFullError, RuntimeTe
 from ..events import Fate
 from ..limits import Limits
 from ..receipt import Promise
+from ..schema.numbers import count
+from ..schema.preview import preview
 from ..schema.redefinition import Redefined, newest_value
 from .admission import admit_waiting, check_payload, end_drain
 from .completion import completely
@@ -63,8 +65,7 @@ def resume(entry: Entry) -> None:
 
 def step(entry: Entry, n: int = 1) -> int:
     """Pause, and let `n` waiting activities through. How many there were to let through."""
-    if not isinstance(n, int) or n < 1:
-        raise ConfigurationError(f"step takes a whole number of at least 1, not {n!r:.80}", runtime=entry.id)
+    n = count("n", n, least=1, runtime=entry.id)
     pause(entry)
     with entry.host.lock:
         if entry.failed:
@@ -347,7 +348,9 @@ def _check_room(entry: Entry, was: Lane, to: Lane) -> None:
 
 
 def _not_waiting(entry: Entry, id: int) -> AgentError:
-    return AgentError(f"activity {id} does not wait in {entry.id!r} (any more)", runtime=entry.id, activity=id)
+    return AgentError(
+        f"activity {preview(id, 40)} does not wait in {entry.id!r} (any more)", runtime=entry.id, activity=id
+    )
 
 
 def _on_loop(entry: Entry, act: Callable[[], T]) -> T:

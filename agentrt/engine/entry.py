@@ -24,16 +24,8 @@ from ..errors import MailboxFullError
 from ..events import Outcome
 from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
-from .admission import (
-    Offer,
-    admit_waiting,
-    check_payload,
-    check_sent,
-    find_by_key,
-    offer_activity,
-    seconds,
-    wait_for_room,
-)
+from ..schema.numbers import optional_seconds
+from .admission import Offer, admit_waiting, check_payload, check_sent, find_by_key, offer_activity, wait_for_room
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure, handle_fault, refusal
@@ -153,7 +145,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         """
         check()
         if wait is not None:
-            seconds("wait", wait)
+            wait = optional_seconds("wait", wait)
         try:
             return self.send_nowait(payload, **options)
         except MailboxFullError as full:

@@ -60,9 +60,9 @@ async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseExcep
             return
         if attempts > entry.limits.retries:
             break
+        attempts += 1  # first of all: whatever goes wrong from here on, the retries come to an end
         try:
-            await _back_off(entry, attempts, failure)
-            attempts += 1
+            await _back_off(entry, attempts - 1, failure)
             new, reply = await _attempt(entry, activity)
         except BaseException as another:
             error = another

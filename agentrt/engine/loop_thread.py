@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from ..errors import ConfigurationError
 from ..logs import log_safely
+from ..schema.numbers import refuse
 from .thread_pool import ThreadPool
 
 __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
@@ -70,7 +71,7 @@ class LoopThread:
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float | None = 5.0) -> None:
         """Stop the loop and wait for the thread; from another thread than the loop's."""
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._stop)
@@ -100,7 +101,7 @@ def choose(choice: str) -> asyncio.AbstractEventLoop | None:
     share the kernel's loop.
     """
     if choice not in ("auto", "thread", "current"):
-        raise ConfigurationError(f"loop is {choice!r}; it must be 'auto', 'thread' or 'current'")
+        raise refuse("loop", choice, "'auto', 'thread' or 'current'")
     running = running_loop()
     if choice == "current" and running is None:
         raise ConfigurationError(

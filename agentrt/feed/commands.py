@@ -18,6 +18,8 @@ from ..engine.protocols import Manager
 from ..errors import ActivityValidationError, AgentError, ConfigurationError, ManagerClosedError
 from ..limits import Limits
 from ..receipt import Receipt
+from ..schema.numbers import count as check_count
+from ..schema.numbers import number
 from .burst import Burst
 from .forms import build, rebuild
 from .source import COMMANDS, MOST_IN_BURST, Reply, Typed
@@ -160,10 +162,8 @@ class LiveCommands:
         delay: float | None = None,
         ended: Callable[[], Any] | None = None,
     ) -> Reply:
-        if not 0 < count <= MOST_IN_BURST or not rate > 0:
-            raise ConfigurationError(
-                f"a burst has 1 to {MOST_IN_BURST:,} activities at a rate above 0", runtime=entry.id
-            )
+        count = check_count("count", count, least=1, most=MOST_IN_BURST, runtime=entry.id)
+        rate = number("rate", rate, "activities per second above 0", above=True, runtime=entry.id)
         self._payload(entry, typed)
 
         def send() -> Coroutine[Any, Any, Receipt]:

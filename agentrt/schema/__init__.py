@@ -12,5 +12,6 @@ samples        a JSON text to start editing from
 fields, form   what a form asks for, and the payload that it makes
 immutability   whether a value can be changed in place, and copies of values that can
 equality       whether two values are the same, in a bounded time
+numbers        checks of durations, counts and other numbers that are given as arguments
 preview        the beginning of a value's repr, in a bounded time
 """

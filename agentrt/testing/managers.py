@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..manager import RuntimeManager
+from ..schema.numbers import optional_seconds
 from ..snapshot import Snapshot, Status
 from .recorder import Recorder
 from .virtual import VirtualLoop
@@ -107,6 +108,7 @@ def run_until_idle(target: VirtualLoop | RuntimeManager, timeout: float | None =
     ...     counter.state, manager.clock.now() / 3600
     (24, 23.0)
     """
+    timeout = optional_seconds("timeout", timeout)
     loop = target if isinstance(target, asyncio.AbstractEventLoop) else target.loop
     if isinstance(loop, VirtualLoop):
         loop.run_until_idle(math.inf if timeout is None else timeout)

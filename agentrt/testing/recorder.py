@@ -13,6 +13,7 @@ from typing import TypeVar
 from ..engine.deadlock import check_loop
 from ..events import Record
 from ..manager import RuntimeManager
+from ..schema.numbers import count, optional_seconds
 
 __all__ = ["Recorder"]
 
@@ -41,7 +42,7 @@ class Recorder:
     def __init__(self, manager: RuntimeManager, *, limit: int = 100_000) -> None:
         self._manager = manager
         self._lock = threading.Lock()
-        self._records: deque[Record] = deque(maxlen=limit)
+        self._records: deque[Record] = deque(maxlen=count("limit", limit))
         self._received = self._missed = 0
         self._cursor = manager.ring.cursor
         manager.listeners[self] = self._pull
@@ -101,6 +102,7 @@ class Recorder:
         True
         3
         """
+        timeout = optional_seconds("timeout", timeout)
         arrived, loop = asyncio.Event(), asyncio.get_running_loop()
         check_loop(self._manager, loop, None)
         self._manager.listeners[arrived] = partial(_set_from_any_thread, loop, arrived)

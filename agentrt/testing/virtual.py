@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
-from ..errors import DeadlockError
+from ..errors import ConfigurationError, DeadlockError
 from ..frames import suspended_stack
+from ..schema.numbers import optional_seconds
+from ..schema.numbers import seconds as check_seconds
+from ..schema.numbers import seed as check_seed
 
 __all__ = ["StalledError", "VirtualLoop", "run"]
 
@@ -72,8 +75,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _selector: selectors.BaseSelector
     _timer_cancelled_count: int
     _stopping: bool
+    _closed = True  # until it is made: one whose arguments are refused has nothing to close
 
     def __init__(self, seed: int | None = None, *, patience: float = 1.0) -> None:
+        seed = check_seed("seed", seed)
+        patience = check_seconds("patience", patience)
         super().__init__()
         self.patience = patience
         self._now = 0.0
@@ -130,7 +136,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         a minute later
         >>> loop.close()
         """
-        self._limit = self._now + timeout
+        self._limit = self._now + check_seconds("timeout", timeout)
         try:
             with self._when_idle(self.stop):
                 self.run_forever()
@@ -147,7 +153,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         a minute later
         >>> loop.close()
         """
-        end = self.call_later(seconds, self._stop_after_due)
+        end = self.call_later(check_seconds("seconds", seconds, endless=False), self._stop_after_due)
         try:
             self.run_forever()
         finally:
@@ -302,6 +308,11 @@ def run(coro: Coroutine[Any, Any, T], seed: int | None = None, *, timeout: float
     >>> run(main(), seed=1)
     'tomorrow'
     """
+    try:
+        seed, timeout = check_seed("seed", seed), optional_seconds("timeout", timeout)
+    except ConfigurationError:
+        coro.close()
+        raise
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(seed)) as runner:
         return runner.run(_with_timeout(coro, timeout))
 

@@ -110,7 +110,7 @@ async def test_a_step_with_nothing_to_do_is_not_saved_up(manager):
 @virtual
 async def test_a_step_that_can_not_be_is_refused(manager, n):
     runtime, _ = paused(manager)
-    with pytest.raises(ConfigurationError, match="step takes a whole number"):
+    with pytest.raises(ConfigurationError, match="it must be a whole number"):
         runtime.step(n)
 
 

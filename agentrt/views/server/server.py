@@ -26,6 +26,7 @@ from ... import discovery
 from ...discovery import PageKeys, ServerRecord
 from ...errors import ConfigurationError
 from ...feed.source import HasSource
+from ...schema.numbers import count
 from ..app.address import ALIASES, NAMING, PAGES
 from ..html import a, span
 from ..role import Role
@@ -185,6 +186,7 @@ def serve(
 
 def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: Iterable[str] = ()) -> Server:
     """Serve any content, see `serve`."""
+    port = count("port", port, most=65_535, what="a port: 0 for any that is free, or up to 65535")
     names = _names(address, hosts)
     return Server(content, address, _keys(content.name, port, address), names)
 
