@@ -39,7 +39,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
 
     _entry: Any  # the RuntimeEntry it is about; None once it is decided
     value: T | None = None  # None until it is decided
-    waiters: list[Callable[[], object]] | None = None
+    _waiters: list[Callable[[], object]] | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
         entry = self._entry
@@ -49,23 +49,23 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         assert self.value is not None
         return self.value
 
-    def decide(self, value: T) -> None:
+    def _decide(self, value: T) -> None:
         """Set the value and wake who waits. The first decision stands; a second call completes an interrupted one."""
         entry = self._entry
         if entry is not None:
             if self.value is None:
                 self.value = value
-            if self.waiters is not None:
-                self.wake(entry.host)
+            if self._waiters is not None:
+                self._wake(entry.host)
             self._entry = None
 
-    def wake(self, host: Host) -> None:
+    def _wake(self, host: Host) -> None:
         """Call everybody who waits, oldest first."""
-        while self.waiters is not None:
+        while self._waiters is not None:
             with host.lock:
-                call = self.waiters[0] if self.waiters else None
+                call = self._waiters[0] if self._waiters else None
                 if call is None:
-                    self.waiters = None
+                    self._waiters = None
                     return
             try:
                 call()
@@ -82,12 +82,12 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
             call()
             return
         with entry.host.lock:
-            if self.waiters is None:
-                self.waiters = []
-            self.waiters.append(call)
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(call)
         # Registered first, looked at second: whoever decides it in between sees either the waiter or none was needed.
         if self.value is not None:
-            self.wake(entry.host)
+            self._wake(entry.host)
 
     async def wait(self) -> None:
         """Wait until it is decided, on any loop; raises nothing of what it is decided with."""
@@ -111,8 +111,8 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
     def _forget(self, host: Host, call: Callable[[], object]) -> None:
         """Nobody waits there any more."""
         with host.lock:
-            if self.waiters is not None and call in self.waiters:
-                self.waiters.remove(call)
+            if self._waiters is not None and call in self._waiters:
+                self._waiters.remove(call)
 
     def block(self, timeout: float | None, advice: str) -> None:
         """Block the thread until it is decided, `timeout` real seconds at most, then `TimeoutError`.
@@ -251,7 +251,7 @@ def decide_receipt(activity: Any, outcome: Outcome) -> None:
     """Decide an activity's receipt, and cut the link from the one to the other. Doing it twice changes nothing."""
     receipt: Receipt = activity.receipt
     if receipt is not DECIDED:
-        receipt.decide(outcome)
+        receipt._decide(outcome)
         clear_field(activity, "receipt", DECIDED)
 
 

@@ -378,6 +378,7 @@ def test_nothing_reachable_from_a_grant_gives_more_than_the_grant(manager, right
         start += [grant.send_nowait(9), *waiting]
     if "observe" in rights:
         start += [grant.snapshot(), grant.mailbox_items(), grant.subscribe(), grant.whereabouts(), grant.fates()]
+    waiting[0].when_decided(lambda: None)
     runtime.step()
     with contextlib.suppress(agentrt.AgentError):
         waiting[1].result(5)
@@ -385,8 +386,42 @@ def test_nothing_reachable_from_a_grant_gives_more_than_the_grant(manager, right
         start += [grant.error, grant.snapshot(), grant.metrics]
     if "control" in rights:
         start += [grant.drop(waiting[0].id), grant.promote(waiting[2].id)]
-    found = [thing for thing in reachable(start) if isinstance(thing, MORE_THAN_A_GRANT)]
+    found = [
+        thing
+        for thing in reachable(start)
+        if isinstance(thing, MORE_THAN_A_GRANT) or isinstance(getattr(thing, "__self__", None), MORE_THAN_A_GRANT)
+    ]
     assert found == []
+
+
+@virtual
+async def test_no_public_method_of_a_receipt_decides_an_activity(manager):
+    runtime = manager.create("a", 0, add)
+    runtime.pause()
+    runtime.send_nowait(1)
+    (activity,) = runtime.grant("observe").mailbox_items()
+    receipt = activity.receipt  # it is cut off once the activity has a fate
+    waits = asyncio.ensure_future(receipt.wait())
+    await turns()
+    offered = {name for name in dir(receipt) if not name.startswith("_")}
+    assert offered == {
+        "id",
+        "value",
+        "outcome",
+        "runtime",
+        "result",
+        "block",
+        "wait",
+        "when_decided",
+        "decided",
+        "settled",
+    }
+    with contextlib.suppress(agentrt.DeadlockError, TimeoutError):
+        receipt.block(0, "")
+    assert receipt.value is None
+    runtime.resume()
+    await waits
+    assert receipt.outcome.state == 1
 
 
 FROZEN = [0, "a", None, (1, ("b",)), frozenset({1}), Colour.RED, datetime.date.min, Path("x"), adder, int]

@@ -191,7 +191,7 @@ async def test_who_gives_up_waiting_is_forgotten(manager):
             await asyncio.wait_for(wait(receipt), 1)
         with pytest.raises(TimeoutError):
             await asyncio.to_thread(receipt.result, 0)
-    assert receipt.waiters == []
+    assert receipt._waiters == []
     runtime.resume()
     assert (await receipt).state == 1
 

@@ -329,7 +329,7 @@ def admit_waiting(entry: Entry) -> None:
         while mailbox.room(lane) > 0 and (sender := mailbox.next_sender(lane)) is not None:
             if not sender.loop.is_closed():
                 mailbox.grant_place(lane, +1)
-                sender.decide(True)
+                sender._decide(True)
         if mailbox.has_senders(lane) and entry.limits.rate is not None:
             _admit_when_due(entry)
 

@@ -201,10 +201,10 @@ def close(entry: Entry) -> None:
             host.dead_letter(activity, "its runtime was terminated")
     task = entry.task
     if task is None or task.done() or host.loop.is_closed() or threading.get_ident() != host.thread:
-        ended.decide(True)
+        ended._decide(True)
         return
-    task.add_done_callback(lambda _: ended.decide(True))
-    host.loop.call_later(entry.limits.grace, ended.decide, True)
+    task.add_done_callback(lambda _: ended._decide(True))
+    host.loop.call_later(entry.limits.grace, ended._decide, True)
     task.cancel()
 
 

@@ -304,8 +304,8 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             # Last, so that who waits for it finds everything in place.
             receipt = activity.receipt
             receipt.value = outcome
-            if receipt.waiters is not None:
-                receipt.wake(host)
+            if receipt._waiters is not None:
+                receipt._wake(host)
             receipt._entry = None
             clear_field(activity, "receipt", DECIDED)
         except BaseException:

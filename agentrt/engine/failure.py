@@ -312,7 +312,7 @@ def refuse_senders(entry: Entry) -> None:
     """End every wait for room: nothing is accepted any more. The lock is held."""
     for lane in Lane:
         while (sender := entry.mailbox.next_sender(lane)) is not None:
-            sender.decide(refusal(entry))
+            sender._decide(refusal(entry))
 
 
 # ---- an activity that takes too long

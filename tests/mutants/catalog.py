@@ -226,7 +226,7 @@ MUTANTS = (
         "acknowledged before it is run",
         "engine/entry.py",
         "                limit = activity.timeout or self.timeout\n",
-        "                activity.receipt.decide(\n"
+        "                activity.receipt._decide(\n"
         "                    Outcome(\n"
         "                        0, activity.id, self.id, False, 'done', started, started, started, self.state\n"
         "                    )\n"
