@@ -47,12 +47,12 @@ class Stream(NamedTuple):
     @classmethod
     def exponential(cls, rate: float, mean: float) -> Stream:
         """A stream with exponentially distributed service times: E[S^2] = 2 E[S]^2."""
-        return cls(rate, mean, 2 * mean**2)
+        return cls(rate, mean, 2 * mean * mean)
 
     @classmethod
     def fixed(cls, rate: float, mean: float) -> Stream:
         """A stream whose service times are all the same: E[S^2] = E[S]^2."""
-        return cls(rate, mean, mean**2)
+        return cls(rate, mean, mean * mean)
 
     @property
     def load(self) -> float:

@@ -17,6 +17,7 @@ import msgspec
 from ..clock import Clock
 from ..events import Record, Ring
 from ..logs import is_interrupt, log_safely
+from ..schema.numbers import number
 
 __all__ = ["Frame", "Hub"]
 
@@ -108,7 +109,6 @@ class Hub:
     Watching has a budget: once drawing takes more than `budget` of a processor core, all clients together, frames come
     less often, down to two a second; the runtimes go on as before. These can be read at any time:
 
-    - `budget`: The share of a core that drawing may take; 0.1 is a tenth. Can be set.
     - `cost`: Processor seconds spent on drawing so far.
     - `frames`: How many frames were drawn.
     - `missed`: How many records the ring has discarded before a client read them.
@@ -131,7 +131,7 @@ class Hub:
         self.ring = ring
         self.clock = clock
         self.interval = self.pause = interval
-        self.budget = 0.1
+        self._budget = 0.1
         self.cost = 0.0
         self.missed = self.frames = 0
         self.clients: list[_Client] = []
@@ -139,6 +139,15 @@ class Hub:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def budget(self) -> float:
+        """The share of a core that drawing may take; 0.1 is a tenth."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: float) -> None:
+        self._budget = number("budget", budget, "a share of a core above 0, such as 0.1", above=True, endless=True)
 
     @property
     def running(self) -> bool:

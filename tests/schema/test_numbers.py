@@ -122,6 +122,7 @@ ARGUMENTS = {
     "clock": ("speed", lambda manager, value: Clock(value)),
     "clock wall": ("at", lambda manager, value: manager.clock.wall(value)),
     "clock jump": ("at", lambda manager, value: manager.clock.jump(value)),
+    "budget": ("budget", lambda manager, value: setattr(manager.hub, "budget", value)),
     "seed": ("seed", lambda manager, value: RuntimeManager(seed=value)),
     "ring": ("ring", lambda manager, value: RuntimeManager(ring=value)),
     "close": ("timeout", lambda manager, value: manager.close(value)),
@@ -151,7 +152,16 @@ MAY_BE = {
 INFINITE = {
     *(f"create {name}" for name in ("timeout", "grace", "key_window", "deadline")),
     *("knob timeout", "send_nowait timeout", "send timeout", "send wait", "ask timeout", "ask wait"),
-    *("activity timeout", "backoff most", "supervision period", "rule period", "group period", "speed", "clock"),
+    *(
+        "activity timeout",
+        "backoff most",
+        "supervision period",
+        "rule period",
+        "group period",
+        "speed",
+        "clock",
+        "budget",
+    ),
     *("clock wall", "clock jump", "close", "run", "result", "towers", "virtual patience", "virtual run"),
     *("run_until_idle", "run_until_idle on a loop", "recorder until"),
 }
