@@ -214,6 +214,9 @@ class Groups:
 
     def group(self, name: str, rule: Rule, parent: Group | str | None) -> Group:
         """Make a group, or give the one of that name another rule, so that a cell may run again."""
+        if not isinstance(name, str) or not name:
+            raise refuse("name", name, "a string that is not empty")
+        name = str.__str__(name)  # of a subclass, the plain text: it is compared while the lock is held
         with self._host.lock:
             above = None if parent is None else self.find(parent)
             group = self._groups.get(name)
@@ -222,8 +225,6 @@ class Groups:
                     raise ConfigurationError(f"group {name!r} exists with another parent: {group!r}")
                 group.rule = rule
                 return group
-            if not isinstance(name, str) or not name:
-                raise refuse("name", name, "a string that is not empty")
             group = Group(self._host, name, rule, above)
             if above is not None:
                 _check_free(above, name)

@@ -193,6 +193,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
             raise refuse("id", id, "a string that is not empty")
+        id = str.__str__(id)  # of a subclass, the plain text: it is compared while the lock is held
         prepared = self.prepare(workflow, limits)
         entry: Entry = RuntimeEntry(self, id, state, prepared, limits)
         with self.lock:
@@ -289,7 +290,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         with self.lock:
             if self._publisher is None:
                 self._publisher = Publisher(self.hub, self.lock, watchable(Runtime))
-            self._publisher.follow(handle)
+        self._publisher.follow(handle)
 
     # ---- to look at
 

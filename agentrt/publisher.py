@@ -59,11 +59,14 @@ class Publisher:
 
     def follow(self, handle: Any) -> None:
         """Publish the changes of a handle from now on; its watchers are called on the loop that runs here, if any."""
+        is_new = handle not in self._followed
+        version = _version(handle)
+        values = {name: getattr(handle, name) for name in self._names} if is_new else {}  # copies a state: no lock
         with self._lock:
             before = self._followed.get(handle)
             if before is None:
-                self._published[handle] = _version(handle)
-                handle._param__private.values.update({name: getattr(handle, name) for name in self._names})
+                self._published[handle] = version
+                handle._param__private.values.update(values)
             self._followed[handle] = (time.monotonic(), running_loop() or (before and before[1]))
             if self._detach is None:
                 self._detach = self._hub.attach(self._flush, _always)

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import traceback
+import warnings
 
 import pytest
 
@@ -20,6 +22,7 @@ from agentrt import (
 )
 from tests.support import add, virtual
 
+TIMEOUT = 10
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -293,3 +296,123 @@ async def test_a_state_that_can_not_be_compared_copied_or_shown_breaks_nothing(m
     runtime.resume()
     assert (await receipt).ok
     await works(manager)
+
+
+# ---- objects whose methods look for the lock
+
+
+class Looks:
+    """An object of which every question is answered by code, which notes whether it runs with the lock held."""
+
+    def __init__(self, held):
+        self.held = held
+
+    def __eq__(self, other):
+        self.held("eq")
+        return self is other
+
+    def __hash__(self):
+        self.held("hash")
+        return 1
+
+    def __repr__(self):
+        self.held("repr")
+        raise ValueError("no repr")
+
+    def __deepcopy__(self, memo):
+        self.held("deepcopy")
+        return Looks(self.held)
+
+    def __bool__(self):
+        self.held("bool")
+        raise ValueError("no bool")
+
+    def __sizeof__(self):
+        self.held("sizeof")
+        raise ValueError("no size")
+
+    def __getattribute__(self, name):
+        if name == "__class__":
+            object.__getattribute__(self, "held")("class")
+        return object.__getattribute__(self, name)
+
+
+class LooksAwaited(Looks):
+    def __await__(self):
+        self.held("await")
+        yield from ()
+        return Looks(self.held)
+
+
+class LooksText(str):
+    """A key or a name of a class of its own."""
+
+    held = staticmethod(lambda what: None)
+
+    def __hash__(self):
+        self.held("text hash")
+        return str.__hash__(self)
+
+    def __eq__(self, other):
+        self.held("text eq")
+        return str.__eq__(self, other)
+
+
+class LooksError(Exception):
+    def __str__(self):
+        self.args[0]("error")
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+
+def test_no_lock_is_held_while_code_of_users_runs(monkeypatch):
+    seen, held_by = set(), []
+    with RuntimeManager(loop="thread") as manager:
+
+        def held(what):
+            seen.add(what)
+            if manager.lock._is_owned():  # by this thread; another one may have it for a moment
+                held_by.append((what, traceback.format_stack(limit=6)))
+
+        monkeypatch.setattr(LooksText, "held", staticmethod(held))
+
+        def answer(activity, state):
+            if activity.payload == "fail":
+                raise LooksError(held)
+            return activity.payload if type(activity.payload) is LooksAwaited else Looks(held)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            supervised = {"supervision": "restart", "max_state": 10_000, "max_payload": 10_000}
+            first = manager.create("first", Looks(held), answer, **supervised)
+            second = manager.create(LooksText("second"), Looks(held), answer, overflow="drop_oldest")
+            manager.group(LooksText("group"))
+            first.param.watch(lambda event: None, ["state"])
+            for payload in (Looks(held), LooksAwaited(held), Looks(held)):
+                first.send_nowait(payload).result(TIMEOUT)
+            for _ in range(2):
+                with pytest.raises(ProcessingError):
+                    first.send_nowait("fail").result(TIMEOUT)
+            first.send_nowait(Looks(held), delay=0.001).result(TIMEOUT)
+            second.standard_capacity = 3
+            second.pause()
+            for _ in range(30):
+                second.send_nowait(Looks(held))
+            for _ in range(2):
+                second.send_nowait(Looks(held), key=LooksText("key"))
+            ids = [activity.id for activity in second.mailbox_items()]
+            second.edit(ids[0], Looks(held))
+            second.promote(ids[0])
+            second.drop(ids[0])
+            second.swap(answer)
+            texts = [repr(each) for each in (first, second, second.snapshot(), second.mailbox_items(), manager)]
+            assert all(isinstance(text, str) for text in texts)
+            assert first.state is not None
+            assert second.initial is not None
+            manager.run(second.terminate())
+            for letter in list(manager.dead_letters):
+                manager.dead_letters.discard(letter.activity.id)
+        assert first.send_nowait(1).result(TIMEOUT).ok
+    assert not held_by, "\n".join([held_by[0][0], *held_by[0][1]])
+    assert seen >= {"repr", "deepcopy", "class", "await", "error"}

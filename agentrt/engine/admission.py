@@ -40,9 +40,12 @@ FURTHEST = 100 * LONGEST  # a reading beyond it leaves a float no room for the p
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What a send asks for. `payload` is an `Activity` where a custom type was sent; times are in seconds."""
+    """What a send asks for. `template` is the activity that was sent, or one with what was sent; times are in seconds.
 
-    payload: Any
+    What was sent is anybody's object: it is asked nothing, as the lock may be held.
+    """
+
+    template: Activity[Any]
     lane: Lane
     timeout: float | None
     delay: float | None
@@ -53,7 +56,8 @@ class Offer(msgspec.Struct, frozen=True):
     def of(cls, payload: Any, priority: bool = False, timeout: Any = None, delay: Any = None, key: Any = None) -> Offer:
         """Check the arguments of a send. What they leave open, an `Activity` says itself."""
         not_before = None
-        if isinstance(payload, Activity):
+        is_activity = issubclass(type(payload), Activity)  # `isinstance` would ask the object, whose answer is its code
+        if is_activity:
             priority = priority or payload.lane == Lane.PRIORITY
             timeout = payload.timeout if timeout is None else timeout
             key = payload.key if key is None else key
@@ -61,12 +65,12 @@ class Offer(msgspec.Struct, frozen=True):
         if key is not None and (not isinstance(key, str) or not key):
             raise refuse("key", key, "a string that is not empty")
         return cls(
-            payload,
+            payload if is_activity else Activity(payload=payload),
             Lane.PRIORITY if priority else Lane.STANDARD,
             optional_seconds("timeout", timeout, positive=True),
             None if delay is None else seconds("delay", delay, endless=False),
             None if not_before is None else number("not_before", not_before, READING, -math.inf, FURTHEST),
-            key,
+            None if key is None else str.__str__(key),  # of a subclass, the plain text
         )
 
     def due(self, now: float) -> float | None:
@@ -172,7 +176,7 @@ def _build_activity(entry: Entry, offer: Offer, now: float, not_before: float | 
     receipt = Receipt(entry, None, None, entry.host.number())
     cause = CURRENT.get()
     parent = cause.current if cause is not None else None
-    template = offer.payload if isinstance(offer.payload, Activity) else Activity(payload=offer.payload)
+    template = offer.template
     return msgspec.structs.replace(
         template,
         id=receipt.id,

@@ -180,25 +180,25 @@ def _look(item: Any) -> _Anatomy:
 
 
 def _anatomy(item: Any) -> _Anatomy:
-    kind = type(item)
+    kind = type(item)  # asked of the class: an object may answer `isinstance` with code of its own
     if kind in LEAVES:
         return _Anatomy(sys.getsizeof(item))
     if kind in COLLECTIONS:
         return _Anatomy(sys.getsizeof(item), (item,))
-    if isinstance(item, dict):
+    if issubclass(kind, dict):
         return _Anatomy(sys.getsizeof(item), (item.keys(), item.values()))
     if kind is _Memory:
         return _Anatomy(item.size)
-    if isinstance(item, PROGRAM) or _belongs_to_program(kind):
+    if issubclass(kind, PROGRAM) or _belongs_to_program(kind):
         return NOTHING
-    if isinstance(item, msgspec.Struct):
+    if issubclass(kind, msgspec.Struct):
         fields = [getattr(item, name) for name in item.__struct_fields__ if name != "receipt"]
         return _Anatomy(sys.getsizeof(item), (fields,))
-    if isinstance(item, BaseException):
+    if issubclass(kind, BaseException):
         return _Anatomy(sys.getsizeof(item), (_held_by_exception(item),))
-    if isinstance(item, types.FunctionType):
+    if issubclass(kind, types.FunctionType):
         return _Anatomy(0, ([item.__defaults__, item.__kwdefaults__, item.__closure__],))
-    if isinstance(item, list | tuple | set | frozenset | deque) and len(item) > MANY:
+    if issubclass(kind, list | tuple | set | frozenset | deque) and len(item) > MANY:
         return _Anatomy(sys.getsizeof(item), (item,))
     return _anatomy_of_library(item, kind) or _anatomy_of_object(item, kind)
 
