@@ -127,11 +127,11 @@ def _run_serve(options: argparse.Namespace) -> int:
 
 
 def _run_serve_all(options: argparse.Namespace) -> int:
-    from .views.server.managers import Several
+    from .views.server.managers import ManagersPage
     from .views.server.server import start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    server = start(Several(), port=options.port)
+    server = start(ManagersPage(), port=options.port)
     try:
         _print_links(server, options, "Ctrl-C here ends the page; the managers go on.")
         _wait_for_interrupt()

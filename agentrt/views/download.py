@@ -1,4 +1,4 @@
-"""What happened, as files a browser takes: a trace for Perfetto and a table. Made when they are asked for."""
+"""Buttons that download what happened: a trace for Perfetto and a table. A file is made when its button is pressed."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def downloads(of: Subject) -> Any:
-    """Buttons for the files of a runtime or of a manager. Who may look may take them."""
+    """Buttons for the files of a runtime or of a manager. A viewer may download them too."""
     return line(*(_button(of, suffix, label) for suffix, label in KINDS.items()))
 
 
 def _button(of: Subject, suffix: str, label: str) -> Any:
     name = UNSAFE.sub("_", of.id or of.source.name)[:60] or "agentrt"
-    make = partial(_made, of, suffix)
+    make = partial(_content, of, suffix)
     button = pmui.FileDownload(callback=make, filename=f"{name}{suffix}", label=label, size="small", margin=0)
-    button.variant = "text"  # given when it is made, it collides with a default of its own and is warned about
+    button.variant = "text"  # as an argument above it conflicts with a default of the button, which warns
     return button
 
 
-def _made(of: Subject, suffix: str) -> io.BytesIO:
+def _content(of: Subject, suffix: str) -> io.BytesIO:
     return io.BytesIO(WRITERS[suffix](of))

@@ -29,8 +29,8 @@ __all__ = ["Feed", "Session", "Update", "View", "feed_notebook", "feed_page"]
 log = logging.getLogger(__name__)
 
 PAUSE = 0.1
-AWAY = 0.25  # seconds between two looks whether a page that is gone is back
-AGAIN = 0.25  # seconds until a view that moves by itself is asked again
+AWAY = 0.25  # seconds between two checks whether a page is connected again
+AGAIN = 0.25  # seconds until a view that changes by itself is updated again
 Call = Callable[[], Any]
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Update:
         self._once: dict[Any, Any] = {}
 
     def once(self, key: Any, work_out: Callable[[], T]) -> T:
-        """What `work_out()` finds in the records, once for all views of all sessions that are told them. Pure."""
+        """The result of `work_out()`, a pure function of the records; run once for all views of all sessions."""
         if key not in self._once:
             self._once[key] = work_out()
         found: T = self._once[key]
@@ -57,7 +57,7 @@ class Update:
 
     @cached_property
     def of(self) -> dict[str, list[Any]]:
-        """The records by runtime, sorted once for all views."""
+        """The records by runtime, grouped once for all views."""
         found: dict[str, list[Any]] = defaultdict(list)
         for record in self.records:
             found[record.runtime].append(record)
@@ -65,22 +65,22 @@ class Update:
 
     @cached_property
     def activities(self) -> list[Activity[Any]]:
-        """What was accepted. As with `outcomes` and `events`, found once for all views."""
+        """The activities that were accepted. Like `outcomes` and `events`, found once for all views."""
         return [record for record in self.records if isinstance(record, Activity)]
 
     @cached_property
     def outcomes(self) -> list[Outcome]:
-        """What ended."""
+        """The outcomes."""
         return [record for record in self.records if isinstance(record, Outcome)]
 
     @cached_property
     def failures(self) -> list[Outcome]:
-        """What ended otherwise than done."""
+        """The outcomes that are not done."""
         return [outcome for outcome in self.outcomes if outcome.kind != "done"]
 
     @cached_property
     def events(self) -> list[Event]:
-        """Everything else."""
+        """The events."""
         return [record for record in self.records if isinstance(record, Event)]
 
     def after(self, sequence: int) -> Update:
@@ -90,18 +90,21 @@ class Update:
 
 
 class View(Protocol):
-    """What a feed feeds."""
+    """What a feed keeps up to date."""
 
     def update(self, update: Update) -> bool | None:
-        """Draw what is new; whether it will look different soon without an update."""
+        """Draw what is new. Returns whether it will look different soon by itself."""
 
 
 class Feed:
-    """What feeds one session.
+    """Keeps the views of one session up to date.
 
-    `schedule(call)` and `later(seconds, call)` run a call where models may be changed; `schedule` is safe from any
-    thread. `batch()` is open while a flush changes models and sends them together. Once `alive()` is false it stops by
-    itself.
+    Args:
+        source: What the views are drawn from.
+        schedule: Runs a call where models may be changed. Any thread.
+        later: Does so after some seconds.
+        batch: Is open while a flush changes models; then it sends all changes together.
+        alive: Whether the session still exists; once it does not, the feed stops.
     """
 
     def __init__(
@@ -119,19 +122,19 @@ class Feed:
         self.alive = alive
         self.views: list[View] = []
         self.moving: set[int] = set()
-        self._drawn: dict[int, int] = {}  # up to which record a new view was drawn when it was followed
+        self._drawn: dict[int, int] = {}  # by view: the last record that was drawn when it was added
         self._armed = False
         self._armed_at = self._fed_at = 0.0
         self._detach: Call | None = None
 
     def start(self) -> Feed:
-        """Attach to the hub, once."""
+        """Attach to the source, once."""
         if self._detach is None:
             self._detach = self.source.attach(self.flush, self.schedule)
         return self
 
     def stop(self) -> None:
-        """Let go of the hub and of every view. Idempotent."""
+        """Detach from the source, and remove every view. Idempotent."""
         detach, self._detach = self._detach, None
         self.views.clear()
         if detach is not None:
@@ -139,11 +142,11 @@ class Feed:
 
     @property
     def running(self) -> bool:
-        """Whether it is attached to the hub."""
+        """Whether it is attached to the source."""
         return self._detach is not None
 
     def follow(self, view: View) -> Call:
-        """Draw `view` from the ring now and keep it up to date. Returns what ends that. Call it in the session."""
+        """Draw a view from all records now, and keep it up to date. Returns what ends that. Call it in the session."""
         frame = self.source.frame()
         update = Update(frame.at, frame.records, frame.changed, missed=frame.missed, first=True)
         self.views.append(view)
@@ -152,13 +155,13 @@ class Feed:
         return lambda: self.unfollow(view)
 
     def unfollow(self, view: View) -> None:
-        """Feed this view no longer."""
+        """Stop updating this view."""
         self.views = [each for each in self.views if each is not view]
         self.moving.discard(id(view))
         self._drawn.pop(id(view), None)
 
     def flush(self, frame: Frame) -> None:
-        """Bring every view up to date. The hub calls it, through `schedule`."""
+        """Bring every view up to date. The source calls it, through `schedule`."""
         if self.running and not self.alive():
             self.stop()
         if self.running:
@@ -169,7 +172,7 @@ class Feed:
 
     def _again(self) -> None:
         self._armed = False
-        if self._fed_at > self._armed_at:  # there was an update, and they were asked with it
+        if self._fed_at > self._armed_at:  # a flush has updated them since
             self._arm()
         elif self.running:
             started = time.thread_time()
@@ -192,7 +195,7 @@ class Feed:
     def _update(self, view: View, update: Update) -> None:
         try:
             moves = view.update(update)
-        except Exception:  # one view's fault must not stop the others
+        except Exception:  # the other views go on
             log.exception("a view failed and is no longer brought up to date: %r", view)
             self.unfollow(view)
             return
@@ -200,9 +203,9 @@ class Feed:
 
 
 def feed_page(source: Source, doc: Any) -> Feed:
-    """The feed of a served session; ends with it. Call it on the server's loop, while the session's page is made.
+    """The feed of a served session; it ends with the session. Call it on the server's loop, while the page is made.
 
-    It starts when the page has loaded: what changes between the making of a page and that would not reach it.
+    It starts when the page has loaded: the browser would not get what changes before.
     """
     session = Session(doc, asyncio.get_running_loop())
     feed = Feed(source, session.schedule, session.later, batch=lambda: pn.io.hold(doc))
@@ -218,8 +221,8 @@ def feed_page(source: Source, doc: Any) -> Feed:
 class Session:
     """Runs calls on a served session's loop, with its document locked.
 
-    Not by `doc.add_next_tick_callback`: a tick that is added while the document is on hold gets lost now and then, and
-    who waits for it waits for ever.
+    It does not use `doc.add_next_tick_callback`: a tick that is added while the document is on hold gets lost now and
+    then.
     """
 
     def __init__(self, doc: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -228,11 +231,11 @@ class Session:
         self.tasks: set[asyncio.Task[None]] = set()
 
     def schedule(self, call: Call) -> None:
-        """Soon; from any thread."""
+        """Run a call soon. Any thread."""
         self.loop.call_soon_threadsafe(self._start, call)
 
     def later(self, seconds: float, call: Call) -> None:
-        """In so many seconds; on the loop."""
+        """Run a call after some seconds. On the loop."""
         self.loop.call_later(seconds, self._start, call)
 
     def _start(self, call: Call) -> None:
@@ -248,7 +251,7 @@ class Session:
     async def _run(self, call: Call) -> None:
         context = self.doc.session_context
         session = None if context is None else context.session
-        # Nobody is there: the page was closed, and the server keeps its session for a while; or it will be back.
+        # No browser is connected: the page was closed, and the server keeps its session for a while, or it reconnects.
         while session is not None and not session.connection_count and not session.destroyed:
             await asyncio.sleep(AWAY)
         if session is not None and not session.destroyed:
@@ -259,23 +262,23 @@ class Session:
             call()
 
 
-def feed_notebook(source: Source, shown: Any, loop: asyncio.AbstractEventLoop) -> Feed:
-    """The feed of `shown` in a notebook, on the kernel's own loop; not started. Ends when the output is gone.
+def feed_notebook(source: Source, output: Any, loop: asyncio.AbstractEventLoop) -> Feed:
+    """The feed of an output in a notebook, on the loop of the kernel; not started. It ends when the output is removed.
 
-    Jupyter drops messages over about 1,000 a second, so a cell takes its frames a little later and gets them in one.
+    Jupyter drops messages over about 1,000 a second: a cell gets its changes a little later, and together.
     """
     return Feed(
         source,
         schedule=lambda call: loop.call_soon_threadsafe(loop.call_later, PAUSE, call),
         later=loop.call_later,
-        batch=lambda: _pushed(shown),
-        alive=lambda: bool(shown._models),
+        batch=lambda: _push_together(output),
+        alive=lambda: bool(output._models),
     )
 
 
 @contextmanager
-def _pushed(shown: Any) -> Iterator[None]:
-    # Without the block each property is a message of three parts, and Jupyter drops some above a thousand a second.
+def _push_together(output: Any) -> Iterator[None]:
+    # Without `block_comm` each property is a message of three parts.
     with block_comm():
         yield
-    pn.io.push_notebook(shown)
+    pn.io.push_notebook(output)

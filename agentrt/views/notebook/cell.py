@@ -1,4 +1,4 @@
-"""Live views in a notebook's cell: the kernel's loop, the parts that a notebook loads once, and the mime bundle."""
+"""Live views in a cell: the kernel's loop, the JavaScript that a notebook loads once, and the mime bundle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from panel.io import notebook
 from ...feed.source import Source
 from ..feed import Feed, feed_notebook
 from ..layout import WIDE
-from .dedupe_modules import slim
+from .dedupe_modules import dedupe_modules
 
 __all__ = ["bundle", "kernel_loop"]
 
@@ -30,19 +30,19 @@ def kernel_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
-    """The mime bundle of a live view: `fill(holder, feed)` puts it into the cell and has it fed."""
+    """The mime bundle of a live view: `fill(holder, feed)` puts the view into the cell, and lets the feed follow it."""
     _load()
     holder = pn.Column(**WIDE)
     feed = feed_notebook(source, holder, loop)
     fill(holder, feed)
-    made = holder._repr_mimebundle_()
+    output = holder._repr_mimebundle_()
     feed.start()
-    data, meta = made if isinstance(made, tuple) else (made, {})
-    return {**data, "text/html": slim(data["text/html"]), "text/plain": text}, meta
+    data, meta = output if isinstance(output, tuple) else (output, {})
+    return {**data, "text/html": dedupe_modules(data["text/html"]), "text/plain": text}, meta
 
 
 def _load() -> None:
-    """Load the parts of the views into this notebook once, from this machine: nothing is fetched."""
+    """Load the JavaScript of Panel into this notebook once, from this machine: nothing is fetched."""
     if not pn.extension._loaded:
         pn.extension(inline=True)
     notebook.send = _send_whole
@@ -52,7 +52,7 @@ _send, _sending = notebook.send, threading.Lock()
 
 
 def _send_whole(comm: Any, msg: Any) -> None:
-    # A message goes out in three parts. Callbacks of widgets run on another thread than the feed: with no lock their
-    # parts mix, and the page can't read them.
+    # A message is sent in three parts. Callbacks of widgets and the feed run on two threads: without a lock the parts
+    # of two messages would mix.
     with _sending:
         _send(comm, msg)

@@ -1,4 +1,4 @@
-"""A saved view that needs nothing else: what a browser would fetch for Panel is put into the file, each part once."""
+"""A saved view that needs no network: what a browser would fetch for Panel is put into the file, each part once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import panel
 import panel_material_ui
 
-__all__ = ["offline"]
+__all__ = ["inline_files"]
 
 FETCHED = re.compile(r"<(?:link|script)\b[^>]*?(?:href|src)=\"(?:https?:|static/)[^>]*>(?:\s*</script>)?")
 SHEET = re.compile(r'"(https://cdn\.holoviz\.org/panel[^"]*?\.css)(?:\?[^"]*)?"')
@@ -25,41 +25,41 @@ PLACES = {
 
 
 class Parts:
-    """What a file needs, each once; in the text stands a mark of it."""
+    """The parts of a page, each once; the text has a mark in place of each."""
 
     def __init__(self) -> None:
-        self.secret = secrets.token_hex(8)  # no string of the view reads like a mark
-        self.known: dict[str, int] = {}
+        self.secret = secrets.token_hex(8)  # so that no string of a view can be a mark
+        self.numbers: dict[str, int] = {}
 
     def mark(self, text: str) -> str:
-        """What to write for a part."""
-        return f'"{self.secret}:{self.known.setdefault(text, len(self.known))}"'
+        """The mark of a part."""
+        return f'"{self.secret}:{self.numbers.setdefault(text, len(self.numbers))}"'
 
     def module(self, found: re.Match[str]) -> str:
-        """A module that is written out."""
+        """The mark of a module that stands in the text."""
         return f'"esm":{self.mark(json.loads(found.group(1)))}'
 
     def sheet(self, found: re.Match[str]) -> str:
-        """A style sheet, as the address of its own text."""
+        """The mark of a style sheet, which becomes a data URL."""
         return self.mark(data_url(found.group(1)))
 
     @property
     def script(self) -> str:
-        """What puts the parts in their places, as JavaScript."""
-        parts = json.dumps(list(self.known)).replace("</", "<\\/")
+        """JavaScript that puts the parts in the place of their marks."""
+        parts = json.dumps(list(self.numbers)).replace("</", "<\\/")
         return f'.replace(/"{self.secret}:(\\d+)"/g, (mark, n) => JSON.stringify({parts}[n]))'
 
 
 def data_url(url: str) -> str:
-    """A file of Panel's as an address that holds its text; an empty one for a file that is not there."""
+    """A file of Panel as a data URL; an empty one for a file that does not exist."""
     package, _, path = url.removeprefix("https://cdn.holoviz.org/").partition("/")
     file = PLACES[package] / re.sub(r"^v?[\d.]+[^/]*/(?:dist/)?", "", path)
     text = file.read_bytes() if file.is_file() else b""
     return f"data:{mimetypes.guess_type(file.name)[0]};base64,{base64.b64encode(text).decode()}"
 
 
-def offline(html: str) -> str:
-    """The same page, which asks nobody for anything."""
+def inline_files(html: str) -> str:
+    """Return the same page, with every file in it that it would fetch."""
     parts = Parts()
     html = SHEET.sub(parts.sheet, MODULE.sub(parts.module, html))
     html = FETCHED.sub("", html)

@@ -35,7 +35,7 @@ from ..runtime.where import Where
 from ..theme import CSS
 from ..timeline.swimlanes import Swimlanes
 from .cell import bundle, kernel_loop
-from .offline import offline
+from .offline import inline_files
 
 __all__ = ["Standalone"]
 
@@ -170,4 +170,4 @@ class Standalone(pn.viewable.Viewer):
         file = StringIO()
         with pn.config.set(inline=True):
             holder.save(file, title=escape(title), resources=INLINE, embed=False)
-        return offline(file.getvalue())
+        return inline_files(file.getvalue())

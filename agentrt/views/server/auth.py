@@ -1,7 +1,7 @@
-"""Who may come in to the served dashboard, and as what; and the two small answers that programs ask for.
+"""Authentication of the served dashboard, and its JSON answers for programs.
 
-A link's token is exchanged for a signed cookie that scripts can't read and other sites can't send. Who asks under a
-foreign host name (DNS rebinding) is refused, on the page, on the WebSocket and here.
+The token of a link is exchanged for a signed cookie that scripts can't read and other sites can't send. A request under
+another host name (DNS rebinding) is refused, for a page, a WebSocket and a JSON answer.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from tornado.web import HTTPError, RequestHandler, create_signed_value, decode_s
 from ...discovery import PageKeys
 from ..role import Role
 
-__all__ = ["Answer", "Door"]
+__all__ = ["JsonHandler", "TokenAuth"]
 
 
-# A page is in nobody's frame, where a click could be led astray, and its link with the token goes to nobody.
-GUARDS = {
+# No other site may show a page in a frame, where a click could be stolen, or get its link with the token as a referrer.
+SECURITY_HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-class Door(AuthProvider):
-    """Who may come in, and as what. `role_of(request)` is the one place that decides it."""
+class TokenAuth(AuthProvider):
+    """Bokeh's authentication with the tokens of a server. `role_of(request)` is the one place that decides."""
 
     def __init__(self, keys: PageKeys, hosts: Iterable[str]) -> None:
         super().__init__()
@@ -42,31 +42,31 @@ class Door(AuthProvider):
     @property
     def get_user(self) -> Any:
         """Bokeh asks this on every page and every WebSocket."""
-        return self._enter
+        return self._authenticate
 
     @property
     def login_url(self) -> str:
-        """There is no login page: the link is the key."""
+        """There is no login page: the link has the token."""
         return "/"
 
     def check_host(self, request: Any) -> None:
-        """Refuse who asks under another host's name."""
+        """Refuse a request under the name of another host. Raises `HTTPError`."""
         if request.host.lower() not in self.hosts:
             raise HTTPError(403, reason="this host name is not served here")
 
-    def _enter(self, handler: Any) -> str:
+    def _authenticate(self, handler: Any) -> str:
         self.check_host(handler.request)
         role = self.role_of(handler.request)
         if role is None:
             raise HTTPError(401, reason="open the link with the token that was printed when the server started")
         if "Upgrade" not in handler.request.headers:
-            for name, value in GUARDS.items():
+            for name, value in SECURITY_HEADERS.items():
                 handler.set_header(name, value)
         if "token" in handler.request.arguments:
-            handler.set_cookie(self.cookie, self.stamp(role), httponly=True, samesite="Strict", path="/")
+            handler.set_cookie(self.cookie, self.sign(role), httponly=True, samesite="Strict", path="/")
         return role.value
 
-    def stamp(self, role: Role) -> str:
+    def sign(self, role: Role) -> str:
         """The signed cookie of a role."""
         return create_signed_value(self._secret, self.cookie, role.value).decode()
 
@@ -83,19 +83,19 @@ class Door(AuthProvider):
         return Role(found.decode()) if found else None
 
 
-class Answer(RequestHandler):
-    """A small JSON answer at an address of its own. What is not `open_to_all` needs a role, as a page does."""
+class JsonHandler(RequestHandler):
+    """A JSON answer at an address of its own. Unless it is `open_to_all`, it needs a role, as a page does."""
 
-    def initialize(self, door: Door, answer: Callable[[Role | None], Any], open_to_all: bool = False) -> None:
-        """What tornado calls with the options of the route."""
-        self.door = door
+    def initialize(self, auth: TokenAuth, answer: Callable[[Role | None], Any], open_to_all: bool = False) -> None:
+        """Tornado calls it with the options of the route."""
+        self.auth = auth
         self.answer = answer
         self.open_to_all = open_to_all
 
     def get(self) -> None:
         """The answer."""
-        self.door.check_host(self.request)
-        role = self.door.role_of(self.request)
+        self.auth.check_host(self.request)
+        role = self.auth.role_of(self.request)
         if role is None and not self.open_to_all:
             raise HTTPError(401)
         self.set_header("Cache-Control", "no-store")

@@ -1,4 +1,4 @@
-"""What a server shows: the dashboard of one manager here, a page over several managers in `managers`."""
+"""What a server shows: the dashboard of one manager here, the page of several managers in `managers`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Content(Protocol):
         """The page of the session that is being made now, on the server's thread."""
 
     def summary(self) -> dict[str, Any]:
-        """A few figures."""
+        """A few figures, for programs."""
 
     def close(self) -> None:
-        """Let go of every session."""
+        """End every session."""
 
 
 class ManagerPage:

@@ -1,7 +1,7 @@
 """Several managers side by side: those that are served on this machine, each asked for its summary once a second.
 
-Nothing of theirs is shown in a frame, and none of them is steered from here: a card is a few figures and the link. Who
-holds the operator's link of this page gets the operators' links of all, who holds the viewer's gets the viewers'.
+None of them can be steered from here, and none is shown in a frame: a card is a few figures and a link. With the
+operator's link of this page come the operators' links of all, with the viewer's link the viewers' links.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from ..role import Role
 from ..text import count, plain, safe_text
 from ..theme import LANES, STATUSES
 
-__all__ = ["Several", "Told"]
+__all__ = ["ManagerSummary", "ManagersPage"]
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0
-PATIENCE = 3.0
+PERIOD = 1.0  # seconds between two requests
+TIMEOUT = 3.0  # seconds for an answer
 CSS = (
     TILES
     + """
@@ -50,8 +50,8 @@ CSS = (
 NONE = empty("No manager is served on this machine now. In the program that has one:", pre("server = manager.serve()"))
 
 
-class Told(msgspec.Struct):
-    """What a manager answered to `/summary`; whatever else it says is left out."""
+class ManagerSummary(msgspec.Struct):
+    """The answer of a manager to `/summary`. Fields that are not listed here are ignored."""
 
     name: str = ""
     runtimes: int = 0
@@ -61,8 +61,8 @@ class Told(msgspec.Struct):
     fates: Fates = Fates()
 
 
-class Several:
-    """The page. Managers are asked only while somebody looks."""
+class ManagersPage:
+    """The page. It asks the managers only while it is open somewhere."""
 
     name = title = "All managers"
     listed = False
@@ -72,53 +72,53 @@ class Several:
         self._task: asyncio.Task[None] | None = None
 
     def page(self, role: Role) -> Any:
-        """A page that is drawn as the managers answer."""
+        """The page of the session that is being made now; it is drawn when the managers have answered."""
         document: Any = pn.state.curdoc
         loop = asyncio.get_running_loop()
         live = Live(p("asking the managers of this machine", cls="muted"), css=CSS)
-        document.on_session_destroyed(lambda context: self._left(live))
+        document.on_session_destroyed(lambda context: self._forget(live))
         self.pages[live] = (Session(document, loop), role)
-        pn.state.onload(lambda: self._watch(loop))
+        pn.state.onload(lambda: self._start(loop))
         window = Window(lambda address: None, lambda key: None, health="/health", name_of_page=self.title, paths=True)
         main = [column(window, live, padding="12px")]
         return sheet(title=self.title, main=main)
 
     def summary(self) -> dict[str, Any]:
-        """How many there are."""
+        """How many managers there are."""
         return {"name": self.name, "managers": len(_servers())}
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         self.pages.clear()
         if self._task is not None:
             self._task.cancel()
 
-    def _left(self, live: Live) -> None:
+    def _forget(self, live: Live) -> None:
         self.pages.pop(live, None)
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._task is None or self._task.done():
-            self._task = loop.create_task(self._ask())
+            self._task = loop.create_task(self._refresh())
 
-    async def _ask(self) -> None:
+    async def _refresh(self) -> None:
         while self.pages:
             found = _servers()
-            told = await asyncio.gather(*map(ask, found))
+            summaries = await asyncio.gather(*map(fetch_summary, found))
             for live, (session, role) in tuple(self.pages.items()):
-                html = managers_html(list(zip(found, told, strict=True)), role)
+                html = managers_html(list(zip(found, summaries, strict=True)), role)
                 session.schedule(partial(live.draw, html))
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(PERIOD)
 
 
-async def ask(one: ServerRecord) -> Told | None:
+async def fetch_summary(server: ServerRecord) -> ManagerSummary | None:
     """The summary of a manager, with the token of its viewer's link; None if it does not answer."""
-    link = urlsplit(one.view_url)
+    link = urlsplit(server.view_url)
     url = link._replace(path="/summary").geturl()
     try:
-        response = await AsyncHTTPClient().fetch(url, request_timeout=PATIENCE)
-        return msgspec.json.decode(response.body, type=Told)
+        response = await AsyncHTTPClient().fetch(url, request_timeout=TIMEOUT)
+        return msgspec.json.decode(response.body, type=ManagerSummary)
     except Exception as error:  # whatever is wrong with another process, its card says that it does not answer
-        log.debug("%s does not answer: %s", one.name, error)
+        log.debug("%s does not answer: %s", server.name, error)
         return None
 
 
@@ -131,31 +131,31 @@ def _servers() -> list[ServerRecord]:
         return []
 
 
-def managers_html(managers: list[tuple[ServerRecord, Told | None]], role: Role) -> Markup:
-    """A card for each."""
+def managers_html(managers: list[tuple[ServerRecord, ManagerSummary | None]], role: Role) -> Markup:
+    """A card for each manager."""
     if not managers:
         return NONE
-    troubled = sum(told is None or told.wrong > 0 for _, told in managers)
+    troubled = sum(summary is None or summary.wrong > 0 for _, summary in managers)
     words = f"{count(troubled, 'manager')} of {len(managers):,} need a look." if troubled else "All managers are fine."
-    cards = [_card(one, told, role) for one, told in managers]
+    cards = [_card(server, summary, role) for server, summary in managers]
     return fragment(p(words, cls="say", role="status"), div(cards, cls="managers"))
 
 
-def _card(one: ServerRecord, told: Told | None, role: Role) -> Markup:
-    url = one.url if role is Role.OPERATOR else one.view_url
-    name = safe_text(told.name if told is not None and told.name else one.name, 60)
+def _card(server: ServerRecord, summary: ManagerSummary | None, role: Role) -> Markup:
+    url = server.url if role is Role.OPERATOR else server.view_url
+    name = safe_text(summary.name if summary is not None and summary.name else server.name, 60)
     page = a("open", href=plain(url, 500), target="_blank", rel="noopener noreferrer")
-    head = div(h2(name), quiet(f"process {one.pid} ", page), cls="row spread")
-    return section(head, _figures(told), cls="manager", data_key=f"{one.pid}-{one.port}")
+    head = div(h2(name), quiet(f"process {server.pid} ", page), cls="row spread")
+    return section(head, _figures(summary), cls="manager", data_key=f"{server.pid}-{server.port}")
 
 
-def _figures(told: Told | None) -> Content:
-    if told is None:
+def _figures(summary: ManagerSummary | None) -> Content:
+    if summary is None:
         look = STATUSES["stuck"]
         return p(f"{look.glyph} It does not answer.", cls="words tone", style=f"--tone:{look.tone}")
-    waits = [fragment(glyph(look), f" {n:,}") for look, n in zip(LANES.values(), told.waiting, strict=True)]
+    waits = [fragment(glyph(look), f" {n:,}") for look, n in zip(LANES.values(), summary.waiting, strict=True)]
     return (
-        p(safe_text(told.sentence, 300), cls="words"),
-        p(f"{count(told.runtimes, 'runtime')}, waiting ", join(" ", waits)),
-        div(fates_bar(told.fates)),
+        p(safe_text(summary.sentence, 300), cls="words"),
+        p(f"{count(summary.runtimes, 'runtime')}, waiting ", join(" ", waits)),
+        div(fates_bar(summary.fates)),
     )

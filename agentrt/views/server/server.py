@@ -1,7 +1,7 @@
-"""The dashboard served from this process, on a thread of its own: it goes on while a cell runs.
+"""The dashboard served from this process, on a thread of its own: it stays up to date while a cell runs.
 
-Two links, the operator's and the viewer's; `door` says who may come in. A page that is left open comes back when the
-program is started anew: its port and keys are kept, see `agentrt.discovery`.
+There are two links, the operator's and the viewer's; `auth` decides the role of a request. The port and the keys are
+stored (`agentrt.discovery`), so an open page connects again when the program is restarted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ...schema.numbers import count
 from ..app.address import ALIASES, NAMING, PAGES
 from ..html import a, span
 from ..role import Role
-from .auth import Answer, Door
+from .auth import JsonHandler, TokenAuth
 from .content import Content, ManagerPage
 
 __all__ = ["Server", "serve", "start"]
@@ -38,18 +38,18 @@ __all__ = ["Server", "serve", "start"]
 log = logging.getLogger(__name__)
 
 ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in (*PAGES, *ALIASES)))
-TRIES = 20
-PATIENCE = 20.0
+PORTS_TRIED = 20
+TIMEOUT = 20.0  # seconds for the server to start, and to stop
 
 
 class Server:
-    """A running dashboard. `url` is the operator's link, `view_url` one to look only; `stop()` ends it."""
+    """A running dashboard. `url` is the operator's link, `view_url` the link for looking only; `stop()` ends it."""
 
     def __init__(self, content: Content, address: str, keys: PageKeys, hosts: Iterable[str]) -> None:
         self.content = content
         self.address = address
         self.port = keys.port
-        self.door = Door(keys, hosts)
+        self.auth = TokenAuth(keys, hosts)
         self.instance = secrets.token_hex(8)
         self._loop = IOLoop(make_current=False)
         self._ready = threading.Event()
@@ -57,33 +57,33 @@ class Server:
         self._server: Any = None
         self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{self.port}", daemon=True)
         self._thread.start()
-        if not self._ready.wait(PATIENCE) or self._problem is not None:
+        if not self._ready.wait(TIMEOUT) or self._problem is not None:
             problem = self._problem or "no answer"
             raise ConfigurationError(f"the page could not be served on port {self.port}: {problem}")
-        self._entered = self._enter() if content.listed else None
+        self._listed = self._add_to_list() if content.listed else None
 
-    def _enter(self) -> Path | None:
-        mine = ServerRecord(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
+    def _add_to_list(self) -> Path | None:
+        record = ServerRecord(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
         try:
-            return discovery.add_server(mine)
+            return discovery.add_server(record)
         except ConfigurationError as error:  # the page works without a list
             log.warning("the page is not in the list of servers: %s", error)
             return None
 
     @property
     def url(self) -> str:
-        """The operator's link: see and steer."""
+        """The operator's link: look and steer."""
         return self.link(Role.OPERATOR)
 
     @property
     def view_url(self) -> str:
-        """The viewer's link: see."""
+        """The viewer's link: look only."""
         return self.link(Role.VIEWER)
 
     def link(self, role: Role, address: str = "") -> str:
-        """The link of a role, to the first page or to an address such as `runtime/JFK`."""
+        """The link of a role to an address such as `runtime/JFK`; to the first page without one."""
         host = "localhost" if self.address == "0.0.0.0" else self.address
-        return f"http://{host}:{self.port}/{address}?token={self.door.tokens[role]}"
+        return f"http://{host}:{self.port}/{address}?token={self.auth.tokens[role]}"
 
     @property
     def running(self) -> bool:
@@ -91,12 +91,12 @@ class Server:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End it: pages say that the connection is lost. Idempotent."""
+        """End it; open pages then say that the connection is lost. Idempotent."""
         if self.running:
             self._loop.add_callback(self._loop.stop)
-            self._thread.join(PATIENCE)
-        if self._entered is not None:
-            discovery.remove_server(self._entered)
+            self._thread.join(TIMEOUT)
+        if self._listed is not None:
+            discovery.remove_server(self._listed)
 
     def __repr__(self) -> str:
         return f"<Server of {self.content.name!r}: {self.url if self.running else 'stopped'}>"
@@ -127,16 +127,16 @@ class Server:
             dict.fromkeys(ROUTES, self._page),
             port=self.port,
             address=self.address,
-            websocket_origin=sorted(self.door.hosts),
+            websocket_origin=sorted(self.auth.hosts),
             loop=self._loop,
             title=dict.fromkeys(ROUTES, self.content.title),
-            auth_provider=self.door,
+            auth_provider=self.auth,
             extra_patterns=[
-                ("/health", Answer, {"door": self.door, "answer": self._health, "open_to_all": True}),
-                ("/summary", Answer, {"door": self.door, "answer": self._summary}),
+                ("/health", JsonHandler, {"auth": self.auth, "answer": self._health, "open_to_all": True}),
+                ("/summary", JsonHandler, {"auth": self.auth, "answer": self._summary}),
             ],
         )
-        # Bokeh hands its pages to scripts of any origin there; a page of another port of this host has our cookie.
+        # Bokeh gives its pages to scripts of any origin there. A page on another port of this host sends our cookie.
         server._tornado.add_handlers(".*", [(r"/(?:.*/)?autoload\.js", ErrorHandler, {"status_code": 404})])
         server.start()
         return server
@@ -149,7 +149,7 @@ class Server:
 
     def _page(self) -> Any:
         document: Any = pn.state.curdoc
-        return self.content.page(self.door.role_of(document.session_context.request) or Role.VIEWER)
+        return self.content.page(self.auth.role_of(document.session_context.request) or Role.VIEWER)
 
     def _close(self) -> None:
         self.content.close()
@@ -172,10 +172,23 @@ def serve(
     auth: bool = True,
     loud: bool = False,
 ) -> Server:
-    """Serve the dashboard of a manager, with the port and the links it had when it was served last, if they are free.
+    """Serve the dashboard of a manager. Its port and its links are those of the last time, if they are free.
 
-    Port 0 is any free one; if `port` is taken, one of the next 20, and it says so. Bound elsewhere than to this machine
-    it needs `hosts`, the names it is asked for under. `note` is shown on the page, `loud` so that nobody misses it.
+    Args:
+        manager: The manager to look at and to steer.
+        port: 0 for any free port. If it is taken, one of the next 20 is used, and printed.
+        address: The address to bind to.
+        title: The title of the page; the name of the manager without one.
+        note: A line on each page.
+        hosts: The host names that the page is opened under; needed when `address` can be reached from other machines.
+        auth: Only True is accepted.
+        loud: Whether the note must not be missed.
+
+    Returns:
+        The server: `url`, `view_url`, `port`, `stop()`.
+
+    Raises:
+        ConfigurationError: No port is free, `hosts` is missing, or `auth` is False.
     """
     if not auth:
         raise ConfigurationError(
@@ -185,28 +198,28 @@ def serve(
 
 
 def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: Iterable[str] = ()) -> Server:
-    """Serve any content, see `serve`."""
+    """Serve any content; the arguments are those of `serve`."""
     port = count("port", port, most=65_535, what="a port: 0 for any that is free, or up to 65535")
-    names = _names(address, hosts)
+    names = _host_names(address, hosts)
     return Server(content, address, _keys(content.name, port, address), names)
 
 
 def _keys(name: str, port: int, address: str) -> PageKeys:
-    """Those of the last time where they still do; else new ones, kept for the next time."""
+    """The keys of the last time if their port is free; else new ones, which are stored for the next time."""
     try:
         path, last = discovery.load_keys(name)
     except ConfigurationError:  # said where the page is to be added to the list
-        return PageKeys.new(_free(port, address))
+        return PageKeys.new(_free_port(port, address))
     if last is not None and port in (0, last.port):
-        if _bindable(last.port, address) is not None:
+        if _bind_once(last.port, address) is not None:
             return last
-        return PageKeys.new(_free(port, address))  # its page is still served: it keeps what it has
-    keys = PageKeys.new(_free(port, address))
+        return PageKeys.new(_free_port(port, address))  # a page with those keys is still served
+    keys = PageKeys.new(_free_port(port, address))
     discovery.save_keys(path, keys)
     return keys
 
 
-def _names(address: str, hosts: Iterable[str]) -> set[str]:
+def _host_names(address: str, hosts: Iterable[str]) -> set[str]:
     names = {host.lower() for host in hosts}
     if ":" in address:
         raise ConfigurationError(f"address {address!r} is IPv6; give an IPv4 address or a host name")
@@ -227,19 +240,19 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _free(port: int, address: str) -> int:
-    """A free port: the one asked for, else one of the next ones."""
-    for candidate in range(port, port + TRIES + 1) if port else (0,):
-        found = _bindable(candidate, address)
+def _free_port(port: int, address: str) -> int:
+    """A free port: this one, else one of the next ones."""
+    for candidate in range(port, port + PORTS_TRIED + 1) if port else (0,):
+        found = _bind_once(candidate, address)
         if found is not None:
             if found != port and port:
                 log.warning("port %s is taken; the dashboard is on %s", port, found)
                 print(f"port {port} is taken; the dashboard is on {found}")
             return found
-    raise ConfigurationError(f"ports {port} to {port + TRIES} are all taken; give another, or 0 for any free one")
+    raise ConfigurationError(f"ports {port} to {port + PORTS_TRIED} are all taken; give another, or 0 for any free one")
 
 
-def _bindable(port: int, address: str) -> int | None:
+def _bind_once(port: int, address: str) -> int | None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

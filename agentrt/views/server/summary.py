@@ -1,4 +1,4 @@
-"""One manager in a few figures, for a page that shows several of them, and for programs."""
+"""One manager in a few figures, for the page of several managers and for programs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..fleet.health import Health
 
 __all__ = ["Summary"]
 
-FRESH = 1.0  # seconds in which a summary is not made again
+FRESH = 1.0  # seconds for which a summary is not read again
 TAGS = re.compile(r"<[^>]*>")
 
 
 class Summary:
-    """What `/summary` answers. It costs a look at every runtime, once a second at the most, and only when asked."""
+    """The answer of `/summary`. It costs a look at every runtime, at most once a second, and only on a request."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.made = -FRESH
+        self.read_at = -FRESH
         self.last: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
         """The sentence in plain words, how many runtimes and what waits, and what became of all activities."""
-        if time.monotonic() - self.made >= FRESH:
-            self.last, self.made = self._read(), time.monotonic()
+        if time.monotonic() - self.read_at >= FRESH:
+            self.last, self.read_at = self._read(), time.monotonic()
         return self.last
 
     def _read(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from agentrt import RuntimeManager
-from agentrt.views.server.managers import Several
+from agentrt.views.server.managers import ManagersPage
 from agentrt.views.server.server import serve, start
 from tests.harness.wait import wait_until
 
@@ -71,7 +71,7 @@ def test_every_page(manager, server, page: Page, address: str, theme: str) -> No
 
 @pytest.mark.parametrize("theme", ["default", "dark"])
 def test_the_page_of_several_managers(server, page: Page, theme: str) -> None:
-    both = start(Several())
+    both = start(ManagersPage())
     try:
         page.goto(f"{both.url}&theme={theme}")
         page.locator(".manager").first.wait_for(timeout=30_000)

@@ -61,7 +61,7 @@ def other(manager):
     server.stop()
 
 
-def ask(server, path: str, host: str = "127.0.0.1:PORT", **headers: str) -> http.client.HTTPResponse:
+def fetch_summary(server, path: str, host: str = "127.0.0.1:PORT", **headers: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("GET", path, headers={"Host": host.replace("PORT", str(server.port)), **headers})
     response = connection.getresponse()
@@ -72,10 +72,10 @@ def ask(server, path: str, host: str = "127.0.0.1:PORT", **headers: str) -> http
 
 def keys(server, other) -> dict[str, tuple[str, str, Role | None]]:
     """A token, a cookie, and what they make of who brings them."""
-    operator, viewer = (server.door.tokens[role] for role in (Role.OPERATOR, Role.VIEWER))
-    name = server.door.cookie
-    stamped = {role: f"{name}={server.door.stamp(role)}" for role in Role}
-    theirs = f"{name}={other.door.stamp(Role.OPERATOR)}"
+    operator, viewer = (server.auth.tokens[role] for role in (Role.OPERATOR, Role.VIEWER))
+    name = server.auth.cookie
+    stamped = {role: f"{name}={server.auth.sign(role)}" for role in Role}
+    theirs = f"{name}={other.auth.sign(Role.OPERATOR)}"
     made_up = stamped[Role.VIEWER].replace("dmlld2Vy", "b3BlcmF0b3I=")
     return {
         "nothing": ("", "", None),
@@ -86,7 +86,7 @@ def keys(server, other) -> dict[str, tuple[str, str, Role | None]]:
         "viewer's token over the operator's cookie": (viewer, stamped[Role.OPERATOR], Role.VIEWER),
         "wrong token": ("x" * len(operator), "", None),
         "half a token": (operator[:-1], "", None),
-        "token of another server": (other.door.tokens[Role.OPERATOR], "", None),
+        "token of another server": (other.auth.tokens[Role.OPERATOR], "", None),
         "wrong token with a good cookie": ("x", stamped[Role.OPERATOR], None),
         "cookie of another server": ("", theirs, None),
         "cookie whose role was changed": ("", made_up, None),
@@ -101,7 +101,7 @@ def test_every_page_asks_for_a_good_host_and_a_role(server, other):
         keys(server, other).items(), SECRET, HOSTS.items()
     ):
         headers = {"Cookie": cookie} if cookie else {}
-        status = ask(server, f"{path}?token={token}" if token else path, host, **headers).status
+        status = fetch_summary(server, f"{path}?token={token}" if token else path, host, **headers).status
         if status != (403 if not good else 200 if role is not None else 401):
             wrong.append((words, path, host, status))
     assert wrong == []
@@ -109,23 +109,23 @@ def test_every_page_asks_for_a_good_host_and_a_role(server, other):
 
 def test_what_needs_no_role_tells_nothing_of_the_manager(server):
     for path in ("/health", "/favicon.ico", "/static/js/bokeh.min.js", "/autoload.js", "/nothing"):
-        body = ask(server, path).body
+        body = fetch_summary(server, path).body
         assert b"doors" not in body
-        assert not any(token.encode() in body for token in server.door.tokens.values())
+        assert not any(token.encode() in body for token in server.auth.tokens.values())
 
 
 @pytest.mark.parametrize(
     "path", ["/autoload.js", "/flow/autoload.js", "/runtime/a/autoload.js", "/runtime/a%2Fb/autoload.js"]
 )
 def test_no_script_of_another_origin_gets_a_page(server, path):
-    cookie = {"Cookie": f"{server.door.cookie}={server.door.stamp(Role.OPERATOR)}", "Origin": "http://localhost:1"}
-    answer = ask(server, f"{path}?bokeh-autoload-element=1", **cookie)
+    cookie = {"Cookie": f"{server.auth.cookie}={server.auth.sign(Role.OPERATOR)}", "Origin": "http://localhost:1"}
+    answer = fetch_summary(server, f"{path}?bokeh-autoload-element=1", **cookie)
     assert answer.status == 404
     assert answer.getheader("Access-Control-Allow-Origin") is None
 
 
 def test_a_page_is_in_nobodys_frame_and_its_link_goes_to_nobody(server):
-    answer = ask(server, f"/?token={server.door.tokens[Role.VIEWER]}")
+    answer = fetch_summary(server, f"/?token={server.auth.tokens[Role.VIEWER]}")
     assert answer.getheader("Content-Security-Policy") == "frame-ancestors 'self'"
     assert answer.getheader("Referrer-Policy") == "no-referrer"
     cookie = answer.getheader("Set-Cookie")
@@ -137,7 +137,7 @@ def test_a_page_is_in_nobodys_frame_and_its_link_goes_to_nobody(server):
 
 
 def session_token(server) -> str:
-    page = ask(server, f"/?token={server.door.tokens[Role.OPERATOR]}").body.decode()
+    page = fetch_summary(server, f"/?token={server.auth.tokens[Role.OPERATOR]}").body.decode()
     return re.search(r'"token":"([^"]+)"', page).group(1)
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from agentrt import RuntimeManager
 from agentrt.views.app.address import Address
-from agentrt.views.server.managers import Several
+from agentrt.views.server.managers import ManagersPage
 from agentrt.views.server.server import serve, start
 from tests.harness.injections import INJECTIONS
 from tests.harness.wait import wait_until
@@ -171,7 +171,7 @@ def test_a_saved_view_of_a_runtime(manager: RuntimeManager, guard: Any, page: Pa
 
 
 def test_the_page_of_several_managers(manager: RuntimeManager, server: Any, page: Page) -> None:
-    both = start(Several())
+    both = start(ManagersPage())
     try:
         page.goto(both.url)
         page.locator(".manager").first.wait_for(timeout=30_000)

@@ -8,7 +8,7 @@ from agentrt import RuntimeManager, discovery
 from agentrt.discovery import ServerRecord
 from agentrt.metrics import Fates
 from agentrt.views.role import Role
-from agentrt.views.server.managers import Several, Told, ask, managers_html
+from agentrt.views.server.managers import ManagersPage, ManagerSummary, fetch_summary, managers_html
 from agentrt.views.server.server import start
 from tests.harness.wait import wait_until
 from tests.support import add, fail
@@ -23,7 +23,7 @@ def own_place(tmp_path, monkeypatch):
 
 
 def test_each_role_gets_links_of_its_own():
-    told = Told("one", 3, 0, "All 3 runtimes are fine.", (1, 2), Fates(accepted=3, pending=3))
+    told = ManagerSummary("one", 3, 0, "All 3 runtimes are fine.", (1, 2), Fates(accepted=3, pending=3))
     for role, mine, other in ((Role.OPERATOR, "operators", "viewers"), (Role.VIEWER, "viewers", "operators")):
         html = managers_html([(ONE, told)], role)
         assert f"token={mine}" in html
@@ -32,7 +32,7 @@ def test_each_role_gets_links_of_its_own():
 
 
 def test_what_another_process_says_is_only_text():
-    told = Told(HOSTILE, 1, 1, HOSTILE)
+    told = ManagerSummary(HOSTILE, 1, 1, HOSTILE)
     html = managers_html([(ONE, told), (ServerRecord(8, HOSTILE, 2, "javascript:x", "y", 0.0), None)], Role.OPERATOR)
     assert "<script" not in html
     assert "<img" not in html
@@ -45,7 +45,7 @@ def test_an_empty_page_says_what_to_do():
 
 
 def test_who_does_not_answer_is_none():
-    assert asyncio.run(ask(ONE)) is None
+    assert asyncio.run(fetch_summary(ONE)) is None
 
 
 @pytest.mark.browser
@@ -55,7 +55,7 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
         fine.create("a", 0, add)
         ill.create("b", 0, fail)
         links = [fine.serve().url, ill.serve().url]
-        both = start(Several())
+        both = start(ManagersPage())
         try:
             assert sorted(each.url for each in discovery.list_servers()) == sorted(links), (
                 "the page itself is none of them"

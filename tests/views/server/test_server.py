@@ -11,7 +11,7 @@ from agentrt import RuntimeManager, discovery
 from agentrt.discovery import PageKeys
 from agentrt.errors import ConfigurationError
 from agentrt.views.role import Role
-from agentrt.views.server.auth import Door
+from agentrt.views.server.auth import TokenAuth
 from agentrt.views.server.server import serve
 from tests.support import add
 
@@ -41,7 +41,7 @@ def get(server, path: str = "/", *, host: str | None = None, cookie: str = "") -
 
 
 def token(server, role: Role) -> str:
-    return f"/?token={server.door.tokens[role]}"
+    return f"/?token={server.auth.tokens[role]}"
 
 
 def cookie_of(response) -> str:
@@ -82,7 +82,7 @@ def test_a_wrong_token_is_refused_even_with_a_cookie(server, path):
 
 
 def test_a_forged_or_foreign_cookie_is_refused(server, manager):
-    name = server.door.cookie
+    name = server.auth.cookie
     assert get(server, cookie=f"{name}=operator").status == 401
     cookie = cookie_of(get(server, token(server, Role.VIEWER)))
     assert get(server, cookie=cookie.replace("dmlld2Vy", "b3BlcmF0b3I=")).status == 401
@@ -109,7 +109,7 @@ def test_the_websocket_asks_for_the_same(server):
     async def ask() -> list[int]:
         return [
             await socket_status(server),
-            await socket_status(server, cookie=f"{server.door.cookie}=x"),
+            await socket_status(server, cookie=f"{server.auth.cookie}=x"),
             await socket_status(server, cookie=cookie, host="evil.example"),
             await socket_status(server, cookie=cookie, origin="evil.example"),
             await socket_status(server, cookie=cookie, host=at, origin="evil.example:80"),
@@ -124,20 +124,20 @@ def test_a_role_is_what_its_token_or_signature_says():
             self.cookies = cookies or {}
             self.arguments = {name: [value.encode()] for name, value in arguments.items()}
 
-    door = Door(PageKeys.new(1), ["localhost"])
+    auth = TokenAuth(PageKeys.new(1), ["localhost"])
     for role in Role:
-        assert door.role_of(Request(token=door.tokens[role])) is role
-        assert door.role_of(Request({door.cookie: door.stamp(role)})) is role
-    assert door.role_of(Request({door.cookie: Door(PageKeys.new(1), []).stamp(Role.OPERATOR)})) is None
-    assert door.role_of(Request({door.cookie: "operator"})) is None
-    assert door.role_of(Request()) is None
+        assert auth.role_of(Request(token=auth.tokens[role])) is role
+        assert auth.role_of(Request({auth.cookie: auth.sign(role)})) is role
+    assert auth.role_of(Request({auth.cookie: TokenAuth(PageKeys.new(1), []).sign(Role.OPERATOR)})) is None
+    assert auth.role_of(Request({auth.cookie: "operator"})) is None
+    assert auth.role_of(Request()) is None
 
 
 @pytest.mark.parametrize("path", ["/runtime/a", "/runtime/a%20b%2Fc", "/activity/1", "/flow", "/timeline", "/letters"])
 def test_every_page_has_a_path_of_its_own_and_the_same_door(server, path):
     assert get(server, path).status == 401
     assert get(server, path, host="evil.example").status == 403
-    entered = get(server, f"{path}?token={server.door.tokens[Role.VIEWER]}")
+    entered = get(server, f"{path}?token={server.auth.tokens[Role.VIEWER]}")
     assert entered.status == 200
     assert get(server, path, cookie=cookie_of(entered)).status == 200
 
@@ -151,7 +151,7 @@ def test_its_health_is_open_to_all_and_tells_nothing(server):
 def test_its_summary_needs_a_role(server, manager):
     manager.run(manager["a"].ask(1))
     assert get(server, "/summary").status == 401
-    told = json.loads(get(server, f"/summary?token={server.door.tokens[Role.VIEWER]}").body)
+    told = json.loads(get(server, f"/summary?token={server.auth.tokens[Role.VIEWER]}").body)
     assert told["sentence"] == "The runtime is fine."
     assert (told["runtimes"], told["wrong"], told["waiting"]) == (1, 0, [0, 0])
     assert told["fates"]["done"] == told["fates"]["accepted"] == 1
@@ -166,7 +166,7 @@ def test_a_program_that_is_started_anew_has_its_links_again(manager):
         assert second.instance != first.instance
         beside = serve(manager)  # while the page is served, another one of that name gets keys of its own
         assert beside.port != second.port
-        assert beside.door.tokens != second.door.tokens
+        assert beside.auth.tokens != second.auth.tokens
         beside.stop()
     finally:
         second.stop()
