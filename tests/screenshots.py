@@ -110,14 +110,13 @@ def scene(name: str) -> Iterator[tuple[object, str | None]]:
             server.stop()
 
 
-def pages(manager, shown: str | None) -> dict[str, Address]:
+def pages(source, shown: str | None) -> dict[str, Address]:
     """The pages of a scene: those of all runtimes, those of the one to show, and its last activity."""
     found = {"first": Address(), **{name: Address(name) for name in ("timeline", "flow", "letters")}}
     if shown is not None:
         found |= {page: Address(page, shown) for page in OF_RUNTIME}
-        ended = [
-            record.id for record in manager.ring.since(0)[0] if record.runtime == shown and hasattr(record, "fate")
-        ]
+        records = source.frame().records
+        ended = [record.id for record in records if record.runtime == shown and hasattr(record, "fate")]
         found |= {"activity": Address("activity", str(ended[-1]))} if ended else {}
     return found
 
@@ -139,7 +138,7 @@ def unfold(page: Page, width: int) -> None:
 
 
 def shoot(browser: Browser, server, shown: str | None, name: str, options: argparse.Namespace) -> None:
-    addresses = pages(server.content.manager, shown)
+    addresses = pages(server.content.source, shown)
     for theme, width in itertools.product(options.themes, options.widths):
         page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]})
         page.goto(server.url + f"&theme={THEMES[theme]}")
