@@ -59,10 +59,10 @@ MUTANTS = (
         ("tests/engine/test_handoff.py", "-k", "ended_at_rest"),
     ),
     Mutant(
-        "a cancellation that came too late meets the next activity",
-        "engine/failure.py",
-        "        if must_absorb:\n",
-        "        if not must_absorb and failure is None:\n",
+        "a task that was cancelled once runs the next activity",
+        "engine/entry.py",
+        "if task.is_cancelled_once or variables != base",
+        "if variables != base",
         (FAILURE, "-k", "does_not_harm"),
     ),
     Mutant(
@@ -212,7 +212,7 @@ MUTANTS = (
         "engine/loop_host.py",
         "woken, self._woken, self._waking = self._woken, [], False",
         "woken, self._woken, self._waking = self._woken, [], True",
-        MACHINE,
+        ("tests/engine/test_handoff.py", "-k", "another_thread_lends_nothing"),
     ),
     Mutant(
         "a step is never used up",
@@ -249,11 +249,11 @@ MUTANTS = (
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(
-        "a BaseException has no fate",
+        "a BaseException is not retried",
         "engine/entry.py",
         "                except BaseException as error:\n                    await handle_failure",
         "                except Exception as error:\n                    await handle_failure",
-        (SEMANTICS, "-k", "base_exception and not Exit and not Keyboard"),
+        (FAILURE, "-k", "base_exception_is_retried"),
     ),
     Mutant(
         "what an activity leaves in its context reaches the next",
@@ -297,7 +297,7 @@ MUTANTS = (
         "engine/entry.py",
         "self.deadline = math.inf if limit is None else host.deadlines.arm(started + limit)",
         "self.deadline = self.deadline if limit is None else host.deadlines.arm(started + limit)",
-        MACHINE,
+        (FAILURE, "-k", "interrupted_by_what_it_asks"),
     ),
     Mutant(
         "a deadline goes on during the wait for a retry",
@@ -305,13 +305,6 @@ MUTANTS = (
         '    entry.disarm_deadline()\n    entry.record_event("retry"',
         '    entry.record_event("retry"',
         MACHINE,
-    ),
-    Mutant(
-        "the task stays cancelled after a timeout",
-        "engine/failure.py",
-        "        task.uncancel()\n",
-        "",
-        (FAILURE, "-k", "no_longer_cancelled"),
     ),
     Mutant(
         "retries never end",
