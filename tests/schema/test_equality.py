@@ -74,6 +74,7 @@ class Counted:
     __hash__ = None  # type: ignore[assignment]
 
 
+@pytest.mark.slow
 def test_what_is_large_is_not_compared() -> None:
     a, b = ([[Counted() for _ in range(1000)] for _ in range(1000)] for _ in range(2))
     assert not is_same(a, b)
