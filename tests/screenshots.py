@@ -98,21 +98,21 @@ SCENES: dict[str, Callable] = {f.__name__: f for f in (empty, calm, busy, failin
 
 
 @contextmanager
-def scene(name: str) -> Iterator[tuple[object, str | None]]:
-    """The served manager of a scene, and the runtime to show."""
+def scene(name: str) -> Iterator[tuple[object, agentrt.RuntimeManager, str | None]]:
+    """The server and the manager of a scene, and the runtime to show."""
     clock = load_day().clock() if name == "busy" else None
     with agentrt.RuntimeManager(name=name.capitalize(), loop="thread", clock=clock) as manager:
         shown = SCENES[name](manager)
         server = serve(manager, note=load_day().note if name == "busy" else "")
         try:
-            yield server, shown
+            yield server, manager, shown
         finally:
             server.stop()
 
 
 def pages(source, shown: str | None) -> dict[str, Address]:
     """The pages of a scene: those of all runtimes, those of the one to show, and its last activity."""
-    found = {"first": Address(), **{name: Address(name) for name in ("timeline", "flow", "letters")}}
+    found = {"first": Address(), **{name: Address(name) for name in ("timeline", "flow", "dead-letters")}}
     if shown is not None:
         found |= {page: Address(page, shown) for page in OF_RUNTIME}
         records = source.frame().records
@@ -164,8 +164,8 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for name in options.scenes:
-            with scene(name) as (server, shown):
-                shoot(browser, server, shown, name, options)
+            with scene(name) as (server, manager, shown):
+                shoot(browser, server, manager, shown, name, options)
             print(name, "done", flush=True)
 
 

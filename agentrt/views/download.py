@@ -26,11 +26,11 @@ def downloads(of: Subject) -> Any:
 
 def _button(of: Subject, suffix: str, label: str) -> Any:
     name = UNSAFE.sub("_", of.id or of.source.name)[:60] or "agentrt"
-    make = partial(_content, of, suffix)
+    make = partial(_download_file, of, suffix)
     button = pmui.FileDownload(callback=make, filename=f"{name}{suffix}", label=label, size="small", margin=0)
     button.variant = "text"  # as an argument above it conflicts with a default of the button, which warns
     return button
 
 
-def _content(of: Subject, suffix: str) -> io.BytesIO:
+def _download_file(of: Subject, suffix: str) -> io.BytesIO:
     return io.BytesIO(WRITERS[suffix](of))

@@ -24,7 +24,7 @@ from ..activity import Activity
 from ..events import Event, Outcome
 from ..feed.source import Frame, Source
 
-__all__ = ["Feed", "Session", "Update", "View", "feed_notebook", "feed_page"]
+__all__ = ["Feed", "Schedule", "Session", "Update", "View", "feed_notebook", "feed_page", "run_now"]
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,14 @@ PAUSE = 0.1
 AWAY = 0.25  # seconds between two checks whether a page is connected again
 AGAIN = 0.25  # seconds until a view that changes by itself is updated again
 Call = Callable[[], Any]
+# Runs a call later, where the models of the session may be changed; a callback of a button may be on any thread.
+Schedule = Callable[[Call], Any]
 T = TypeVar("T")
+
+
+def run_now(call: Call) -> Any:
+    """A `Schedule` that does not wait: for a page whose callbacks run where its models may be changed."""
+    return call()
 
 
 class Update:
@@ -241,9 +248,9 @@ class Session:
     def _start(self, call: Call) -> None:
         task = self.loop.create_task(self._run(call))
         self.tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._forget)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a page could not be brought up to date", exc_info=error)

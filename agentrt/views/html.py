@@ -103,10 +103,10 @@ def escape(content: Content) -> Markup:
     """
     if isinstance(content, str):
         return content if type(content) is Markup else Markup(_escape_value(content))
-    return Markup(_text(content))
+    return Markup(_to_html(content))
 
 
-def _text(content: Content) -> str:
+def _to_html(content: Content) -> str:
     if type(content) is Markup:
         return content
     if isinstance(content, str):
@@ -115,7 +115,7 @@ def _text(content: Content) -> str:
         return escape_all(content, quote=False) if special else content
     if content is None:
         return ""
-    return str(content) if isinstance(content, int | float) else "".join(map(_text, content))
+    return str(content) if isinstance(content, int | float) else "".join(map(_to_html, content))
 
 
 def _escape_value(text: str) -> str:
@@ -157,8 +157,8 @@ class Element:
         """The element as HTML."""
         opening = f"{self._start}{_attributes(attributes)}>" if attributes else self._open
         if len(content) == 1:  # as most have, so it is worth a line of its own
-            return Markup(f"{opening}{_text(content[0])}{self._close}")
-        return Markup(f"{opening}{''.join(map(_text, content))}{self._close}")
+            return Markup(f"{opening}{_to_html(content[0])}{self._close}")
+        return Markup(f"{opening}{''.join(map(_to_html, content))}{self._close}")
 
     def with_(self, **attributes: Value) -> Element:
         """The same kind of element with these attributes: they are written once, however often it is called."""

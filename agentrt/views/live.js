@@ -1,7 +1,7 @@
-// HTML that is brought up to date in place: what did not change keeps its focus, its selection and its open details.
+// HTML that is updated in place: what did not change keeps its focus, its selection and its open details.
 const BANNED = "script, iframe, object, embed, link, meta, base, form"
 
-// The text is escaped before it gets here. This is the second door: no element or attribute that could run something.
+// All text is escaped before it gets here. As a second guard, remove every element and attribute that could run code.
 function scrub(fragment) {
   fragment.querySelectorAll(BANNED).forEach((node) => node.remove())
   fragment.querySelectorAll("*").forEach((node) => {

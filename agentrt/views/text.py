@@ -128,10 +128,10 @@ def parts_of(value: Any, most: int) -> list[tuple[Any, Any]] | None:
     >>> parts_of({"a": 1}, 5)
     [('a', 1)]
     """
-    return None if (pairs := _pairs(value)) is None else list(islice(pairs, most))
+    return None if (pairs := _named_parts(value)) is None else list(islice(pairs, most))
 
 
-def _pairs(value: Any) -> Iterable[tuple[Any, Any]] | None:
+def _named_parts(value: Any) -> Iterable[tuple[Any, Any]] | None:
     if isinstance(value, Mapping):
         return value.items()
     if names := _fields(value):

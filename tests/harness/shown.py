@@ -9,7 +9,7 @@ import panel as pn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from agentrt.views.app.page_template import sheet
+from agentrt.views.app.page_template import page_template
 from agentrt.views.feed import feed_page
 from tests.harness.place import free_port
 from tests.harness.wait import wait_until
@@ -30,7 +30,7 @@ def shown(manager: Any, make: Callable[[], Any]) -> Iterator[str]:
     def app() -> Any:
         view = make()
         feed_page(manager.source, pn.state.curdoc).follow(view)
-        return sheet(title="One view", main=[view.panel])
+        return page_template(title="One view", main=[view.panel])
 
     port = free_port()
     server = pn.serve(app, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)

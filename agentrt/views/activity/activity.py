@@ -11,7 +11,7 @@ from ...events import Event
 from ...feed.source import Source
 from ...schema.immutability import is_frozen
 from ..app.address import Address
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import (
     Content,
     Markup,
@@ -39,7 +39,6 @@ from ..runtime import diff
 from ..runtime.log import record_words
 from ..runtime.state import CSS as TREE
 from ..runtime.state import tree
-from ..runtime.steer import Soon, at_once
 from ..text import count, duration, safe_text
 from ..theme import FATES, LANES, STATUSES
 from . import sequence, traceback
@@ -86,7 +85,7 @@ class ActivityView(pn.viewable.Viewer):
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         super().__init__()
         self.source = source
@@ -120,7 +119,7 @@ class ActivityView(pn.viewable.Viewer):
         if not concerned and not self._moves():
             return False
         self.trace = trace = causal_trace(self.source, self.related.id, self.related)
-        self.head.draw(_head(trace))
+        self.head.draw(_header(trace))
         self.who.draw(sequence.sequence_svg(trace) + _relatives(trace))
         if concerned:
             self._draw_records(trace)
@@ -159,14 +158,14 @@ class ActivityView(pn.viewable.Viewer):
         self.inside.draw(_inside(trace))
 
 
-def _head(trace: CausalTrace) -> Markup:
+def _header(trace: CausalTrace) -> Markup:
     title = h2(f"Activity {trace.id}")
     sentence = p(safe_text(fate_sentence(trace), 400), cls="say", role="status")
     if trace.message is None:
         return fragment(header(title, cls="row"), sentence)
     look = sequence.look_of_message(trace.message)
     head = header(title, chip(look), quiet("of"), " ", _runtime_link(trace.message.runtime), cls="row")
-    return fragment(head, sentence, _course(trace), _facts(trace))
+    return fragment(head, sentence, _course(trace), _fact_list(trace))
 
 
 def _runtime_link(id: str) -> Markup:
@@ -196,7 +195,7 @@ def _course(trace: CausalTrace) -> Markup:
     )
 
 
-def _facts(trace: CausalTrace) -> Markup:
+def _fact_list(trace: CausalTrace) -> Markup:
     facts: list[tuple[str, Content]] = [(rule.name, _rule_words(rule, trace)) for rule in applied_rules(trace)]
     facts.append(("caused by", _cause(trace)))
     if trace.correlation is not None:
@@ -278,11 +277,11 @@ def _state(words: str, state: Any) -> Markup:
 
 def _inside(trace: CausalTrace) -> Markup:
     spans = [_span(span, trace) for span in sorted(trace.spans, key=lambda span: span.detail["started"])]
-    notes = [_note(note) for note in trace.notes[-40:] if note.kind in OWN]
+    notes = [_event_words(note) for note in trace.notes[-40:] if note.kind in OWN]
     return fragment(spans, bullets(notes, style="list-style:none") if notes else None)
 
 
-def _note(note: Event) -> Content:
+def _event_words(note: Event) -> Content:
     detail = {key: value for key, value in note.detail.items() if key != "activity"}
     event = Event(note.sequence, note.runtime, note.at, note.kind, note.who, detail)
     return quiet(safe_text(note.kind.replace("_", " "), 24)), " ", record_words(event)

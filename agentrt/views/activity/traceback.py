@@ -79,12 +79,12 @@ def traceback_html(error: BaseException, before: Iterable[BaseException] = ()) -
 
 def _error_html(error: BaseException, words: str) -> Markup:
     relation = p(words, cls="muted") if words else None
-    name = strong(safe_text(type(error).__name__), ": ", safe_text(_message(error), 400))
+    name = strong(safe_text(type(error).__name__), ": ", safe_text(_error_text(error), 400))
     found = places(error)
     return section(relation, name, map(_place_html, found), None if found else p("It has no traceback.", cls="muted"))
 
 
-def _message(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as fault:  # anybody's class

@@ -20,7 +20,7 @@ from ..role import Commands
 from ..text import safe_text
 from .address import Address
 
-__all__ = ["Bar"]
+__all__ = ["TopBar"]
 
 SPEEDS = {"stopped": 0.0, "1x": 1.0, "10x": 10.0, "60x": 60.0, "300x": 300.0, "3,000x": 3000.0}
 LINKS = {"": "Overview", "timeline": "Timeline", "flow": "Flow", "dead-letters": "Dead letters"}
@@ -40,11 +40,11 @@ MESSAGE = """
 FLOATING = {"position": "fixed", "bottom": "20px", "left": "20px", "z-index": "1400", "max-width": "min(640px, 90vw)"}
 
 
-def _call(act: Callable[[], Any], event: Any) -> None:
+def _ignore_event(act: Callable[[], Any], event: Any) -> None:
     act()
 
 
-class Bar:
+class TopBar:
     """`update` brings speed, cost and dead letters up to date; `show(page)` marks the page that is shown."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Bar:
                 margin=0,
                 disabled=not self.commands.may_steer,
             )
-            button.on_click(partial(_call, act))
+            button.on_click(partial(_ignore_event, act))
             buttons.append(button)
         return buttons
 

@@ -1,4 +1,4 @@
-"""The dashboard: one `Dashboard` per session, which shows one page at a time. What is on a page is said in `pages`."""
+"""The dashboard: one `Dashboard` per session, which shows one page at a time. `routes` says what is on a page."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ import panel as pn
 from panel_material_ui.base import _env
 
 from ...feed.source import HasSource, Source, Subject, subject_of
-from ..feed import Feed, feed_page
+from ..feed import Feed, Schedule, feed_page, run_now
 from ..role import Commands, Role
-from ..runtime.steer import Soon, at_once
 from ..text import count, plain
 from .address import OF_RUNTIME, Address, address_of
-from .bar import Bar, banner, column
-from .page_template import sheet
-from .routes import build
+from .bar import TopBar, banner, column
+from .page_template import page_template
+from .routes import build_page
 from .window import Window
 
 __all__ = ["Dashboard", "dashboard"]
 
 log = logging.getLogger(__name__)
 
-# Addresses are paths: what a page loads later is found from the root, wherever its address bar stands by then.
-ROOTED = '{% extends "base.html" %}{% block preamble %}<base href="/">{{ super() }}{% endblock %}'
+# Addresses are paths: what a page loads later has to be found from the root, whatever its address is by then.
+WITH_ROOT = '{% extends "base.html" %}{% block preamble %}<base href="/">{{ super() }}{% endblock %}'
 
 
 class Dashboard:
-    """Shows the page of an address: `go("runtime/JFK")`. What is shown is fed, what is not costs nothing.
+    """Shows the page of an address: `go("runtime/JFK")`. Only what is shown is kept up to date.
 
     `base` and `paths` say how the browser shows its addresses, see `Window`; a notebook has no window and no base.
     """
@@ -46,55 +45,55 @@ class Dashboard:
         paths: bool = False,
         health: str = "",
         title: str = "",
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         self.source = source
         self.feed = feed
         self.commands = commands
-        self.soon = soon
+        self.schedule = schedule
         self.title = title or source.name
         self.at = Address()
         self._ends: list[Callable[[], Any]] = []
-        self.bar = Bar(source, commands, self.go, served=base is not None, paths=paths)
+        self.bar = TopBar(source, commands, self.go, served=base is not None, paths=paths)
         self.window = None if base is None else Window(self.go, self.key, base=base, paths=paths, health=health)
         self.holder = column()
         notes = [banner(note, loud=loud)] if note else []
         notes += [] if commands.may_steer else [banner("This link is for looking only: buttons are off.", loud=True)]
         window = [self.window] if self.window is not None else []
         self.panel = column(*window, *notes, self.bar.panel, self.holder, padding="12px")
-        commands.tell = lambda text, wrong: self.soon(lambda: self.bar.say(text, wrong))
+        commands.tell = lambda text, wrong: self.schedule(lambda: self.bar.say(text, wrong))
 
     def go(self, address: str = "") -> None:
-        """Show the page of an address. From any thread: it is drawn through `soon`."""
-        self.soon(lambda: self.draw(address))
+        """Show the page of an address. From any thread: it is drawn through `schedule`."""
+        self.schedule(lambda: self.draw(address))
 
     def draw(self, address: str = "") -> None:
-        """The same, at once: where models may be changed."""
+        """The same, now: call it where the models may be changed."""
         for end in self._ends:
             end()
         self.at = Address.read(address)
-        made = build(self, self.at)
+        page = build_page(self, self.at)
         self.mark(self.at)
-        self._ends = [*made.ends, *(self.feed.follow(view) for view in (self.bar, *made.views))]
-        self.holder.objects = made.objects
+        self._ends = [*page.ends, *(self.feed.follow(view) for view in (self.bar, *page.views))]
+        self.holder.objects = page.objects
 
     def mark(self, at: Address) -> None:
-        """Say that this is what is shown."""
+        """Show this address in the bar and in the window."""
         self.at = at
         self.bar.show(at.page)
         if self.window is not None:
-            self.window.param.update(address=str(at), name_of_page=self._named())
+            self.window.param.update(address=str(at), name_of_page=self._page_title())
 
-    def _named(self) -> str:
+    def _page_title(self) -> str:
         what = plain(self.at.of or self.at.page, 60)
         return f"{what} · {self.title}" if what else self.title
 
     def key(self, key: str) -> None:
-        """What a key does here; the window takes care of `?` and of `/` where there is a search."""
+        """Do what a key stands for. The window handles `?`, and `/` where the page has a search field."""
         if key == "/":
             self.go()
             if self.window is not None:
-                self.soon(self.window.search)
+                self.schedule(self.window.search)
         elif key == "o":
             self.go()
         elif key == " ":
@@ -111,9 +110,9 @@ class Dashboard:
         if self.runtime is not None:
             self.commands.toggle(self.runtime)
         elif self.at.page not in OF_RUNTIME:
-            (self.commands.resume_all if self._all_paused() else self.commands.pause_all)()
+            (self.commands.resume_all if self._are_all_paused() else self.commands.pause_all)()
 
-    def _all_paused(self) -> bool:
+    def _are_all_paused(self) -> bool:
         settings = map(self.source.settings, self.source.runtimes)
         return all(each is None or each.paused for each in settings)
 
@@ -150,9 +149,9 @@ def dashboard(
         title=title,
     )
     board.draw(at if at is not None else str(address_of(path if paths else "", search)))
-    return sheet(
+    return page_template(
         title=title,
         main=[board.panel],
-        template=_env.from_string(ROOTED) if paths else None,
+        template=_env.from_string(WITH_ROOT) if paths else None,
         meta_description=f"{count(len(source.runtimes), 'runtime')} live",
     )

@@ -1,4 +1,4 @@
-"""The page around what is shown: its head, its colours, its type."""
+"""The page around a dashboard: its header, its colours, its fonts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import param
 from panel.util import edit_readonly  # type: ignore[attr-defined]
 from panel_material_ui.template.base import Page
 
-__all__ = ["sheet"]
+__all__ = ["page_template"]
 
 FONT = {"fontFamily": 'system-ui, "Segoe UI", Roboto, sans-serif'}
 THEME = {
@@ -17,23 +17,23 @@ THEME = {
 }
 BAR = {
     ".MuiAppBar-root": {"backgroundColor": "#0B4A70", "backgroundImage": "none", "color": "#fff"},
-    # It stays, unseen and without a name, although there is to be no indicator: who listens to a page would hear it.
+    # It exists even without a busy indicator, has no name, and a screen reader would read it.
     ".MuiAppBar-root > .MuiLinearProgress-root": {"display": "none"},
 }
 
 
-class Still(param.Parameterized):
-    """What a page follows in place of Panel's own word for "busy"."""
+class NeverBusy(param.Parameterized):
+    """A page follows this in place of the "busy" of Panel."""
 
     busy = param.Boolean(default=False, constant=True)
 
 
-def sheet(**options: Any) -> Page:
+def page_template(**options: Any) -> Page:
     """A page of this dashboard; `options` are those of `Page`."""
     page = Page(theme_config=THEME, sx=BAR, busy_indicator=None, **options)
-    # Panel has one word for "busy" for the whole process. Pages that follow it are changed by a click on any other,
-    # without their lock, and that click then fails. A plain False would stop that too, but Panel's state would keep
-    # hold of every page that was ever made.
+    # Panel has one "busy" for the whole process. A click on any other page changes a page that follows it, without its
+    # lock, and that click then fails. A plain False would prevent this too, but Panel's state would then keep a
+    # reference to every page that was ever made.
     with edit_readonly(page):
-        page.busy = Still().param.busy
+        page.busy = NeverBusy().param.busy
     return page

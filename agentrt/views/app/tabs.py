@@ -1,4 +1,4 @@
-"""Panes of which one is shown and fed at a time; each is made when it is chosen, so what is hidden costs nothing."""
+"""Panes of which one is shown and fed at a time. Each is made when it is chosen: a hidden one costs nothing."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from ..feed import Schedule, run_now
 from ..layout import WIDE
-from ..runtime.steer import Soon, at_once
 
 __all__ = ["TAB_LOOK", "Tabs"]
 
 TAB_LOOK = {
     ".MuiTab-root": {"textTransform": "none", "minHeight": "36px", "padding": "4px 14px", "fontSize": "14px"},
     ".MuiTabs-root": {"minHeight": "36px"},
-    # On a narrow page in two lines: what sticks out of one could not be reached.
+    # On a narrow page in two lines: a tab beyond the edge could not be reached.
     ".MuiTabs-list, .MuiTabs-flexContainer": {"flexWrap": "wrap"},
 }
 Make = Callable[[], Any]
 
 
 class Tabs:
-    """`makers` by title; each makes a viewable with `update(update)`. `chosen(title)` is told when another is chosen.
+    """`makers` by title, each of a viewable with `update(update)`. `on_choose(title)` is called for another choice.
 
-    `follow(view)` has one fed, and returns what ends that.
+    `follow(view)` feeds a view, and returns the call that ends that.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Tabs:
         follow: Callable[[Any], Callable[[], Any]],
         *,
         first: str = "",
-        chosen: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        on_choose: Callable[[str], Any] | None = None,
+        schedule: Schedule = run_now,
     ) -> None:
         self.makers = makers
         self.follow = follow
-        self.chosen = chosen
+        self.on_choose = on_choose
         self._end: Callable[[], Any] | None = None
-        # The strip holds nothing: a plot that is in it when the page is loaded is drawn without a size.
+        # The strip itself is empty: a plot in it while the page loads is drawn without a size.
         self.holder = pn.Column(**{**WIDE, "margin": (8, 0, 0, 0)})
         titles = list(makers)
         self.strip = pmui.Tabs(
@@ -51,19 +51,19 @@ class Tabs:
             margin=0,
             sx=TAB_LOOK,
         )
-        self.strip.param.watch(lambda event: soon(self._turned), "active")
+        self.strip.param.watch(lambda event: schedule(self._switch), "active")
         self.panel = pn.Column(self.strip, self.holder, **WIDE)
         self._show()
 
     @property
     def title(self) -> str:
-        """Which is shown."""
+        """The title of the one that is shown."""
         return list(self.makers)[self.strip.active]
 
-    def _turned(self) -> None:
+    def _switch(self) -> None:
         self._show()
-        if self.chosen is not None:
-            self.chosen(self.title)
+        if self.on_choose is not None:
+            self.on_choose(self.title)
 
     def _show(self) -> None:
         self.end()
@@ -72,7 +72,7 @@ class Tabs:
         self._end = self.follow(view)
 
     def end(self) -> None:
-        """Feed none any more. Idempotent."""
+        """Stop feeding the one that is shown. Idempotent."""
         end, self._end = self._end, None
         if end is not None:
             end()

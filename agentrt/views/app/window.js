@@ -2,7 +2,7 @@
 const KEYS = [
   ["/", "search a runtime"],
   ["space", "pause or resume: the runtime that is shown, on other pages all"],
-  [".", "let one activity through (on a runtime's page)"],
+  [".", "step: let one activity through (on a runtime's page)"],
   ["o", "the first page"],
   ["?", "this help"],
   ["Esc", "close it"],
@@ -15,17 +15,17 @@ const typing = (event) => {
   const node = event.composedPath()[0]
   return node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName)
 }
-const pressing = (event) => /^(BUTTON|A|SUMMARY)$/.test(event.composedPath()[0].tagName)
+const onButton = (event) => /^(BUTTON|A|SUMMARY)$/.test(event.composedPath()[0].tagName)
 
-function* everything(root) {
+function* everyNode(root) {
   for (const node of root.querySelectorAll("*")) {
     yield node
-    if (node.shadowRoot) yield* everything(node.shadowRoot)
+    if (node.shadowRoot) yield* everyNode(node.shadowRoot)
   }
 }
 
 function searchField() {
-  for (const node of everything(document)) {
+  for (const node of everyNode(document)) {
     if (node.tagName === "INPUT" && node.placeholder === "search runtimes" && node.offsetParent) return node
   }
 }
@@ -98,7 +98,7 @@ export function render({model, view}) {
   const show = () => {
     const wanted = url(model)
     if (wanted !== location.pathname + location.search) {
-      const secret = new URLSearchParams(location.search).has("token") // it did its work; an address is copied and kept
+      const secret = new URLSearchParams(location.search).has("token") // it has been used; an address may be copied
       const stays = place(read(model)) === place(model.address) // back leads to the page before, not through its tabs
       history[secret || stays ? "replaceState" : "pushState"]({}, "", wanted)
     }
@@ -110,9 +110,9 @@ export function render({model, view}) {
     if (field) field.focus()
     else if (tries) setTimeout(() => focus(tries - 1), LOOK)
   }
-  const told = (message) => { if (message.focus) focus(LOOKS) }
+  const receive = (message) => { if (message.focus) focus(LOOKS) }
 
-  const pressed = (event) => {
+  const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return
     if (event.key === "Escape") keys.hidden = true
     else if (event.key === "?") {
@@ -122,7 +122,7 @@ export function render({model, view}) {
       const field = searchField()
       if (field) field.focus()
       else model.send_msg({do: "key", with: "/"})
-    } else if (event.key === " " && pressing(event)) return
+    } else if (event.key === " " && onButton(event)) return
     else if ([" ", ".", "o"].includes(event.key)) model.send_msg({do: "key", with: event.key})
     else return
     event.preventDefault()
@@ -134,7 +134,7 @@ export function render({model, view}) {
     if (answer) location.reload()
     else asking = setTimeout(ask, ASK)
   }
-  const gone = () => {
+  const onConnectionLost = () => {
     if (asking !== null || !model.health) return
     lost.textContent = "Connection lost; waiting for the manager. This page comes back by itself."
     lost.hidden = false
@@ -142,18 +142,18 @@ export function render({model, view}) {
   }
 
   let leaving = false
-  const left = () => { leaving = true }
-  view.model.document?.on_event("connection_lost", () => { if (!leaving) gone() })
-  document.addEventListener("keydown", pressed)
+  const onUnload = () => { leaving = true }
+  view.model.document?.on_event("connection_lost", () => { if (!leaving) onConnectionLost() })
+  document.addEventListener("keydown", onKey)
   window.addEventListener("popstate", back)
-  window.addEventListener("beforeunload", left)
+  window.addEventListener("beforeunload", onUnload)
   model.on("address", show)
   model.on("name_of_page", show)
-  model.on("msg:custom", told)
+  model.on("msg:custom", receive)
   model.on("remove", () => {
-    document.removeEventListener("keydown", pressed)
+    document.removeEventListener("keydown", onKey)
     window.removeEventListener("popstate", back)
-    window.removeEventListener("beforeunload", left)
+    window.removeEventListener("beforeunload", onUnload)
     clearTimeout(asking)
   })
   show()

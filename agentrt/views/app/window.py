@@ -1,4 +1,4 @@
-"""What belongs to the browser's window: the address, the keyboard and its help, word of a connection that is lost."""
+"""What belongs to the window of the browser: the address, the keyboard, its help, the notice of a lost connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ kbd { font: 600 var(--t0)/1.6 ui-monospace, monospace; border: 1px solid var(--r
 
 
 class Window(JSComponent):
-    """Shows nothing until it is needed. Setting `address` changes the address bar; the browser's back and on call `go`.
+    """Shows nothing until it is needed. Setting `address` changes the address bar; back and forward call `go`.
 
     With `paths` an address is a path below `base`, else it is in the query of `base`. A key calls `key`. When the
     connection is lost the page says so, and it comes back once `health` answers.
@@ -47,7 +47,7 @@ class Window(JSComponent):
     _esm = Path(__file__).with_name("window.js").read_text(encoding="utf-8")
 
     def __init__(self, go: Callable[[str], Any], key: Callable[[str], Any], **params: Any) -> None:
-        self._acts = {"go": go, "key": key}
+        self._actions = {"go": go, "key": key}
         super().__init__(stylesheets=[LOOKS], width=0, height=0, margin=0, **params)
 
     def search(self) -> None:
@@ -55,6 +55,6 @@ class Window(JSComponent):
         self._send_msg({"focus": True})
 
     def _handle_msg(self, message: Any) -> None:
-        act = self._acts.get(str(message.get("do"))) if isinstance(message, dict) else None
-        if act is not None:
-            act(str(message.get("with", "")))
+        action = self._actions.get(str(message.get("do"))) if isinstance(message, dict) else None
+        if action is not None:
+            action(str(message.get("with", "")))

@@ -14,12 +14,11 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ...feed.source import Source
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import empty, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
-from ..runtime.steer import Soon, at_once
 from ..text import count
 from .rows import COLUMNS, PAGE, FleetRows, Row
 from .table import CSS, row_html, table_html
@@ -40,9 +39,9 @@ EMPTY = empty("No runtime yet. Make one, in the notebook or script that runs thi
 class Fleet(pn.viewable.Viewer):
     """The table of all runtimes. A click on a row calls `go("runtime/JFK")`. An update costs per row that changed."""
 
-    def __init__(self, source: Source, *, go: Callable[[str], Any] | None = None, soon: Soon = at_once) -> None:
+    def __init__(self, source: Source, *, go: Callable[[str], Any] | None = None, schedule: Schedule = run_now) -> None:
         super().__init__()
-        self.soon = soon
+        self.schedule = schedule
         self.rows = FleetRows(source)
         self.shown: dict[str, Row] = {}
         self.changed: set[str] = set()
@@ -78,16 +77,16 @@ class Fleet(pn.viewable.Viewer):
         else:
             self.rows.sort = (field, not down) if now[1] is down else None
         self.rows.page = 0
-        self.soon(self._redraw)
+        self.schedule(self._redraw)
 
     def _search(self, event: Any) -> None:
         self.rows.search, self.rows.page = event.new, 0
-        self.soon(self._redraw)
+        self.schedule(self._redraw)
 
     def turn(self, pages: int) -> None:
         """Show the page so many pages on; a negative number goes back."""
         self.rows.page = min(max(0, self.rows.page + pages), self.rows.pages - 1)
-        self.soon(lambda: self._redraw(reorder=False))
+        self.schedule(lambda: self._redraw(reorder=False))
 
     def update(self, update: Update) -> bool:
         """Bring the visible rows up to date. True while one of them changes without a record."""

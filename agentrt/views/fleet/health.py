@@ -40,14 +40,14 @@ def diagnose(snapshot: Snapshot) -> Problem | None:
         for lane, depth, capacity in zip(LANES, snapshot.depth, snapshot.capacity, strict=True)
         if capacity and depth >= FULL * capacity
     )
-    failing = snapshot.status in WORST or (snapshot.status is Status.PROCESSING and _just_failed(snapshot))
+    failing = snapshot.status in WORST or (snapshot.status is Status.PROCESSING and _has_just_failed(snapshot))
     if not failing and not full:
         return None
     status = Status.ERROR if failing and snapshot.status is Status.PROCESSING else snapshot.status
     return Problem(status, snapshot.id, full, snapshot.started if status is Status.STUCK else snapshot.error_at)
 
 
-def _just_failed(snapshot: Snapshot) -> bool:
+def _has_just_failed(snapshot: Snapshot) -> bool:
     """Whether it runs the next activity right after a failure: the status alone says only processing."""
     return snapshot.error_at is not None and snapshot.started is not None and snapshot.started - snapshot.error_at < 0.1
 
@@ -112,7 +112,7 @@ def health_sentence(problems: list[Problem], total: int, now: float) -> Markup:
     parts = [_group(status, [each for each in problems if each.status is status], total, now) for status in WORST]
     full = [each for each in problems if each.lanes]
     parts += [
-        fragment(_names([each]), f"\N{RIGHT SINGLE QUOTATION MARK}s {' and its '.join(each.lanes)}")
+        fragment(_links([each]), f"\N{RIGHT SINGLE QUOTATION MARK}s {' and its '.join(each.lanes)}")
         for each in full[:3]
     ]
     parts += [fragment(f"{len(full) - 3:,} more have a full lane")] if len(full) > 3 else []
@@ -131,10 +131,10 @@ def _group(status: Status, found: list[Problem], total: int, now: float) -> Mark
     since = found[0].since
     long = f" for {duration(now - since)}" if one and status is Status.STUCK and since is not None else ""
     words = f"{'is' if one else 'are'} {SAYS[status][not one]}{long}"
-    return fragment(f"{len(found):,} of {count(total, 'runtime')} {words} (", _names(found), ")")
+    return fragment(f"{len(found):,} of {count(total, 'runtime')} {words} (", _links(found), ")")
 
 
-def _names(found: list[Problem]) -> Markup:
+def _links(found: list[Problem]) -> Markup:
     names = [link(Address("runtime", each.id), safe_text(each.id, 40)) for each in found[:4]]
     names += [fragment(f"{len(found) - 4} more")] if len(found) > 4 else []
     return fragment(join(", ", names[:-1]), " and ", names[-1]) if len(names) > 1 else names[0]

@@ -123,7 +123,7 @@ class FleetRows:
         field, down = self.sort
         live = self.source.runtimes
         rows = ((id, self._row(id, field in TIMES)) for id in ids if id in live)
-        keys = {id: _key(row, field) for id, row in rows if row is not None}
+        keys = {id: _sort_key(row, field) for id, row in rows if row is not None}
         ended = [id for id in ids if id not in keys]
         return sorted(keys, key=keys.__getitem__, reverse=down) + ended
 
@@ -152,6 +152,6 @@ class FleetRows:
         return speed if 0 < speed < float("inf") else 1.0
 
 
-def _key(row: Row, field: str) -> Any:
+def _sort_key(row: Row, field: str) -> Any:
     value = row[field]
     return (value is not None, value if value is not None else 0)

@@ -81,11 +81,11 @@ td button { all: unset; cursor: pointer; font-weight: 600; }
 
 def table_html(rows: dict[str, Row], sort: tuple[str, bool] | None) -> Markup:
     """The table of these rows, by id."""
-    head = thead(tr(_head(name, sort) for name in COLUMNS))
+    head = thead(tr(_column_head(name, sort) for name in COLUMNS))
     return table(head, tbody(row_html(id, row) for id, row in rows.items()))
 
 
-def _head(name: str, sort: tuple[str, bool] | None) -> Markup:
+def _column_head(name: str, sort: tuple[str, bool] | None) -> Markup:
     order = None
     if sort is not None and sort[0] == name:
         order = "descending" if sort[1] else "ascending"

@@ -12,12 +12,11 @@ import panel as pn
 
 from ...feed.source import Source
 from ..app.address import Address
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import Markup, action, div, empty, li, p, pre, row, ul
 from ..layout import WIDE
 from ..live import Live
 from ..role import Commands
-from ..runtime.steer import Soon, at_once
 from ..text import count, duration, plain, rate
 from ..timeline.axes import SECONDS
 from .graph import edge_of, graph_of, node_of, redraw, width_of, zoom_of
@@ -65,12 +64,12 @@ class Flow(pn.viewable.Viewer):
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         super().__init__()
         self.source = source
         self.go = go or (lambda address: None)
-        self.soon = soon
+        self.schedule = schedule
         self.traffic = Traffic()
         self.statuses = NodeStatuses(source)
         self.nodes = self.statuses.nodes
@@ -166,15 +165,15 @@ class Flow(pn.viewable.Viewer):
         if node.kind == "runtime":
             self.go(str(Address("runtime", node.name)))
         elif node.kind == "group":
-            self.soon(lambda: self._open(node))
+            self.schedule(lambda: self._open(node))
 
     def _on_hover(self, event: dict[str, Any]) -> None:
         words = next((edge["ariaLabel"] for edge in self.graph.edges if edge["id"] == event.get("edge_id")), "")
         popup = Live(plain(words, 240), width=300, sizing_mode="fixed")
-        self.soon(lambda: self.graph.show_popup(popup, event.get("position")))
+        self.schedule(lambda: self.graph.show_popup(popup, event.get("position")))
 
     def _on_leave(self, event: dict[str, Any]) -> None:
-        self.soon(self.graph.close_popup)
+        self.schedule(self.graph.close_popup)
 
     def _on_fit(self, viewport: dict[str, Any]) -> None:
         """The page has fitted the graph into its frame. Its zoom gives the width, which decides the layout."""
@@ -186,7 +185,7 @@ class Flow(pn.viewable.Viewer):
         if (
             self.misfit and pn.state.loaded
         ):  # else with the first update: a change before the page has loaded would be lost
-            self.soon(self._rearrange)
+            self.schedule(self._rearrange)
 
     def _open(self, node: Node) -> None:
         busiest: Counter[str] = Counter()
@@ -203,10 +202,10 @@ class Flow(pn.viewable.Viewer):
             self.nodes.close()
             self._rearrange()
 
-        self.soon(close)
+        self.schedule(close)
 
     def _tidy(self, _: str) -> None:
-        self.soon(self._rearrange)
+        self.schedule(self._rearrange)
 
     def _rearrange(self) -> None:
         self._arrange()

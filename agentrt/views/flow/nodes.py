@@ -36,7 +36,7 @@ def pattern(id: str) -> str:
     return NUMBER.sub("#", id)
 
 
-def _head(id: str) -> str:
+def _first_word(id: str) -> str:
     found = HEAD.match(id)
     return f"{found.group()}…" if found else "others"
 
@@ -50,7 +50,13 @@ class Nodes:
 
     def __init__(self, workflow: Callable[[str], str], most: int = MOST) -> None:
         self.most = most
-        self.keys: tuple[Callable[[str], str], ...] = (lambda id: id, pattern, _head, workflow, lambda id: "others")
+        self.keys: tuple[Callable[[str], str], ...] = (
+            lambda id: id,
+            pattern,
+            _first_word,
+            workflow,
+            lambda id: "others",
+        )
         self.level = 0
         self.names: dict[str, str] = {}  # the name of its node, by runtime
         self.ids: dict[str, list[str]] = {}
@@ -62,13 +68,13 @@ class Nodes:
 
     def add(self, ids: Iterable[str]) -> bool:
         """Add these. Returns whether earlier runtimes have other nodes now."""
-        regrouped = [self._name(id) for id in ids if id not in self.names]
+        regrouped = [self._add(id) for id in ids if id not in self.names]
         level = self.level
         while len(self.ids) > self.most and self.level < len(self.keys) - 1:
             self.level += 1
             every, self.names, self.ids = list(self.names), {}, {}
             for id in every:
-                self._name(id)
+                self._add(id)
         return any(regrouped) or level != self.level
 
     def forget(self, ids: Iterable[str]) -> None:
@@ -79,7 +85,7 @@ class Nodes:
             if not self.ids[name]:
                 del self.ids[name]
 
-    def _name(self, id: str) -> bool:
+    def _add(self, id: str) -> bool:
         """Add one. Returns whether that turns a runtime into a group."""
         name = self.names[id] = self.keys[self.level](id)
         members = self.ids.setdefault(name, [])

@@ -26,7 +26,7 @@ BURST = ("count", "rate")
 class Inject(pn.viewable.Viewer):
     """The form of a runtime's payload, or raw JSON; lane, delay, burst; and what happened, refreshed by `update`.
 
-    A send runs on the thread of the button that was pressed. The page is drawn through `soon(call)`, which runs the
+    A send runs on the thread of the button that was pressed. The page is drawn through `schedule(call)`, which runs the
     call where the models of the session may be changed; without it, at once.
     """
 
@@ -35,11 +35,11 @@ class Inject(pn.viewable.Viewer):
         source: Source,
         id: str,
         commands: Commands | None = None,
-        soon: Callable[[Callable[[], Any]], Any] | None = None,
+        schedule: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
         super().__init__()
-        self.soon = soon or (lambda call: call())
-        self.injection = Injection(source, id, commands, lambda: soon and soon(self.draw))
+        self.schedule = schedule or (lambda call: call())
+        self.injection = Injection(source, id, commands, lambda: schedule and schedule(self.draw))
         self.lane = toggle({f"{look.glyph} {look.word}": name for name, look in reversed(LANES.items())}, LANE_SX)
         self.mode = toggle({"form": "form", "JSON": JSON}, {})
         self.options = MaterialControls(OPTIONS, self.send, width=130)
@@ -54,7 +54,7 @@ class Inject(pn.viewable.Viewer):
         self.result = Live(css=CSS, margin=(0, 6))
         self.body = pmui.Column(sizing_mode="stretch_width", margin=0)
         self.panel = self._layout()
-        self.mode.param.watch(lambda event: self.soon(self._arrange), "value")
+        self.mode.param.watch(lambda event: self.schedule(self._arrange), "value")
         self._adapt()
         self.draw()
 
@@ -94,17 +94,17 @@ class Inject(pn.viewable.Viewer):
     def send(self, event: Any = None) -> None:
         """Send once what the fields hold."""
         self.injection.send(self._payload(), self.options.values, lane=self.lane.value)
-        self.soon(self.draw)
+        self.schedule(self.draw)
 
     def burst(self, event: Any = None) -> None:
         """Send it as a burst."""
         self.injection.start(self._payload(), self.options.values, lane=self.lane.value)
-        self.soon(self.draw)
+        self.schedule(self.draw)
 
     def stop(self, event: Any = None) -> None:
         """End the burst."""
         self.injection.stop()
-        self.soon(self.draw)
+        self.schedule(self.draw)
 
     def _payload(self) -> Any:
         return str(value_of(self.raw)) if self.mode.value == JSON else self.fields.values

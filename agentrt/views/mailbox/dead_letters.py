@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 from ...activity import Activity
 from ...feed.source import DeadLetter, Ledger, Reply, Source
 from ..app.address import Address
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import (
     Content,
     Markup,
@@ -34,7 +34,6 @@ from ..html import (
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..runtime.steer import Soon, at_once
 from ..text import count, plain, safe_text
 from ..theme import FATES, STATUSES
 from . import items
@@ -81,12 +80,12 @@ class DeadLettersView(pn.viewable.Viewer):
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         super().__init__()
         self.source = source
-        self.soon = soon
-        self.undoable = UndoableCommands(commands or Commands(source), self.draw, soon)
+        self.schedule = schedule
+        self.undoable = UndoableCommands(commands or Commands(source), self.draw, schedule)
         self.opened: int | None = None
         self.asked = ""
         self.wanted = ""
@@ -97,7 +96,7 @@ class DeadLettersView(pn.viewable.Viewer):
         on |= {"yes": lambda _: self.confirm(), "no": lambda _: self.ask("")}
         self.head, self.list = Live(css=CSS, on=on), Live(css=CSS + ROWS, on=on)
         self.search = self._field("search", lambda text: self.find(text))
-        self.to = self._field("send again to another runtime", lambda text: self.soon(self.draw))
+        self.to = self._field("send again to another runtime", lambda text: self.schedule(self.draw))
         self.tools = line(self.search, self.to)
         parts = (self.head, self.tools, self.undoable.message, self.list)
         self.panel = pn.Column(*parts, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}})
@@ -127,7 +126,7 @@ class DeadLettersView(pn.viewable.Viewer):
         """Ask before a command on the open dead letter ("discard:12"), or on all that are found ("discard_all:0")."""
         name, _, id = what.partition(":")
         self.asked = name if name in FOR_ALL or (name in ("resend", "discard") and id == str(self.opened)) else ""
-        self.soon(self.draw)
+        self.schedule(self.draw)
 
     def confirm(self) -> None:
         """Run the command that was asked about."""
@@ -141,21 +140,21 @@ class DeadLettersView(pn.viewable.Viewer):
         self.ask("")
 
     def _give(self, what: str, name: str, ids: list[int], to: str | None) -> None:
-        report = partial(_sent_again if name == "resend" else _discarded, ids)
+        report = partial(_report_resend if name == "resend" else _report_discard, ids)
         arguments = {"to": to} if name == "resend" else {}
         self.undoable.command(what, report, name, activities=ids, **arguments)
 
     def find(self, text: str) -> None:
         """Show only those with this in their id, runtime, payload, source or reason."""
         self.wanted, self.page = text.strip().casefold(), 0
-        self.soon(self.draw)
+        self.schedule(self.draw)
 
     def turn(self, which: str) -> None:
         """The next page ("letters:1") or the one before."""
         by = which.partition(":")[2]
         if by in ("1", "-1"):
             self.page = max(0, self.page + int(by))
-            self.soon(self.draw)
+            self.schedule(self.draw)
 
     # ---- drawing
 
@@ -251,14 +250,14 @@ class DeadLettersView(pn.viewable.Viewer):
         return fragment(div(why, style="padding:4px 12px 0"), detail_html(activity, self.source, commands))
 
 
-def _sent_again(ids: list[int], reply: Reply) -> Undo:
+def _report_resend(ids: list[int], reply: Reply) -> Undo:
     if reply.activity is not None:
         return Undo(f"Activity {ids[0]} was sent again to {plain(reply.runtime, 60)}, as activity {reply.activity}.")
     rest = f" {len(ids) - reply.count:,} stay here: {reply.refusal}" if reply.refusal else ""
     return Undo(f"{count(reply.count, 'dead letter') if reply.count else 'Nothing'} sent again.{rest}")
 
 
-def _discarded(ids: list[int], reply: Reply) -> Undo:
+def _report_discard(ids: list[int], reply: Reply) -> Undo:
     back = f"{count(reply.count, 'dead letter')} put back."
     return Undo(f"{count(reply.count, 'dead letter')} discarded.", "Undo: put back", reply.undo, lambda _: back)
 

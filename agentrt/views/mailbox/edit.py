@@ -10,13 +10,13 @@ import panel_material_ui as pmui
 
 from ...errors import AgentError
 from ...feed.source import PayloadForm, Typed
+from ..feed import Schedule, run_now
 from ..html import Content, strong, with_glyph
 from ..inject.controls import MaterialControls, editor, mark, value_of
 from ..inject.inject import toggle
 from ..inject.injection import JSON, by_field
 from ..layout import WIDE, line
 from ..live import Live
-from ..runtime.steer import Soon, at_once
 from ..text import safe_text
 from ..theme import STATUSES
 
@@ -36,18 +36,18 @@ class PayloadEditor:
         check: Callable[[Typed], Any],
         save: Callable[[Typed], Any],
         close: Callable[[], Any],
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         self.id = id
         self.form = form
         self.check = check
         self.save = save
-        self.soon = soon
+        self.schedule = schedule
         self.controls = MaterialControls(form, self.submit) if form.fields else None
         self.raw = editor(label="payload as JSON", value=form.text, sizing_mode="stretch_width", **ROOM)
         self.mode = toggle({"form": "form", "JSON": JSON}, {})
         self.mode.visible = self.controls is not None
-        self.mode.param.watch(lambda event: self.soon(self._arrange), "value")
+        self.mode.param.watch(lambda event: self.schedule(self._arrange), "value")
         self.save_button = self._button("Change it", self.submit, variant="contained")
         self.cancel_button = self._button("Leave it", close, variant="outlined")
         self.message = Live(_problem("" if form.whole else LOSSY))
@@ -75,16 +75,16 @@ class PayloadEditor:
 
     def submit(self) -> None:
         """Check what was typed, and save it or mark the fields that are wrong."""
-        typed = self._typed()
+        typed = self._content()
         try:
             self.check(typed)
         except AgentError as error:
             problems = getattr(error, "problems", None) or {"": str(error)}
-            self.soon(lambda: self._show(problems))
+            self.schedule(lambda: self._show(problems))
         else:
             self.save(typed)
 
-    def _typed(self) -> Typed:
+    def _content(self) -> Typed:
         return str(value_of(self.raw)) if self.controls is None or self._as_json else self.controls.values
 
     def _show(self, problems: Mapping[str, str]) -> None:

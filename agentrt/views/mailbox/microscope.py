@@ -14,12 +14,11 @@ import panel_material_ui as pmui
 from ...activity import Activity
 from ...feed.source import Reply, Source, Typed
 from ...snapshot import Status
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import Content, Markup, div, empty, p, pre
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..runtime.steer import Soon, at_once
 from ..theme import LANES, STATUSES, Look
 from . import items
 from .edit import PayloadEditor
@@ -74,13 +73,13 @@ class Microscope(pn.viewable.Viewer):
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         super().__init__()
         self.source = source
         self.id = id
-        self.soon = soon
-        self.undoable = UndoableCommands(commands or Commands(source), self.draw, soon)
+        self.schedule = schedule
+        self.undoable = UndoableCommands(commands or Commands(source), self.draw, schedule)
         self.opened: int | None = None
         self.asked = ""
         self.wanted = ""
@@ -123,8 +122,8 @@ class Microscope(pn.viewable.Viewer):
         name, _, id = what.partition(":")
         self.asked = name if id == str(self.opened) and name in QUESTIONS else ""
         if name == "edit" and id == str(self.opened) and self.undoable.commands.do("change an activity", lambda: None):
-            self.soon(self._edit)
-        self.soon(self.draw)
+            self.schedule(self._edit)
+        self.schedule(self.draw)
 
     def confirm(self) -> None:
         """Run the command that was asked about."""
@@ -138,14 +137,14 @@ class Microscope(pn.viewable.Viewer):
         """Show only what contains this in its id, its payload or its source."""
         self.wanted = text.strip().casefold()
         self.pages = dict.fromkeys(LOOKS, 0)
-        self.soon(self.draw)
+        self.schedule(self.draw)
 
     def turn(self, which: str) -> None:
         """Show another page of a lane: "standard:1" is the next one."""
         name, _, by = which.partition(":")
         if name in self.pages and by in ("1", "-1"):
             self.pages[name] = max(0, self.pages[name] + int(by))
-            self.soon(self.draw)
+            self.schedule(self.draw)
 
     # ---- the editor
 
@@ -156,20 +155,20 @@ class Microscope(pn.viewable.Viewer):
         if number is None or form is None or (self.editor is not None and self.editor.id == number):
             return
         check = partial(self._check, number)
-        self.editor = PayloadEditor(number, form, check, partial(self._save, number), self._close, self.soon)
+        self.editor = PayloadEditor(number, form, check, partial(self._save, number), self._close, self.schedule)
         self.editing.objects = [self.editor.panel]
 
     def _check(self, number: int, typed: Typed) -> None:
         self.undoable.commands.command("check", self.id, activity=number, typed=typed)
 
     def _save(self, number: int, typed: Typed) -> None:
-        what, report = f"change activity {number}", partial(_changed, number)
+        what, report = f"change activity {number}", partial(_report_change, number)
         self.undoable.submit(what, report, "edit", self.id, activity=number, typed=typed)
         self._close()
 
     def _close(self) -> None:
         self.editor = None
-        self.soon(lambda: self.editing.param.update(objects=[]))
+        self.schedule(lambda: self.editing.param.update(objects=[]))
 
     # ---- drawing
 
@@ -259,28 +258,28 @@ class Microscope(pn.viewable.Viewer):
 # ---- what a command has done, in words, by the number of the activity
 
 
-def _moved(how: str, number: int, reply: Reply) -> Undo:
+def _report_move(how: str, number: int, reply: Reply) -> Undo:
     back = f"Activity {number} is back where it was."
     return Undo(f"Activity {number} {how}.", "Undo: put it back", reply.undo, lambda _: back)
 
 
-def _dropped(number: int, reply: Reply) -> Undo:
+def _report_drop(number: int, reply: Reply) -> Undo:
     def again(reply: Reply) -> str:
         return f"The payload of activity {number} was sent again, as activity {reply.activity}."
 
     return Undo(f"Activity {number} was dropped.", "Send the same again", reply.undo, again)
 
 
-def _changed(number: int, reply: Reply) -> Undo:
+def _report_change(number: int, reply: Reply) -> Undo:
     back = f"Activity {number} has its old payload again."
     return Undo(f"The payload of activity {number} was changed.", "Undo: the old payload", reply.undo, lambda _: back)
 
 
 REPORTS: dict[str, Callable[[int, Reply], Undo]] = {
-    "first": partial(_moved, "was moved to the front"),
-    "promote": partial(_moved, "was promoted"),
-    "demote": partial(_moved, "was demoted"),
-    "drop": _dropped,
+    "first": partial(_report_move, "was moved to the front"),
+    "promote": partial(_report_move, "was promoted"),
+    "demote": partial(_report_move, "was demoted"),
+    "drop": _report_drop,
 }
 
 

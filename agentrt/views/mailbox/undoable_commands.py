@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from ...errors import AgentError
 from ...feed.source import Reply
+from ..feed import Schedule
 from ..html import Content, Markup, action, button, div, quiet, row, span, with_glyph
 from ..live import Live
 from ..role import Commands
-from ..runtime.steer import Soon
 from ..text import safe_text
 from ..theme import STATUSES
 from .items import CSS
@@ -40,16 +40,20 @@ Report = Callable[[Reply], Undo]
 class UndoableCommands:
     """Gives the commands of a view, and shows the result of the last one: what was done, with its undo, or the refusal.
 
-    A `report` says of the reply to a command what was done. `on_change()` is called, through `soon`, when the view has
-    to be drawn again.
+    A `report` says of the reply to a command what was done. `on_change()` is called, through `schedule`,
+    when the view has to be drawn again.
     """
 
     def __init__(
-        self, commands: Commands, on_change: Callable[[], Any], soon: Soon, now: Callable[[], float] = time.monotonic
+        self,
+        commands: Commands,
+        on_change: Callable[[], Any],
+        schedule: Schedule,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.commands = commands.telling(self._refuse)
         self.on_change = on_change
-        self.soon = soon
+        self.schedule = schedule
         self.now = now
         self.undo: Undo | None = None
         self.message = Live(css=CSS, on={"undo": lambda _: self.undo_last()})
@@ -111,7 +115,7 @@ class UndoableCommands:
             self.undo = None
 
     def _show(self) -> None:
-        self.soon(self._redraw)
+        self.schedule(self._redraw)
 
     def _redraw(self) -> None:
         self.draw()

@@ -14,7 +14,7 @@ from ...feed.source import HasRuntime, HasSource, Source, Subject, subject_of
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
-from ..feed import Feed, Update
+from ..feed import Feed, Schedule, Update, run_now
 from ..html import Content, Markup, a, div, span, strong
 from ..inject.inject import Inject
 from ..layout import WIDE
@@ -25,7 +25,7 @@ from ..runtime.last_error import LastError
 from ..runtime.log import Log
 from ..runtime.runtime import headline, moves_by_itself
 from ..runtime.state import State
-from ..runtime.steer import Soon, Steer, at_once
+from ..runtime.steer import Steer
 from ..server.server import Server
 from ..text import percent, plain
 from ..theme import CSS, LANES
@@ -74,7 +74,7 @@ class Card(pn.viewable.Viewer):
         id: str,
         commands: Commands | None = None,
         *,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
         link: Content = None,
     ) -> None:
         super().__init__()
@@ -86,8 +86,8 @@ class Card(pn.viewable.Viewer):
         self.head, self.bars = Live(), Live(css=BARS, margin=(6, 0, 2, 0))
         self.timeline = Timeline(self.axis, height=96)
         self.state, self.log, self.last_error = State(TALL), Log(source, TALL), LastError()
-        self.inject = Inject(source, id, self.commands, soon=None if soon is at_once else soon)
-        self.steer = Steer(source, id, self.commands, limits=False, soon=soon)
+        self.inject = Inject(source, id, self.commands, schedule=None if schedule is run_now else schedule)
+        self.steer = Steer(source, id, self.commands, limits=False, schedule=schedule)
         self.commands.tell = self.steer.say
         self.panel = self._lay_out()
 
@@ -157,22 +157,22 @@ def _still(subject: Subject) -> dict[str, str]:
 
 
 def _live(subject: Subject, server: Server | None, loop: asyncio.AbstractEventLoop) -> Any:
-    soon = loop.call_soon_threadsafe
+    schedule = loop.call_soon_threadsafe
     if subject.id is None:
-        fill = partial(_show_manager, subject.source, soon=soon)
+        fill = partial(_show_manager, subject.source, schedule=schedule)
     else:
-        fill = partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id), soon=soon)
+        fill = partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id), schedule=schedule)
     return bundle(subject.source, loop, fill, _still(subject)["text/plain"])
 
 
-def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, soon: Soon) -> None:
-    card = Card(source, id, soon=soon, link=link)
+def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, schedule: Schedule) -> None:
+    card = Card(source, id, schedule=schedule, link=link)
     holder.append(card)
     feed.follow(card)
 
 
-def _show_manager(source: Source, holder: Any, feed: Feed, soon: Soon) -> None:
-    board = Dashboard(source, feed, Commands(source), soon=soon)
+def _show_manager(source: Source, holder: Any, feed: Feed, schedule: Schedule) -> None:
+    board = Dashboard(source, feed, Commands(source), schedule=schedule)
     board.panel.stylesheets = [BOX.replace("418px", "560px")]
     holder.append(board.panel)
     board.draw()

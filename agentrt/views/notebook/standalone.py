@@ -16,8 +16,8 @@ from ...feed.source import HasRuntime, HasSource, Source, Subject, subject_of
 from ..activity.activity import ActivityView
 from ..app.address import Address
 from ..app.bar import column
-from ..app.routes import build
-from ..feed import Feed, feed_notebook, feed_page
+from ..app.routes import build_page
+from ..feed import Feed, Schedule, feed_notebook, feed_page, run_now
 from ..fleet.fleet import Fleet
 from ..fleet.overview import Overview
 from ..flow.flow import Flow
@@ -30,7 +30,6 @@ from ..queueing.theory import Theory
 from ..queueing.waits import Waits
 from ..role import Commands
 from ..runtime.log import Events
-from ..runtime.steer import Soon, at_once
 from ..runtime.where import Where
 from ..theme import CSS
 from ..timeline.swimlanes import Swimlanes
@@ -45,24 +44,24 @@ BOX = CSS + ":host { background: var(--rt-surface); border: 1px solid var(--rt-l
 class StandaloneBoard:
     """The board of one view: what a link leads to opens below the view, and can be closed."""
 
-    def __init__(self, source: Source, feed: Feed, soon: Soon) -> None:
+    def __init__(self, source: Source, feed: Feed, schedule: Schedule) -> None:
         self.source = source
         self.feed = feed
-        self.soon = soon
+        self.schedule = schedule
         self.commands = Commands(source)
         self.below = column()
         self._ends: list[Callable[[], Any]] = []
 
     def go(self, address: str) -> None:
         """Open a page below."""
-        self.soon(lambda: self.open(address))
+        self.schedule(lambda: self.open(address))
 
     def open(self, address: str) -> None:
         """The same, at once."""
         self.close()
-        made = build(self, Address.read(address))
+        made = build_page(self, Address.read(address))
         close = pmui.Button(label="Close", icon=icon("back"), size="small", variant="text", margin=0)
-        close.on_click(lambda event: self.soon(self.close))
+        close.on_click(lambda event: self.schedule(self.close))
         self._ends = [*made.ends, *(self.feed.follow(view) for view in made.views)]
         self.below.objects = [close, *made.objects]
 
@@ -80,7 +79,7 @@ class StandaloneBoard:
 def view_of_manager(source: Source, name: str, board: StandaloneBoard) -> Any:
     """The view of that name, of all runtimes; "activity/12" is that of an activity."""
     page, _, number = name.partition("/")
-    options: Any = {"go": board.go, "soon": board.soon}
+    options: Any = {"go": board.go, "schedule": board.schedule}
     if page == "activity":
         return ActivityView(source, int(number), board.commands, **options)
     if page == "overview":
@@ -100,8 +99,8 @@ def view_of_runtime(source: Source, id: str, name: str, board: StandaloneBoard) 
     if name in PLOTS:
         return PLOTS[name](source, id)
     if name == "inject":
-        return Inject(source, id, board.commands, soon=None if board.soon is at_once else board.soon)
-    return VIEWS[name](source, id, board.commands, go=board.go, soon=board.soon)
+        return Inject(source, id, board.commands, schedule=None if board.schedule is run_now else board.schedule)
+    return VIEWS[name](source, id, board.commands, go=board.go, schedule=board.schedule)
 
 
 PLOTS: dict[str, Callable[[Source, str], Any]] = {"theory": Theory, "waits": Waits}  # nothing in them can be clicked
@@ -120,8 +119,8 @@ class Standalone(pn.viewable.Viewer):
     def __repr__(self) -> str:
         return f"<{self.view} of {self.subject!r}>"
 
-    def _fill(self, holder: Any, feed: Feed, soon: Soon = at_once) -> None:
-        board, id = StandaloneBoard(self.source, feed, soon), self.subject.id
+    def _fill(self, holder: Any, feed: Feed, schedule: Schedule = run_now) -> None:
+        board, id = StandaloneBoard(self.source, feed, schedule), self.subject.id
         if id is None:
             view = view_of_manager(self.source, self.view, board)
         else:
@@ -140,10 +139,10 @@ class Standalone(pn.viewable.Viewer):
             self._fill(holder, feed, loop.call_soon_threadsafe)
             feed.start()
         else:
-            self._fill(holder, self._unfed())
+            self._fill(holder, self._one_time_feed())
         return holder
 
-    def _unfed(self) -> Feed:
+    def _one_time_feed(self) -> Feed:
         return Feed(self.source, schedule=lambda call: None, later=lambda seconds, call: None)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
@@ -165,7 +164,7 @@ class Standalone(pn.viewable.Viewer):
     def html(self) -> str:
         """The content of such a file."""
         holder = column(padding="12px")
-        self._fill(holder, self._unfed())
+        self._fill(holder, self._one_time_feed())
         title = f"{self.view} of {self.subject.id or self.source.name}"
         file = StringIO()
         with pn.config.set(inline=True):

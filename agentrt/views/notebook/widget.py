@@ -43,7 +43,7 @@ class Widget(ipw.VBox):
         self.injection = Injection(self.source, self.id, changed=self.draw, label=label)
         self.refusal = ""
         self.status = ipw.HTML()
-        self.bars = {name: Bar(look) for name, look in LANES.items()}
+        self.bars = {name: LaneBar(look) for name, look in LANES.items()}
         self.pause_button = button("Pause", "pause", self.toggle_pause)
         self.step_button = button("Step", "step-forward", self.step)
         self.lane = ipw.ToggleButtons(
@@ -85,7 +85,7 @@ class Widget(ipw.VBox):
         old, self.fields = self.fields, Controls(self.injection.form)
         self.raw.widget.value = self.injection.form.text
         self._arrange()
-        close(old.box)
+        close_all(old.box)
 
     def _arrange(self) -> None:
         with self.lock:
@@ -109,7 +109,7 @@ class Widget(ipw.VBox):
     def close(self) -> None:
         """Stop following and take it off every page."""
         self.detach()
-        close(self.fields.box, self.raw.box, *parts(self))
+        close_all(self.fields.box, self.raw.box, *parts(self))
         super().close()
 
     def update(self, frame: Frame) -> None:
@@ -134,12 +134,12 @@ class Widget(ipw.VBox):
 
     def send(self, event: Any = None) -> None:
         """Send once what is typed."""
-        self.injection.send(self._typed(), self.options.typed, lane=self.lane.value)
+        self.injection.send(self._payload(), self.options.typed, lane=self.lane.value)
         self.draw()
 
     def burst(self, event: Any = None) -> None:
         """Send it many times."""
-        self.injection.start(self._typed(), self.options.typed, lane=self.lane.value)
+        self.injection.start(self._payload(), self.options.typed, lane=self.lane.value)
         self.draw()
 
     def stop(self, event: Any = None) -> None:
@@ -147,7 +147,7 @@ class Widget(ipw.VBox):
         self.injection.stop()
         self.draw()
 
-    def _typed(self) -> Any:
+    def _payload(self) -> Any:
         return self.raw.widget.value if self.mode.value == JSON else self.fields.typed
 
     def _refuse(self, text: str, wrong: bool) -> None:
@@ -185,7 +185,7 @@ class Widget(ipw.VBox):
         self.result.value = injection.words()
 
 
-class Bar:
+class LaneBar:
     """The depth of one lane against its capacity, on a scale of its own colour."""
 
     def __init__(self, look: Look) -> None:
@@ -258,7 +258,7 @@ def parts(widget: Any) -> list[Any]:
     return inside + [each for child in inside for each in parts(child)]
 
 
-def close(*widgets: Any) -> None:
+def close_all(*widgets: Any) -> None:
     """Close widgets and all that belongs to them."""
     for each in [*widgets, *(part for widget in widgets for part in parts(widget))]:
         each.close()

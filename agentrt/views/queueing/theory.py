@@ -109,7 +109,7 @@ class Theory(pn.viewable.Viewer):
         self.say.draw(self._words(reading, shot, fairness))
         self.body.visible = ready
         if ready:
-            self.lanes.draw(lanes_html(reading))
+            self.lanes.draw(measures_html(reading))
             self.curve.draw(reading)
         return self.window.moves
 
@@ -128,7 +128,7 @@ class Theory(pn.viewable.Viewer):
         return fragment(head, p(rest), bullets([littles_law(reading), *assumptions(reading, fairness)]))
 
 
-def lanes_html(reading: Reading) -> Markup:
+def measures_html(reading: Reading) -> Markup:
     """Both lanes: what comes, what was measured and what is predicted, as bars on one scale."""
     queues = dict(zip(Lane, (reading.priority, reading.standard), strict=True))
     predicted = dict(zip(Lane, mean_waits(reading.priority.stream, reading.standard.stream), strict=True))
@@ -153,10 +153,10 @@ def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float) -> Ma
     most = max(queue.length, law)
     return div(
         *(head, ABOUT(_arrival_words(queue))),
-        _measure("Mean wait, measured", queue.wait, longest, duration(queue.wait)),
-        _measure("predicted (M/G/1)", predicted, longest, _wait_words(predicted)),
-        _measure("Mean length L, measured", queue.length, most, si(queue.length)),
-        _measure("λW (Little)", law, most, si(law)),
+        _measure_cells("Mean wait, measured", queue.wait, longest, duration(queue.wait)),
+        _measure_cells("predicted (M/G/1)", predicted, longest, _wait_words(predicted)),
+        _measure_cells("Mean length L, measured", queue.length, most, si(queue.length)),
+        _measure_cells("λW (Little)", law, most, si(law)),
         cls="lane",
         style=f"--tone:{look.tone}",
     )
@@ -171,7 +171,7 @@ def _wait_words(seconds: float) -> str:
     return duration(seconds) if math.isfinite(seconds) else "ever longer"
 
 
-def _measure(name: str, value: float, whole: float, words: str) -> Content:
+def _measure_cells(name: str, value: float, whole: float, words: str) -> Content:
     """A name, a bar and a number: three cells of the lane's grid."""
     share = 100 if math.isinf(value) else 100 * value / whole if whole > 0 else 0
     return span(name), bar(share, aria_hidden="true"), span(words, cls="num")

@@ -86,11 +86,11 @@ def _place_words(found: Whereabouts) -> Content:
 def loop_advice(shot: Snapshot, blocked: Event | None, blocker: str | None) -> Content:
     """That a runtime blocks the loop now (`blocker`), or that this one did: what it means and what would help."""
     if blocker == shot.id:
-        return _note(STATUSES["error"], _blocking_words(blocked))
+        return _advice(STATUSES["error"], _blocking_words(blocked))
     if blocker is not None:
         name = link(Address("runtime", blocker), safe_text(blocker, 60))
         words = " blocks the loop: until it returns, no other runtime of this manager moves."
-        return _note(STATUSES["error"], (name, words))
+        return _advice(STATUSES["error"], (name, words))
     return _past_block(blocked) if blocked is not None and blocked.runtime == shot.id else None
 
 
@@ -105,7 +105,7 @@ def stuck_advice(shot: Snapshot, found: Whereabouts, since: float | None) -> Con
     )
     advice = THREAD_ADVICE if found.how is How.THREAD else SWALLOW_ADVICE
     end = " Terminate gives the runtime up; what waits then goes to the dead letters."
-    return _note(STATUSES["stuck"], ("Stuck", how_long, meaning, _waiting(shot), ". ", advice, end))
+    return _advice(STATUSES["stuck"], ("Stuck", how_long, meaning, _waiting_words(shot), ". ", advice, end))
 
 
 THREAD_ADVICE = "A thread can't be interrupted: it has to end by itself."
@@ -115,7 +115,7 @@ SWALLOW_ADVICE = fragment(
 )
 
 
-def _waiting(shot: Snapshot) -> str:
+def _waiting_words(shot: Snapshot) -> str:
     return f"{count(sum(shot.depth), 'activity')} waiting" if any(shot.depth) else "nothing else waits"
 
 
@@ -136,7 +136,7 @@ def _past_block(blocked: Event) -> Markup:
     return details(summary(words), " ", pre(safe_block(stack)), cls="note", style=tone)
 
 
-def _note(look: Look, words: Content) -> Markup:
+def _advice(look: Look, words: Content) -> Markup:
     return div(with_glyph(look, ""), words, cls="note", style=f"--tone:{look.tone}")
 
 
@@ -156,7 +156,7 @@ def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
         return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover continues."
     if shot.status is Status.PAUSED:
         why = "Paused" if stopped is None else f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
-        return f"{why}, {_waiting(shot)}. Step lets one through, Resume all."
+        return f"{why}, {_waiting_words(shot)}. Step lets one through, Resume all."
     return f"Nothing runs at this moment, {waiting} waiting." if any(shot.depth) else NOTHING_RUNS
 
 

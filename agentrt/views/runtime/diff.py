@@ -118,8 +118,8 @@ def diff_html(old: Any, new: Any) -> Markup:
 def _change_row(change: Change) -> Markup:
     glyph = {"added": "+", "removed": "\u2212", "changed": "→"}[change.kind]
     path = safe_text(plain(change.path, 120) or "all of it", 120)
-    return div(span(glyph, " ", path, cls="path"), _side(change.old, "old"), _side(change.new, "new"))
+    return div(span(glyph, " ", path, cls="path"), _value(change.old, "old"), _value(change.new, "new"))
 
 
-def _side(value: Any, name: str) -> Markup:
+def _value(value: Any, name: str) -> Markup:
     return quiet("—") if value is NOTHING else span(safe_text(brief(value, 300), 300), cls=name)

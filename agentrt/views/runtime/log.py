@@ -71,12 +71,12 @@ def record_row(record: Any, clock: Time) -> Markup:
     return div(
         quiet(time),
         with_glyph(look, word),
-        span(record_words(record), _activity_link(record)),
+        span(record_words(record), _look_link(record)),
         data_key=record.sequence,
     )
 
 
-def _activity_link(record: Any) -> Content:
+def _look_link(record: Any) -> Content:
     if record.kind != "accepted" and not isinstance(record, Outcome):
         return None
     return " ", link(Address("activity", str(record.id)), "look")

@@ -9,7 +9,7 @@ import panel as pn
 
 from ...feed.source import Source
 from ...snapshot import Snapshot, Status
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import Content, Markup, chip, em, fragment, h2, header, join, quiet, row, strong
 from ..layout import WIDE, beside, section
 from ..live import Live
@@ -23,7 +23,7 @@ from ..timeline.timeline import Timeline
 from .lanes import Lanes
 from .last_error import LastError
 from .state import State
-from .steer import Soon, Steer, at_once
+from .steer import Steer
 from .where import Where
 
 __all__ = ["RuntimeView", "headline", "moves_by_itself", "status_sentence"]
@@ -79,7 +79,7 @@ class RuntimeView(pn.viewable.Viewer):
         *,
         files: Any = None,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         super().__init__()
         self.source = source
@@ -90,8 +90,8 @@ class RuntimeView(pn.viewable.Viewer):
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
         self.state, self.last_error = State(height=330), LastError(go)
         live = id in source.runtimes
-        self.where = Where(source, id, self.commands, go=go, soon=soon) if live else None
-        self.steer = Steer(source, id, self.commands, limits=live, soon=soon)
+        self.where = Where(source, id, self.commands, go=go, schedule=schedule) if live else None
+        self.steer = Steer(source, id, self.commands, limits=live, schedule=schedule)
         if commands is None:
             self.commands.tell = self.steer.say
         self.panel = self._layout(more, files)

@@ -39,23 +39,23 @@ class _Tree:
         self.seen[path] = text
         changed = self.before is not None and self.before.get(path) != text
         leaf = span(safe_text(text), cls="changed" if changed else "value")
-        return div(_name(name), leaf, data_key=safe_text(path, 400))
+        return div(_name_label(name), leaf, data_key=safe_text(path, 400))
 
     def _branch(self, name: str, value: Any, parts: list[tuple[Any, Any]], path: str, depth: int) -> Markup:
         size = len_of(value)
         if not size:
             return self._leaf(name, value, path)
-        inside = [self.node(_key(key), part, f"{path}/{_key(key)}", depth + 1) for key, part in parts]
+        inside = [self.node(_key_text(key), part, f"{path}/{_key_text(key)}", depth + 1) for key, part in parts]
         more = div(f"… {size - len(parts):,} more", cls="muted") if size > len(parts) else None
-        head = summary(_name(name), quiet(safe_text(type(value).__name__), f", {size:,}"))
+        head = summary(_name_label(name), quiet(safe_text(type(value).__name__), f", {size:,}"))
         return details(head, div(inside, more), data_key=safe_text(path, 400), open=depth < OPEN)
 
 
-def _key(key: Any) -> str:
+def _key_text(key: Any) -> str:
     return key if isinstance(key, str) else brief(key, 60)
 
 
-def _name(name: str) -> Content:
+def _name_label(name: str) -> Content:
     return (span(safe_text(name, 60), cls="name"), ": ") if name else None
 
 

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from ...feed.source import Settings, Source
 from ...limits import Limits, Overflow
 from ...snapshot import Snapshot, Status
+from ..feed import Schedule, run_now
 from ..html import div, with_glyph
 from ..icons import icon
 from ..layout import WIDE, line
@@ -19,17 +20,11 @@ from ..role import Commands
 from ..text import plain, safe_text
 from ..theme import STATUSES
 
-__all__ = ["LimitField", "Soon", "Steer", "at_once", "number_or_none"]
+__all__ = ["LimitField", "Steer", "number_or_none"]
 
-Soon = Callable[[Callable[[], Any]], Any]
 SMALL = {"size": "small", "margin": (4, 0)}
 FIELD = {**SMALL, "margin": (8, 0, 0, 0)}  # room for its label, which stands on its border
 CSS = ".message { min-height: 20px; } .message .tone { font-weight: 500; }"
-
-
-def at_once(call: Callable[[], Any]) -> Any:
-    """Call it now: for a callback that runs where the models may be changed, as on a served page."""
-    return call()
 
 
 def number_or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -96,18 +91,18 @@ class LimitField:
 class Steer:
     """The row of buttons and the row of limits. `draw` brings them up to date with the runtime.
 
-    A command runs on the thread of its button, which may be any; what is drawn then goes through `soon(call)`.
+    A command runs on the thread of its button, which may be any; what is drawn then goes through `schedule(call)`.
     """
 
     def __init__(
-        self, source: Source, id: str, commands: Commands, *, limits: bool = True, soon: Soon = at_once
+        self, source: Source, id: str, commands: Commands, *, limits: bool = True, schedule: Schedule = run_now
     ) -> None:
         self.source = source
         self.id = id
         self.settings = Settings(paused=False, limits=Limits())
         self.read()
         self.commands = commands
-        self.soon = soon
+        self.schedule = schedule
         self.message = Live(div(cls="message"), css=CSS)
         off = not commands.may_steer
         self.pause = self._button("Pause", "pause", lambda: self._toggle(), disabled=off)
@@ -189,33 +184,33 @@ class Steer:
             self.end.visible = not asking
             self.confirm.visible = self.cancel.visible = asking
 
-        self.soon(show)
+        self.schedule(show)
 
     def say(self, text: str, wrong: bool) -> None:
         """One line under the controls."""
         words = safe_text(text, 300)
         html = div(with_glyph(STATUSES["error"], words) if wrong else words, cls="message", role="status")
-        self.soon(lambda: self.message.draw(html))
+        self.schedule(lambda: self.message.draw(html))
 
     def draw(self, snapshot: Snapshot) -> None:
         """Bring the controls up to date."""
         over = snapshot.status is Status.TERMINATED
         paused = self.read().paused
         off = over or not self.commands.may_steer
-        set_changed(
+        set_changes(
             self.pause, label="Resume" if paused else "Pause", icon=icon("play" if paused else "pause"), disabled=off
         )
-        set_changed(self.step, disabled=off or not any(snapshot.depth))
-        set_changed(self.end, disabled=off)
-        set_changed(self.recover, visible=snapshot.status is Status.FAILED, disabled=off)
+        set_changes(self.step, disabled=off or not any(snapshot.depth))
+        set_changes(self.end, disabled=off)
+        set_changes(self.recover, visible=snapshot.status is Status.FAILED, disabled=off)
         for field in self.limits:
             field.follow()
-            set_changed(field.widget, disabled=off)
+            set_changes(field.widget, disabled=off)
         if self.overflow is not None:
-            set_changed(self.overflow, value=str(self.settings.limits.overflow), disabled=off)
+            set_changes(self.overflow, value=str(self.settings.limits.overflow), disabled=off)
 
 
-def set_changed(widget: Any, **values: Any) -> None:
+def set_changes(widget: Any, **values: Any) -> None:
     """Set the values that differ: setting an equal one would send it to the page too."""
     new = {name: value for name, value in values.items() if getattr(widget, name) != value}
     if new:

@@ -14,7 +14,7 @@ from ...feed.source import Source
 from ...frames import StackFrame
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import (
     Content,
     Markup,
@@ -42,7 +42,6 @@ from ..theme import STATUSES, look_of
 from .diagnosis import activity_sentence, idle_html, loop_advice, outcome_html, stuck_advice, wait_reason
 from .source import CSS as SOURCE_CSS
 from .source import is_own, listing_html, locals_html, place_of, title_of
-from .steer import Soon, at_once
 
 __all__ = ["Where"]
 
@@ -103,13 +102,13 @@ class Where(pn.viewable.Viewer):
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
     ) -> None:
         super().__init__()
         self.source = source
         self.id = id
         self.commands = commands or Commands(source)
-        self.soon = soon
+        self.schedule = schedule
         self.stuck_at: float | None = None
         self.blocked: Event | None = None
         self.stopped: Event | None = None
@@ -135,7 +134,7 @@ class Where(pn.viewable.Viewer):
         found = self._found
         if found is not None and found.activity is not None and place.isdecimal():
             self._chosen = (found.activity.id, int(place))
-            self.soon(self._draw)
+            self.schedule(self._draw)
 
     def toggle(self, at: str) -> None:
         """Set or clear a breakpoint: a word of `STOPS`, or the place of one that is a function (only to clear)."""
@@ -147,7 +146,7 @@ class Where(pn.viewable.Viewer):
             self._change("remove_breakpoint", place=points.index(at))
         elif at.isdecimal() and int(at) < len(points):
             self._change("remove_breakpoint", place=int(at))
-        self.soon(self._draw)
+        self.schedule(self._draw)
 
     def _change(self, command: str, **arguments: Any) -> None:
         words = f"change breakpoints of {self.id}"
@@ -164,8 +163,8 @@ class Where(pn.viewable.Viewer):
         shot = self._draw()
         if shot is None:
             return False
-        soon = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
-        return shot.current is not None or soon or self._runs_short_activities(shot)
+        about_to_run = any(shot.depth) and shot.status in (Status.IDLE, Status.ERROR)
+        return shot.current is not None or about_to_run or self._runs_short_activities(shot)
 
     def _remember(self, record: Any) -> None:
         if isinstance(record, Outcome):
@@ -234,8 +233,8 @@ class Where(pn.viewable.Viewer):
             return _workflow(found, fragment(self._runtimes_waited_for(found.waits_for), self._last_activities()))
         at = self._focus(found)
         frame = found.frames[at]
-        side = _side(
-            *(h4("Chain of awaits"), ol(_chain(found.frames, at), cls="chain", style=f"--tone:{tone}")),
+        side = _sidebar(
+            *(h4("Chain of awaits"), ol(_await_chain(found.frames, at), cls="chain", style=f"--tone:{tone}")),
             self._runtimes_waited_for(found.waits_for),
             *(h4("Variables of ", title_of(frame)), locals_html(frame)),
         )
@@ -290,14 +289,14 @@ def _workflow(found: Whereabouts, others: Markup) -> Markup:
         return others
     note = p("No line is marked: nothing runs that stays at one.", cls="muted none")
     listing = listing_html(found.workflow, STATUSES["idle"].tone, marked=False)
-    return div(listing, _side(h4("Its workflow"), note, others), cls="where")
+    return div(listing, _sidebar(h4("Its workflow"), note, others), cls="where")
 
 
-def _side(*content: Content) -> Markup:
+def _sidebar(*content: Content) -> Markup:
     return div(*content, cls="of", tabindex=0, role="region", aria_label="chain of awaits and variables")
 
 
-def _chain(frames: tuple[StackFrame, ...], at: int) -> Content:
+def _await_chain(frames: tuple[StackFrame, ...], at: int) -> Content:
     """Every function it is in, outermost first. Those inside the user's code are in a part that opens."""
     last = max((i for i, frame in enumerate(frames) if is_own(frame)), default=0)
     items = [_frame_item(frame, i, i == at) for i, frame in enumerate(frames)]

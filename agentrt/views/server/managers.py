@@ -21,7 +21,7 @@ from ...discovery import ServerRecord
 from ...errors import ConfigurationError
 from ...metrics import Fates
 from ..app.bar import column
-from ..app.page_template import sheet
+from ..app.page_template import page_template
 from ..app.window import Window
 from ..feed import Session
 from ..fleet.overview import CSS as TILES
@@ -76,12 +76,12 @@ class ManagersPage:
         document: Any = pn.state.curdoc
         loop = asyncio.get_running_loop()
         live = Live(p("asking the managers of this machine", cls="muted"), css=CSS)
-        document.on_session_destroyed(lambda context: self._forget(live))
+        document.on_session_destroyed(lambda context: self._remove(live))
         self.pages[live] = (Session(document, loop), role)
         pn.state.onload(lambda: self._start(loop))
         window = Window(lambda address: None, lambda key: None, health="/health", name_of_page=self.title, paths=True)
         main = [column(window, live, padding="12px")]
-        return sheet(title=self.title, main=main)
+        return page_template(title=self.title, main=main)
 
     def summary(self) -> dict[str, Any]:
         """How many managers there are."""
@@ -93,7 +93,7 @@ class ManagersPage:
         if self._task is not None:
             self._task.cancel()
 
-    def _forget(self, live: Live) -> None:
+    def _remove(self, live: Live) -> None:
         self.pages.pop(live, None)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -16,13 +16,12 @@ from ...events import Event, Outcome
 from ...feed.source import Source
 from ...snapshot import Snapshot
 from ..app.address import Address
-from ..feed import Update
+from ..feed import Schedule, Update, run_now
 from ..html import Markup, empty, link, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..runtime.steer import Soon, at_once
 from ..text import count, duration, plain
 from ..theme import FATES, LANES, STATUSES
 from .axes import TimeAxis
@@ -63,7 +62,7 @@ class Swimlanes(pn.viewable.Viewer):
         commands: Commands | None = None,
         *,
         go: Callable[[str], Any] | None = None,
-        soon: Soon = at_once,
+        schedule: Schedule = run_now,
         lanes: int = 40,
         search: bool = False,
     ) -> None:
@@ -71,7 +70,7 @@ class Swimlanes(pn.viewable.Viewer):
         self.source = source
         self.only = id
         self.go = go
-        self.soon = soon
+        self.schedule = schedule
         self.most = 1 if self.only is not None else lanes
         self.lanes = LaneAllocation(self.most)
         self.axis = TimeAxis(source)
@@ -86,7 +85,7 @@ class Swimlanes(pn.viewable.Viewer):
         self.sentence_at = 0.0
         self.say = Live(EMPTY, on={"go": go or (lambda address: None)}, styles={"flex": "1 1 300px", "min-width": "0"})
         self.freeze = pmui.Button(label="Freeze", icon=icon("pause"), size="small", variant="text", margin=0)
-        self.freeze.on_click(lambda event: soon(self._toggle))
+        self.freeze.on_click(lambda event: schedule(self._toggle))
         self.plot = self._plot()
         self.figure = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
         tools = [self._field(), self.say] if search else [self.say]
@@ -134,11 +133,11 @@ class Swimlanes(pn.viewable.Viewer):
         )
         plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, grows, marks, steps, waits[1]]))
         for source in (self.ended, self.now, self.spans):
-            source.selected.on_change("indices", partial(self._open_selected, source))
+            source.selected.on_change("indices", partial(self._open_selection, source))
 
     # ---- what a person does
 
-    def _open_selected(self, source: Any, name: str, old: Any, indices: list[int]) -> None:
+    def _open_selection(self, source: Any, name: str, old: Any, indices: list[int]) -> None:
         if indices and self.go is not None:
             self.go(str(Address("activity", source.data["to"][indices[0]])))
             source.selected.indices = []
@@ -146,7 +145,7 @@ class Swimlanes(pn.viewable.Viewer):
     def search(self, text: str) -> None:
         """Give lanes only to runtimes with this in their ids."""
         self.lanes.search(text)
-        self.soon(self._restart)
+        self.schedule(self._restart)
 
     def _restart(self) -> None:
         self._arrange(self.source.now())

@@ -14,7 +14,7 @@ from tests.harness.wait import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = ["", "runtime/clerk", "mailbox/clerk", "inject/clerk", "events/clerk", "runtime/empty", "runtime/nobody"]
-PAGES += ["flow", "timeline", "letters", "activity/LAST", "activity/999999"]
+PAGES += ["flow", "timeline", "dead-letters", "activity/LAST", "activity/999999"]
 
 
 async def clerk(activity, count: int, ctx) -> int:

@@ -5,11 +5,11 @@ import weakref
 
 import panel as pn
 
-from agentrt.views.app.page_template import sheet
+from agentrt.views.app.page_template import page_template
 
 
 def test_a_page_does_not_follow_who_else_is_busy():
-    page = sheet(title="one", main=[])
+    page = page_template(title="one", main=[])
     event = "somebody clicks on another page"
     pn.state._add_busy_event(event)
     try:
@@ -20,6 +20,6 @@ def test_a_page_does_not_follow_who_else_is_busy():
 
 
 def test_a_page_that_nobody_shows_any_more_is_let_go():
-    page = weakref.ref(sheet(title="one", main=[]))
+    page = weakref.ref(page_template(title="one", main=[]))
     gc.collect()
     assert page() is None

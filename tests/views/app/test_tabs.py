@@ -35,7 +35,7 @@ def test_only_what_is_shown_is_made_and_fed(feed):
         made.append(Pane())
         return made[-1]
 
-    tabs = Tabs({"one": maker, "two": maker}, feed.follow, first="two", chosen=chosen.append)
+    tabs = Tabs({"one": maker, "two": maker}, feed.follow, first="two", on_choose=chosen.append)
     assert tabs.title == "two"
     assert feed.views == made[:1]
     assert made[0].drawn == 1

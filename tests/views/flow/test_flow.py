@@ -592,7 +592,7 @@ class Shown:
     def _repr_mimebundle_(self, include=None, exclude=None):
         loop = kernel_loop()
         def fill(holder, feed):
-            flow = Flow(manager.source, soon=loop.call_soon_threadsafe)
+            flow = Flow(manager.source, schedule=loop.call_soon_threadsafe)
             holder.append(flow)
             feed.follow(flow)
         return bundle(manager.source, loop, fill, "flow")

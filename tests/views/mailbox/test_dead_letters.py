@@ -256,7 +256,7 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
     def show(manager: RuntimeManager, role: Role = Role.OPERATOR) -> Page:
         def app() -> Any:
             feed = feed_page(manager.source, pn.state.curdoc)
-            view = DeadLettersView(manager.source, Commands(manager.source, role=role), soon=feed.schedule)
+            view = DeadLettersView(manager.source, Commands(manager.source, role=role), schedule=feed.schedule)
             feed.follow(view)
             return view
 

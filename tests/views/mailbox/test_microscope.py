@@ -521,7 +521,7 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
         def app() -> Any:
             feed = feed_page(runtime.manager.source, pn.state.curdoc)
             view = Microscope(
-                runtime.manager.source, runtime.id, Commands(runtime.manager.source, role=role), soon=feed.schedule
+                runtime.manager.source, runtime.id, Commands(runtime.manager.source, role=role), schedule=feed.schedule
             )
             feed.follow(view)
             return view

@@ -431,7 +431,7 @@ def show(page: Page) -> Iterator[Callable[..., Page]]:
     def show(runtime: Runtime, **options: Any) -> Page:
         def app() -> Any:
             feed = feed_page(runtime.manager.source, pn.state.curdoc)
-            view = Where(runtime.manager.source, runtime.id, soon=feed.schedule, **options)
+            view = Where(runtime.manager.source, runtime.id, schedule=feed.schedule, **options)
             feed.follow(view)
             return view
 

@@ -23,7 +23,7 @@ from agentrt.views.server.server import serve
 from tests.harness.wait import wait_until
 from tests.support import Gate
 
-PAGES = ["/", "/runtime/a", "/activity/1", "/flow", "/timeline", "/letters"]
+PAGES = ["/", "/runtime/a", "/activity/1", "/flow", "/timeline", "/dead-letters"]
 SECRET = [*PAGES, "/summary", "/metadata", "/runtime/a/metadata"]
 HOSTS = {"127.0.0.1:PORT": True, "localhost:PORT": True, "LOCALHOST:PORT": True, "evil.example": False}
 HOSTS |= dict.fromkeys(

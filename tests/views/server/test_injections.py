@@ -16,7 +16,7 @@ from tests.harness.wait import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 EACH = 9
 SETS = [tuple(INJECTIONS[n : n + EACH]) for n in range(0, len(INJECTIONS), EACH)]
-PAGES = ["", "flow", "timeline", "letters"]
+PAGES = ["", "flow", "timeline", "dead-letters"]
 
 
 class Odd(Exception):

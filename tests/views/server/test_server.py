@@ -133,7 +133,9 @@ def test_a_role_is_what_its_token_or_signature_says():
     assert auth.role_of(Request()) is None
 
 
-@pytest.mark.parametrize("path", ["/runtime/a", "/runtime/a%20b%2Fc", "/activity/1", "/flow", "/timeline", "/letters"])
+@pytest.mark.parametrize(
+    "path", ["/runtime/a", "/runtime/a%20b%2Fc", "/activity/1", "/flow", "/timeline", "/dead-letters", "/letters"]
+)
 def test_every_page_has_a_path_of_its_own_and_the_same_door(server, path):
     assert get(server, path).status == 401
     assert get(server, path, host="evil.example").status == 403
