@@ -24,6 +24,7 @@ CROSS_CUTTING = {
     "test_leaks.py": "memory, tasks, threads",
     "test_memory.py": "bounds on bytes",
     "test_mirror.py": "the tests",
+    "test_names.py": "the names of every module",
     "test_notebooks.py": "notebooks/",
     "test_project.py": "pyproject.toml and its like",
     "test_semantics.py": "each row of the table of semantics",

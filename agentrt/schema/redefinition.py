@@ -42,12 +42,12 @@ def newest_hint(hint: Any) -> Any:
     """An annotation with the newest class in the place of each older one; the same object where there is none."""
     if isinstance(hint, tuple):
         parts = tuple(map(newest_hint, hint))
-        return hint if _same(parts, hint) else parts
+        return hint if _are_identical(parts, hint) else parts
     origin, args = get_origin(hint), get_args(hint)
     if not args or origin is typing.Literal:
         return newest(hint)
     parts = tuple(newest_hint(arg) for arg in args)
-    if _same(parts, args) or any(isinstance(arg, list) for arg in args):
+    if _are_identical(parts, args) or any(isinstance(arg, list) for arg in args):
         return hint
     if origin is typing.Annotated:
         return typing.Annotated[(parts[0], *hint.__metadata__)]
@@ -78,12 +78,12 @@ def _newest_value(value: Any, done: dict[int, Any]) -> Any:
         new = [_newest_value(part, done) for part in parts.values]
         if kind is not type(value):
             _check_shape(type(value), kind)
-        if kind is not type(value) or not _same(new, parts.values):
+        if kind is not type(value) or not _are_identical(new, parts.values):
             done[id(value)] = parts.make(kind, new)
     return done[id(value)]
 
 
-def _same(left: Any, right: Any) -> bool:
+def _are_identical(left: Any, right: Any) -> bool:
     return len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True))
 
 

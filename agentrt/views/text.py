@@ -16,12 +16,12 @@ from .html import Markup, escape
 
 __all__ = [
     "brief",
-    "count",
     "duration",
     "listing",
     "parts_of",
     "percent",
     "plain",
+    "quantity",
     "rate",
     "safe_block",
     "safe_text",
@@ -225,10 +225,10 @@ def percent(part: float, whole: float) -> str:
     return "100 %" if part >= whole else f"{min(99, max(1, round(100 * part / whole)))} %"
 
 
-def count(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """A number and its noun.
 
-    >>> count(1, "runtime"), count(10000, "runtime"), count(2, "activity")
+    >>> quantity(1, "runtime"), quantity(10000, "runtime"), quantity(2, "activity")
     ('1 runtime', '10,000 runtimes', '2 activities')
     """
     plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("ty") else f"{noun}s"

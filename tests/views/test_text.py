@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from agentrt.views import text
-from agentrt.views.text import brief, count, duration, listing, percent, plain, rate, safe_block, safe_text, si
+from agentrt.views.text import brief, duration, listing, percent, plain, quantity, rate, safe_block, safe_text, si
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -113,7 +113,7 @@ def test_si(number, shown):
 
 def test_rates_counts_shares_and_lists():
     assert (rate(0), rate(0.1), rate(5)) == ("0/s", "6/min", "5/s")
-    assert (count(1, "runtime"), count(2, "activity")) == ("1 runtime", "2 activities")
+    assert (quantity(1, "runtime"), quantity(2, "activity")) == ("1 runtime", "2 activities")
     assert (percent(0, 5), percent(5, 5), percent(2, 3)) == ("0 %", "100 %", "67 %")
     assert (listing([]), listing(["a"]), listing(list("abcd"))) == ("", "a", "a, b, c and 1 more")
 

@@ -39,7 +39,7 @@ from ..runtime import diff
 from ..runtime.log import record_words
 from ..runtime.state import CSS as TREE
 from ..runtime.state import tree
-from ..text import count, duration, safe_text
+from ..text import duration, quantity, safe_text
 from ..theme import FATES, LANES, STATUSES
 from . import sequence, traceback
 from .activity_records import UNKNOWN, CausalTrace, Message
@@ -233,7 +233,7 @@ def _relatives(trace: CausalTrace) -> Markup:
     """The messages of the diagram as a list, which a keyboard and a screen reader can use."""
     parts = [
         ("What led to it", trace.ancestors),
-        (f"It caused {count(len(trace.descendants) + trace.left_out, 'activity')}", trace.descendants),
+        (f"It caused {quantity(len(trace.descendants) + trace.left_out, 'activity')}", trace.descendants),
     ]
     lists = [(p(strong(head)), _list(each, trace)) for head, each in parts if each]
     more = p(f"{trace.left_out:,} more are not shown.", cls="muted") if trace.left_out else None

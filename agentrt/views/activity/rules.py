@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ...errors import ActivityTimeoutError
 from ...events import Event, Fate, Outcome
-from ..text import count, duration, plain
+from ..text import duration, plain, quantity
 from .activity_records import UNKNOWN, CausalTrace
 
 __all__ = ["AppliedRule", "applied_rules", "fate_sentence"]
@@ -58,7 +58,7 @@ def _pending_sentence(trace: CausalTrace) -> str:
     due = trace.activity.not_before if trace.activity is not None else None
     if due is not None and due > trace.at:
         return f"It is held back for another {duration(due - trace.at)}."
-    ahead = f", {count(trace.place, 'activity')} of its lane before it" if trace.place else ""
+    ahead = f", {quantity(trace.place, 'activity')} of its lane before it" if trace.place else ""
     first = ", the first of its lane" if trace.place == 0 else ""
     paused = "; its runtime is paused" if trace.snapshot is not None and trace.snapshot.status == "paused" else ""
     return f"It has waited for {duration(trace.wait)}{ahead}{first}{paused}."

@@ -12,7 +12,7 @@ from panel_material_ui.base import _env
 from ...feed.source import HasSource, Source, Subject, subject_of
 from ..feed import Feed, Schedule, feed_page, run_now
 from ..role import Commands, Role
-from ..text import count, plain
+from ..text import plain, quantity
 from .address import OF_RUNTIME, Address, address_of
 from .bar import TopBar, banner, column
 from .page_template import page_template
@@ -153,5 +153,5 @@ def dashboard(
         title=title,
         main=[board.panel],
         template=_env.from_string(WITH_ROOT) if paths else None,
-        meta_description=f"{count(len(source.runtimes), 'runtime')} live",
+        meta_description=f"{quantity(len(source.runtimes), 'runtime')} live",
     )

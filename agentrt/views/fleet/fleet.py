@@ -19,7 +19,7 @@ from ..html import empty, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
-from ..text import count
+from ..text import quantity
 from .rows import COLUMNS, PAGE, FleetRows, Row
 from .table import CSS, row_html, table_html
 
@@ -115,7 +115,9 @@ class Fleet(pn.viewable.Viewer):
         first = page * PAGE + 1
         place = f"{first:,} to {min(found, first + PAGE - 1):,} of " if found > PAGE else ""
         words = (
-            f"{place}{count(found, 'runtime')}" if total == found else f"{place}{found:,} of {count(total, 'runtime')}"
+            f"{place}{quantity(found, 'runtime')}"
+            if total == found
+            else f"{place}{found:,} of {quantity(total, 'runtime')}"
         )
         self.count.draw(quiet(words if total else ""))
         self.back.disabled, self.forward.disabled = page == 0, page >= self.rows.pages - 1

@@ -9,7 +9,7 @@ from ...feed.source import Source
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
 from ..html import Markup, fragment, join, link
-from ..text import count, duration, percent, safe_text
+from ..text import duration, percent, quantity, safe_text
 from ..theme import LANES
 
 __all__ = ["Health", "Problem", "diagnose", "health_sentence"]
@@ -121,7 +121,7 @@ def health_sentence(problems: list[Problem], total: int, now: float) -> Markup:
 
 
 def _fine(total: int) -> str:
-    return "The runtime is fine." if total == 1 else f"All {count(total, 'runtime')} are fine."
+    return "The runtime is fine." if total == 1 else f"All {quantity(total, 'runtime')} are fine."
 
 
 def _group(status: Status, found: list[Problem], total: int, now: float) -> Markup:
@@ -131,7 +131,7 @@ def _group(status: Status, found: list[Problem], total: int, now: float) -> Mark
     since = found[0].since
     long = f" for {duration(now - since)}" if one and status is Status.STUCK and since is not None else ""
     words = f"{'is' if one else 'are'} {SAYS[status][not one]}{long}"
-    return fragment(f"{len(found):,} of {count(total, 'runtime')} {words} (", _links(found), ")")
+    return fragment(f"{len(found):,} of {quantity(total, 'runtime')} {words} (", _links(found), ")")
 
 
 def _links(found: list[Problem]) -> Markup:

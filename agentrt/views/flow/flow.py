@@ -17,7 +17,7 @@ from ..html import Markup, action, div, empty, li, p, pre, row, ul
 from ..layout import WIDE
 from ..live import Live
 from ..role import Commands
-from ..text import count, duration, plain, rate
+from ..text import duration, plain, quantity, rate
 from ..timeline.axes import SECONDS
 from .graph import edge_of, graph_of, node_of, redraw, width_of, zoom_of
 from .node_status import NodeStatuses, label_of
@@ -274,10 +274,12 @@ class Flow(pn.viewable.Viewer):
         total = sum(edges.values(), FlowCount())
         wrong = total.failed + total.lost
         failed = f"; {wrong:,} failed" if wrong else ""
-        parts = [f"{rate(total.rate)} between {count(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."]
-        parts += [f"{count(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
+        parts = [
+            f"{rate(total.rate)} between {quantity(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."
+        ]
+        parts += [f"{quantity(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
         idle = len(self.source.runtimes) - self.statuses.live
-        parts += [f"{count(idle, 'runtime')} neither sent nor received anything."] if idle > 0 else []
+        parts += [f"{quantity(idle, 'runtime')} neither sent nor received anything."] if idle > 0 else []
         return div(p(" ".join(parts), cls="say"), row(self._buttons()), cls="row spread")
 
     def _buttons(self) -> list[Markup]:

@@ -34,7 +34,7 @@ from ..html import (
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..text import count, plain, safe_text
+from ..text import plain, quantity, safe_text
 from ..theme import FATES, STATUSES
 from . import items
 from .items import CSS, LanePage, PayloadTexts, detail_html
@@ -195,7 +195,7 @@ class DeadLettersView(pn.viewable.Viewer):
         off = () if self.undoable.commands.may_steer and self.found else FOR_ALL
         question = None
         if self.asked in FOR_ALL:
-            which = f"{count(len(self.found), 'dead letter')}{' that you searched for' if self.wanted else ''}"
+            which = f"{quantity(len(self.found), 'dead letter')}{' that you searched for' if self.wanted else ''}"
             question = self._question(self.asked.removesuffix("_all"), which)
         return div(commands_html(FOR_ALL, 0, self.asked, off), question, style="margin-top:8px")
 
@@ -254,12 +254,12 @@ def _report_resend(ids: list[int], reply: Reply) -> Undo:
     if reply.activity is not None:
         return Undo(f"Activity {ids[0]} was sent again to {plain(reply.runtime, 60)}, as activity {reply.activity}.")
     rest = f" {len(ids) - reply.count:,} stay here: {reply.refusal}" if reply.refusal else ""
-    return Undo(f"{count(reply.count, 'dead letter') if reply.count else 'Nothing'} sent again.{rest}")
+    return Undo(f"{quantity(reply.count, 'dead letter') if reply.count else 'Nothing'} sent again.{rest}")
 
 
 def _report_discard(ids: list[int], reply: Reply) -> Undo:
-    back = f"{count(reply.count, 'dead letter')} put back."
-    return Undo(f"{count(reply.count, 'dead letter')} discarded.", "Undo: put back", reply.undo, lambda _: back)
+    back = f"{quantity(reply.count, 'dead letter')} put back."
+    return Undo(f"{quantity(reply.count, 'dead letter')} discarded.", "Undo: put back", reply.undo, lambda _: back)
 
 
 def _is_relevant(record: Any) -> bool:

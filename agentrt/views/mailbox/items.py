@@ -10,7 +10,7 @@ from ...activity import Activity
 from ...feed.source import Time
 from ..app.address import Address
 from ..html import Content, Markup, action, button, code, div, join, li, link, ol, p, pre, quiet, span, strong
-from ..text import brief, count, duration, plain, safe_block, safe_text
+from ..text import brief, duration, plain, quantity, safe_block, safe_text
 from ..theme import Look
 
 __all__ = ["CSS", "PAGE", "Ages", "LanePage", "PayloadTexts", "age_html", "detail_html", "footer_html", "item_html"]
@@ -217,5 +217,5 @@ def items_html(rows: Iterable[Content]) -> Markup:
 def no_items_html(page: LanePage, wanted: str) -> Markup:
     """What is shown where no row is."""
     if page.total:
-        return p(f"None of {count(page.total, 'activity')} has {plain(wanted, 60)} in it.", cls="muted")
+        return p(f"None of {quantity(page.total, 'activity')} has {plain(wanted, 60)} in it.", cls="muted")
     return p("Nothing waits here.", cls="muted", style="padding:6px 4px")

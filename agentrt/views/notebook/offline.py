@@ -24,7 +24,7 @@ PLACES = {
 }
 
 
-class Parts:
+class SavedParts:
     """The parts of a page, each once; the text has a mark in place of each."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ def data_url(url: str) -> str:
 
 def inline_files(html: str) -> str:
     """Return the same page, with every file in it that it would fetch."""
-    parts = Parts()
+    parts = SavedParts()
     html = SHEET.sub(parts.sheet, MODULE.sub(parts.module, html))
     html = FETCHED.sub("", html)
     return READ.sub(lambda found: found.group(1) + parts.script, html)

@@ -7,7 +7,7 @@ import math
 from ...activity import Lane
 from ...queueing import growth_rates, load_standard_error, mean_queue_length, time_until_full, utilisation
 from ...snapshot import Snapshot, Status
-from ..text import count, duration, listing, percent, rate, si
+from ..text import duration, listing, percent, quantity, rate, si
 from .queue_window import Reading
 
 __all__ = ["ENOUGH", "assumptions", "littles_law", "stability"]
@@ -32,7 +32,7 @@ def stability(reading: Reading, shot: Snapshot, fairness: int | None) -> Words:
     sure = "Stable" if load + 2 * error < 1 else "Probably stable"
     first = f"{sure}: it works {percent(reading.busy, 1)} of the time."
     comes = f"{_work_words(load)} for every second it has, so it catches up after a burst"
-    doubtful = "" if sure == "Stable" else f", as far as {count(reading.ran, 'activity')} can tell (± {error:.2f})"
+    doubtful = "" if sure == "Stable" else f", as far as {quantity(reading.ran, 'activity')} can tell (± {error:.2f})"
     waiting = f"on the mean {si(reading.priority.length + reading.standard.length)} wait"
     return first, f"{comes}{doubtful}; {waiting}. {_room_words(load)}"
 
@@ -53,7 +53,7 @@ def _too_little(reading: Reading, shot: Snapshot) -> Words:
             f"Send it activities, {ENOUGH} or more, and what theory predicts stands here beside what is measured.",
         )
     missing = ENOUGH - reading.ran
-    waiting = f" {count(sum(shot.depth), 'activity')} waiting." if any(shot.depth) else ""
+    waiting = f" {quantity(sum(shot.depth), 'activity')} waiting." if any(shot.depth) else ""
     halted = f" It is {shot.status.value} now." if shot.status in HALTED else ""
     return (
         f"Not enough to say: {reading.ran} ended in the last {span}; {missing} more and there is a prediction.",
@@ -131,7 +131,7 @@ def assumptions(reading: Reading, fairness: int | None) -> list[str]:
     if reading.halted:
         notes.append("It was halted in this window, which no formula allows for: waits are longer than predicted.")
     if reading.delayed:
-        notes.append(f"{count(reading.delayed, 'activity')} sent with a delay, which counts as waiting.")
+        notes.append(f"{quantity(reading.delayed, 'activity')} sent with a delay, which counts as waiting.")
     if reading.unserved:
-        notes.append(f"{count(reading.unserved, 'activity')} left without being run; they count as arrivals.")
+        notes.append(f"{quantity(reading.unserved, 'activity')} left without being run; they count as arrivals.")
     return notes

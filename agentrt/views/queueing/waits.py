@@ -18,7 +18,7 @@ from ..feed import Update
 from ..html import Markup, code, fragment, p, table, tbody, td, th, thead, tr, with_glyph
 from ..layout import WIDE
 from ..live import Live
-from ..text import count, duration
+from ..text import duration, quantity
 from ..theme import LANES
 from ..timeline.axes import Scale, TimeAxis
 
@@ -120,7 +120,7 @@ class Waits(pn.viewable.Viewer):
     def _point(self, lane: Lane, at: float, sorted_: list[float]) -> tuple[float, float, float, str]:
         last = len(sorted_) - 1
         half, most = sorted_[last // 2], sorted_[int(0.95 * last + 0.5)]
-        words = f"{lane.value}: {count(len(sorted_), 'activity')}, half waited less than {duration(half)}, "
+        words = f"{lane.value}: {quantity(len(sorted_), 'activity')}, half waited less than {duration(half)}, "
         return self.axis.ms(at), half, most, words + f"95 of 100 less than {duration(most)}"
 
     def _html(self, recent: list[Outcome], shot: Snapshot) -> Markup:
@@ -155,7 +155,7 @@ def _sentence(metrics: Any, urgent: int, overtaken: int, span: str) -> str:
         return "All of it was urgent: there was nothing to overtake."
     times = f", {second.p95 / first.p95:,.0f} times as long" if first.p95 > 0 and second.p95 >= 1.5 * first.p95 else ""
     overtook = (
-        f"{count(urgent, 'urgent activity')} overtook {count(overtaken, 'standard one')} in the last {span}."
+        f"{quantity(urgent, 'urgent activity')} overtook {quantity(overtaken, 'standard one')} in the last {span}."
         if overtaken
         else f"In the last {span} nothing was overtaken: nothing waited when urgent ones came."
     )

@@ -14,7 +14,7 @@ from ...frames import StackFrame, location_of, package_of
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
 from ..html import Content, Markup, code, details, div, em, fragment, join, link, pre, strong, summary, with_glyph
-from ..text import count, duration, listing, plain, safe_block, safe_text
+from ..text import duration, listing, plain, quantity, safe_block, safe_text
 from ..theme import STATUSES, Look, look_of
 from .source import is_own, place_of, title_of
 
@@ -116,7 +116,7 @@ SWALLOW_ADVICE = fragment(
 
 
 def _waiting_words(shot: Snapshot) -> str:
-    return f"{count(sum(shot.depth), 'activity')} waiting" if any(shot.depth) else "nothing else waits"
+    return f"{quantity(sum(shot.depth), 'activity')} waiting" if any(shot.depth) else "nothing else waits"
 
 
 def _blocking_words(blocked: Event | None) -> Content:
@@ -149,7 +149,7 @@ def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock
 
 
 def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
-    waiting = count(sum(shot.depth), "activity")
+    waiting = quantity(sum(shot.depth), "activity")
     if shot.status is Status.TERMINATED:
         return "It is terminated: nothing of it runs any more."
     if shot.status is Status.FAILED:

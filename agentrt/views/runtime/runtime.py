@@ -14,7 +14,7 @@ from ..html import Content, Markup, chip, em, fragment, h2, header, join, quiet,
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
-from ..text import count, duration, safe_text
+from ..text import duration, quantity, safe_text
 from ..theme import look_of
 from ..timeline.axes import TimeAxis
 from ..timeline.depth import Depth
@@ -38,7 +38,7 @@ def moves_by_itself(snapshot: Snapshot) -> bool:
 
 def status_sentence(snapshot: Snapshot) -> Markup:
     """What it does now, in words."""
-    waiting = count(sum(snapshot.depth), "activity")
+    waiting = quantity(sum(snapshot.depth), "activity")
     if snapshot.current is not None and snapshot.status not in (Status.TERMINATED, Status.FAILED):
         step = [(", in ", em(safe_text(span, 60))) for span in snapshot.spans[-1:]]
         ran = duration(snapshot.at - (snapshot.started or snapshot.at))

@@ -29,7 +29,7 @@ from ..fleet.overview import fates_bar
 from ..html import Content, Markup, a, div, empty, fragment, glyph, h2, join, p, pre, quiet, section
 from ..live import Live
 from ..role import Role
-from ..text import count, plain, safe_text
+from ..text import plain, quantity, safe_text
 from ..theme import LANES, STATUSES
 
 __all__ = ["ManagerSummary", "ManagersPage"]
@@ -136,7 +136,9 @@ def managers_html(managers: list[tuple[ServerRecord, ManagerSummary | None]], ro
     if not managers:
         return NONE
     troubled = sum(summary is None or summary.wrong > 0 for _, summary in managers)
-    words = f"{count(troubled, 'manager')} of {len(managers):,} need a look." if troubled else "All managers are fine."
+    words = (
+        f"{quantity(troubled, 'manager')} of {len(managers):,} need a look." if troubled else "All managers are fine."
+    )
     cards = [_card(server, summary, role) for server, summary in managers]
     return fragment(p(words, cls="say", role="status"), div(cards, cls="managers"))
 
@@ -156,6 +158,6 @@ def _figures(summary: ManagerSummary | None) -> Content:
     waits = [fragment(glyph(look), f" {n:,}") for look, n in zip(LANES.values(), summary.waiting, strict=True)]
     return (
         p(safe_text(summary.sentence, 300), cls="words"),
-        p(f"{count(summary.runtimes, 'runtime')}, waiting ", join(" ", waits)),
+        p(f"{quantity(summary.runtimes, 'runtime')}, waiting ", join(" ", waits)),
         div(fates_bar(summary.fates)),
     )

@@ -22,7 +22,7 @@ from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..text import count, duration, plain
+from ..text import duration, plain, quantity
 from ..theme import FATES, LANES, STATUSES
 from .axes import TimeAxis
 from .lane_allocation import LaneAllocation
@@ -270,7 +270,7 @@ class Swimlanes(pn.viewable.Viewer):
         if shot is None:  # forgotten in between
             return []
         bars = [
-            self._growing(shot, first, None, f"{count(depth, 'activity')} waiting, the first")
+            self._growing(shot, first, None, f"{quantity(depth, 'activity')} waiting, the first")
             for first, depth in zip(shot.first, shot.depth, strict=True)
             if first is not None
         ]
@@ -310,10 +310,10 @@ class Swimlanes(pn.viewable.Viewer):
         )
         # The deque is bounded: there may have been more than it holds.
         more = "more than " if recent == KEEP else ""
-        ended = f"{more}{count(recent, 'activity')} ended in the last {span}"
+        ended = f"{more}{quantity(recent, 'activity')} ended in the last {span}"
         wrong = (f", {len(failed):,} of them not done; last ", _outcome_link(failed[-1])) if failed else None
         others = len(self.lanes.left_out)
-        out = f"; {count(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
+        out = f"; {quantity(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
         return quiet(ended, wrong, out, ".")
 
 

@@ -12,7 +12,7 @@ from ...activity import Activity, Lane
 from ...events import Outcome
 from ...snapshot import Snapshot
 from ..feed import Update
-from ..text import count, duration, plain
+from ..text import duration, plain, quantity
 from ..theme import FATES, LANES, MARKERS
 from .axes import TimeAxis
 
@@ -73,7 +73,7 @@ def bar_row(group: list[Outcome], axis: Any) -> tuple[Any, ...]:
 def _words(group: list[Outcome]) -> str:
     first, fate = group[0], FATES[group[0].fate.value].word
     if len(group) > 1:
-        return f"{count(len(group), 'activity')} {fate}, in {duration(group[-1].finished - _begin(first))}"
+        return f"{quantity(len(group), 'activity')} {fate}, in {duration(group[-1].finished - _begin(first))}"
     took = "never started" if first.service is None else f"took {duration(first.service)}"
     error = f": {plain(first.error, 120)}" if first.error is not None else ""
     return f"activity {first.id} waited {duration(first.wait)}, {took}, {fate}{error}"
