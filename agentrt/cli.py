@@ -106,7 +106,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         handle = towers(manager, day, speed=options.speed)
         _serve_manager(manager, options, day.note, note=f"{day.note}. {ABOUT}", loud=day.made_up)
         handle.start()
-        manager.submit(handle.finished()).add_done_callback(partial(_print_result, handle))
+        manager.submit(handle.wait()).add_done_callback(partial(_print_result, handle))
         _wait_for_interrupt()
 
 

@@ -148,7 +148,7 @@ class Breakpoints:
     @property
     def names(self) -> tuple[str, ...]:
         """The name of each, in order: the word, or the name of the function."""
-        return tuple(map(_name, self._points))
+        return tuple(map(_breakpoint_name, self._points))
 
     def add(self, at: Breakpoint) -> None:
         """Pause there from now on.
@@ -166,14 +166,14 @@ class Breakpoints:
             )
         with self._entry.host.lock:
             if at not in self._points:
-                self._change((*self._points, at), "breakpoint_added", {"at": _name(at)})
+                self._change((*self._points, at), "breakpoint_added", {"at": _breakpoint_name(at)})
 
     def remove(self, at: Breakpoint) -> None:
         """Remove a breakpoint; nothing happens if it is not there."""
         with self._entry.host.lock:
             if at in self._points:
                 left = tuple(point for point in self._points if point != at)
-                self._change(left, "breakpoint_removed", {"at": _name(at)})
+                self._change(left, "breakpoint_removed", {"at": _breakpoint_name(at)})
 
     def clear(self) -> None:
         """Remove all breakpoints."""
@@ -199,7 +199,7 @@ class Breakpoints:
                 return True
             self._stopped_at = activity.id
             entry.pause()
-            entry.record_event("breakpoint", {"at": _name(point), "activity": activity.id})
+            entry.record_event("breakpoint", {"at": _breakpoint_name(point), "activity": activity.id})
         entry.host.notify()
         return False
 
@@ -210,9 +210,9 @@ class Breakpoints:
             return bool(point(activity))
         except BaseException as error:  # a user's function may not stop the runtime for good
             left = tuple(other for other in self._points if other is not point)
-            self._change(left, "breakpoint_removed", {"at": _name(point), "error": repr(error)})
+            self._change(left, "breakpoint_removed", {"at": _breakpoint_name(point), "error": repr(error)})
             return False
 
 
-def _name(point: Breakpoint) -> str:
+def _breakpoint_name(point: Breakpoint) -> str:
     return str(point) if isinstance(point, str) else getattr(point, "__qualname__", type(point).__qualname__)

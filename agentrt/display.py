@@ -6,11 +6,11 @@ Each view is live when it is the last line of a cell, can be put into a layout o
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .dead_letters import DeadLetters
+from .deprecation import warn_of_new_name
 from .errors import ConfigurationError
 from .schema.preview import preview
 
@@ -170,8 +170,8 @@ class ManagerDisplay(Exports):
 
     def letters(self) -> Standalone:
         """Deprecated: `manager.dead_letters` shows itself, and `manager.dead_letters.view()` is its view."""
-        warnings.warn("manager.letters() is now manager.dead_letters.view()", DeprecationWarning, stacklevel=2)
-        return _standalone(self, "letters")
+        warn_of_new_name("manager.letters()", "manager.dead_letters.view()")
+        return _standalone(self, "dead-letters")
 
 
 class DisplayedDeadLetters(DeadLetters):
@@ -179,7 +179,7 @@ class DisplayedDeadLetters(DeadLetters):
 
     def view(self) -> Standalone:
         """Show the dead letters: to look at, to send again, to discard."""
-        return _standalone(self._manager, "letters")
+        return _standalone(self._manager, "dead-letters")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         bundle: MimeBundle = self.view()._repr_mimebundle_(include, exclude)

@@ -50,10 +50,10 @@ class Backoff(msgspec.Struct, frozen=True):
 
     def before(self, retry: int, chance: random.Random) -> float:
         """Seconds to wait before retry number `retry` (1 is the first)."""
-        wait = min(self._grown(retry - 1), self.most, LONGEST / 2)  # so that jitter can't double it beyond that
+        wait = min(self._base_wait(retry - 1), self.most, LONGEST / 2)  # so that jitter can't double it beyond that
         return wait * (1 + self.jitter * (2 * chance.random() - 1))
 
-    def _grown(self, times: int) -> float:
+    def _base_wait(self, times: int) -> float:
         """The first wait after it has grown so many times; infinite where no float is large enough."""
         try:
             return self.first * self.factor**times if self.first else 0.0

@@ -18,7 +18,7 @@ from .clock import Clock
 from .display import DisplayedDeadLetters, ManagerDisplay
 from .engine import commands
 from .engine.deadlines import Deadlines
-from .engine.deadlock import CURRENT, blocked
+from .engine.deadlock import CURRENT, deadlock_error
 from .engine.entry import RuntimeEntry
 from .engine.handoff import InlineBudget
 from .engine.hub import Hub
@@ -372,11 +372,11 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         if running_loop() is None:
             return self.loop.run_until_complete(asyncio.wait_for(as_coroutine(awaitable), timeout))
         if self._own is None and in_ipython():
-            from .notebook import run_nested
+            from .notebook import run_within
 
-            return run_nested(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
+            return run_within(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
         _discard(awaitable)
-        raise blocked(self, None, "await ...")
+        raise deadlock_error(self, None, "await ...")
 
     def loop_closed(self) -> None:
         """End with the loop, which somebody else has closed."""

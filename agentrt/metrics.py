@@ -171,13 +171,13 @@ class LaneTimes:
         It replaces `add_wait` and `add_service`: look them up again after it.
         """
         if len(self._parts[2]) >= FLUSH_AT:
-            self._start(*self._merged())
+            self._start(*self._merge())
 
     def percentiles(self) -> tuple[Percentiles, Percentiles]:
         """The distributions of all values added so far, (wait, service). Any thread."""
-        wait, service = self._merged()
+        wait, service = self._merge()
         return wait.percentiles(), service.percentiles()
 
-    def _merged(self) -> tuple[Distribution, Distribution]:
+    def _merge(self) -> tuple[Distribution, Distribution]:
         wait, service, waits, services = self._parts
         return wait.plus(waits), service.plus(services)

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from .engine.loop_thread import running_loop
 
-__all__ = ["mime_bundle", "run_nested", "wake_loop_on_signals"]
+__all__ = ["mime_bundle", "run_within", "wake_loop_on_signals"]
 
 T = TypeVar("T")
 
 
-def run_nested(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+def run_within(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
     """Block until a coroutine is done on a loop that is running already; only for `loop="current"`.
 
     From then on tasks are slower on that loop, and nested calls return last in, first out. A manager with a thread of

@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from .deprecation import warn_of_new_name
+
 __all__ = [
     "Stream",
     "growth_rates",
@@ -50,9 +52,15 @@ class Stream(NamedTuple):
         return cls(rate, mean, 2 * mean * mean)
 
     @classmethod
-    def fixed(cls, rate: float, mean: float) -> Stream:
+    def deterministic(cls, rate: float, mean: float) -> Stream:
         """A stream whose service times are all the same: E[S^2] = E[S]^2."""
         return cls(rate, mean, mean * mean)
+
+    @classmethod
+    def fixed(cls, rate: float, mean: float) -> Stream:
+        """Deprecated: `deterministic()`."""
+        warn_of_new_name("Stream.fixed()", "Stream.deterministic()")
+        return cls.deterministic(rate, mean)
 
     @property
     def load(self) -> float:
@@ -63,7 +71,7 @@ class Stream(NamedTuple):
 def utilisation(priority: Stream, standard: Stream) -> float:
     """The share of its time that the server has to work, rho. A queue is stable where it is below 1 (Erlang 1909).
 
-    >>> utilisation(Stream.fixed(2, 0.25), Stream.fixed(1, 0.25))
+    >>> utilisation(Stream.deterministic(2, 0.25), Stream.deterministic(1, 0.25))
     0.75
     """
     return priority.load + standard.load
@@ -94,7 +102,7 @@ def mean_waits(priority: Stream, standard: Stream) -> tuple[float, float]:
 
     >>> [round(w, 3) for w in mean_waits(Stream.exponential(0.3, 1), Stream.exponential(0.4, 1))]
     [1.0, 3.333]
-    >>> [round(w, 3) for w in mean_waits(Stream.fixed(0.3, 1), Stream.fixed(0.9, 1))]
+    >>> [round(w, 3) for w in mean_waits(Stream.deterministic(0.3, 1), Stream.deterministic(0.9, 1))]
     [0.714, inf]
     """
     rates = throughput(priority, standard)
@@ -116,9 +124,9 @@ def throughput(priority: Stream, standard: Stream, fairness: int | None = None) 
     Returns:
         Activities per second of the priority lane and of the standard lane.
 
-    >>> throughput(Stream.fixed(2, 1), Stream.fixed(1, 1))
+    >>> throughput(Stream.deterministic(2, 1), Stream.deterministic(1, 1))
     (1.0, 0.0)
-    >>> throughput(Stream.fixed(2, 1), Stream.fixed(1, 1), fairness=4)
+    >>> throughput(Stream.deterministic(2, 1), Stream.deterministic(1, 1), fairness=4)
     (0.8, 0.2)
     """
     if utilisation(priority, standard) <= 1:
@@ -133,7 +141,7 @@ def throughput(priority: Stream, standard: Stream, fairness: int | None = None) 
 def growth_rates(priority: Stream, standard: Stream, fairness: int | None = None) -> tuple[float, float]:
     """By how many activities per second each lane grows: arrivals less throughput.
 
-    >>> growth_rates(Stream.fixed(0.5, 1), Stream.fixed(0.75, 1))
+    >>> growth_rates(Stream.deterministic(0.5, 1), Stream.deterministic(0.75, 1))
     (0.0, 0.25)
     """
     first, second = throughput(priority, standard, fairness)

@@ -76,7 +76,7 @@ def _limit(name: str) -> tuple[Callable[[Entry], Any], Callable[[Entry, Any], No
     return lambda entry: getattr(entry.limits, name), lambda entry, value: commands.set_limit(entry, name, value)
 
 
-def _set_paused(entry: Entry, paused: Any) -> None:
+def _set_pause(entry: Entry, paused: Any) -> None:
     if not isinstance(paused, bool):
         raise refuse("paused", paused, "True or False", entry.id)
     (commands.pause if paused else commands.resume)(entry)
@@ -107,7 +107,7 @@ class PausedKnob(_Knob[bool], param.Boolean[bool]):
 
     def __init__(self, **settings: Any) -> None:
         param.Boolean.__init__(self, **settings)
-        self.read, self.write = (lambda entry: entry.paused), _set_paused
+        self.read, self.write = (lambda entry: entry.paused), _set_pause
 
 
 def watchable(kind: type[param.Parameterized]) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
@@ -13,7 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .engine.deadlock import CURRENT, blocked, check_loop
+from .deprecation import warn_of_new_name
+from .engine.deadlock import CURRENT, check_loop, deadlock_error
 from .engine.protocols import Host
 from .events import Outcome
 from .logs import log_safely
@@ -26,7 +26,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def set_done(future: asyncio.Future[None]) -> None:
+def complete_future(future: asyncio.Future[None]) -> None:
     """Set a future that may have been cancelled meanwhile."""
     if not future.done():
         future.set_result(None)
@@ -44,7 +44,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
     def __await__(self) -> Generator[Any, None, T]:
         entry = self._entry
         if entry is not None:
-            with entry.awaited():
+            with entry.register_wait():
                 yield from self.wait().__await__()
         assert self.value is not None
         return self.value
@@ -75,7 +75,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
                     call()
             self._forget(host, call)
 
-    def when_decided(self, call: Callable[[], object]) -> None:
+    def add_callback(self, call: Callable[[], object]) -> None:
         """Call `call()` once it is decided, on the thread that decides it; at once if it is."""
         entry = self._entry
         if entry is None:
@@ -98,10 +98,10 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         if loop is not entry.host.loop:
             check_loop(entry.host, loop, entry.id)
         future = loop.create_future()
-        wake = partial(set_done, future)
+        wake = partial(complete_future, future)
         host = entry.host
         call = partial(host.post, wake) if loop is host.loop else partial(_call_on, loop, wake)
-        self.when_decided(call)
+        self.add_callback(call)
         try:
             await future
         except BaseException:
@@ -124,10 +124,10 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         if entry is None:
             return
         if threading.get_ident() == entry.host.thread:
-            raise blocked(entry.host, entry.id, advice)
+            raise deadlock_error(entry.host, entry.id, advice)
         done = threading.Event()
-        with entry.awaited():
-            self.when_decided(done.set)
+        with entry.register_wait():
+            self.add_callback(done.set)
             if not done.wait(limit):
                 self._forget(entry.host, done.set)
                 raise TimeoutError(f"{self!r} is not decided after {timeout:g} s; it still may be")
@@ -137,17 +137,18 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
     @property
     def decided(self) -> T | None:
         """Deprecated: `value`."""
-        _warn_renamed("decided", "value")
+        warn_of_new_name("decided", "value")
         return self.value
 
     async def settled(self) -> None:
         """Deprecated: `wait()`."""
-        _warn_renamed("settled()", "wait()")
+        warn_of_new_name("settled()", "wait()")
         await self.wait()
 
-
-def _warn_renamed(old: str, new: str) -> None:
-    warnings.warn(f"{old} is called {new} now", DeprecationWarning, stacklevel=3)
+    def when_decided(self, call: Callable[[], object]) -> None:
+        """Deprecated: `add_callback()`."""
+        warn_of_new_name("when_decided()", "add_callback()")
+        self.add_callback(call)
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
@@ -197,7 +198,7 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
                 if self.value is None:
                     yield from self.wait().__await__()
             else:
-                with entry.awaited():
+                with entry.register_wait():
                     entry.run_inline(self)
                     if self.value is None:
                         yield from self.wait().__await__()

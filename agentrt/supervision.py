@@ -149,7 +149,7 @@ def respond(rule: Rule, children: Sequence[str], failed: str, failures: Sequence
         return Response()
     if rule.policy is Policy.ESCALATE:
         return Response(escalate=True)
-    concerned = _concerned(rule.strategy, tuple(children), failed)
+    concerned = _concerned_children(rule.strategy, tuple(children), failed)
     if rule.policy is Policy.STOP:
         return Response(stop=concerned)
     if sum(1 for at in failures if now - at <= rule.period) > rule.intensity:
@@ -157,7 +157,7 @@ def respond(rule: Rule, children: Sequence[str], failed: str, failures: Sequence
     return Response(restart=concerned)
 
 
-def _concerned(strategy: Strategy, children: tuple[str, ...], failed: str) -> tuple[str, ...]:
+def _concerned_children(strategy: Strategy, children: tuple[str, ...], failed: str) -> tuple[str, ...]:
     if strategy is Strategy.ONE_FOR_ALL:
         return children
     if strategy is Strategy.REST_FOR_ONE:

@@ -23,7 +23,10 @@ FLOORS = (
     ("what is offered upwards", "feed debugger grants dead_letters context"),
     ("the hot path, private", "engine"),
     ("records", "receipt subscription journal events snapshot activity limits"),
-    ("know nothing of agents", "schema logs clock supervision queueing metrics frames discovery errors typevars"),
+    (
+        "know nothing of agents",
+        "schema logs clock supervision queueing metrics frames discovery errors typevars deprecation",
+    ),
 )
 FLOOR_OF = {room: len(FLOORS) - i for i, (_, rooms) in enumerate(FLOORS) for room in rooms.split()}
 MOST_UPWARD = 8

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 import agentrt
 from agentrt.demo import load_day, towers
 from agentrt.views.app.address import OF_RUNTIME, Address
-from agentrt.views.server.server import serve
+from agentrt.views.server.server import Server, serve
 from tests.harness.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / ".screenshots" / "views"
@@ -98,14 +98,14 @@ SCENES: dict[str, Callable] = {f.__name__: f for f in (empty, calm, busy, failin
 
 
 @contextmanager
-def scene(name: str) -> Iterator[tuple[object, agentrt.RuntimeManager, str | None]]:
-    """The server and the manager of a scene, and the runtime to show."""
+def scene(name: str) -> Iterator[tuple[Server, str | None]]:
+    """The server of a scene, and the runtime to show."""
     clock = load_day().clock() if name == "busy" else None
     with agentrt.RuntimeManager(name=name.capitalize(), loop="thread", clock=clock) as manager:
         shown = SCENES[name](manager)
         server = serve(manager, note=load_day().note if name == "busy" else "")
         try:
-            yield server, manager, shown
+            yield server, shown
         finally:
             server.stop()
 
@@ -164,8 +164,8 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for name in options.scenes:
-            with scene(name) as (server, manager, shown):
-                shoot(browser, server, manager, shown, name, options)
+            with scene(name) as (server, shown):
+                shoot(browser, server, shown, name, options)
             print(name, "done", flush=True)
 
 

@@ -378,7 +378,7 @@ def test_nothing_reachable_from_a_grant_gives_more_than_the_grant(manager, right
         start += [grant.send_nowait(9), *waiting]
     if "observe" in rights:
         start += [grant.snapshot(), grant.mailbox_items(), grant.subscribe(), grant.whereabouts(), grant.fates()]
-    waiting[0].when_decided(lambda: None)
+    waiting[0].add_callback(lambda: None)
     runtime.step()
     with contextlib.suppress(agentrt.AgentError):
         waiting[1].result(5)
@@ -412,9 +412,10 @@ async def test_no_public_method_of_a_receipt_decides_an_activity(manager):
         "result",
         "block",
         "wait",
-        "when_decided",
+        "add_callback",
         "decided",
         "settled",
+        "when_decided",
     }
     with contextlib.suppress(agentrt.DeadlockError, TimeoutError):
         receipt.block(0, "")

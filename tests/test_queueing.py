@@ -30,7 +30,7 @@ FAIRNESS = st.one_of(st.none(), st.integers(1, 50))
     ("streams", "expected"),
     [
         ((Stream.exponential(0.3, 1), Stream.exponential(0.4, 1)), (1.000, 3.333)),
-        ((Stream.fixed(0.3, 1), Stream.fixed(0.4, 1)), (0.500, 1.667)),
+        ((Stream.deterministic(0.3, 1), Stream.deterministic(0.4, 1)), (0.500, 1.667)),
         ((Stream.exponential(0.3, 0.5), Stream.exponential(0.2, 2)), (1.029, 2.288)),
     ],
 )
@@ -48,7 +48,7 @@ def test_one_lane_alone_is_pollaczek_and_khinchine():
 
 def test_the_conservation_law_holds():
     """The order changes who waits, not how much work waits: sum of rho_i W_i is rho W0 / (1 - rho) (Kleinrock)."""
-    streams = Stream.exponential(0.5, 0.4), Stream.fixed(0.3, 2)
+    streams = Stream.exponential(0.5, 0.4), Stream.deterministic(0.3, 2)
     left = sum(stream.rate * stream.square for stream in streams) / 2
     rho = utilisation(*streams)
     waiting = sum(stream.load * wait for stream, wait in zip(streams, mean_waits(*streams), strict=True))
@@ -56,10 +56,10 @@ def test_the_conservation_law_holds():
 
 
 def test_the_priority_lane_is_finite_where_the_standard_lane_is_not_stable():
-    first, second = mean_waits(Stream.fixed(0.5, 1), Stream.fixed(0.9, 1))
+    first, second = mean_waits(Stream.deterministic(0.5, 1), Stream.deterministic(0.9, 1))
     assert first == pytest.approx(1.0)
     assert second == math.inf
-    assert mean_waits(Stream.fixed(1.2, 1), Stream.fixed(0.1, 1)) == (math.inf, math.inf)
+    assert mean_waits(Stream.deterministic(1.2, 1), Stream.deterministic(0.1, 1)) == (math.inf, math.inf)
 
 
 @settings(max_examples=300, deadline=None)

@@ -202,8 +202,8 @@ async def test_a_callback_that_raises_disturbs_nobody(manager, caplog):
     runtime.pause()
     receipt, following = runtime.send_nowait(1), runtime.send_nowait(1)
     called = []
-    receipt.when_decided(lambda: 1 / 0)
-    receipt.when_decided(lambda: called.append(receipt.outcome.state))
+    receipt.add_callback(lambda: 1 / 0)
+    receipt.add_callback(lambda: called.append(receipt.outcome.state))
     runtime.resume()
     assert (await following).state == 2
     assert called == [1]

@@ -16,6 +16,7 @@ from ..activity import Activity, Lane
 from ..clock import FASTEST
 from ..clock import SPEED as SPEEDS
 from ..context import Context
+from ..deprecation import warn_of_new_name
 from ..errors import ManagerClosedError, RuntimeFailedError, RuntimeTerminatedError
 from ..schema.numbers import number
 from .flights import AIRPORTS, Day, Flight, load_day
@@ -173,12 +174,17 @@ class Towers:
         if self._sending is not None:
             self._sending.cancel()
 
-    async def finished(self) -> None:
+    async def wait(self) -> None:
         """Wait until every flight has its fate, or until `stop()`; returns at once before `start()`. On any loop."""
         if self._sending is not None:
             await asyncio.wait([asyncio.wrap_future(self._sending)])
             if not self._sending.cancelled():
                 self._sending.result()
+
+    async def finished(self) -> None:
+        """Deprecated: `wait()`."""
+        warn_of_new_name("finished()", "wait()")
+        await self.wait()
 
     @property
     def time(self) -> str:

@@ -24,12 +24,12 @@ from ..schema.size import EXACT, estimate_size
 from ..schema.typecheck import find_problem
 from .deadlock import CURRENT
 from .entry_state import EntryState
-from .failure import decide, refusal
+from .failure import decide_fate, refusal
 from .mailbox import Items
 from .state_check import find_newest_problem
 
 __all__ = [
-    "Offer", "Sender", "admit", "admit_waiting", "check_payload", "check_sent", "end_drain", "find_by_key",
+    "Offer", "Sender", "admit", "admit_waiting", "check_message", "check_payload", "end_drain", "find_by_key",
     "offer_activity", "wait_for_room",
 ]  # fmt: skip
 
@@ -105,7 +105,7 @@ def check_payload(entry: Entry, payload: Any) -> Any:
     return payload
 
 
-def check_sent(entry: Entry, payload: Any) -> Any:
+def check_message(entry: Entry, payload: Any) -> Any:
     """Check what is sent, a payload or an activity with one, and return it; see `check_payload`."""
     if not isinstance(payload, Activity):
         return check_payload(entry, payload)
@@ -133,7 +133,7 @@ def offer_activity(entry: Entry, offer: Offer) -> Receipt:
     if earlier is not None:
         return earlier
     if entry.mailbox.room(offer.lane) <= 0 or entry.mailbox.has_senders(offer.lane):
-        return _overflow(entry, offer)
+        return _handle_overflow(entry, offer)
     receipt = admit(entry, offer)
     entry.mailbox.enable_fast_path()
     return receipt
@@ -222,7 +222,7 @@ def end_drain(entry: Entry) -> None:
 # ---- a full lane
 
 
-def _overflow(entry: Entry, offer: Offer) -> Receipt:
+def _handle_overflow(entry: Entry, offer: Offer) -> Receipt:
     """One more for a full lane: refused, or room is made as the policy says."""
     policy = entry.limits.overflow
     if policy is Overflow.WAIT:
@@ -273,7 +273,7 @@ def _drop(entry: Entry, activity: Activity[Any]) -> None:
         runtime=entry.id,
         activity=activity.id,
     )
-    decide(entry, activity, Fate.DROPPED, None, error=error)
+    decide_fate(entry, activity, Fate.DROPPED, None, error=error)
     entry.host.ring.trim()
     entry.host.notify()
 
@@ -293,7 +293,7 @@ async def wait_for_room(entry: Entry, offer: Offer, wait: float | None, check: C
         admit_waiting(entry)
     limit = asyncio.timeout(wait)
     try:
-        with entry.awaited():
+        with entry.register_wait():
             async with limit:
                 await sender.wait()
     except BaseException:

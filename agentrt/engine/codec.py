@@ -90,7 +90,7 @@ def encode(value: Any, types: Sequence[type]) -> bytes:
     {'a': (1, 2.5)}
     """
     try:
-        return msgspec.msgpack.encode(_Writer(types).form_of(value))
+        return msgspec.msgpack.encode(_FormWriter(types).form_of(value))
     except RecursionError:
         raise ValueError("the value contains itself, or is nested too deeply, and can't be sent as data") from None
 
@@ -113,7 +113,7 @@ def decode(data: bytes, types: Sequence[type]) -> Any:
         raise ValueError(f"what came is not a value as data: {type(error).__name__}: {str(error)[:200]}") from error
 
 
-class _Writer:
+class _FormWriter:
     """Makes trees of msgpack's own types: what is not `NATIVE` is an array that begins with the word for its form."""
 
     def __init__(self, types: Sequence[type]) -> None:
@@ -182,7 +182,7 @@ def _unknown_type(value: Any, what: str = "") -> TypeError:
 
 
 class _Reader:
-    """Makes values of the trees that a `_Writer` has made."""
+    """Makes values of the trees that a `_FormWriter` has made."""
 
     def __init__(self, types: Sequence[type]) -> None:
         self._types = types

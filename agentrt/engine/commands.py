@@ -24,7 +24,7 @@ from ..schema.redefinition import Redefined, newest_value
 from .admission import admit_waiting, check_payload, end_drain
 from .completion import completely
 from .entry_state import EntryState
-from .failure import decide, refusal, refuse_senders
+from .failure import decide_fate, refusal, refuse_senders
 from .mailbox import Place
 from .state_check import use_newest_state
 from .workflow import Workflow
@@ -195,9 +195,11 @@ def close(entry: Entry) -> None:
             host.asleep.pop(entry.driver, None)
         refuse_senders(entry)
         if entry.current is not None:
-            decide(entry, entry.current, Fate.TERMINATED, entry.started, error=_terminated(entry, entry.current))
+            decide_fate(
+                entry, entry.current, Fate.TERMINATED, entry.started, error=_termination_error(entry, entry.current)
+            )
         for activity in waiting:
-            decide(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))
+            decide_fate(entry, activity, Fate.DEAD, None, error=_termination_error(entry, activity))
             host.dead_letter(activity, "its runtime was terminated")
     task = entry.task
     if task is None or task.done() or host.loop.is_closed() or threading.get_ident() != host.thread:
@@ -208,7 +210,7 @@ def close(entry: Entry) -> None:
     task.cancel()
 
 
-def _terminated(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:
+def _termination_error(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:
     return RuntimeTerminatedError(
         f"{entry.id!r} was terminated before activity {activity.id} was done",
         runtime=entry.id,
@@ -234,7 +236,7 @@ def drop(entry: Entry, id: int) -> Activity[Any]:
         def take_out() -> None:
             if entry.mailbox.release(id) is None:
                 entry.mailbox.remove(id)
-            decide(entry, activity, Fate.DROPPED, None, error=error)
+            decide_fate(entry, activity, Fate.DROPPED, None, error=error)
             admit_waiting(entry)
             end_drain(entry)
 
@@ -300,7 +302,7 @@ def _reinsert(entry: Entry, id: int, to: Lane | None, index: Callable[[], int | 
         entry.mailbox.insert(moved, index())
 
     completely(put_elsewhere)
-    entry.count_moved(was.lane, lane)
+    entry.count_move(was.lane, lane)
     admit_waiting(entry)
     _record(entry, "moved", detail)
     return was
@@ -329,7 +331,7 @@ def _redirect(entry: Entry, id: int, to: Lane | None) -> Place:
     assert activity is not None
     _check_room(entry, activity.lane, to)
     completely(lambda: mailbox.replace(msgspec.structs.replace(activity, lane=to)))
-    entry.count_moved(activity.lane, to)
+    entry.count_move(activity.lane, to)
     admit_waiting(entry)
     _record(entry, "moved", {"activity": id, "lane": to.value})
     return Place(activity.lane, None, None)
@@ -357,7 +359,7 @@ def _on_loop(entry: Entry, act: Callable[[], T]) -> T:
     """Do it between two activities, on the loop's thread: it takes from the lanes without a lock."""
     who = ACTOR.get()
 
-    def locked() -> T:
+    def run() -> T:
         token = ACTOR.set(who)
         try:
             with entry.host.lock:
@@ -365,7 +367,7 @@ def _on_loop(entry: Entry, act: Callable[[], T]) -> T:
         finally:
             ACTOR.reset(token)
 
-    return entry.host.do(locked)
+    return entry.host.do(run)
 
 
 def _alive(entry: Entry) -> None:

@@ -12,16 +12,16 @@ from ..activity import Activity
 from ..errors import DeadlockError
 from .protocols import Host, Member
 
-__all__ = ["CURRENT", "Branch", "Wait", "awaits", "blocked", "check_loop"]
+__all__ = ["CURRENT", "Branch", "OpenWait", "awaits", "check_loop", "deadlock_error"]
 
 
 def check_loop(host: Host, loop: asyncio.AbstractEventLoop, id: str | None) -> None:
     """Raise `DeadlockError` where agents can't run: their loop stands still as long as this thread runs another one."""
     if loop is not host.loop and threading.get_ident() == host.thread and not host.loop.is_running():
-        raise blocked(host, id, "")
+        raise deadlock_error(host, id, "")
 
 
-def blocked(host: Host, id: str | None, advice: str) -> DeadlockError:
+def deadlock_error(host: Host, id: str | None, advice: str) -> DeadlockError:
     """The error of who would block the agents' own thread, or wait on it for ever.
 
     Args:
@@ -60,7 +60,7 @@ class Branch:
 CURRENT: ContextVar[Member | Branch | None] = ContextVar("agentrt_current", default=None)
 
 
-class Wait:
+class OpenWait:
     """While it is open, the activity that runs here waits for `target` to get on with its mailbox.
 
     A runtime does one activity at a time: if, following who waits for whom from `target`, we come back to ourselves,

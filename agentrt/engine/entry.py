@@ -25,11 +25,11 @@ from ..events import Outcome
 from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
 from ..schema.numbers import optional_seconds
-from .admission import Offer, admit_waiting, check_payload, check_sent, find_by_key, offer_activity, wait_for_room
+from .admission import Offer, admit_waiting, check_message, check_payload, find_by_key, offer_activity, wait_for_room
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure, handle_fault, refusal
-from .handoff import SLICE, SLICE_SECONDS, Driver, ProcessingTask, sleep_until_woken, yield_to_loop
+from .handoff import SLICE, SLICE_SECONDS, Driver, ProcessingTask, wait_for_wakeup, yield_to_loop
 from .protocols import Host
 from .rate_limit import mailbox_for
 from .state_check import check_state
@@ -71,18 +71,18 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         """Accept one activity, or raise. Contract: `Runtime.send_nowait`."""
         # The usual case in one piece: each call saved here is a tenth of what an activity costs.
         if type(payload) is not self.exact or timeout is not None or delay is not None or key is not None:
-            return self._send_checked(payload, priority, timeout, delay, key)
+            return self._send_with_checks(payload, priority, timeout, delay, key)
         host, mailbox = self.host, self.mailbox
         cause = CURRENT.get()
         with host.lock:
             if priority:
                 lane, items = PRIORITY, mailbox.priority
                 if len(items) >= mailbox.fast_limit_priority:
-                    return self._send_checked(payload, priority, timeout, delay, key)
+                    return self._send_with_checks(payload, priority, timeout, delay, key)
             else:
                 lane, items = STANDARD, mailbox.standard
                 if len(items) >= mailbox.fast_limit_standard:
-                    return self._send_checked(payload, priority, timeout, delay, key)
+                    return self._send_with_checks(payload, priority, timeout, delay, key)
             number = next(host.counter)
             receive, make = self.receipt_class, self.activity_class
             receipt = receive(self, None, None, number)
@@ -110,12 +110,12 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 raise
         return receipt
 
-    def _send_checked(
+    def _send_with_checks(
         self, payload: Any, priority: bool, timeout: float | None, delay: float | None, key: str | None
     ) -> Receipt:
         """The whole of `send_nowait`: whatever is checked, refused, dropped, delayed or remembered."""
         if type(payload) is not self.exact:
-            payload = check_sent(self, payload)
+            payload = check_message(self, payload)
         offer = Offer.of(payload, priority, timeout, delay, key)
         with self.host.lock:
             earlier = find_by_key(self, offer.key)
@@ -161,12 +161,12 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     ) -> Receipt:
         if self.limits.overflow is not Overflow.WAIT or wait == 0:
             raise full
-        return await wait_for_room(self, Offer.of(check_sent(self, payload), **options), wait, check)
+        return await wait_for_room(self, Offer.of(check_message(self, payload), **options), wait, check)
 
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""
         if CURRENT.get() is not None:
-            with self.awaited():  # before it is sent: what can't be waited for is not left behind
+            with self.register_wait():  # before it is sent: what can't be waited for is not left behind
                 receipt = await self.send(payload, **options)
                 self.run_inline(receipt)
                 if receipt.value is None:
@@ -225,7 +225,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     if self._ends():
                         return
                     if not self.scheduled:
-                        await sleep_until_woken()
+                        await wait_for_wakeup()
                     break
                 try:
                     # In two steps: whatever exception comes in between, the activity is not lost.

@@ -18,7 +18,7 @@ from ..limits import Limits
 from ..metrics import FLUSH_AT, LaneTimes
 from ..receipt import Promise, Receipt, UntrackedReceipt, decide_receipt
 from ..schema.immutability import copy_in
-from .deadlock import Wait
+from .deadlock import OpenWait
 from .handoff import ProcessingTask
 from .mailbox import PrioritizedMailbox
 from .protocols import Host
@@ -73,7 +73,7 @@ class EntryState(Generic[S, P]):
         self.driver: Any = None  # steps the processing, see `handoff.py`; None while there is no task
         self.breakpoints: Any = None
         self.keys: dict[str, tuple[float, Receipt]] | None = None
-        self.waits_for: dict[Wait, None] | None = None
+        self.waits_for: dict[OpenWait, None] | None = None
         self.ended: Promise[bool] | None = None
         self.configure(workflow, limits)
         self.mailbox: PrioritizedMailbox  # set by the entry: one with a rate has to know the entry
@@ -128,9 +128,9 @@ class EntryState(Generic[S, P]):
         """Whether nothing is accepted any more."""
         return self.closed or self.failed or self.ended is not None or self.host.closed
 
-    def awaited(self) -> Wait:
-        """Open while somebody waits for this runtime; see `Wait`."""
-        return Wait(self)
+    def register_wait(self) -> OpenWait:
+        """Open while somebody waits for this runtime; see `OpenWait`."""
+        return OpenWait(self)
 
     # ---- configuration: the lock is held
 
@@ -181,7 +181,7 @@ class EntryState(Generic[S, P]):
 
     def accept(self, activity: Activity[Any]) -> None:
         """Count an accepted activity and record it."""
-        self._count_accepted(activity.lane, +1)
+        self._count_in_lane(activity.lane, +1)
         self.host.ring.append(activity)
         self.host.notify()
 
@@ -213,7 +213,7 @@ class EntryState(Generic[S, P]):
     def complete_accept(self, activity: Activity[Any]) -> None:
         """Finish the recording and counting of an activity that an exception from outside interrupted anywhere."""
         self.host.ring.ensure(activity)
-        self.host.post(lambda: self.recount_accepted(activity.lane))
+        self.host.post(lambda: self.recount_lane(activity.lane))
 
     def has(self, activity: Activity[Any]) -> bool:
         """Whether an activity waits, runs or has a fate. Asked in this order: it only ever moves on."""
@@ -222,12 +222,12 @@ class EntryState(Generic[S, P]):
         current = self.current
         return (current is not None and current.id == activity.id) or activity.receipt.value is not None
 
-    def recount_accepted(self, lane: Lane) -> None:
+    def recount_lane(self, lane: Lane) -> None:
         """Have a lane's count of accepted activities add up again, after an exception from outside. Takes the lock."""
         with self.host.lock:
-            self._count_accepted(lane, self.decided + self._pending() - self.accepted)
+            self._count_in_lane(lane, self.decided + self._pending() - self.accepted)
 
-    def recount_decided(self, fate: Fate) -> None:
+    def recount_fate(self, fate: Fate) -> None:
         """Have the count of a fate add up again, after an exception from outside. Takes the lock."""
         with self.host.lock:
             name = COUNTS[fate]
@@ -238,17 +238,17 @@ class EntryState(Generic[S, P]):
         runs = self.current is not None and self.current.receipt.value is None
         return len(self.mailbox.items()) + runs
 
-    def _count_accepted(self, lane: Lane, n: int) -> None:
+    def _count_in_lane(self, lane: Lane, n: int) -> None:
         if lane is Lane.PRIORITY:
             self.accepted_priority += n
         else:
             self.accepted_standard += n
 
-    def count_moved(self, was: Lane, to: Lane) -> None:
+    def count_move(self, was: Lane, to: Lane) -> None:
         """An activity that was accepted in one lane waits in the other now."""
         if to is not was:
-            self._count_accepted(was, -1)
-            self._count_accepted(to, +1)
+            self._count_in_lane(was, -1)
+            self._count_in_lane(to, +1)
 
     def remembered_keys(self) -> dict[str, tuple[float, Receipt]]:
         """The receipts by key, with the time until which each is remembered."""
@@ -278,7 +278,7 @@ class EntryState(Generic[S, P]):
         self.host.ring.ensure(outcome)
         self.finish(activity)
         decide_receipt(activity, outcome)
-        self.host.post(lambda: self.recount_decided(outcome.fate))
+        self.host.post(lambda: self.recount_fate(outcome.fate))
 
     def count(self, fate: Fate) -> None:
         """Count one more activity with this fate."""
@@ -334,7 +334,7 @@ class EntryState(Generic[S, P]):
         self.expired = stick
         self.deadline = -math.inf
 
-    def take_expired(self) -> Timer | None:
+    def take_expired_timer(self) -> Timer | None:
         """Whether the deadline had passed: its timer, once."""
         expired, self.expired = self.expired, None
         return expired
@@ -480,12 +480,12 @@ class EntryState(Generic[S, P]):
 
     # ---- what others wait for
 
-    def add_wait(self, wait: Wait) -> None:
+    def add_wait(self, wait: OpenWait) -> None:
         """The current activity waits for something. The lock is held."""
         self.waits_for = self.waits_for or {}
         self.waits_for[wait] = None
 
-    def remove_wait(self, wait: Wait) -> None:
+    def remove_wait(self, wait: OpenWait) -> None:
         """It waits for that no longer. The lock is held."""
         if self.waits_for is not None:
             self.waits_for.pop(wait, None)

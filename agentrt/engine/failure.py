@@ -33,8 +33,8 @@ from .entry_state import EntryState
 from .state_check import check_state
 
 __all__ = [
-    "DeadlinePassed", "decide", "expire", "handle_failure", "handle_fault", "interrupt", "refusal", "refuse_senders",
-    "restart", "stop",
+    "DeadlinePassed", "decide_fate", "expire", "handle_failure", "handle_fault", "interrupt", "refusal",
+    "refuse_senders", "restart", "stop",
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
@@ -53,7 +53,7 @@ async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseExcep
     attempts = 1
     while True:
         must_absorb = entry.expired is not None and not isinstance(error, asyncio.CancelledError)
-        failure = _tagged(entry, activity, error)
+        failure = _tag_error(entry, activity, error)
         if must_absorb:
             await _absorb_cancellation(entry)
         if failure is None:
@@ -78,7 +78,7 @@ def _commit(entry: Entry, activity: Activity[Any], started: float, new: Any, rep
 
     def steps() -> None:
         entry.commit(new)
-        decide(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
+        decide_fate(entry, activity, Fate.DONE, started, attempts=attempts, reply=reply)
 
     completely(steps)
 
@@ -94,12 +94,12 @@ def _fail_activity(
         decide_receipt(activity, outcome)
 
 
-def _tagged(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
+def _tag_error(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
     """The tagged error for what happened; None if its fate was decided meanwhile (a late result is fenced)."""
     task = entry.task
     if isinstance(error, GeneratorExit) and asyncio.current_task(entry.host.loop) is not task:
         raise error  # the coroutine is being thrown away, not run
-    expired = entry.take_expired()
+    expired = entry.take_expired_timer()
     if expired is not None and task is not None:
         expired.cancel()
         task.uncancel()
@@ -170,7 +170,7 @@ async def _attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
 # ---- fates
 
 
-def decide(entry: Entry, activity: Activity[Any], fate: Fate, started: float | None, **options: Any) -> None:
+def decide_fate(entry: Entry, activity: Activity[Any], fate: Fate, started: float | None, **options: Any) -> None:
     """Give an activity its fate, once: the count, the record, the receipt. The loop's thread, or under the lock."""
     if activity.receipt.value is not None:
         return
@@ -261,14 +261,14 @@ def handle_fault(entry: Entry, error: BaseException) -> None:
     """
     log_safely(logger, "%r met an error that is not its workflow's", entry.id, error=error)
     again = entry.fault_again()
-    activity = _interrupted(entry)
+    activity = _interrupted_activity(entry)
     failure = ProcessingError(
         f"agentrt itself failed in {entry.id!r}, please report it: {describe_error(error)}",
         runtime=entry.id,
         activity=None if activity is None else activity.id,
     )
     failure.__cause__ = error
-    expired = entry.take_expired()
+    expired = entry.take_expired_timer()
     if expired is not None:
         expired.cancel()
     outcome = None if activity is None else entry.host.ring.outcome_of(activity.id)
@@ -276,14 +276,14 @@ def handle_fault(entry: Entry, error: BaseException) -> None:
         entry.complete(activity, outcome)
     elif activity is not None:
         _fail_activity(entry, activity, Fate.FAILED, failure, entry.started)
-        entry.recount_decided(Fate.FAILED)
+        entry.recount_fate(Fate.FAILED)
     elif not entry.closed:
         entry.record_error(failure)
         if again:
             stop(entry)
 
 
-def _interrupted(entry: Entry) -> Activity[Any] | None:
+def _interrupted_activity(entry: Entry) -> Activity[Any] | None:
     """The activity that has begun and has no fate. One that was not yet taken out of its lane stays there."""
     activity = entry.abandon()
     if activity is None or activity.receipt.value is not None:

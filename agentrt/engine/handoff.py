@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from .protocols import Host
 
 __all__ = [
-    "MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "ProcessingTask", "sleep_until_woken",
+    "MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "ProcessingTask", "wait_for_wakeup",
     "yield_to_loop",
 ]  # fmt: skip
 
@@ -49,7 +49,7 @@ def yield_to_loop() -> Steps:
 
 
 @types.coroutine
-def sleep_until_woken() -> Steps:
+def wait_for_wakeup() -> Steps:
     """Wait until there is something to do."""
     yield SLEEP
 

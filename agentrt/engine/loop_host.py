@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..clock import Clock, Timer, Timers
 from ..errors import ManagerClosedError
-from ..receipt import set_done
+from ..receipt import complete_future
 from .detached_tasks import watch
 from .entry import RuntimeEntry
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
@@ -106,7 +106,7 @@ class LoopHost:
     async def sleep(self, seconds: float) -> None:
         """Sleep on the manager's clock; on the manager's loop only."""
         future = self.loop.create_future()
-        timer = self.at(self.clock.now() + seconds, partial(set_done, future))
+        timer = self.at(self.clock.now() + seconds, partial(complete_future, future))
         try:
             await future
         finally:

@@ -47,7 +47,7 @@ POSIX = os.name == "posix"
 # Of a fresh interpreter. The path of this process comes first of all: nothing else could be imported.
 START = (
     "import json, sys; sys.path[:], sys.argv[:], stdout = json.loads(sys.argv[1]); "
-    "from agentrt.engine.process_worker import main; main(stdout)"
+    "from agentrt.engine.process_worker import serve_jobs; serve_jobs(stdout)"
 )
 
 

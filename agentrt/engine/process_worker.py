@@ -26,7 +26,9 @@ import msgspec
 
 from . import codec
 
-__all__ = ["CAN_LIMIT", "TOKEN", "Answer", "Failure", "Job", "limited", "main", "read_frame", "write_frame"]
+__all__ = [
+    "CAN_LIMIT", "TOKEN", "Answer", "Failure", "Job", "limit_resources", "read_frame", "serve_jobs", "write_frame",
+]  # fmt: skip
 
 CAN_LIMIT = importlib.util.find_spec("resource") is not None  # not on Windows
 LENGTH = struct.Struct("!Q")
@@ -111,7 +113,7 @@ def _read(file: IO[bytes], n: int) -> bytes:
 # ---- the process
 
 
-def main(stdout: int | None) -> None:
+def serve_jobs(stdout: int | None) -> None:
     """Run jobs until the process that sends them is gone.
 
     Args:
@@ -167,7 +169,7 @@ def run_job(job: Job) -> bytes:
     try:
         call, (activity, state) = pickle.loads(job.code), pickle.loads(job.arguments)
         types = pickle.loads(job.types)
-        with limited(job.memory, job.cpu):
+        with limit_resources(job.memory, job.cpu):
             new = call(activity, state)
             if inspect.isawaitable(new):
                 new = asyncio.run(_wait_for(new))
@@ -226,7 +228,7 @@ def _pickled_error(error: BaseException) -> bytes:
 
 
 @contextmanager
-def limited(memory: int | None, cpu: float | None) -> Iterator[None]:
+def limit_resources(memory: int | None, cpu: float | None) -> Iterator[None]:
     """Limit what this process takes meanwhile: `memory` bytes and `cpu` whole seconds more than now."""
     if not CAN_LIMIT or (memory is None and cpu is None):
         yield

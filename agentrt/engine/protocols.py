@@ -29,7 +29,7 @@ class Member(Protocol):
     current: Activity[Any] | None
     waits_for: dict[Any, None] | None  # the waits that are open, see `Wait`
 
-    def awaited(self) -> AbstractContextManager[None]:
+    def register_wait(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""
 
     def add_wait(self, wait: Any) -> None:

@@ -13,7 +13,7 @@ from ..errors import ActivityTimeoutError
 from ..events import Fate
 from .admission import admit_waiting
 from .entry_state import EntryState
-from .failure import decide
+from .failure import decide_fate
 from .mailbox import Items, PrioritizedMailbox
 
 __all__ = ["LimitedMailbox", "mailbox_for"]
@@ -89,6 +89,6 @@ class LimitedMailbox(PrioritizedMailbox):
             runtime=entry.id,
             activity=activity.id,
         )
-        decide(entry, activity, Fate.TIMED_OUT, None, error=error)
+        decide_fate(entry, activity, Fate.TIMED_OUT, None, error=error)
         with entry.host.lock:
             admit_waiting(entry)

@@ -130,7 +130,7 @@ def _positional(function: Any, parameters: list[Parameter]) -> list[str]:
         # Any other third parameter with a default is the function's own business.
         return required if len(required) in (2, 3) else names[:2]
     raise ConfigurationError(
-        f"workflow {_name(function)!r} has the parameters {inspect.Signature(parameters)}; "
+        f"workflow {_callee(function)!r} has the parameters {inspect.Signature(parameters)}; "
         "it must take two, (activity, state), or three, (activity, state, ctx)"
     )
 
@@ -140,12 +140,12 @@ def _refuse_order(function: Any, positional: list[Parameter]) -> None:
     owner = getattr(function, "__qualname__", "").rpartition(".")[0]
     if names[:1] == ["self"] and owner and not owner.endswith("<locals>") and isinstance(function, FunctionType):
         raise ConfigurationError(
-            f"workflow {_name(function)!r} is a method of a class and not of an object; give the method of an object"
+            f"workflow {_callee(function)!r} is a method of a class and not of an object; give the method of an object"
         )
     place = _place_of_activity(positional)
     if place:
         raise ConfigurationError(
-            f"workflow {_name(function)!r} has the parameters ({', '.join(names)}), but is called with the activity "
+            f"workflow {_callee(function)!r} has the parameters ({', '.join(names)}), but is called with the activity "
             "first; it must take two, (activity, state), or three, (activity, state, ctx)"
         )
 
@@ -165,7 +165,7 @@ def _is_activity(annotation: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Activity)
 
 
-def _name(function: Any) -> str:
+def _callee(function: Any) -> str:
     return str(getattr(function, "__name__", function))
 
 
@@ -185,7 +185,7 @@ def _names_behind(function: Any, hidden: Any, bound: int, keywords: set[str]) ->
     has_other = third is not None and third.default is third.empty
     if has_other or any(_is_context(each) for each in given[:place]):
         raise ConfigurationError(
-            f"workflow {_name(function)!r} is called by a decorator that takes `*args` and passes on something else: "
+            f"workflow {_callee(function)!r} is called by a decorator that takes `*args` and passes on something else: "
             f"nobody can say which of ({', '.join(each.name for each in given)}) it is given; let the decorator's "
             "function take (activity, state) or (activity, state, ctx), or name the third parameter ctx"
         )

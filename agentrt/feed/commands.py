@@ -181,15 +181,15 @@ class LiveCommands:
     # ---- what waits
 
     def _first(self, entry: Entry, activity: int) -> Reply:
-        return self._moved(entry, activity, commands.move(entry, activity, first=True))
+        return self._reply_to_move(entry, activity, commands.move(entry, activity, first=True))
 
     def _promote(self, entry: Entry, activity: int) -> Reply:
-        return self._moved(entry, activity, commands.move(entry, activity, lane=Lane.PRIORITY))
+        return self._reply_to_move(entry, activity, commands.move(entry, activity, lane=Lane.PRIORITY))
 
     def _demote(self, entry: Entry, activity: int) -> Reply:
-        return self._moved(entry, activity, commands.move(entry, activity, lane=Lane.STANDARD))
+        return self._reply_to_move(entry, activity, commands.move(entry, activity, lane=Lane.STANDARD))
 
-    def _moved(self, entry: Entry, activity: int, was: Place) -> Reply:
+    def _reply_to_move(self, entry: Entry, activity: int, was: Place) -> Reply:
         def undo() -> Reply:
             commands.put_back(entry, activity, was)
             return Reply()

@@ -68,13 +68,13 @@ def type_of(accepts: Any, payload: Any) -> Any:
 def is_whole(payload: Any) -> bool:
     """Whether JSON can hold all of it."""
 
-    def known(value: Any) -> Any:
+    def encode_as_none(value: Any) -> Any:
         if is_pydantic(type(value)) or isinstance(value, Enum):
             return None
         raise TypeError
 
     try:
-        msgspec.to_builtins(payload, str_keys=True, enc_hook=known)
+        msgspec.to_builtins(payload, str_keys=True, enc_hook=encode_as_none)
     except Exception:  # its fields may be anybody's code
         return False
     return True

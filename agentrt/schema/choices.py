@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from .annotations import base_of
 
-__all__ = ["Choice", "choices_of", "is_same"]
+__all__ = ["Choice", "choices_of", "is_same_choice"]
 
 
 class Choice(NamedTuple):
@@ -41,6 +41,6 @@ def choices_of(hint: Any, optional: bool = False) -> tuple[Choice, ...]:
     return (Choice("none", None), *found) if optional else tuple(found)
 
 
-def is_same(left: Any, right: Any) -> bool:
+def is_same_choice(left: Any, right: Any) -> bool:
     """Whether two values are equal and of one type: 1, True and "1" are three choices."""
     return type(left) is type(right) and bool(left == right)

@@ -44,7 +44,7 @@ def _pairs(x: Any, y: Any, most: int) -> list[tuple[Any, Any]] | None:
     """The pairs of parts that have to be the same; None if the two differ, or have more than `most` parts."""
     if type(x) is not type(y):
         return [] if x == y else None
-    parts_x, parts_y = _parts(x), _parts(y)
+    parts_x, parts_y = _comparable_parts(x), _comparable_parts(y)
     if parts_x is None or parts_y is None:
         return [] if _is_equal_whole(x, y) else None
     if len(parts_x) != len(parts_y) or len(parts_x) > most:
@@ -54,7 +54,7 @@ def _pairs(x: Any, y: Any, most: int) -> list[tuple[Any, Any]] | None:
     return list(zip(parts_x, parts_y, strict=True))
 
 
-def _parts(value: Any) -> Any:
+def _comparable_parts(value: Any) -> Any:
     """The parts of a value whose `==` compares those; None if it is compared as a whole."""
     kind: Any = type(value)
     if kind is dict or kind in SEQUENCES:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from .annotations import UNIONS, base_of, describe, metadata_of, split_optional
-from .choices import Choice, choices_of, is_same
+from .choices import Choice, choices_of, is_same_choice
 from .constraints import constraints_of, describe_constraints
 from .convert import FormError, convert, load_json, to_builtins, to_json
 from .records import MISSING, RecordMember
@@ -90,7 +90,7 @@ class Field(msgspec.Struct, frozen=True):
         if self.kind == "bool":
             return bool(value)
         if self.kind == "choice":
-            return value if any(is_same(value, choice.value) for choice in self.choices) else self.choices[0].value
+            return value if any(is_same_choice(value, each.value) for each in self.choices) else self.choices[0].value
         if value is None and (self.optional or self.kind != "json" or base_of(self.annotation) in (Any, object)):
             return ""
         if self.kind == "json":
@@ -110,7 +110,7 @@ class Field(msgspec.Struct, frozen=True):
             ValueError: The text can't be read; the message says what is expected.
         """
         if self.kind == "choice":
-            return self._chosen(raw)
+            return self._choose(raw)
         if not isinstance(raw, str):
             return raw
         if self.optional and not raw.strip():
@@ -142,9 +142,9 @@ class Field(msgspec.Struct, frozen=True):
         except (ValueError, msgspec.ValidationError):  # a ValueError since msgspec 0.21
             raise ValueError(f"Expected {self.expects}") from None
 
-    def _chosen(self, raw: Any) -> Any:
+    def _choose(self, raw: Any) -> Any:
         for choice in self.choices:
-            if is_same(raw, choice.value):
+            if is_same_choice(raw, choice.value):
                 return choice.value
         for choice in self.choices:
             if raw in (choice.label, getattr(choice.value, "value", MISSING)):

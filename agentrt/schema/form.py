@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from .annotations import annotation_of
-from .choices import is_same
+from .choices import is_same_choice
 from .convert import FormError, convert, is_pydantic
 from .fields import Field, field_of
 from .records import MISSING, RecordMember, members_of
@@ -83,7 +83,7 @@ class Form(msgspec.Struct, frozen=True):
 
     def _value(self, field: Field, raw: Any) -> Any:
         """The value of one field; MISSING where its default is to be used."""
-        is_untouched = raw is MISSING or (not field.required and is_same(raw, field.initial))
+        is_untouched = raw is MISSING or (not field.required and is_same_choice(raw, field.initial))
         value = MISSING if is_untouched else field.read(raw)
         if value is not MISSING:
             return value if self._by_pydantic else field.convert(value)

@@ -62,14 +62,14 @@ def is_frozen(value: Any) -> bool:
         examined += 1
         if type(item) in ATOMS or isinstance(item, IMMUTABLE):
             continue
-        parts = _parts_of_frozen(item)
+        parts = _frozen_parts(item)
         if parts is None:
             return False
         todo.extend(part for part, _ in zip(parts, range(MAX_PARTS), strict=False))
     return True
 
 
-def _parts_of_frozen(item: Any) -> Iterable[Any] | None:
+def _frozen_parts(item: Any) -> Iterable[Any] | None:
     """The parts of a frozen value; None for a value that is not frozen."""
     kind: Any = type(item)
     if isinstance(item, tuple | frozenset):

@@ -36,7 +36,7 @@ def preview(value: Any, most: int = 60) -> str:
     """
     found, length = [], 0
     try:
-        for piece in _Writer(most).pieces(value):
+        for piece in _ReprWriter(most).pieces(value):
             found.append(piece)
             length += len(piece)
             if length >= most:
@@ -46,7 +46,7 @@ def preview(value: Any, most: int = 60) -> str:
     return "".join(found)[:most]
 
 
-class _Writer:
+class _ReprWriter:
     """Makes the repr of a value piece by piece, for somebody who reads `most` characters of it."""
 
     def __init__(self, most: int) -> None:
@@ -55,7 +55,7 @@ class _Writer:
 
     def pieces(self, value: Any) -> Pieces:
         """The repr of a value, in pieces."""
-        write = WRITERS.get(type(value).__repr__) or _generated(value)
+        write = WRITERS.get(type(value).__repr__) or _find_generated_writer(value)
         if write is None:
             yield repr(value)
         elif id(value) in self._path:
@@ -93,31 +93,31 @@ class _Writer:
         yield ")"
 
 
-Write = Callable[[_Writer, Any], Pieces]
+Write = Callable[[_ReprWriter, Any], Pieces]
 
 
-def _write_text(writer: _Writer, value: Any) -> Pieces:
+def _write_text(writer: _ReprWriter, value: Any) -> Pieces:
     yield repr(value[: writer.most])
 
 
-def _write_int(writer: _Writer, value: int) -> Pieces:
+def _write_int(writer: _ReprWriter, value: int) -> Pieces:
     bits = value.bit_length()
     yield int.__repr__(value) if bits < MANY_BITS else f"<int of {bits:,} bits>"
 
 
-def _write_tuple(writer: _Writer, value: Any) -> Pieces:
+def _write_tuple(writer: _ReprWriter, value: Any) -> Pieces:
     yield "("
     yield from writer.items(value)
     yield ",)" if len(value) == 1 else ")"
 
 
-def _write_list(writer: _Writer, value: Any) -> Pieces:
+def _write_list(writer: _ReprWriter, value: Any) -> Pieces:
     yield "["
     yield from writer.items(value)
     yield "]"
 
 
-def _write_set(writer: _Writer, value: Any) -> Pieces:
+def _write_set(writer: _ReprWriter, value: Any) -> Pieces:
     name = type(value).__name__
     if not value:
         yield f"{name}()"
@@ -127,13 +127,13 @@ def _write_set(writer: _Writer, value: Any) -> Pieces:
     yield "}" if type(value) is set else "})"
 
 
-def _write_dict(writer: _Writer, value: Any) -> Pieces:
+def _write_dict(writer: _ReprWriter, value: Any) -> Pieces:
     yield "{"
     yield from writer.pairs(value.items())
     yield "}"
 
 
-def _write_ordered_dict(writer: _Writer, value: OrderedDict[Any, Any]) -> Pieces:
+def _write_ordered_dict(writer: _ReprWriter, value: OrderedDict[Any, Any]) -> Pieces:
     yield f"{type(value).__name__}("
     if value:
         items = iter(value.items())
@@ -141,53 +141,53 @@ def _write_ordered_dict(writer: _Writer, value: OrderedDict[Any, Any]) -> Pieces
     yield ")"
 
 
-def _write_defaultdict(writer: _Writer, value: defaultdict[Any, Any]) -> Pieces:
+def _write_defaultdict(writer: _ReprWriter, value: defaultdict[Any, Any]) -> Pieces:
     yield f"{type(value).__name__}({value.default_factory!r}, "
     yield from _write_dict(writer, value)
     yield ")"
 
 
-def _write_counter(writer: _Writer, value: Counter[Any]) -> Pieces:
+def _write_counter(writer: _ReprWriter, value: Counter[Any]) -> Pieces:
     yield f"{type(value).__name__}("
     if value:
         yield from _write_dict(writer, dict(value.most_common()) if len(value) <= FEW else value)
     yield ")"
 
 
-def _write_deque(writer: _Writer, value: deque[Any]) -> Pieces:
+def _write_deque(writer: _ReprWriter, value: deque[Any]) -> Pieces:
     yield f"{type(value).__name__}("
     yield from _write_list(writer, value)
     yield ")" if value.maxlen is None else f", maxlen={value.maxlen})"
 
 
-def _write_exception(writer: _Writer, value: BaseException) -> Pieces:
+def _write_exception(writer: _ReprWriter, value: BaseException) -> Pieces:
     yield f"{type(value).__name__}("
     yield from writer.items(value.args)
     yield ")"
 
 
-def _write_struct(writer: _Writer, value: Any) -> Pieces:
+def _write_struct(writer: _ReprWriter, value: Any) -> Pieces:
     return writer.fields(value, value.__struct_fields__)
 
 
-def _write_dataclass(writer: _Writer, value: Any) -> Pieces:
+def _write_dataclass(writer: _ReprWriter, value: Any) -> Pieces:
     names = [field.name for field in dataclasses.fields(value) if field.repr]
     return writer.fields(value, names, type(value).__qualname__)
 
 
-def _write_namedtuple(writer: _Writer, value: Any) -> Pieces:
+def _write_namedtuple(writer: _ReprWriter, value: Any) -> Pieces:
     return writer.fields(value, value._fields)
 
 
-def _write_model(writer: _Writer, value: Any) -> Pieces:
+def _write_model(writer: _ReprWriter, value: Any) -> Pieces:
     return writer.fields(value, type(value).model_fields)
 
 
-def _write_namespace(writer: _Writer, value: types.SimpleNamespace) -> Pieces:
+def _write_namespace(writer: _ReprWriter, value: types.SimpleNamespace) -> Pieces:
     return writer.fields(value, list(vars(value)), "namespace" if type(value) is types.SimpleNamespace else None)
 
 
-def _write_shape(writer: _Writer, value: Any) -> Pieces:
+def _write_shape(writer: _ReprWriter, value: Any) -> Pieces:
     yield f"<{type(value).__name__} of shape {tuple(value.shape)}"
     if hasattr(value, "dtype"):
         yield f", {value.dtype}"
@@ -218,7 +218,7 @@ WRITERS: dict[Any, Write] = {
 }
 
 
-def _generated(value: Any) -> Write | None:
+def _find_generated_writer(value: Any) -> Write | None:
     """How to write a value whose repr a library has made; None if `repr` has to."""
     kind = type(value)
     made_by = getattr(kind.__repr__, "__module__", None) or ""

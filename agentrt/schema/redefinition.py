@@ -73,7 +73,7 @@ def _newest_value(value: Any, done: dict[int, Any]) -> Any:
         return done[id(value)]
     done[id(value)] = value  # one that contains itself stays as it is there
     kind = newest(type(value))
-    parts = _parts(value)
+    parts = _take_apart(value)
     if parts is not None:
         new = [_newest_value(part, done) for part in parts.values]
         if kind is not type(value):
@@ -97,7 +97,7 @@ class Parts(typing.NamedTuple):
     make: Callable[[Any, list[Any]], Any]
 
 
-def _parts(value: Any) -> Parts | None:
+def _take_apart(value: Any) -> Parts | None:
     kind: Any = type(value)
     if kind in (list, set, frozenset, tuple):
         return Parts(list(value), lambda made, parts: made(parts))

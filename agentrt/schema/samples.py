@@ -41,10 +41,10 @@ def example(accepts: Any) -> str:
     >>> example(list[int])
     '[0]'
     """
-    return to_json(_sample(annotation_of(accepts)))
+    return to_json(_sample_value(annotation_of(accepts)))
 
 
-def _sample(hint: Any, depth: int = 0) -> Any:
+def _sample_value(hint: Any, depth: int = 0) -> Any:
     inner, optional = split_optional(hint)
     base = base_of(inner)
     if optional and depth:
@@ -58,7 +58,7 @@ def _sample(hint: Any, depth: int = 0) -> Any:
     if depth > MAX_RECORDS:
         return None
     if get_origin(base) in UNIONS:
-        return _sample(get_args(base)[0], depth)
+        return _sample_value(get_args(base)[0], depth)
     if get_args(base):
         return _sample_container(get_origin(base), get_args(base), depth)
     return _sample_record(base, depth)
@@ -77,11 +77,11 @@ def _sample_container(origin: Any, args: tuple[Any, ...], depth: int) -> Any:
     if not isinstance(origin, type):
         return None
     if issubclass(origin, Mapping):
-        key = _sample(args[0], depth + 1)
-        return {"key" if key == "" else key: _sample(args[1], depth + 1)} if depth < MAX_DEPTH else {}
+        key = _sample_value(args[0], depth + 1)
+        return {"key" if key == "" else key: _sample_value(args[1], depth + 1)} if depth < MAX_DEPTH else {}
     if issubclass(origin, tuple) and args[-1] is not ...:
-        return [_sample(arg, depth + 1) for arg in args]
-    return [_sample(args[0], depth + 1)] if depth < MAX_DEPTH else []
+        return [_sample_value(arg, depth + 1) for arg in args]
+    return [_sample_value(args[0], depth + 1)] if depth < MAX_DEPTH else []
 
 
 def _sample_record(base: Any, depth: int) -> Any:
@@ -89,7 +89,7 @@ def _sample_record(base: Any, depth: int) -> Any:
     if members is None:
         return [] if isinstance(base, type) and issubclass(base, (list, tuple, set, frozenset)) else None
     values = {
-        member.name: _sample(member.annotation, depth + 1) if member.default is MISSING else member.default
+        member.name: _sample_value(member.annotation, depth + 1) if member.default is MISSING else member.default
         for member in members
         if member.required or member.default is not MISSING
     }

@@ -86,7 +86,7 @@ def estimate_size(values: Iterable[Any], looks: int = ROUGH) -> int:
     """
     roots = list(values)
     size = _measure(roots, looks)
-    return int(_sample(roots, looks) if size is None else size)
+    return int(_estimate_from_sample(roots, looks) if size is None else size)
 
 
 def _measure(roots: list[Any], looks: int) -> float | None:
@@ -111,7 +111,7 @@ def _measure(roots: list[Any], looks: int) -> float | None:
     return total
 
 
-def _sample(roots: list[Any], looks: int) -> float:
+def _estimate_from_sample(roots: list[Any], looks: int) -> float:
     """An estimate of the bytes of everything that is reached from here."""
     seen: set[int] = set()
     total = 0.0

@@ -46,7 +46,7 @@ def _find_problem(value: Any, hint: Any, path: str) -> TypeProblem | None:
         hint = union_of(hint)
     origin = get_origin(hint)
     if origin is Annotated:
-        return _in_annotated(value, hint, path)
+        return _in_annotation(value, hint, path)
     if origin in UNIONS:
         fits = any(_fits(value, part, path) for part in get_args(hint))
         return None if fits else _mismatch(value, hint, path)
@@ -94,7 +94,7 @@ def _is_instance(value: Any, kind: type) -> bool:
         return True
 
 
-def _in_annotated(value: Any, hint: Any, path: str) -> TypeProblem | None:
+def _in_annotation(value: Any, hint: Any, path: str) -> TypeProblem | None:
     found = _find_problem(value, get_args(hint)[0], path)
     if found is not None:
         return found

@@ -9,7 +9,7 @@ import pytest
 from ..manager import RuntimeManager
 from . import managers
 
-__all__ = ["manager", "virtual_manager"]
+__all__ = ["manager", "virtual_manager_fixture"]
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def manager() -> Iterator[RuntimeManager]:
         yield manager
 
 
-@pytest.fixture
-def virtual_manager(request: pytest.FixtureRequest) -> Iterator[RuntimeManager]:
+@pytest.fixture(name="virtual_manager")
+def virtual_manager_fixture(request: pytest.FixtureRequest) -> Iterator[RuntimeManager]:
     """A manager on virtual time, which passes inside `virtual_manager.run(...)`. The test fails as with `manager`.
 
     Its seed is 0; `@pytest.mark.parametrize("virtual_manager", range(100), indirect=True)` tries a hundred orders.

@@ -114,7 +114,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """
         task: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
         try:
-            with self._when_idle(self._raise_stalled):
+            with self._when_idle(self._raise_stall):
                 return super().run_until_complete(task)
         except StalledError:
             if task is not future:
@@ -213,7 +213,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._find_work()
         self._take_due_timers()
         if self._shuffle is not None and len(self._ready) > 1:
-            self._ready.extend(self._shuffled())
+            self._ready.extend(self._shuffle_ready())
         super()._run_once()  # type: ignore[misc]
 
     def _find_work(self) -> None:
@@ -258,7 +258,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         else:
             self.stop()
 
-    def _shuffled(self) -> list[asyncio.Handle]:
+    def _shuffle_ready(self) -> list[asyncio.Handle]:
         """Take all ready callbacks in a shuffled order, except those of transports: asyncio relies on their order."""
         ready = [self._ready.popleft() for _ in range(len(self._ready))]  # other threads may append meanwhile
         in_order = iter([handle for handle in ready if _of_a_transport(handle)])
@@ -281,7 +281,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """What `run_forever` does when it is idle: sleep until another thread schedules a callback."""
         self._poll(None)
 
-    def _raise_stalled(self) -> None:
+    def _raise_stall(self) -> None:
         if _other_threads_live():
             self._poll(self.patience)
         if not self._ready:

@@ -40,7 +40,7 @@ def live(day: Day, during: Callable[[Towers], Awaitable[Any]] | None = None) -> 
             handle = towers(manager, day).start()
             if during is not None:
                 await during(handle)
-            await handle.finished()
+            await handle.wait()
             return Seen(handle)
 
     return run(main())
@@ -165,7 +165,8 @@ def test_stop_ends_the_day_and_the_towers_stay() -> None:
     async def stop(handle: Towers) -> None:
         await handle.manager.sleep(3600 + 5)
         handle.stop()
-        await handle.finished()
+        with pytest.warns(DeprecationWarning, match=r"wait\(\)"):
+            await handle.finished()
         held = {id: runtime.fates().accepted for id, runtime in handle.runtimes.items()}
         await handle.manager.sleep(3600)
         assert held == {id: runtime.fates().accepted for id, runtime in handle.runtimes.items()}
@@ -199,7 +200,7 @@ def test_nothing_moves_before_the_start() -> None:
         loop = asyncio.get_running_loop()
         async with agentrt.RuntimeManager(clock=load_day().clock(loop.time)) as manager:
             handle = towers(manager)
-            await handle.finished()
+            await handle.wait()
             handle.stop()
             await asyncio.sleep(1000)
             assert f"{manager.clock.wall(manager.clock.now()):%Y-%m-%d %H:%M}" == "2013-07-22 05:00"
@@ -213,7 +214,7 @@ def test_on_a_thread_of_its_own() -> None:
     day = load_day(BUSY)
     with agentrt.RuntimeManager(loop="thread", clock=day.clock()) as manager:
         handle = towers(manager, day, speed=float("inf")).start()
-        manager.run(handle.finished(), timeout=60)
+        manager.run(handle.wait(), timeout=60)
         assert [total.departed for total in handle.totals()] == [336, 311, 230]
 
 

@@ -65,7 +65,7 @@ async def test_a_send_that_was_interrupted_is_completed(manager: RuntimeManager)
         activity = Activity(receipt.id, "a", n, Lane.STANDARD, receipt=receipt)
         with entry.host.lock:
             if step != "nothing":
-                entry._count_accepted(Lane.STANDARD, +1)
+                entry._count_in_lane(Lane.STANDARD, +1)
             if step in ("recorded", "queued"):
                 entry.host.ring.append(activity)
             if step == "queued":

@@ -244,8 +244,8 @@ MUTANTS = (
     Mutant(
         "the receipt of a failure stays open",
         "engine/failure.py",
-        "    finally:\n        decide_receipt(activity, outcome)\n\n\ndef _tagged",
-        "    finally:\n        pass\n\n\ndef _tagged",
+        "    finally:\n        decide_receipt(activity, outcome)\n\n\ndef _tag_error",
+        "    finally:\n        pass\n\n\ndef _tag_error",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(
@@ -332,7 +332,7 @@ MUTANTS = (
     Mutant(
         "receipts are forgotten on terminate",
         "engine/commands.py",
-        "            decide(entry, activity, Fate.DEAD, None, error=_terminated(entry, activity))\n",
+        "            decide_fate(entry, activity, Fate.DEAD, None, error=_termination_error(entry, activity))\n",
         "",
         (SEMANTICS, "-k", "terminate"),
     ),
@@ -424,7 +424,7 @@ MUTANTS = (
     Mutant(
         "what can't be waited for is sent all the same",
         "engine/entry.py",
-        "            with self.awaited():  # before",
+        "            with self.register_wait():  # before",
         "            if True:  # before",
         ("tests/engine/test_deadlock.py", "-k", "is_not_sent"),
     ),

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NewType
 
 import pytest
 
-from agentrt.schema.choices import Choice, choices_of, is_same
+from agentrt.schema.choices import Choice, choices_of, is_same_choice
 from tests.schema.records import Mixed
 
 Colour = NewType("Colour", Annotated[Literal["red"], "of a car"])  # type: ignore[valid-newtype]
@@ -32,6 +32,6 @@ def test_none_is_a_choice_where_it_is_allowed() -> None:
 
 
 def test_values_of_two_types_are_never_the_same() -> None:
-    assert is_same(1, 1)
-    assert not is_same(1, True)
-    assert not is_same("1", 1)
+    assert is_same_choice(1, 1)
+    assert not is_same_choice(1, True)
+    assert not is_same_choice("1", 1)

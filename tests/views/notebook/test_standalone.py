@@ -42,7 +42,7 @@ def show(manager, of_runtime: bool, name: str) -> Standalone:
 
 def test_dead_letters_show_themselves(manager):
     data, _ = manager.dead_letters._repr_mimebundle_()
-    assert data["text/plain"] == "<letters of 'alone'>"
+    assert data["text/plain"] == "<dead-letters of 'alone'>"
     with pytest.warns(DeprecationWarning, match=r"manager\.dead_letters\.view\(\)"):
         assert repr(manager.letters()) == data["text/plain"]
 
