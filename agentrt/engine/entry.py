@@ -281,7 +281,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         """Until when to go on before the event loop gets a turn; on the manager's clock."""
         host = self.host
         if host.watchdog.due <= monotonic():
-            host.watchdog.let_in()
+            host.watchdog.yield_interpreter()
         others = len(getattr(host.loop, "_ready", ()))  # who else wants a turn
         return host.clock.now() + SLICE_SECONDS * host.clock.pace / (1 + others)
 
@@ -316,8 +316,8 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         """Begin processing, or go on after a rest. The loop's thread only."""
         host = self.host
         host.busy.add(self)
-        if host.watchdog.dozing:
-            host.watchdog.rouse()
+        if host.watchdog.is_waiting:
+            host.watchdog.start_watching()
         driver = self.driver
         if driver is not None and driver.task is not None:
             driver.wake()

@@ -1,4 +1,4 @@
-"""The watchdog: says which runtime keeps the loop from turning, and where."""
+"""The watchdog: reports which runtime blocks the event loop, and in which line."""
 
 from __future__ import annotations
 
@@ -14,72 +14,76 @@ from .loop_thread import time_of
 
 __all__ = ["Watchdog"]
 
-LET_IN = 0.0005  # seconds that the loop waits for it at most
-BREATHS, BREATH = 0.002, 0.00002  # while somebody draws: seconds from one to the next, and of each
+MAX_YIELD = 0.0005  # seconds that the loop waits at most until the watchdog's thread has had the interpreter
+DRAWING_EVERY, DRAWING_PAUSE = 0.002, 0.00002  # seconds between two pauses for those who draw, and of each pause
 
 
 class Watchdog:
-    """Looks, while something is busy, whether the loop still turns; made by the manager.
+    """Checks, while any runtime is busy, whether the event loop still runs its callbacks; made by the manager.
 
-    A workflow that blocks the loop for longer than `after` seconds (settable; real seconds) is told of once: an event
+    A workflow that blocks the loop for longer than `after` seconds (settable; real seconds) is reported once: an event
     of kind "blocked" with the seconds so far, the stack (`StackFrame`s, from the workflow on), the activity and the
-    task. Its `runtime` is "" if it is no runtime that blocks: with `loop="current"` the loop is not only ours. Up to
-    one and a half times `after` may go unseen.
+    task. Its `runtime` is "" if no runtime blocks: with `loop="current"` others use the loop too. A block that is
+    shorter than one and a half times `after` may be missed.
 
-    A thread of its own asks, twice per `after`; while all runtimes are idle it sleeps and nothing wakes. On a virtual
-    loop there is none: its time is not the one that is lost.
+    A thread of its own checks, twice per `after`; while all runtimes are idle it waits and nothing wakes it. On a
+    virtual loop it does nothing: the time of that loop is not the real time.
 
-    A busy loop lets go of the interpreter once a slice and takes it back before anybody who waits for it has woken: a
-    thread that wants a word then wakes in vain at every slice, and takes a fifth of what the loop does. So the loop
-    is told when that thread is `due`, and lets it in. Those who draw for somebody that watches have the same trouble,
-    worse: each message they send lets go of the interpreter too. While there are any, the loop takes a breath now and
-    then that is long enough for them to wake.
+    A busy loop releases the interpreter lock (GIL) once a slice, and takes it again before a thread that waits for it
+    has woken: such a thread then wakes in vain at each slice, which costs a fifth of the loop's time. So the loop
+    compares the time with `due`, and from then on waits a moment for this thread. The threads that draw views suffer
+    more: each message that they send releases the lock too. While any of them draws, the loop makes short pauses in
+    which they can wake.
+
+    Args:
+        host: The manager.
+        after: Real seconds from which on a loop counts as blocked.
     """
 
     def __init__(self, host: Any, after: float = 0.25) -> None:
         self.after = after
-        # Whether `rouse` has to be called when something becomes busy.
-        self.dozing = time_of(host.loop) is time.monotonic
+        # Whether `start_watching` has to be called when a runtime becomes busy.
+        self.is_waiting = time_of(host.loop) is time.monotonic
         self._host = host
-        self.due = math.inf  # time.monotonic() from which on somebody is to be let in:
-        self._asleep_until = math.inf  # this thread,
-        self._breath = math.inf  # or those who draw
+        self.due = math.inf  # time.monotonic() from which on the loop has to call `yield_interpreter`: the earlier of
+        self._next_check = math.inf  # when this thread wakes,
+        self._next_pause = math.inf  # and the next pause for those who draw
         self._work = threading.Event()
-        self._inside = threading.Event()
-        self._beat = threading.Event()
+        self._has_woken = threading.Event()
+        self._callback_ran = threading.Event()
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def rouse(self) -> None:
-        """Something is busy. The loop's thread only."""
-        self.dozing = False
+    def start_watching(self) -> None:
+        """Watch from now on, as a runtime is busy. The loop's thread only."""
+        self.is_waiting = False
         self._work.set()
         if self._thread is None:
             name = f"{self._host.name}-watchdog"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
             thread.start()
             self._thread = thread  # only now: another thread's `close` joins what it finds here
-        self.let_in()
+        self.yield_interpreter()
 
-    def let_in(self) -> None:
-        """Wait until those who are due have had the interpreter, but not for long. The loop's thread only."""
+    def yield_interpreter(self) -> None:
+        """Wait until the threads that are due have had the interpreter, `MAX_YIELD` at most. The loop's thread only."""
         now = time.monotonic()
-        if self._asleep_until <= now:
-            self._inside.clear()
-            self._asleep_until = math.inf
-            self._inside.wait(LET_IN)
+        if self._next_check <= now:
+            self._has_woken.clear()
+            self._next_check = math.inf
+            self._has_woken.wait(MAX_YIELD)
         if self._host.hub.running:
             if self._host.hub.drawing:
-                time.sleep(BREATH)
-            self._breath = time.monotonic() + BREATHS
+                time.sleep(DRAWING_PAUSE)
+            self._next_pause = time.monotonic() + DRAWING_EVERY
         else:
-            self._breath = math.inf
-        self.due = min(self._asleep_until, self._breath)
+            self._next_pause = math.inf
+        self.due = min(self._next_check, self._next_pause)
 
     def close(self) -> None:
         """End the thread."""
-        self.dozing = False
-        for event in (self._end, self._work, self._beat):
+        self.is_waiting = False
+        for event in (self._end, self._work, self._callback_ran):
             event.set()
         if self._thread is not None:
             self._thread.join(1)
@@ -89,43 +93,43 @@ class Watchdog:
             self._work.wait()
             self._work.clear()
             while self._has_work():
-                self._look()
+                self._check_loop()
 
     def _has_work(self) -> bool:
         if self._end.is_set():
             return False
         if not self._host.busy:
-            self.dozing = True
-            # Who became busy before that was set has not roused us.
-            self.dozing = not self._host.busy
-        return not self.dozing
+            self.is_waiting = True
+            # A runtime that became busy before that was set has not called `start_watching`.
+            self.is_waiting = not self._host.busy
+        return not self.is_waiting
 
-    def _look(self) -> None:
-        """See whether the loop takes a turn within `after`; if not, tell, and wait until it does."""
-        self._beat.clear()
+    def _check_loop(self) -> None:
+        """Check whether the loop runs a callback within `after`; if not, report it, and wait until it does."""
+        self._callback_ran.clear()
         if self._end.is_set():
             return
         asked = time.monotonic()
         try:
-            self._host.loop.call_soon_threadsafe(self._beat.set)
+            self._host.loop.call_soon_threadsafe(self._callback_ran.set)
         except RuntimeError:  # it is closed
             self._end.set()
             return
         for _ in range(2):
-            self._nap(self.after / 2)
-            if self._beat.is_set():
+            self._sleep(self.after / 2)
+            if self._callback_ran.is_set():
                 return
         if self._host.loop.is_running():
-            self._tell(asked)
-        self._beat.wait()
+            self._report(asked)
+        self._callback_ran.wait()
 
-    def _nap(self, seconds: float) -> None:
-        self._asleep_until = time.monotonic() + seconds
-        self.due = min(self._asleep_until, self._breath)
-        self._inside.set()
+    def _sleep(self, seconds: float) -> None:
+        self._next_check = time.monotonic() + seconds
+        self.due = min(self._next_check, self._next_pause)
+        self._has_woken.set()
         self._end.wait(seconds)
 
-    def _tell(self, asked: float) -> None:
+    def _report(self, asked: float) -> None:
         host = self._host
         task = asyncio.current_task(host.loop)
         entry = next((entry for entry in tuple(host.busy) if entry.task is task), None) if task else None

@@ -1,4 +1,4 @@
-"""trouble.py: retries, deadlines, late results, and what the supervisor says."""
+"""failure.py: retries, deadlines, late results, and what supervision decides."""
 
 import asyncio
 import contextlib

@@ -16,7 +16,7 @@ WAIT = 60
 
 
 class Seen:
-    """The "blocked" events of a manager, as the hub tells them."""
+    """The "blocked" events of a manager, as the hub sends them."""
 
     def __init__(self, manager):
         self.events = []
@@ -114,28 +114,28 @@ def test_who_only_waits_does_not_block(manager):
 
 
 def test_it_sleeps_while_nothing_is_busy_and_wakes_for_work(manager):
-    looked, dozed = [], threading.Event()
-    look, has_work = manager.watchdog._look, manager.watchdog._has_work
+    checks, waits = [], threading.Event()
+    check_loop, has_work = manager.watchdog._check_loop, manager.watchdog._has_work
 
-    def counted():
-        looked.append(None)
-        look()
+    def count():
+        checks.append(None)
+        check_loop()
 
-    def noted():
+    def note_waiting():
         working = has_work()
         if not working:
-            dozed.set()
+            waits.set()
         return working
 
-    manager.watchdog._look, manager.watchdog._has_work = counted, noted
+    manager.watchdog._check_loop, manager.watchdog._has_work = count, note_waiting
     runtime = manager.create("x", 0, lambda activity, state: state + 1)
     assert manager.watchdog._thread is None
     for _ in range(3):
-        dozed.clear()
+        waits.clear()
         runtime.send_nowait(None).result(WAIT)
-        assert dozed.wait(WAIT)
-        assert manager.watchdog.dozing
-        # Asleep: it waits for an event that nothing sets until there is work.
+        assert waits.wait(WAIT)
+        assert manager.watchdog.is_waiting
+        # It waits for an event that nothing sets until there is work.
         assert not manager.watchdog._work.is_set()
         assert manager.watchdog._thread.is_alive()
 
@@ -183,7 +183,7 @@ def test_virtual_time_is_not_watched():
     assert run(main()) is None
 
 
-def test_what_became_busy_while_it_went_to_sleep_is_not_overlooked():
+def test_a_runtime_that_becomes_busy_while_it_starts_to_wait_is_not_missed():
     class Host:
         loop = asyncio.new_event_loop()
 
@@ -195,14 +195,14 @@ def test_what_became_busy_while_it_went_to_sleep_is_not_overlooked():
     watchdog = Watchdog(host)
     host.answers = [set(), {1}]
     assert watchdog._has_work()
-    assert not watchdog.dozing
+    assert not watchdog.is_waiting
     host.answers = [set(), set()]
     assert not watchdog._has_work()
-    assert watchdog.dozing
+    assert watchdog.is_waiting
     host.loop.close()
 
 
-def test_a_busy_loop_that_turns_is_not_blocked(manager):
+def test_a_busy_loop_that_runs_its_callbacks_is_not_blocked(manager):
     runtime = manager.create("x", 0, lambda activity, state: state + 1, standard_capacity=100_000)
     end = time.monotonic() + 0.3
     while time.monotonic() < end:
@@ -210,11 +210,11 @@ def test_a_busy_loop_that_turns_is_not_blocked(manager):
     assert "blocked" not in {record.kind for record in manager.ring.since(0)[0]}
 
 
-def test_a_busy_loop_lets_it_in_when_it_is_due(manager):
+def test_a_busy_loop_yields_the_interpreter_when_it_is_due(manager):
     asked = []
-    manager.watchdog.let_in = lambda: asked.append(manager.watchdog.due)
+    manager.watchdog.yield_interpreter = lambda: asked.append(manager.watchdog.due)
     runtime = manager.create("x", 0, lambda activity, state: state + 1)
-    manager.watchdog.dozing, manager.watchdog.due = False, float("inf")
+    manager.watchdog.is_waiting, manager.watchdog.due = False, float("inf")
     runtime.pause()
     receipts = [runtime.send_nowait(None) for _ in range(100)]
     runtime.resume()
@@ -228,21 +228,21 @@ def test_a_busy_loop_lets_it_in_when_it_is_due(manager):
     assert asked
 
 
-def test_letting_it_in_sees_it_asleep_again_and_does_not_wait_for_one_who_does_not_come(manager):
+def test_yielding_waits_only_for_a_thread_that_is_due(manager):
     watchdog = manager.watchdog
     watchdog.due = 0.0
-    watchdog.let_in()
+    watchdog.yield_interpreter()
     assert watchdog.due == float("inf")
     runtime = manager.create("x", 0, lambda activity, state: state + 1)
     runtime.send_nowait(None).result(WAIT)
     assert watchdog.due > time.monotonic()
 
 
-def test_the_loop_takes_a_breath_while_somebody_watches_and_only_then():
+def test_the_loop_pauses_for_those_who_draw_and_only_then():
     watchdog = Watchdog(SimpleNamespace(hub=SimpleNamespace(running=True, drawing=True), loop=VirtualLoop()))
-    watchdog.let_in()
+    watchdog.yield_interpreter()
     assert watchdog.due < math.inf
     watchdog._host.hub.running = False
-    watchdog.let_in()
+    watchdog.yield_interpreter()
     assert watchdog.due == math.inf
     watchdog._host.loop.close()

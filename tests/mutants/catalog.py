@@ -94,11 +94,11 @@ MUTANTS = (
         ("tests/engine/test_handoff.py", "-k", "of_the_machinery"),
     ),
     Mutant(
-        "the watchdog is not let in",
+        "the loop does not yield to the watchdog",
         "engine/entry.py",
-        "            host.watchdog.let_in()\n",
+        "            host.watchdog.yield_interpreter()\n",
         "            pass\n",
-        ("tests/engine/test_watchdog.py", "-k", "lets_it_in"),
+        ("tests/engine/test_watchdog.py", "-k", "yields_the_interpreter"),
     ),
     Mutant(
         "who made a lane smaller is not heard",
