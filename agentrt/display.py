@@ -126,7 +126,7 @@ class RuntimeDisplay(Exports):
         return _standalone(self, "timeline")
 
     def waits(self) -> Standalone:
-        """Show how long activities of both lanes waited, side by side; whether urgent ones overtook."""
+        """Show how long activities of both lanes waited, side by side; whether priority ones overtook."""
         return _standalone(self, "waits")
 
     def theory(self) -> Standalone:

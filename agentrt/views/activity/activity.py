@@ -71,7 +71,7 @@ WHY = {
     "timed_out": "it timed out",
     "dropped": "it was dropped",
     "terminated": "its runtime was terminated",
-    "dead": "it never ran",
+    "dead": "it was never processed",
 }
 
 
@@ -104,7 +104,7 @@ class ActivityView(pn.viewable.Viewer):
             "change": section("The state before and after", self.change, grow=3),
             "payload": section("Payload", self.payload, grow=2),
             "reply": section("Reply", self.reply, grow=2),
-            "inside": section("Inside it", self.inside, note="its steps, and what it put on the record"),
+            "inside": section("Inside it", self.inside, note="its steps, and what it recorded"),
         }
         states = beside(self.boxes["change"], self.boxes["payload"], self.boxes["reply"])
         order = (self.boxes["error"], self.boxes["who"], states, self.boxes["inside"])
@@ -220,7 +220,7 @@ def _rule_words(rule: AppliedRule, trace: CausalTrace) -> Content:
 
 def _cause(trace: CausalTrace) -> Content:
     if trace.lost_parent is not None:
-        return f"activity {trace.lost_parent}, which is no longer on the record"
+        return f"activity {trace.lost_parent}, which is no longer recorded"
     if trace.ancestors:
         parent = trace.ancestors[-1]
         return _activity_link(parent.id), " of ", _runtime_link(parent.runtime)
@@ -252,7 +252,7 @@ def _relative(message: Message, trace: CausalTrace) -> Content:
 
 def _payload(trace: CausalTrace) -> Markup:
     if trace.activity is None:
-        return p("Its payload is no longer on the record.", cls="muted")
+        return p("Its payload is no longer recorded.", cls="muted")
     return tree(trace.activity.payload)[0]
 
 
@@ -264,7 +264,7 @@ def _change(trace: CausalTrace) -> Markup:
     if not outcome.ok:
         return _state(f"Unchanged: {WHY[outcome.kind]}.", outcome.state)
     if trace.before is UNKNOWN:
-        return _state("The state before it is no longer on the record. After it:", trace.after)
+        return _state("The state before it is no longer recorded. After it:", trace.after)
     if trace.before is trace.after and not is_frozen(trace.after):
         words = "The same object before and after: what was changed in place is not known. It is now:"
         return _state(words, trace.after)

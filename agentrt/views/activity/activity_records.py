@@ -12,7 +12,7 @@ from ...snapshot import Snapshot
 
 __all__ = ["PENDING", "RUNNING", "UNKNOWN", "CausalTrace", "Message"]
 
-UNKNOWN: Any = msgspec.UNSET  # a state that is not on the record
+UNKNOWN: Any = msgspec.UNSET  # a state that is not recorded
 PENDING, RUNNING = "pending", "processing"
 
 
@@ -33,10 +33,10 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class CausalTrace(msgspec.Struct, frozen=True):
-    """What is on the record about one activity at one time.
+    """What is recorded about one activity at one time.
 
     `message` is None if nothing is; `let_go` and `newest` then tell whether it has left the ring or does not exist yet.
-    `before` and `after` are the states around it, UNSET where they are not on the record. `ancestors` start with the
+    `before` and `after` are the states around it, UNSET where they are not recorded. `ancestors` start with the
     first cause, `descendants` with the nearest; `left_out` counts those not listed. `spans` are its steps, `notes` the
     other events about it, `around` the events of its runtime meanwhile. `place` is how many wait before it in its lane,
     `timeout` the deadline in seconds that its runtime sets for each activity now.

@@ -1,4 +1,4 @@
-"""All that is on the record about one activity: its own course, who caused it, what it caused, the states around it.
+"""All that is recorded about one activity: its own course, who caused it, what it caused, the states around it.
 
 Facts only, read from records and snapshots: `rules` finds the rules that acted, and the views make HTML of them. A
 rewound view passes older records and snapshots, and gets the trace as it was then.
@@ -140,7 +140,7 @@ class RelatedRecords:
         return None, self.members.get(self.id)
 
     def _ancestors(self) -> tuple[list[int], int | None]:
-        """What caused it, the first cause first; and the nearest cause that is no longer on the record."""
+        """What caused it, the first cause first; and the nearest cause that is no longer recorded."""
         found: list[int] = []
         member = self.members.get(self.id)
         while member is not None and member.parent is not None and len(found) < MOST // 3:

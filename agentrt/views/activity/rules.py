@@ -34,9 +34,9 @@ def fate_sentence(trace: CausalTrace) -> str:
         Fate.DONE: f"{ran}; the state after it is committed.",
         Fate.FAILED: f"{ran}, then failed; the state is what it was before.",
         Fate.TIMED_OUT: f"{ran} without an end, and was cancelled; the state is what it was before.",
-        Fate.DROPPED: f"It never ran: dropped after it had waited {wait}.",
+        Fate.DROPPED: f"It was never processed: it was dropped after it had waited {wait}.",
         Fate.TERMINATED: f"{ran} when its runtime was terminated; the state is what it was before.",
-        Fate.DEAD: f"It never ran: its runtime was terminated after it had waited {wait}. It is a dead letter now.",
+        Fate.DEAD: f"It was never processed: its runtime was terminated after {wait}. It is a dead letter now.",
     }
     return says[trace.outcome.fate]
 
@@ -45,9 +45,7 @@ def _missing_sentence(trace: CausalTrace) -> str:
     if trace.id > trace.newest:
         return f"There is no activity {trace.id} yet: the newest record is {trace.newest}."
     if trace.let_go:
-        return (
-            f"Activity {trace.id} is no longer on the record: the ring has dropped its {trace.let_go:,} oldest records."
-        )
+        return f"Activity {trace.id} is no longer recorded: the ring has dropped its {trace.let_go:,} oldest records."
     return f"{trace.id} is the number of another record, not of an activity."
 
 
@@ -57,7 +55,7 @@ def _pending_sentence(trace: CausalTrace) -> str:
         return f"{ran}{_step_words(trace)}{_deadline_words(trace)}."
     due = trace.activity.not_before if trace.activity is not None else None
     if due is not None and due > trace.at:
-        return f"It is held back for another {duration(due - trace.at)}."
+        return f"It is delayed for another {duration(due - trace.at)}."
     ahead = f", {quantity(trace.place, 'activity')} of its lane before it" if trace.place else ""
     first = ", the first of its lane" if trace.place == 0 else ""
     paused = "; its runtime is paused" if trace.snapshot is not None and trace.snapshot.status == "paused" else ""

@@ -173,7 +173,7 @@ class Injection:
 
     def _fate_words(self, sent: SentActivity, outcome: Outcome | None) -> Markup:
         if outcome is None:
-            why = f"held back for {duration(sent.delay)}" if sent.delay else f"position {sent.ahead + 1:,} in line"
+            why = f"delayed for {duration(sent.delay)}" if sent.delay else f"position {sent.ahead + 1:,} in its lane"
             return fragment("accepted ", quiet(f"({why})"))
         took = f"waited {duration(outcome.wait)}"
         if outcome.service is not None:

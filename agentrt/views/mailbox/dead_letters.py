@@ -61,7 +61,7 @@ EMPTY = empty(
     "discard it.",
 )
 GONE = p(
-    "That runtime is gone: create it again, or enter above which other runtime is to get it.",
+    "That runtime has ended: create it again, or enter above which other runtime is to get it.",
     cls="muted",
     style="margin-top:6px",
 )
@@ -150,7 +150,7 @@ class DeadLettersView(pn.viewable.Viewer):
         self.schedule(self.draw)
 
     def turn(self, which: str) -> None:
-        """The next page ("letters:1") or the one before."""
+        """The next page ("dead-letters:1") or the one before."""
         by = which.partition(":")[2]
         if by in ("1", "-1"):
             self.page = max(0, self.page + int(by))
@@ -216,7 +216,7 @@ class DeadLettersView(pn.viewable.Viewer):
         letters = newest[start : start + items.PAGE]
         page = LanePage([letter.activity for letter in letters], start, len(newest), every)
         rows = items.items_html(map(self._row, letters)) if letters else items.no_items_html(page, self.wanted)
-        return rows, items.footer_html(page, "letters")
+        return rows, items.footer_html(page, "dead-letters")
 
     def _row(self, letter: DeadLetter) -> Markup:
         activity = letter.activity

@@ -144,7 +144,7 @@ class LanePage(NamedTuple):
 
 
 def age_html(activity: Activity[Any], now: float, ages: Ages) -> Markup:
-    """How long it waits, coloured; or how long it is still held back."""
+    """How long it waits, coloured; or how long it is still delayed."""
     key = f"a{activity.id}"
     if activity.not_before is not None and activity.not_before > now:
         return span(f"in {duration(whole_seconds(activity.not_before - now))}", cls="age due", data_key=key)

@@ -88,7 +88,7 @@ def view_of_manager(source: Source, name: str, board: StandaloneBoard) -> Any:
         return Fleet(source, **options)
     if page == "timeline":
         return Swimlanes(source, commands=board.commands, **options)
-    views: dict[str, Callable[..., Any]] = {"flow": Flow, "letters": DeadLettersView}
+    views: dict[str, Callable[..., Any]] = {"flow": Flow, "dead-letters": DeadLettersView}
     return views[page](source, board.commands, **options)
 
 

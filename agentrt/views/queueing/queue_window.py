@@ -84,7 +84,7 @@ class QueueWindow:
         self.start(0.0, ())
 
     def start(self, since: float, waiting: Iterable[Activity[Any]]) -> None:
-        """Begin at `since`, with the activities that wait and whose acceptance is no longer on the record."""
+        """Begin at `since`, with the activities that wait and whose acceptance is no longer recorded."""
         self.since = self.origin = since
         self.first = self.slot(since)
         self.sums = Sums()

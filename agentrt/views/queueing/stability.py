@@ -33,7 +33,7 @@ def stability(reading: Reading, shot: Snapshot, fairness: int | None) -> Words:
     first = f"{sure}: it works {percent(reading.busy, 1)} of the time."
     comes = f"{_work_words(load)} for every second it has, so it catches up after a burst"
     doubtful = "" if sure == "Stable" else f", as far as {quantity(reading.ran, 'activity')} can tell (± {error:.2f})"
-    waiting = f"on the mean {si(reading.priority.length + reading.standard.length)} wait"
+    waiting = f"on average {si(reading.priority.length + reading.standard.length)} wait"
     return first, f"{comes}{doubtful}; {waiting}. {_room_words(load)}"
 
 
@@ -109,7 +109,7 @@ def littles_law(reading: Reading) -> str:
     if top < 0.01:
         return "Little's law, L = λW: next to nothing waits, so there is nothing to compare."
     off = abs(length - law) / top
-    numbers = f"L = {si(length)} wait on the mean, λW = {si(law)}"
+    numbers = f"L = {si(length)} wait on average, λW = {si(law)}"
     if off <= OFF:
         return f"Little's law holds: {numbers}, {percent(off, 1)} apart."
     return f"Little's law does not hold in this window: {numbers}, {percent(off, 1)} apart. {_why(reading)}"
@@ -126,12 +126,12 @@ def _why(reading: Reading) -> str:
 def assumptions(reading: Reading, fairness: int | None) -> list[str]:
     """What the prediction assumes, and where this queue differs from that."""
     strict = "strict priority" if not fairness else f"strict priority, but fairness is {fairness} here"
-    helps = "" if not fairness else f": after {fairness} urgent ones a waiting standard one goes first"
+    helps = "" if not fairness else f": after {fairness} priority activities a waiting standard one goes first"
     notes = [f"The prediction assumes Poisson arrivals, independent service times and {strict}{helps}."]
     if reading.halted:
-        notes.append("It was halted in this window, which no formula allows for: waits are longer than predicted.")
+        notes.append("It was paused, stopped or stuck for a time: waits are then longer than predicted.")
     if reading.delayed:
         notes.append(f"{quantity(reading.delayed, 'activity')} sent with a delay, which counts as waiting.")
     if reading.unserved:
-        notes.append(f"{quantity(reading.unserved, 'activity')} left without being run; they count as arrivals.")
+        notes.append(f"{quantity(reading.unserved, 'activity')} ended without being processed; they count as arrivals.")
     return notes

@@ -134,7 +134,7 @@ def measures_html(reading: Reading) -> Markup:
     predicted = dict(zip(Lane, mean_waits(reading.priority.stream, reading.standard.stream), strict=True))
     longest = max(map(_finite, (*predicted.values(), *(queue.wait for queue in queues.values()))))
     rho = utilisation(reading.priority.stream, reading.standard.stream)
-    busy = f"Over the last {duration(reading.span)}: at work {percent(reading.busy, 1)} of the time, "
+    busy = f"Over the last {duration(reading.span)}: busy {percent(reading.busy, 1)} of the time, "
     head = p(f"{busy}offered load \N{GREEK SMALL LETTER RHO} = {rho:.2f}", cls="muted")
     return fragment(head, [_lane_html(lane, queue, predicted[lane], longest) for lane, queue in queues.items()])
 
@@ -163,7 +163,7 @@ def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float) -> Ma
 
 
 def _arrival_words(queue: Queue) -> str:
-    takes = f"each takes {duration(queue.stream.mean)} on the mean" if queue.ran else "none has ended"
+    takes = f"each takes {duration(queue.stream.mean)} on average" if queue.ran else "none has ended"
     return f"{rate(queue.rate)} come, {takes}: load {queue.stream.load:.2f}"
 
 

@@ -1,4 +1,4 @@
-"""Did urgent activities overtake others? The waits of both lanes side by side, over time."""
+"""Did priority activities overtake standard ones? The waits of both lanes side by side, over time."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ COLUMNS = ("at", "p50", "p95", "words")
 
 
 def count_overtaken(outcomes: list[Outcome]) -> tuple[int, int]:
-    """How many urgent activities overtook others, and how many standard ones they overtook.
+    """How many priority activities overtook standard ones, and how many they overtook.
 
     One is overtaken by another that came later and ended earlier: a runtime does one at a time. One that several
     overtake counts once.
     """
     ran = [each for each in outcomes if each.started is not None]
-    urgent = [each for each in ran if each.lane is Lane.PRIORITY]
+    priority = [each for each in ran if each.lane is Lane.PRIORITY]
     standard = [each for each in ran if each.lane is Lane.STANDARD]
 
     def overtakes(first: Outcome, other: Outcome) -> bool:
         return first.id > other.id and first.sequence < other.sequence
 
-    who = sum(any(overtakes(each, other) for other in standard) for each in urgent)
-    whom = sum(any(overtakes(each, other) for each in urgent) for other in standard)
+    who = sum(any(overtakes(each, other) for other in standard) for each in priority)
+    whom = sum(any(overtakes(each, other) for each in priority) for other in standard)
     return who, whom
 
 
@@ -142,24 +142,24 @@ def _lane_row(lane: Lane, metrics: LaneMetrics, waiting: int) -> Markup:
     return tr(td(with_glyph(LANES[lane.value])), cells, td(f"{waiting:,}"))
 
 
-NO_URGENT = fragment("Nothing urgent came yet. Send with ", code("priority=True"), " to see it overtake.")
+NO_PRIORITY = fragment("No priority activity came yet. Send with ", code("priority=True"), " to see one overtake.")
 
 
-def _sentence(metrics: Any, urgent: int, overtaken: int, span: str) -> str:
+def _sentence(metrics: Any, priority: int, overtaken: int, span: str) -> str:
     first, second = metrics.priority.wait, metrics.standard.wait
     if not first.count and not second.count:
         return "Nothing was processed yet: there are no waits to compare."
     if not first.count:
-        return NO_URGENT
+        return NO_PRIORITY
     if not second.count:
-        return "All of it was urgent: there was nothing to overtake."
+        return "There were only priority activities: there was nothing to overtake."
     times = f", {second.p95 / first.p95:,.0f} times as long" if first.p95 > 0 and second.p95 >= 1.5 * first.p95 else ""
     overtook = (
-        f"{quantity(urgent, 'urgent activity')} overtook {quantity(overtaken, 'standard one')} in the last {span}."
+        f"{quantity(priority, 'priority activity')} overtook {quantity(overtaken, 'standard one')} in the last {span}."
         if overtaken
-        else f"In the last {span} nothing was overtaken: nothing waited when urgent ones came."
+        else f"In the last {span} nothing was overtaken: nothing waited when priority ones came."
     )
     return (
-        f"{overtook} Since it began, of 100 urgent activities 95 waited less than {duration(first.p95)}; "
+        f"{overtook} Since it began, of 100 priority activities 95 waited less than {duration(first.p95)}; "
         f"of 100 standard ones, less than {duration(second.p95)}{times}."
     )

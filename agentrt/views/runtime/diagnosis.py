@@ -76,7 +76,7 @@ def _place_words(found: Whereabouts) -> Content:
     if found.how is How.THREAD:
         return "in a worker thread of its own, at ", line
     if found.how is How.RUNNING:
-        return "at work on the loop's thread, at ", line
+        return "running on the loop's thread, at ", line
     if found.waits_for:
         return "waiting at ", line, f" for {listing([plain(id, 60) for id in found.waits_for])}"
     reason = wait_reason(found.frames)
@@ -156,7 +156,7 @@ def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
         return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover continues."
     if shot.status is Status.PAUSED:
         why = "Paused" if stopped is None else f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
-        return f"{why}, {_waiting_words(shot)}. Step lets one through, Resume all."
+        return f"{why}, {_waiting_words(shot)}. Step processes one, Resume all."
     return f"Nothing runs at this moment, {waiting} waiting." if any(shot.depth) else NOTHING_RUNS
 
 

@@ -45,9 +45,9 @@ def status_sentence(snapshot: Snapshot) -> Markup:
         lane = snapshot.current.lane.value
         return fragment(f"Activity {snapshot.current.id} of the {lane} lane runs for {ran}", step, ".")
     words = {
-        Status.TERMINATED: "It is terminated: it takes no activities any more.",
+        Status.TERMINATED: "It is terminated: it accepts no activities any more.",
         Status.FAILED: f"Its supervisor stopped it after repeated failures; {waiting} waiting. Recover continues.",
-        Status.PAUSED: f"Paused, with {waiting} waiting. Step lets one through.",
+        Status.PAUSED: f"Paused, with {waiting} waiting. Step processes one.",
     }
     return fragment(words.get(snapshot.status, f"{waiting} waiting." if any(snapshot.depth) else "Nothing to do."))
 

@@ -319,7 +319,7 @@ def _runtime_item(shot: Snapshot, found: Whereabouts) -> Markup:
     look = look_of(shot.status)
     own = [frame for frame in found.frames if is_own(frame)] or list(found.frames[:1])
     line = (code(safe_text(own[-1].source, 100)), quiet(place_of(own[-1]))) if own else None
-    paused = "it takes nothing before it is resumed" if shot.status is Status.PAUSED else None
+    paused = "it processes nothing before it is resumed" if shot.status is Status.PAUSED else None
     since = f"for {duration(shot.at - shot.started)}" if shot.started is not None else paused
     head = strong(safe_text(shot.id, 60)), chip(look), " ", quiet(since)
     button = action("go", *head, line, value=str(Address("runtime", shot.id)))

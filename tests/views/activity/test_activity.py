@@ -111,7 +111,7 @@ async def test_its_place_counts_only_its_own_lane(manager):
     assert "1 activity of its lane before it; its runtime is paused" in fate_sentence(
         causal_trace(manager.source, plain[1].id)
     )
-    assert fate_sentence(causal_trace(manager.source, late.id)) == "It is held back for another 5 s."
+    assert fate_sentence(causal_trace(manager.source, late.id)) == "It is delayed for another 5 s."
     runtime.resume()
     await late
 
@@ -183,11 +183,11 @@ async def test_what_has_left_the_ring_is_said(manager):
     await asyncio.sleep(1)
     trace = causal_trace(manager.source, first.id)
     assert trace.message is None
-    assert "no longer on the record" in fate_sentence(trace)
+    assert "no longer recorded" in fate_sentence(trace)
     assert "no activity 999999 yet" in fate_sentence(causal_trace(manager.source, 999_999))
     view = ActivityView(manager.source, first.id)
     assert view.update(update(manager)) is False
-    assert "no longer on the record" in view.head.html
+    assert "no longer recorded" in view.head.html
 
 
 @virtual
@@ -209,7 +209,7 @@ async def test_what_is_left_of_it_on_the_ring_is_shown(manager):
     view = ActivityView(manager.source, child)
     view.related = orphan
     view.update(Update(manager.clock.now(), [], set()))
-    assert f"activity {first.id}, which is no longer on the record" in view.head.html
+    assert f"activity {first.id}, which is no longer recorded" in view.head.html
 
 
 # ---- which rule acted

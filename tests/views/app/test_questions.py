@@ -149,10 +149,10 @@ def test_why_did_this_activity_fail_and_who_caused_it(visitor: Visitor) -> None:
     visitor.sees("The state before and after")
 
 
-def test_did_urgent_ones_really_overtake(visitor: Visitor) -> None:
+def test_did_priority_activities_overtake(visitor: Visitor) -> None:
     visitor.click(visitor.page.locator("td").get_by_role("button", name="desk", exact=True))
     visitor.click(visitor.page.get_by_role("tab", name="Waits"))
-    visitor.sees(re.compile("of 100 urgent activities 95 waited less than"))
+    visitor.sees(re.compile("of 100 priority activities 95 waited less than"))
     visitor.sees("p99")
 
 

@@ -104,7 +104,7 @@ async def test_many_are_paged_and_searched(manager):
     assert view.list.html.count("<li") == 50
     assert "1 to 50 of 120, … 70 more" in view.list.html
     for _ in range(5):
-        press(view, "turn", "letters:1")
+        press(view, "turn", "dead-letters:1")
     assert "101 to 120 of 120" in view.list.html
     view.find("ORDER 7")
     assert len(view.found) == 11 + len([id for id in ids if "order 7" in f"order {id}"]) - 11
@@ -151,7 +151,7 @@ async def test_one_is_sent_again_to_the_same_or_another(manager):
     first, second = await buried(manager, "a", "b")
     view = shown(manager, who="operator (page)")
     press(view, "open", str(first))
-    assert "That runtime is gone" in view.list.html
+    assert "That runtime has ended" in view.list.html
     assert view.list.html.count("gone</span>") == 2
     by_hand(view, "resend", first)
     assert "was terminated" in view.undoable.message.html
@@ -279,7 +279,7 @@ def test_a_person_sends_one_to_another_runtime(manager, show):
     manager.run(buried(manager, "tea", HOSTILE))
     page = show(manager)
     page.locator(".items .line").first.click()
-    expect(page.get_by_text("That runtime is gone")).to_be_visible()
+    expect(page.get_by_text("That runtime has ended")).to_be_visible()
     expect(button(page, "Send again to doomed")).to_be_disabled()
     runtime = manager.create("other", (), collect)
     page.get_by_label("send again to another runtime").fill("other")

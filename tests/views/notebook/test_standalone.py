@@ -45,6 +45,7 @@ def test_dead_letters_show_themselves(manager):
     assert data["text/plain"] == "<dead-letters of 'alone'>"
     with pytest.warns(DeprecationWarning, match=r"manager\.dead_letters\.view\(\)"):
         assert repr(manager.letters()) == data["text/plain"]
+    assert "No dead letter." in manager.dead_letters.view().html()
 
 
 @pytest.mark.parametrize(("of_runtime", "name"), SHOWN)

@@ -72,7 +72,7 @@ async def test_it_says_who_overtook_whom(manager):
     records, _, _ = manager.ring.since(0)
     view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), records, {"a"}, first=True))
-    assert "1 urgent activity overtook 3 standard ones in the last 60 s." in view.words.html
+    assert "1 priority activity overtook 3 standard ones in the last 60 s." in view.words.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
     assert len(view.sources[Lane.STANDARD].data["at"]) >= 1
 
@@ -94,4 +94,4 @@ async def test_with_one_lane_it_says_that_there_is_nothing_to_compare(manager):
     await runtime.ask(1)
     view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
-    assert "Nothing urgent came yet." in view.words.html
+    assert "No priority activity came yet." in view.words.html

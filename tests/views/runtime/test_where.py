@@ -140,7 +140,7 @@ async def test_whom_it_waits_for_may_be_paused(manager):
     receipt = manager["a"].send_nowait(["b"])
     await asyncio.sleep(5)
     _, page = shown(manager, manager["a"])
-    assert "it takes nothing before it is resumed" in page
+    assert "it processes nothing before it is resumed" in page
     manager["b"].resume()
     await receipt
 
@@ -367,7 +367,7 @@ def test_who_keeps_the_loop_is_told_and_what_it_means(live):
         wait_until(lambda: any(record.kind == "blocked" for record in live.ring.since(0)[0]))
         _, page = shown(live, runtime)
         assert "It blocks the loop" in page
-        assert "at work on the loop's thread" in page
+        assert "running on the loop's thread" in page
         assert "while not leave.is_set():" in page
         told = shown(live, other)[1]
         assert 'data-with="runtime/a">a</button> blocks the loop' in told, "who does not move is told why"
