@@ -6,7 +6,6 @@ other, whose parent is the dead one and whose correlation is the same. Every com
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -17,8 +16,9 @@ from .engine.commands import ACTOR
 from .engine.deadlock import CURRENT
 from .engine.protocols import Manager
 from .errors import AgentError
-from .events import Event
+from .events import Event, record_parts
 from .receipt import Receipt
+from .schema.bounded import BoundedDict
 
 __all__ = ["DeadLetter", "DeadLetters", "Ledger", "send_again"]
 
@@ -36,7 +36,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
 class Ledger(msgspec.Struct, frozen=True):
     """What became of the dead letters: `dead` = `here` + `resent` + `discarded` + `let_go`.
 
-    `dead` is the count of that name among the fates. Only so many letters are kept: `let_go` were pushed out by newer.
+    `dead` is the count of that name among the fates. Only so many letters, and so many bytes, are kept: `let_go` were
+    pushed out by newer ones.
     """
 
     dead: int = 0
@@ -53,7 +54,8 @@ class Ledger(msgspec.Struct, frozen=True):
 class DeadLetters(Sequence[DeadLetter]):
     """The dead letters of one manager, oldest first; `manager.dead_letters`. Safe from any thread.
 
-    Each letter is sent again, or discarded, once. With more than `limit` letters the oldest are let go.
+    Each letter is sent again, or discarded, once. The oldest are let go when there are more than `limit`, or when their
+    payloads keep more than 64 MB alive.
 
     >>> import agentrt
     >>> with agentrt.RuntimeManager() as manager:
@@ -70,7 +72,9 @@ class DeadLetters(Sequence[DeadLetter]):
 
     def __init__(self, manager: Manager, limit: int = LIMIT) -> None:
         self._manager = manager
-        self._letters: deque[DeadLetter] = deque(maxlen=limit)
+        self._letters: BoundedDict[int, DeadLetter] = BoundedDict(
+            limit, held=lambda letter: record_parts(letter.activity)
+        )
         self._resent = self._discarded = 0
         self.limit = limit
 
@@ -79,7 +83,7 @@ class DeadLetters(Sequence[DeadLetter]):
 
     def __iter__(self) -> Iterator[DeadLetter]:
         with self._manager.lock:
-            return iter(tuple(self._letters))
+            return iter(tuple(self._letters.values()))
 
     @overload
     def __getitem__(self, index: int) -> DeadLetter: ...
@@ -87,7 +91,7 @@ class DeadLetters(Sequence[DeadLetter]):
     def __getitem__(self, index: slice) -> tuple[DeadLetter, ...]: ...
     def __getitem__(self, index: int | slice) -> DeadLetter | tuple[DeadLetter, ...]:
         with self._manager.lock:
-            return tuple(self._letters)[index] if isinstance(index, slice) else self._letters[index]
+            return tuple(self._letters.values())[index]
 
     def __repr__(self) -> str:
         return f"<DeadLetters {len(self)} of at most {self.limit:,}>"
@@ -99,8 +103,8 @@ class DeadLetters(Sequence[DeadLetter]):
             return Ledger(dead, len(self), self._resent, self._discarded)
 
     def add(self, activity: Activity[Any], reason: str) -> None:
-        """Put an undelivered activity with the dead letters."""
-        self._letters.append(DeadLetter(activity, reason, self._manager.clock.now()))
+        """Put an undelivered activity with the dead letters. Doing it twice changes nothing. The lock is held."""
+        self._letters[activity.id] = DeadLetter(activity, reason, self._manager.clock.now())
 
     def resend(self, id: int, to: str | None = None) -> Receipt:
         """Send a letter again; it leaves the dead letters. If it is refused, it stays where it is.
@@ -115,9 +119,8 @@ class DeadLetters(Sequence[DeadLetter]):
             AgentError: There is no such letter (any more), or what `Runtime.send_nowait` raises.
         """
         with self._manager.lock:
-            place = self._find(id)
-            receipt = send_again(self._manager, self._letters[place].activity, to)
-            del self._letters[place]
+            receipt = send_again(self._manager, self._find(id).activity, to)
+            del self._letters[id]
             self._resent += 1
         return receipt
 
@@ -128,9 +131,8 @@ class DeadLetters(Sequence[DeadLetter]):
             AgentError: There is no such letter (any more).
         """
         with self._manager.lock:
-            place = self._find(id)
-            letter = self._letters[place]
-            del self._letters[place]
+            letter = self._find(id)
+            del self._letters[id]
             self._discarded += 1
             self._record("letter_discarded", letter)
         return letter
@@ -144,8 +146,9 @@ class DeadLetters(Sequence[DeadLetter]):
         with self._manager.lock:
             if len(self) + len(letters) > self.limit:
                 raise AgentError(f"no more than {self.limit:,} dead letters are kept")
-            every = sorted((*self._letters, *letters), key=lambda letter: (letter.at, letter.activity.id))
-            self._letters = deque(every, maxlen=self.limit)
+            every = sorted((*self._letters.values(), *letters), key=lambda letter: (letter.at, letter.activity.id))
+            self._letters.clear()
+            self._letters.update({letter.activity.id: letter for letter in every})
             self._discarded -= len(letters)
             for letter in letters:
                 self._record("letter_kept", letter)
@@ -155,11 +158,11 @@ class DeadLetters(Sequence[DeadLetter]):
         with self._manager.lock:
             self._letters.clear()
 
-    def _find(self, id: int) -> int:
-        for place, letter in enumerate(self._letters):
-            if letter.activity.id == id:
-                return place
-        raise AgentError(f"activity {id} is not among the dead letters (any more)", activity=id)
+    def _find(self, id: int) -> DeadLetter:
+        letter = self._letters.get(id)
+        if letter is None:
+            raise AgentError(f"activity {id} is not among the dead letters (any more)", activity=id)
+        return letter
 
     def _record(self, kind: str, letter: DeadLetter) -> None:
         """Record a command on a letter; its runtime may be gone."""

@@ -20,7 +20,7 @@ from .schema.preview import preview
 from .schema.size import ROUGH, estimate_size
 from .typevars import S
 
-__all__ = ["Event", "Fate", "Outcome", "Record", "Ring"]
+__all__ = ["Event", "Fate", "Outcome", "Record", "Ring", "record_parts"]
 
 
 class Fate(StrEnum):
@@ -194,7 +194,7 @@ class Ring:
         newest = self.records[-last:]
         # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
         sample = newest if self._alert else newest[:: last // SAMPLE | 1]
-        held = [part for record in sample for part in _parts_of(record)]
+        held = [part for record in sample for part in record_parts(record)]
         each = RECORD_BYTES + estimate_size(held, ROUGH + LOOKS * len(sample)) / max(1, len(sample))
         fitting = int(self.max_bytes / each)
         new, self._weighed = self.cursor - self._weighed, self.cursor
@@ -203,7 +203,7 @@ class Ring:
         return max(self.FEWEST, fitting)
 
 
-def _parts_of(record: Any) -> list[Any]:
+def record_parts(record: Any) -> list[Any]:
     """What a record keeps alive that is not its own."""
     if type(record) in (Activity, UntrackedActivity):
         return [record.payload]

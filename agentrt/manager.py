@@ -8,7 +8,9 @@ import concurrent.futures
 import logging
 import random
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
@@ -24,7 +26,7 @@ from .engine.handoff import InlineBudget
 from .engine.hub import Hub
 from .engine.isolation import Workers, isolate
 from .engine.loop_host import wait_for
-from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop
+from .engine.loop_thread import LoopChoice, LoopThread, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
 from .engine.workflow import Workflow
 from .errors import (
@@ -115,8 +117,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self.record = self.ring.append
         self.hub = Hub(self.ring, self.clock)
         self.groups = Groups(self)
-        self.watchdog = Watchdog(self)
         self.busy: set[Entry] = set()
+        self.watchdog = Watchdog(self)
         self.asleep: dict[Any, None] = {}
         self.inline_budget = InlineBudget(self.loop)
         self.deadlines = Deadlines(self)
@@ -131,8 +133,13 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             from .notebook import wake_loop_on_signals
 
             wake_loop_on_signals()
+        self._at_exit = partial(_close_at_exit, weakref.ref(self))
         if self._own is not None:
-            atexit.register(self.close)
+            atexit.register(self._at_exit)
+        # One that is dropped without `close()`, as by a cell that is run again, ends when it is collected.
+        parts = (self.loop, self._own, self.watchdog, self.workers, self._at_exit)
+        self._finalizer = weakref.finalize(self, _end_soon, *parts)
+        self._finalizer.atexit = False
 
     def __repr__(self) -> str:
         where = "closed" if self.closed else ("own thread" if self._own is not None else "current loop")
@@ -397,14 +404,15 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self.groups.escalate(entry)
 
     def leave(self, entry: Entry) -> None:
-        """Close an entry and take it out of the map; its counts stay."""
+        """Close an entry; it leaves the map once all that waited has its fate."""
+        commands.close(entry)
+
+    def forget(self, entry: Entry) -> None:
+        """Take a closed entry out of the map; its counts stay."""
         with self.lock:
-            if entry.closed:
-                return
-            commands.close(entry)
             if self.holds(entry):
                 self.groups.leave(entry)
-            self._remove(entry)
+                self._remove(entry)
         self.notify()
 
     # ---- the end
@@ -424,6 +432,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             raise DeadlockError("a workflow can't close its own manager", chain=())
         if self._own is None or threading.get_ident() == self.thread:
             self._end()
+            if threading.get_ident() == self.thread or self.loop.is_closed():
+                self._finish_now()  # nothing can wait for a turn of the loop here
             self.hub.close()
             return
         with self._closing:  # a second caller waits for the first
@@ -436,10 +446,15 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
                 log_safely(logger, warning, self, timeout, level=logging.WARNING)
             finally:
                 self._own.stop(limit)
-                for entry in tuple(self._entries.values()):  # something blocks the loop: nobody may wait for these
-                    self.leave(entry)
+                self._finish_now()  # something may block the loop
                 self.hub.close()
-                atexit.unregister(self.close)
+                atexit.unregister(self._at_exit)
+
+    def _finish_now(self) -> None:
+        """End what has not ended by itself."""
+        for entry in tuple(self._entries.values()):
+            commands.close(entry)
+            commands.finish_close(entry)
 
     async def aclose(self) -> None:
         """Do what `close` does, from async code: wait until what ran has come to its end."""
@@ -449,7 +464,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             await wait_all(self._end())
             self.hub.close()
             if self._own is not None:
-                atexit.unregister(self.close)
+                atexit.unregister(self._at_exit)
                 self._own.stop_soon()
 
     def _end(self) -> list[Promise[bool]]:
@@ -457,6 +472,7 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
             if self.closed:
                 return self._endings
             self.closed = True
+            self._finalizer.detach()
             self._endings = [commands.terminate(entry) for entry in tuple(self._entries.values())]
         if self._server is not None:
             self._server.stop()
@@ -485,3 +501,31 @@ def _discard(awaitable: Awaitable[Any]) -> None:
     """Throw away what will not be awaited, without a warning."""
     if asyncio.iscoroutine(awaitable):
         awaitable.close()
+
+
+def _close_at_exit(reference: weakref.ref[RuntimeManager]) -> None:
+    manager = reference()
+    if manager is not None:
+        manager.close()
+
+
+def _end_soon(
+    loop: asyncio.AbstractEventLoop,
+    own: LoopThread | None,
+    watchdog: Watchdog,
+    workers: Workers,
+    at_exit: Callable[[], None],
+) -> None:
+    """End the threads of a manager that was collected. It may be called anywhere, so it only asks the loop to do it."""
+
+    def end() -> None:
+        atexit.unregister(at_exit)
+        watchdog.stop_soon()
+        workers.close()
+        if own is not None:
+            own.stop_soon()
+
+    try:
+        loop.call_soon_threadsafe(end)
+    except RuntimeError:  # closed: nothing runs on it that could hold a lock of these
+        end()

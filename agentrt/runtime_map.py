@@ -15,6 +15,7 @@ from .grants import Grant, recipient_of
 from .metrics import Fates
 from .receipt import Promise, Receipt
 from .runtime import Runtime
+from .schema.bounded import BoundedDict
 from .schema.preview import preview
 from .snapshot import Snapshot, fates, snapshot
 
@@ -29,12 +30,12 @@ class RuntimeMap(LoopHost):
     """A thread-safe map from ids to handles, in the order in which the runtimes were made.
 
     A handle is made when somebody asks for it, and is the same object for everybody as long as anybody keeps it.
-    `terminated` has the last snapshots of the newest runtimes that ended.
+    `terminated` has the last snapshots of the newest runtimes that ended, bounded by count and by bytes.
     """
 
     def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
         super().__init__(name, loop, clock)
-        self.terminated: dict[str, Snapshot] = {}
+        self.terminated: BoundedDict[str, Snapshot] = BoundedDict(KEEP_TERMINATED)
         self._entries: dict[str, Entry] = {}
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
@@ -107,8 +108,6 @@ class RuntimeMap(LoopHost):
             del self._entries[entry.id]
         self._retired = self._retired + fates(entry)
         self.terminated[entry.id] = snapshot(entry)
-        while len(self.terminated) > KEEP_TERMINATED:
-            del self.terminated[next(iter(self.terminated))]
 
     def _handle(self, entry: Entry) -> Handle:
         with self.lock:

@@ -1,9 +1,23 @@
-"""Activities are invisible to the garbage collector: nothing may tie one to what came of it."""
+"""Nothing is left of what nobody has any more: activities, receipts, runtimes, managers."""
 
+import asyncio
 import gc
+import os
+import subprocess
+import sys
+import threading
 import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
 
 import agentrt
+from tests.support import turns, virtual
+
+Workflow = Callable[..., Any]
+Send = Callable[[Any, Any], None]
 
 
 class Load:
@@ -71,3 +85,287 @@ def test_a_receipt_knows_its_runtime_before_and_after():
         runtime.resume()
         receipt.result(10)
     assert (before, receipt.runtime, receipt.id) == ("r", "r", receipt.outcome.id)
+
+
+# --- what users tie in circles
+
+
+def collected(workflow: Workflow, send: Send, state: Callable[[], object]) -> int:
+    """How many of 100 payloads are left when a manager that worked on them was closed and nobody has it any more."""
+    watched = []
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", state(), workflow)
+        for _ in range(100):
+            load = Load()
+            watched.append(weakref.ref(load))
+            send(runtime, load)
+            del load
+        manager.run(runtime.terminate(drain=True))
+        manager.ring.records.clear()
+        manager.terminated.clear()
+        del runtime
+    del manager
+    gc.collect()
+    return sum(ref() is not None for ref in watched)
+
+
+def with_its_receipt(runtime, load):
+    load.receipt = runtime.send_nowait(load)
+
+
+def in_an_error(runtime, load):
+    error = ValueError("no")
+    error.load = load
+    runtime.send_nowait(error)
+
+
+def in_a_dict(runtime, load):
+    payload = {"load": load}
+    payload["receipt"] = runtime.send_nowait(payload)
+
+
+def as_it_is(runtime, load):
+    runtime.send_nowait(load)
+
+
+def becomes_payload(activity, state):
+    return activity.payload
+
+
+def holds_activity(activity, state):
+    activity.payload.activity = activity
+    return state
+
+
+def fails_with_activity(activity, state):
+    raise ValueError(activity)
+
+
+def raises_payload(activity, state):
+    raise activity.payload
+
+
+def collects_loads(activity, state):
+    state.append(activity)
+    return state
+
+
+@pytest.mark.filterwarnings("ignore:the state of")
+@pytest.mark.parametrize(
+    ("workflow", "send", "state"),
+    [
+        (becomes_payload, with_its_receipt, str),
+        (holds_activity, as_it_is, int),
+        (fails_with_activity, with_its_receipt, int),
+        (raises_payload, in_an_error, int),
+        (becomes_payload, in_a_dict, str),
+        (collects_loads, with_its_receipt, list),
+    ],
+)
+def test_cycles_through_activities_outcomes_and_receipts_are_collected(workflow, send, state):
+    # The last error and the last state are on the entry, which the frames of this test may keep.
+    assert collected(workflow, send, state) <= 1
+
+
+def test_a_receipt_that_a_state_keeps_is_collected_with_it():
+    class Node:
+        """Can be watched."""
+
+    watched = []
+
+    async def keep_own(activity, state, ctx):
+        node = Node()
+        watched.append(weakref.ref(node))
+        if activity.payload == 0:
+            return state
+        return (*state[-3:], node, await ctx.send("r", activity.payload - 1))
+
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", (), keep_own)
+        runtime.send_nowait(20).result(10)
+        manager.run(runtime.terminate(drain=True))
+        manager.ring.records.clear()
+        manager.terminated.clear()
+        del runtime
+    del manager
+    gc.collect()
+    assert [ref for ref in watched if ref() is not None] == []
+
+
+@dataclass(frozen=True)
+class Frozen:
+    number: int
+
+
+@pytest.mark.parametrize(
+    ("payload", "state", "seen"),
+    [(1, 0, (False, False)), (Frozen(1), "", (False, False)), ({"a": 1}, 0, (True, True)), (1, (), (False, True))],
+)
+def test_the_collector_sees_what_may_be_in_a_circle_and_nothing_else(payload, state, seen):
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", state, lambda activity, state: state)
+        runtime.send_nowait(payload).result(10)
+        runtime.send_nowait(payload).result(10)
+        runtime.pause()
+        receipt = runtime.send_nowait(payload)
+        activity = runtime.mailbox_items()[0]
+        assert (gc.is_tracked(activity), gc.is_tracked(receipt)) == seen
+
+
+def test_an_edited_payload_is_seen_by_the_collector():
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", 0, lambda activity, state: state)
+        runtime.send_nowait(1).result(10)
+        runtime.pause()
+        runtime.send_nowait(1)
+        runtime.edit(runtime.mailbox_items()[0].id, {"a": 1})
+        activity = runtime.mailbox_items()[0]
+        assert (gc.is_tracked(activity), activity.payload, repr(activity)[:9]) == (True, {"a": 1}, "<Activity")
+
+
+# --- runtimes and managers
+
+
+@pytest.mark.parametrize("sends", [0, 1], ids=["created", "sent to"])
+@pytest.mark.parametrize("loop", ["thread", "current"])
+def test_runtimes_that_end_at_once_are_freed(sends: int, loop: str) -> None:
+    async def main() -> tuple[int, int]:
+        async with agentrt.RuntimeManager(loop=loop) as manager:  # type: ignore[arg-type]
+            watched, endings = [], []
+            for n in range(100):
+                runtime = manager.create(f"r{n}", 0, lambda activity, state: state)
+                for _ in range(sends):
+                    runtime.send_nowait(1)
+                endings.append(runtime.terminate())
+                watched.append(weakref.ref(runtime.entry))
+                del runtime
+            for ending in endings:
+                await ending
+            endings.clear()
+            await (turns() if loop == "current" else asyncio.wrap_future(manager.submit(turns())))
+            busy = len(manager.busy)
+            gc.collect()
+            return busy, sum(ref() is not None for ref in watched)
+
+    assert asyncio.run(main()) == (0, 0)
+
+
+async def delayed(manager: agentrt.RuntimeManager) -> tuple[agentrt.Runtime[Any, Any], int, weakref.ref[Load]]:
+    runtime = manager.create("a", 0, lambda activity, state: state)
+    load = Load()
+    receipt = runtime.send_nowait(load, delay=1e6)
+    await turns()
+    manager.ring.records.clear()
+    return runtime, receipt.id, weakref.ref(load)
+
+
+@virtual
+async def test_a_delayed_payload_that_is_dropped_is_freed(manager):
+    runtime, id, load = await delayed(manager)
+    runtime.drop(id)
+    manager.ring.records.clear()
+    gc.collect()
+    assert load() is None
+    assert len(manager._timers) == 0
+
+
+@virtual
+async def test_a_delayed_payload_that_is_edited_is_freed(manager):
+    runtime, id, load = await delayed(manager)
+    runtime.edit(id, 1)
+    manager.ring.records.clear()
+    gc.collect()
+    assert load() is None
+    assert len(manager._timers) == 1
+    runtime.drop(id)
+
+
+@virtual
+async def test_delayed_payloads_of_a_terminated_runtime_are_freed(manager):
+    runtime, _, load = await delayed(manager)
+    entry = weakref.ref(runtime.entry)
+    await runtime.terminate()
+    manager.ring.records.clear()
+    manager.dead_letters.clear()
+    manager.terminated.clear()
+    del runtime
+    gc.collect()
+    assert (load(), entry()) == (None, None)
+    assert len(manager._timers) == 0
+
+
+def dropped(use: Callable[[agentrt.RuntimeManager], object], count: int = 10) -> list[threading.Thread]:
+    """Make managers, use each, and drop it without `close`; the threads that were started for them."""
+    before = set(threading.enumerate())
+    for n in range(count):
+        manager = agentrt.RuntimeManager(loop="thread", name=f"dropped{n}")
+        use(manager)
+        del manager
+    return [thread for thread in threading.enumerate() if thread not in before]
+
+
+def end(threads: list[threading.Thread]) -> list[threading.Thread]:
+    """Collect until these threads have ended; those that go on. The last turn of a loop may still hold its manager."""
+    for _ in range(100):
+        gc.collect()
+        for thread in threads:
+            thread.join(0.01)
+        threads = [thread for thread in threads if thread.is_alive()]
+        if not threads:
+            break
+    return threads
+
+
+def work(manager: agentrt.RuntimeManager) -> object:
+    return manager.run(manager.create("a", 0, lambda activity, state: state + 1).ask(1))
+
+
+def create(manager: agentrt.RuntimeManager) -> object:
+    return manager.create("a", 0, lambda activity, state: state + 1)
+
+
+def leave_waiting(manager: agentrt.RuntimeManager) -> object:
+    runtime = manager.create("a", 0, lambda activity, state: state + 1)
+    runtime.pause()
+    return runtime.send_nowait(1)
+
+
+def block(manager: agentrt.RuntimeManager) -> object:
+    return manager.run(manager.create("a", 0, lambda activity, state: state + 1, blocking=True).ask(1))
+
+
+def watch(manager: agentrt.RuntimeManager) -> object:
+    seen = threading.Event()
+    manager.hub.attach(lambda frame: seen.set())
+    return seen.wait(10)
+
+
+@pytest.mark.parametrize("use", [create, work, leave_waiting, block, watch])
+def test_managers_that_are_dropped_end_their_threads_and_close_their_loops(use, caplog):
+    work(agentrt.RuntimeManager(loop="thread"))  # what is made once
+    files = len(os.listdir("/proc/self/fd"))
+    started = dropped(use)
+    assert started
+    assert end(started) == []
+    assert len(os.listdir("/proc/self/fd")) <= files
+    assert [record.getMessage() for record in caplog.records if "destroyed" in record.getMessage()] == []
+
+
+def test_a_manager_whose_handle_is_kept_goes_on():
+    runtime = agentrt.RuntimeManager(loop="thread").create("a", 0, lambda activity, state: state + 1)
+    gc.collect()
+    assert runtime.send_nowait(1).result(10).state == 1
+    runtime.manager.close()
+
+
+def test_a_manager_that_nobody_closed_is_closed_at_exit():
+    code = """
+import agentrt, threading
+manager = agentrt.RuntimeManager(loop="thread")
+runtime = manager.create("a", 0, lambda activity, state: state + 1)
+runtime.send_nowait(1).result(10)
+import atexit
+atexit.register(lambda: None)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

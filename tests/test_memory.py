@@ -78,3 +78,65 @@ def test_the_messages_of_failures_stay_within_the_bound() -> None:
         )
         < 250
     )
+
+
+def test_runtimes_that_ended_stay_within_the_bound() -> None:
+    code = """
+    with RuntimeManager(loop="thread") as manager:
+        before = resident()
+        for n in range(150):
+            runtime = manager.create(f"r{n}", bytes([n]) * 5_000_000, count)
+            manager.run(runtime.terminate())
+            del runtime
+        assert manager.terminated.let_go > 100, manager.terminated
+        assert "r149" in manager.terminated
+    """
+    assert grown(code) < 250
+
+
+def test_dead_letters_stay_within_the_bound() -> None:
+    code = """
+    with RuntimeManager(loop="thread") as manager:
+        before = resident()
+        for n in range(150):
+            runtime = manager.create(f"r{n}", 0, count)
+            runtime.pause()
+            runtime.send_nowait(bytes([n]) * 5_000_000)
+            manager.run(runtime.terminate())
+            del runtime
+        ledger = manager.dead_letters.ledger()
+        assert (ledger.dead, ledger.here + ledger.let_go) == (150, 150)
+        assert ledger.let_go > 100
+    """
+    assert grown(code) < 300
+
+
+def test_remembered_receipts_stay_within_the_bound() -> None:
+    code = """
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", None, keep)
+        before = resident()
+        for n in range(150):
+            runtime.send_nowait(bytes([n]) * 5_000_000, key=str(n)).result(10)
+        assert {event.kind for event in manager.ring.since(0)[0]} >= {"done"}
+    """
+    assert grown(code) < 350
+
+
+def test_what_was_sent_leaves_nothing_behind() -> None:
+    code = """
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, count, standard_capacity=100_000)
+
+        def send(n):
+            for _ in range(n - 1):
+                runtime.send_nowait(1)
+            runtime.send_nowait(1).result(100)
+
+        send(50_000)
+        before = resident()
+        for _ in range(8):
+            send(50_000)
+        assert runtime.processed == 450_000
+    """
+    assert grown(code) < 15

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from ..activity import Activity, Lane
 from ..errors import ActivityValidationError, AgentError, MailboxFullError
-from ..events import Fate
+from ..events import Fate, record_parts
 from ..limits import Overflow
 from ..receipt import Promise, Receipt
 from ..schema.annotations import is_plain_class
@@ -37,6 +38,8 @@ Entry = EntryState[Any, Any]
 MOST_KEYS = 10_000
 READING = "seconds on the manager's clock"
 FURTHEST = 100 * LONGEST  # a reading beyond it leaves a float no room for the parts of a second
+MOST_KEY_BYTES = 64 << 20  # that the outcomes of remembered receipts may keep alive
+KEYS_AT_ONCE = 16  # keys from one look at that to the next
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -166,7 +169,7 @@ def _follow_up(entry: Entry, offer: Offer, receipt: Receipt, due: float | None, 
     """What an accepted activity needs besides its place: a timer, and its key remembered. Doing it twice is fine."""
     if due is not None:
         # A timer may only be touched on the loop's thread, and this may be any.
-        entry.host.post(lambda: entry.host.at(due, lambda: _release(entry, receipt.id)))
+        entry.host.post(partial(_set_timer, entry, receipt.id, due))
     if offer.key is not None:
         _remember_key(entry, offer.key, now, receipt)
 
@@ -199,6 +202,25 @@ def _remember_key(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
     keys[key] = (now + entry.limits.key_window, receipt)
     while keys and (len(keys) > MOST_KEYS or next(iter(keys.values()))[0] <= now):
         del keys[next(iter(keys))]
+    if len(keys) % KEYS_AT_ONCE == 0:
+        _let_go_of_keys(entry, keys)
+
+
+def _let_go_of_keys(entry: Entry, keys: dict[str, tuple[float, Receipt]]) -> None:
+    """Forget the oldest receipts while their outcomes keep too much alive."""
+    outcomes = [receipt.value for _, receipt in keys.values() if receipt.value is not None]
+    size = estimate_size([part for outcome in outcomes for part in record_parts(outcome)])
+    if size > MOST_KEY_BYTES:
+        n = math.ceil(len(keys) * (1 - MOST_KEY_BYTES / size))
+        for key in list(keys)[:n]:
+            del keys[key]
+        entry.record_event("keys_let_go", {"count": n, "bytes": size})
+
+
+def _set_timer(entry: Entry, id: int, due: float) -> None:
+    """Have a delayed activity join its lane when it is due."""
+    with entry.host.lock:
+        entry.mailbox.arm(id, lambda: entry.host.at(due, partial(_release, entry, id)))
 
 
 def _release(entry: Entry, id: int) -> None:

@@ -5,6 +5,7 @@ Functions over an `EntryState`, safe from any thread. Each is put on the record 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,12 +31,28 @@ from .state_check import use_newest_state
 from .workflow import Workflow
 
 __all__ = [
-    "ACTOR", "change_limits", "close", "drop", "edit", "items", "move", "pause", "put_back", "recover", "replace",
-    "resume", "set_limit", "step", "swap", "terminate",
+    "ACTOR",
+    "change_limits",
+    "close",
+    "drop",
+    "edit",
+    "finish_close",
+    "items",
+    "move",
+    "pause",
+    "put_back",
+    "recover",
+    "replace",
+    "resume",
+    "set_limit",
+    "step",
+    "swap",
+    "terminate",
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
 T = TypeVar("T")
+SLICE = 256  # activities that are given their fate in one turn of the loop when a runtime is terminated
 
 # Who is acting: set by the views around every command, None for code.
 ACTOR: ContextVar[str | None] = ContextVar("agentrt_actor", default=None)
@@ -189,8 +206,8 @@ def close(entry: Entry) -> None:
         if entry.closed:
             return
         _record(entry, "terminated")
-        ended = entry.begin_end()
-        waiting = entry.close()
+        entry.begin_end()
+        entry.close()
         if entry.driver is not None:
             host.asleep.pop(entry.driver, None)
         refuse_senders(entry)
@@ -198,16 +215,60 @@ def close(entry: Entry) -> None:
             decide_fate(
                 entry, entry.current, Fate.TERMINATED, entry.started, error=_termination_error(entry, entry.current)
             )
-        for activity in waiting:
+    if entry.task is not None and _on_its_loop(entry):
+        entry.task.cancel()
+    if len(entry.undelivered) > SLICE and _on_its_loop(entry):
+        # Not through the loop's task factory: that is for the tasks of workflows, see `detached_tasks.py`.
+        task = asyncio.Task(_dead_letter_in_slices(entry), loop=host.loop, name=f"agentrt {entry.id}, terminated")
+        task.add_done_callback(lambda _: finish_close(entry))  # also of one that is cancelled before it began
+    else:
+        finish_close(entry)
+
+
+async def _dead_letter_in_slices(entry: Entry) -> None:
+    """Discard what a closed entry has not run but for one slice, a slice in a turn of the loop."""
+    while len(entry.undelivered) > SLICE:
+        completely(lambda: _dead_letter_first(entry, SLICE))
+        await asyncio.sleep(0)
+
+
+def finish_close(entry: Entry) -> None:
+    """Give all that a closed entry has not run its fate, now; then it has ended."""
+    completely(lambda: _dead_letter_first(entry, len(entry.undelivered)))
+    completely(lambda: _finish(entry))
+
+
+def _dead_letter_first(entry: Entry, n: int) -> None:
+    """Give the first `n` that a closed entry has not run their fate, and put them with the dead letters."""
+    with entry.host.lock:
+        undelivered = entry.undelivered
+        for _ in range(min(n, len(undelivered))):
+            activity = undelivered[0]
             decide_fate(entry, activity, Fate.DEAD, None, error=_termination_error(entry, activity))
-            host.dead_letter(activity, "its runtime was terminated")
-    task = entry.task
-    if task is None or task.done() or host.loop.is_closed() or threading.get_ident() != host.thread:
+            entry.host.dead_letter(activity, "its runtime was terminated")
+            undelivered.popleft()
+        entry.host.ring.trim()
+
+
+def _finish(entry: Entry) -> None:
+    """Take a closed entry out of the map, and decide the promise of its end once its task is over."""
+    host, task, ended = entry.host, entry.task, entry.begin_end()
+    host.forget(entry)
+
+    def finish(_: object = None) -> None:
+        host.busy.discard(entry)
         ended._decide(True)
+
+    if task is None or task.done() or not _on_its_loop(entry):
+        finish()
         return
-    task.add_done_callback(lambda _: ended._decide(True))
+    task.add_done_callback(finish)
     host.loop.call_later(entry.limits.grace, ended._decide, True)
-    task.cancel()
+
+
+def _on_its_loop(entry: Entry) -> bool:
+    """Whether this is the thread of the entry's loop, and that runs."""
+    return threading.get_ident() == entry.host.thread and entry.host.loop.is_running()
 
 
 def _termination_error(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:

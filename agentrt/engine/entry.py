@@ -327,6 +327,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         driver.task = ProcessingTask(
             self._drive(driver), loop=host.loop, name=f"agentrt {self.id}", context=driver.variables
         )
+        driver.task._log_destroy_pending = False  # of an idle runtime it may go with its manager
 
     async def _drive(self, driver: Driver) -> None:
         try:
@@ -336,6 +337,8 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 self.host.leave(self)
             elif self.driver is driver:
                 self._renew()
+            raise
+        except GeneratorExit:  # thrown away with its manager, which nobody has any more
             raise
         except BaseException as error:
             self.fault(error)

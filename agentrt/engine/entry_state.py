@@ -17,7 +17,7 @@ from ..events import Event, Fate, Outcome
 from ..limits import Limits
 from ..metrics import FLUSH_AT, LaneTimes
 from ..receipt import Promise, Receipt, UntrackedReceipt, decide_receipt
-from ..schema.immutability import copy_in
+from ..schema.immutability import copy_in, is_frozen_class
 from .deadlock import OpenWait
 from .handoff import ProcessingTask
 from .mailbox import PrioritizedMailbox
@@ -30,6 +30,7 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 UNKNOWN = object()  # the type of nothing: what is compared with it always takes the full check
+NOTHING: deque[Any] = deque(maxlen=0)
 COUNTS = {
     Fate.DONE: "done",
     Fate.FAILED: "failed_count",
@@ -50,7 +51,8 @@ class EntryState(Generic[S, P]):
         "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
         "initial", "keys", "limits", "mailbox", "parked", "paused", "priority_recorders", "receipt_class",
         "running", "scheduled", "spans", "standard_recorders", "started",
-        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "troubled", "waits_for", "workflow",
+        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "troubled", "undelivered",
+        "waits_for", "workflow",
     )  # fmt: skip
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits) -> None:
@@ -75,6 +77,7 @@ class EntryState(Generic[S, P]):
         self.keys: dict[str, tuple[float, Receipt]] | None = None
         self.waits_for: dict[OpenWait, None] | None = None
         self.ended: Promise[bool] | None = None
+        self.undelivered: deque[Activity[Any]] = NOTHING  # what waited when it was closed and has no fate yet
         self.configure(workflow, limits)
         self.mailbox: PrioritizedMailbox  # set by the entry: one with a rate has to know the entry
 
@@ -167,10 +170,10 @@ class EntryState(Generic[S, P]):
     def _choose_classes(self) -> None:
         """Have the collector see activities and receipts where they may be part of a cycle."""
         payload, state = self.exact, self.exact_state
-        plain_payload = isinstance(payload, type) and not is_seen_by_collector(payload)
-        plain_state = isinstance(state, type) and not is_seen_by_collector(state)
-        self.activity_class = UntrackedActivity if plain_payload else Activity
-        self.receipt_class = UntrackedReceipt if plain_payload and plain_state else Receipt
+        can_hold_activity = payload is UNKNOWN or (is_seen_by_collector(payload) and not is_frozen_class(payload))
+        can_hold_receipt = can_hold_activity or state is UNKNOWN or is_seen_by_collector(state)
+        self.activity_class = Activity if can_hold_activity else UntrackedActivity
+        self.receipt_class = Receipt if can_hold_receipt else UntrackedReceipt
 
     def set_breakpoints(self, breakpoints: Any) -> None:
         """Ask these before each activity; holds the runtime while there are any."""
@@ -217,7 +220,7 @@ class EntryState(Generic[S, P]):
 
     def has(self, activity: Activity[Any]) -> bool:
         """Whether an activity waits, runs or has a fate. Asked in this order: it only ever moves on."""
-        if any(item.id == activity.id for item in self.mailbox.items()):  # a copy: the processing takes meanwhile
+        if any(item.id == activity.id for item in self._waiting()):
             return True
         current = self.current
         return (current is not None and current.id == activity.id) or activity.receipt.value is not None
@@ -236,7 +239,11 @@ class EntryState(Generic[S, P]):
     def _pending(self) -> int:
         """How many activities there are without a fate: waiting, delayed, or running."""
         runs = self.current is not None and self.current.receipt.value is None
-        return len(self.mailbox.items()) + runs
+        return len(self._waiting()) + runs
+
+    def _waiting(self) -> list[Activity[Any]]:
+        """A copy of all that waits for its turn, or for its fate: the processing takes meanwhile."""
+        return [*self.mailbox.items(), *tuple(self.undelivered)]
 
     def _count_in_lane(self, lane: Lane, n: int) -> None:
         if lane is Lane.PRIORITY:
@@ -472,11 +479,11 @@ class EntryState(Generic[S, P]):
         """End once nothing waits."""
         self.draining = True
 
-    def close(self) -> list[Activity[Any]]:
-        """It is over: status TERMINATED. Returns what waited."""
+    def close(self) -> None:
+        """It is over: status TERMINATED. What waited is `undelivered`."""
         self.closed = self.draining = True
         self.deadline = -math.inf
-        return self.mailbox.clear()
+        self.undelivered = deque(self.mailbox.clear())
 
     # ---- what others wait for
 

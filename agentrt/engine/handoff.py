@@ -132,6 +132,9 @@ class Driver:
                 self.open = asked is YIELD or asked is SLEEP
                 try:
                     yield self._future(asked)
+                except GeneratorExit:  # collected with its manager, in any order
+                    process.close()
+                    raise
                 except BaseException as error:
                     step, value = process.throw, error
                 if entry.driver is not self:  # it ended, or was replaced, in somebody else's turn

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -101,6 +102,14 @@ class _Client:
 
 def _call_directly(call: Callable[[], None]) -> None:
     call()
+
+
+class _Beat(NamedTuple):
+    """When a frame was due, when it was offered, and what drawing had cost by then. All in seconds."""
+
+    due: float
+    at: float
+    cost: float
 
 
 class Hub:
@@ -195,7 +204,9 @@ class Hub:
             if self._thread is None:
                 self.pause = self.interval
                 self._stop = threading.Event()
-                self._thread = threading.Thread(target=self._run, args=(self._stop,), name="agentrt-hub", daemon=True)
+                self._thread = threading.Thread(
+                    target=_feed, args=(weakref.ref(self), self._stop), name="agentrt-hub", daemon=True
+                )
                 self._thread.start()
         return lambda: self.remove(client, None)
 
@@ -212,17 +223,15 @@ class Hub:
                 self._thread = None
                 self._offered = (0, {})
 
-    def _run(self, stop: threading.Event) -> None:
+    def _next_frame(self, last: _Beat | None) -> _Beat:
+        """Offer a frame, and see how long the next pause has to be. The thread that feeds the clients."""
         self._offer()
-        spent = self.cost
-        due = since = time.monotonic()
-        # Counted from when the last frame was due: under load this thread is late each time, and that must not add up.
-        while not stop.wait(max(0.0, due + self.pause - time.monotonic())):
-            self._offer()
-            cost, now = self.cost, time.monotonic()
-            due = max(due + self.pause, now - self.pause / 2)
-            self.pause = self.next_pause((cost - spent) / (now - since))
-            spent, since = cost, now
+        cost, now = self.cost, time.monotonic()
+        if last is None:
+            return _Beat(now, now, cost)
+        due = max(last.due + self.pause, now - self.pause / 2)
+        self.pause = self.next_pause((cost - last.cost) / (now - last.at))
+        return _Beat(due, now, cost)
 
     def next_pause(self, share: float) -> float:
         """Return the next pause in seconds, when drawing took this share of a core during the last one."""
@@ -244,3 +253,15 @@ class Hub:
             thread.join(CLOSE_TIMEOUT)
         self._offer()
         self.clients.clear()
+
+
+def _feed(reference: weakref.ref[Hub], stop: threading.Event) -> None:
+    """Offer frames until the hub is stopped. Of a manager that nobody has any more, this does not keep it alive."""
+    beat = None
+    while (hub := reference()) is not None:
+        beat = hub._next_frame(beat)
+        # Counted from when the last frame was due: under load this thread is late each time, and that must not add up.
+        due = beat.due + hub.pause
+        del hub
+        if stop.wait(max(0.0, due - time.monotonic())):
+            return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
 import msgspec
 
 from ..activity import Activity, Lane
+from ..clock import Timer
 from ..limits import check_capacity, check_fairness
 
 __all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox"]
@@ -69,6 +70,7 @@ class PrioritizedMailbox:
         "standard",
         "standard_capacity",
         "streak",
+        "timers",
     )
 
     def __init__(self, priority_capacity: int = 1000, standard_capacity: int = 1000, fairness: int | None = 8) -> None:
@@ -76,6 +78,7 @@ class PrioritizedMailbox:
         self.standard: Items = EMPTY
         # Accepted and not yet due, by id; made on first use. Each has a place reserved in its lane.
         self.delayed: dict[int, Activity[Any]] | None = None
+        self.timers: dict[int, Timer] | None = None  # of the delayed ones
         self.reserved_priority = self.reserved_standard = 0
         # Places given to senders that waited for room and have not used them yet.
         self.granted_priority = self.granted_standard = 0
@@ -210,9 +213,18 @@ class PrioritizedMailbox:
     def release(self, id: int) -> Activity[Any] | None:
         """Take out a delayed activity and give back its place; None if there is none of this id. The lock is held."""
         activity = self.delayed.pop(id, None) if self.delayed else None
+        timer = self.timers.pop(id, None) if self.timers else None
+        if timer is not None:
+            timer.cancel()
         if activity is not None:
             self._reserve(activity.lane, -1)
         return activity
+
+    def arm(self, id: int, set_timer: Callable[[], Timer]) -> None:
+        """Set the timer of a delayed activity, which goes with it; once. The loop's thread; the lock is held."""
+        self.timers = self.timers if self.timers is not None else {}
+        if self.delayed_activity(id) is not None and id not in self.timers:
+            self.timers[id] = set_timer()
 
     @property
     def has_delayed(self) -> bool:
@@ -302,6 +314,9 @@ class PrioritizedMailbox:
         self.priority = self.standard = EMPTY
         self.reserved_priority = self.reserved_standard = 0
         self.delayed = None
+        for timer in (self.timers or {}).values():
+            timer.cancel()
+        self.timers = None
         return waiting
 
     # ---- senders that wait for room

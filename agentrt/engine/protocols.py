@@ -90,6 +90,9 @@ class Host(Protocol):
     def leave(self, entry: Any) -> None:
         """Close an entry and let it leave the map."""
 
+    def forget(self, entry: Any) -> None:
+        """Take a closed entry out of the map; its counts stay."""
+
     def escalate(self, entry: Any) -> None:
         """Let the entry's group decide about its failures."""
 

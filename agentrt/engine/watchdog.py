@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+import weakref
 from typing import Any
 
 from ..events import Event
@@ -44,7 +45,10 @@ class Watchdog:
         self.after = after
         # Whether `start_watching` has to be called when a runtime becomes busy.
         self.is_waiting = time_of(host.loop) is time.monotonic
-        self._host = host
+        # Its thread may not keep a manager alive that nobody has any more.
+        self._host = weakref.ref(host)
+        self._loop, self._name = host.loop, host.name
+        self._loop_thread = host.thread
         self.due = math.inf  # time.monotonic() from which on the loop has to call `yield_interpreter`: the earlier of
         self._next_check = math.inf  # when this thread wakes,
         self._next_pause = math.inf  # and the next pause for those who draw
@@ -59,7 +63,7 @@ class Watchdog:
         self.is_waiting = False
         self._work.set()
         if self._thread is None:
-            name = f"{self._host.name}-watchdog"
+            name = f"{self._name}-watchdog"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
             thread.start()
             self._thread = thread  # only now: another thread's `close` joins what it finds here
@@ -72,8 +76,9 @@ class Watchdog:
             self._has_woken.clear()
             self._next_check = math.inf
             self._has_woken.wait(MAX_YIELD)
-        if self._host.hub.running:
-            if self._host.hub.drawing:
+        host = self._host()
+        if host is not None and host.hub.running:
+            if host.hub.drawing:
                 time.sleep(DRAWING_PAUSE)
             self._next_pause = time.monotonic() + DRAWING_EVERY
         else:
@@ -81,12 +86,16 @@ class Watchdog:
         self.due = min(self._next_check, self._next_pause)
 
     def close(self) -> None:
+        """End the thread, and wait for it."""
+        self.stop_soon()
+        if self._thread is not None:
+            self._thread.join(1)
+
+    def stop_soon(self) -> None:
         """End the thread."""
         self.is_waiting = False
         for event in (self._end, self._work, self._callback_ran):
             event.set()
-        if self._thread is not None:
-            self._thread.join(1)
 
     def _run(self) -> None:
         while not self._end.is_set():
@@ -96,12 +105,13 @@ class Watchdog:
                 self._check_loop()
 
     def _has_work(self) -> bool:
-        if self._end.is_set():
+        host = self._host()
+        if host is None or self._end.is_set():
             return False
-        if not self._host.busy:
+        if not host.busy:
             self.is_waiting = True
             # A runtime that became busy before that was set has not called `start_watching`.
-            self.is_waiting = not self._host.busy
+            self.is_waiting = not host.busy
         return not self.is_waiting
 
     def _check_loop(self) -> None:
@@ -111,7 +121,7 @@ class Watchdog:
             return
         asked = time.monotonic()
         try:
-            self._host.loop.call_soon_threadsafe(self._callback_ran.set)
+            self._loop.call_soon_threadsafe(self._callback_ran.set)
         except RuntimeError:  # it is closed
             self._end.set()
             return
@@ -119,7 +129,7 @@ class Watchdog:
             self._sleep(self.after / 2)
             if self._callback_ran.is_set():
                 return
-        if self._host.loop.is_running():
+        if self._loop.is_running():
             self._report(asked)
         self._callback_ran.wait()
 
@@ -130,7 +140,9 @@ class Watchdog:
         self._end.wait(seconds)
 
     def _report(self, asked: float) -> None:
-        host = self._host
+        host = self._host()
+        if host is None:
+            return
         task = asyncio.current_task(host.loop)
         entry = next((entry for entry in tuple(host.busy) if entry.task is task), None) if task else None
         activity = None if entry is None else entry.current
@@ -146,4 +158,4 @@ class Watchdog:
 
     def stack(self) -> list[StackFrame]:
         """Where the loop's thread is now."""
-        return thread_stack(self._host.thread)
+        return thread_stack(self._loop_thread)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
@@ -33,13 +33,16 @@ class LiveManager(SteeredManager, Protocol):
 
     name: str
     hub: Hub
-    terminated: dict[str, Snapshot]
 
     def __contains__(self, id: object) -> bool:
         """Whether a runtime has this id."""
 
     def __len__(self) -> int:
         """How many runtimes there are."""
+
+    @property
+    def terminated(self) -> Mapping[str, Snapshot]:
+        """The last snapshots of runtimes that ended."""
 
     def snapshot(self, id: str, metrics: bool = True) -> Snapshot:
         """A snapshot of one runtime, the last one if it was terminated. Raises `AgentError`."""

@@ -11,7 +11,9 @@ redefinition   objects of a class that a cell has defined again
 samples        a JSON text to start editing from
 fields, form   what a form asks for, and the payload that it makes
 immutability   whether a value can be changed in place, and copies of values that can
+bounded        a dict bounded by count and by bytes
 equality       whether two values are the same, in a bounded time
 numbers        checks of durations, counts and other numbers that are given as arguments
 preview        the beginning of a value's repr, in a bounded time
+size           about how many bytes a value keeps alive, in a bounded time
 """

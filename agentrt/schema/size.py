@@ -85,6 +85,8 @@ def estimate_size(values: Iterable[Any], looks: int = ROUGH) -> int:
     10
     """
     roots = list(values)
+    if len(roots) == 1 and type(roots[0]) in LEAVES:
+        return sys.getsizeof(roots[0])
     size = _measure(roots, looks)
     return int(_estimate_from_sample(roots, looks) if size is None else size)
 

@@ -14,11 +14,13 @@ from agentrt import (
     Lane,
     MailboxFullError,
     ProcessingError,
+    RuntimeExistsError,
     RuntimeManager,
     RuntimeTerminatedError,
     Status,
     Supervision,
 )
+from agentrt.engine import commands
 from agentrt.engine.commands import ACTOR
 from tests.support import Gate, add, collect, fail, turns, virtual
 
@@ -623,3 +625,67 @@ async def test_to_be_told_twice_to_drain_is_to_be_told_once(manager):
     await first
     await second
     assert [receipt.outcome.fate for receipt in receipts] == [Fate.DONE] * 3
+
+
+@virtual
+async def test_a_long_mailbox_is_discarded_in_slices(manager):
+    waiting = 20 * commands.SLICE
+    full = manager.create("full", 0, add, standard_capacity=waiting)
+    other = manager.create("other", 0, add)
+    full.pause()
+    receipts = [full.send_nowait(1) for _ in range(waiting)]
+    ended = full.terminate()
+    answers = 0
+    while ended.value is None:
+        await other.ask(1)
+        answers += 1
+        await asyncio.sleep(0)
+    assert answers >= 15
+    assert [receipt.outcome.kind for receipt in receipts] == ["dead"] * waiting
+    numbers = [receipt.outcome.sequence for receipt in receipts]
+    assert numbers == sorted(numbers)
+    assert (full.fates().dead, full.fates().pending) == (waiting, 0)
+    assert "full" not in manager
+    assert len(manager.ring.records) <= manager.ring.limit + manager.ring.STEP + commands.SLICE
+
+
+@virtual
+async def test_counts_add_up_and_the_id_is_taken_until_all_are_discarded(manager):
+    waiting = 3 * commands.SLICE
+    runtime = manager.create("a", 0, add, standard_capacity=waiting)
+    runtime.pause()
+    receipts = [runtime.send_nowait(1) for _ in range(waiting)]
+    ended = runtime.terminate()
+    assert runtime.status is Status.TERMINATED
+    with pytest.raises(RuntimeTerminatedError):
+        runtime.send_nowait(1)
+    with pytest.raises(RuntimeExistsError):
+        manager.create("a", 0, add)
+    assert manager.fates().adds_up
+    assert manager.fates().pending == waiting
+    await asyncio.sleep(0)
+    assert 0 < manager.fates().pending < waiting
+    assert await ended is True
+    assert manager.fates().dead == waiting
+    manager.create("a", 0, add)
+    assert all(receipt.outcome is not None for receipt in receipts)
+
+
+def test_what_waits_is_discarded_at_once_where_the_loop_ends():
+    receipts = []
+
+    async def main():
+        manager = RuntimeManager(loop="current")
+        for id in ("a", "b"):
+            runtime = manager.create(id, 0, add, standard_capacity=10_000)
+            runtime.pause()
+            receipts.extend(runtime.send_nowait(1) for _ in range(10 * commands.SLICE))
+        runtime.terminate()
+        if close:
+            manager.close()
+
+    for close in (True, False):
+        receipts.clear()
+        asyncio.run(main())
+        last = receipts[10 * commands.SLICE :]
+        assert all(receipt.outcome is not None for receipt in (receipts if close else last))

@@ -186,6 +186,7 @@ def test_virtual_time_is_not_watched():
 def test_a_runtime_that_becomes_busy_while_it_starts_to_wait_is_not_missed():
     class Host:
         loop = asyncio.new_event_loop()
+        name, thread = "x", 0
 
         @property
         def busy(self):
@@ -239,10 +240,15 @@ def test_yielding_waits_only_for_a_thread_that_is_due(manager):
 
 
 def test_the_loop_pauses_for_those_who_draw_and_only_then():
-    watchdog = Watchdog(SimpleNamespace(hub=SimpleNamespace(running=True, drawing=True), loop=VirtualLoop()))
+    class Host:
+        loop, hub = VirtualLoop(), SimpleNamespace(running=True, drawing=True)
+        name, thread = "x", 0
+
+    host = Host()
+    watchdog = Watchdog(host)
     watchdog.yield_interpreter()
     assert watchdog.due < math.inf
-    watchdog._host.hub.running = False
+    host.hub.running = False
     watchdog.yield_interpreter()
     assert watchdog.due == math.inf
-    watchdog._host.loop.close()
+    host.loop.close()

@@ -339,7 +339,7 @@ MUTANTS = (
     Mutant(
         "dead letters are forgotten",
         "engine/commands.py",
-        '            host.dead_letter(activity, "its runtime was terminated")\n',
+        '            entry.host.dead_letter(activity, "its runtime was terminated")\n',
         "",
         (SEMANTICS, "-k", "terminate_resolves"),
     ),
