@@ -1,43 +1,55 @@
 """Authentication of the served dashboard, and its JSON answers for programs.
 
-The token of a link is exchanged for a signed cookie that scripts can't read and other sites can't send. A request under
-another host name (DNS rebinding) is refused, for a page, a WebSocket and a JSON answer.
+The token of a link is exchanged for a signed cookie that scripts can't read and other sites can't send. The gate (see
+`gate`) reads both, and leaves neither in the request: no handler, no page and no log line ever has them.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
+import secrets
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from bokeh.server.auth_provider import AuthProvider
+from tornado.httputil import HTTPConnection
 from tornado.web import HTTPError, RequestHandler, create_signed_value, decode_signed_value
 
 from ...discovery import PageKeys
 from ..role import Role
 
-__all__ = ["JsonHandler", "TokenAuth"]
+__all__ = ["JsonHandler", "TokenAuth", "Visit"]
+
+MOST_UNUSED = 50  # sessions of a role that no browser is connected to; each ends after half a minute at most
 
 
-# No other site may show a page in a frame, where a click could be stolen, or get its link with the token as a referrer.
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "frame-ancestors 'self'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+class Visit(NamedTuple):
+    """What the gate found out about a request: who it is, and whether he gets a cookie."""
+
+    role: Role | None = None
+    cookie: bool = False
 
 
 class TokenAuth(AuthProvider):
-    """Bokeh's authentication with the tokens of a server. `role_of(request)` is the one place that decides."""
+    """Bokeh's authentication with the tokens of a server.
+
+    `visits` has what the gate found out about each request that is answered now. The ids of sessions are made here:
+    each has its role in it and is signed, so that nobody opens a session of another role, or one that he made up.
+    """
 
     def __init__(self, keys: PageKeys, hosts: Iterable[str]) -> None:
         super().__init__()
-        port = keys.port
         self.tokens = {Role.OPERATOR: keys.operator, Role.VIEWER: keys.viewer}
-        self.hosts = {f"{host}:{port}" for host in hosts}
+        self.hosts = {f"{host}:{keys.port}" for host in hosts}
         # Cookies know no ports: two servers on one host would take each other's.
-        self.cookie = f"agentrt-{port}"
+        self.cookie = f"agentrt-{keys.port}"
         self._secret = bytes.fromhex(keys.secret)
+        self.session_key = hashlib.sha256(b"session ids" + self._secret).digest()
+        self.visits: WeakKeyDictionary[HTTPConnection, Visit] = WeakKeyDictionary()
+        self.most_unused = MOST_UNUSED
 
     @property
     def get_user(self) -> Any:
@@ -49,54 +61,79 @@ class TokenAuth(AuthProvider):
         """There is no login page: the link has the token."""
         return "/"
 
-    def check_host(self, request: Any) -> None:
-        """Refuse a request under the name of another host. Raises `HTTPError`."""
-        if request.host.lower() not in self.hosts:
-            raise HTTPError(403, reason="this host name is not served here")
+    def role_of(self, request: Any) -> Role | None:
+        """The role of a request; None for one without."""
+        return self.visits.get(request.connection, Visit()).role
 
     def _authenticate(self, handler: Any) -> str:
-        self.check_host(handler.request)
-        role = self.role_of(handler.request)
-        if role is None:
-            raise HTTPError(401, reason="open the link with the token that was printed when the server started")
+        visit = self.visits.get(handler.request.connection, Visit())
+        if visit.role is None:
+            raise HTTPError(401)
         if "Upgrade" not in handler.request.headers:
-            for name, value in SECURITY_HEADERS.items():
-                handler.set_header(name, value)
-        if "token" in handler.request.arguments:
-            handler.set_cookie(self.cookie, self.sign(role), httponly=True, samesite="Strict", path="/")
-        return role.value
+            self._check_sessions(handler.application, visit.role)
+            # Bokeh takes the id of the session from here. The gate has refused one that came with the request.
+            handler.request.headers["Bokeh-Session-Id"] = self.new_session_id(visit.role)
+        if visit.cookie:
+            handler.set_cookie(self.cookie, self.sign(visit.role), httponly=True, samesite="Strict", path="/")
+        return visit.role.value
+
+    def _check_sessions(self, application: Any, role: Role) -> None:
+        sessions = (each for context in application.applications.values() for each in context.sessions)
+        unused = sum(not each.connection_count and self.role_of_session(each.id) is role for each in sessions)
+        if unused >= self.most_unused:
+            raise HTTPError(503, reason="too many pages were asked for and not opened; wait half a minute")
+
+    # ---- tokens and cookies
 
     def sign(self, role: Role) -> str:
         """The signed cookie of a role."""
         return create_signed_value(self._secret, self.cookie, role.value).decode()
 
-    def role_of(self, request: Any) -> Role | None:
-        """The role of a request: its token's, else its cookie's. None for a wrong or missing one."""
-        given = request.arguments.get("token")
-        if given:
-            return next(
-                (role for role, token in self.tokens.items() if hmac.compare_digest(given[0], token.encode())), None
-            )
-        morsel = request.cookies.get(self.cookie)
-        signed = getattr(morsel, "value", morsel)
+    def visit(self, token: str | None, cookie: str) -> Visit:
+        """Who it is by the token of a link, else by the cookie. The viewer's link does not replace a better cookie."""
+        by_cookie = self.role_of_cookie(cookie)
+        if token is None:
+            return Visit(by_cookie)
+        role = self.role_of_token(token)
+        return Visit(role, role is not None and by_cookie is not Role.OPERATOR)
+
+    def role_of_token(self, token: str) -> Role | None:
+        """The role of a token; None for a wrong one."""
+        given = token.encode()
+        return next((role for role, each in self.tokens.items() if hmac.compare_digest(given, each.encode())), None)
+
+    def role_of_cookie(self, signed: str) -> Role | None:
+        """The role that a cookie was signed for; None for a wrong or missing one."""
         found = decode_signed_value(self._secret, self.cookie, signed) if signed else None
         return Role(found.decode()) if found else None
 
+    # ---- sessions
+
+    def new_session_id(self, role: Role) -> str:
+        """A new id for a session of a role, signed in Bokeh's way."""
+        text = f"{role}-{secrets.token_urlsafe(24)}"
+        return f"{text}.{self._signature(text)}"
+
+    def role_of_session(self, id: str) -> Role | None:
+        """The role of a session; None for an id that was not made here."""
+        text, _, signature = id.partition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
+            return None
+        return Role(text.partition("-")[0])
+
+    def _signature(self, text: str) -> str:
+        digest = hmac.new(self.session_key, text.encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
 
 class JsonHandler(RequestHandler):
-    """A JSON answer at an address of its own. Unless it is `open_to_all`, it needs a role, as a page does."""
+    """A JSON answer at an address of its own. The gate has seen to it that the request has a role, if it needs one."""
 
-    def initialize(self, auth: TokenAuth, answer: Callable[[Role | None], Any], open_to_all: bool = False) -> None:
+    def initialize(self, auth: TokenAuth, answer: Callable[[Role | None], Any]) -> None:
         """Tornado calls it with the options of the route."""
         self.auth = auth
         self.answer = answer
-        self.open_to_all = open_to_all
 
     def get(self) -> None:
         """The answer."""
-        self.auth.check_host(self.request)
-        role = self.auth.role_of(self.request)
-        if role is None and not self.open_to_all:
-            raise HTTPError(401)
-        self.set_header("Cache-Control", "no-store")
-        self.write(self.answer(role))
+        self.write(self.answer(self.auth.role_of(self.request)))

@@ -32,6 +32,8 @@ from ..html import a, span
 from ..role import Role
 from .auth import JsonHandler, TokenAuth
 from .content import Content, ManagerPage
+from .gate import Gate
+from .headers import PageHeaders
 
 __all__ = ["Server", "serve", "start"]
 
@@ -131,13 +133,19 @@ class Server:
             loop=self._loop,
             title=dict.fromkeys(ROUTES, self.content.title),
             auth_provider=self.auth,
+            sign_sessions=True,
+            secret_key=self.auth.session_key,
+            include_headers=[],
+            include_cookies=[],
             extra_patterns=[
-                ("/health", JsonHandler, {"auth": self.auth, "answer": self._health, "open_to_all": True}),
+                ("/health", JsonHandler, {"auth": self.auth, "answer": self._health}),
                 ("/summary", JsonHandler, {"auth": self.auth, "answer": self._summary}),
             ],
         )
         # Bokeh gives its pages to scripts of any origin there. A page on another port of this host sends our cookie.
         server._tornado.add_handlers(".*", [(r"/(?:.*/)?autoload\.js", ErrorHandler, {"status_code": 404})])
+        server._tornado.add_transform(PageHeaders)
+        server._http.request_callback = Gate(server._tornado, self.auth)
         server.start()
         return server
 
@@ -149,7 +157,7 @@ class Server:
 
     def _page(self) -> Any:
         document: Any = pn.state.curdoc
-        return self.content.page(self.auth.role_of(document.session_context.request) or Role.VIEWER)
+        return self.content.page(self.auth.role_of_session(document.session_context.id) or Role.VIEWER)
 
     def _close(self) -> None:
         self.content.close()

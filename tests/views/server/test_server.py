@@ -119,18 +119,14 @@ def test_the_websocket_asks_for_the_same(server):
 
 
 def test_a_role_is_what_its_token_or_signature_says():
-    class Request:
-        def __init__(self, cookies=None, **arguments):
-            self.cookies = cookies or {}
-            self.arguments = {name: [value.encode()] for name, value in arguments.items()}
-
     auth = TokenAuth(PageKeys.new(1), ["localhost"])
     for role in Role:
-        assert auth.role_of(Request(token=auth.tokens[role])) is role
-        assert auth.role_of(Request({auth.cookie: auth.sign(role)})) is role
-    assert auth.role_of(Request({auth.cookie: TokenAuth(PageKeys.new(1), []).sign(Role.OPERATOR)})) is None
-    assert auth.role_of(Request({auth.cookie: "operator"})) is None
-    assert auth.role_of(Request()) is None
+        assert auth.visit(auth.tokens[role], "") == (role, True)
+        assert auth.visit(None, auth.sign(role)) == (role, False)
+        assert auth.visit("x", auth.sign(role)).role is None
+    assert auth.visit(None, TokenAuth(PageKeys.new(1), []).sign(Role.OPERATOR)).role is None
+    assert auth.visit(None, "operator").role is None
+    assert auth.visit(None, "").role is None
 
 
 @pytest.mark.parametrize(

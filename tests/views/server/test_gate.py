@@ -1,0 +1,174 @@
+"""What a request may bring, and what is left of it behind the gate: every way in that is not the front door."""
+
+import asyncio
+import base64
+import http.client
+import json
+import logging
+import re
+import zlib
+
+import pytest
+from bokeh.util.token import generate_jwt_token
+from tornado.httpclient import HTTPRequest
+from tornado.httputil import parse_cookie
+from tornado.websocket import websocket_connect
+
+from agentrt import RuntimeManager
+from agentrt.views.role import Role
+from agentrt.views.server.gate import split_target
+from agentrt.views.server.server import serve
+
+
+@pytest.fixture(scope="module")
+def manager():
+    with RuntimeManager(loop="thread", name="gated") as manager:
+        manager.create("a", 0, lambda activity, state: state)
+        yield manager
+
+
+@pytest.fixture
+def server(manager):
+    server = serve(manager)
+    yield server
+    server.stop()
+
+
+def ask(server, path: str, **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    response.text = response.read().decode()
+    connection.close()
+    return response
+
+
+def cookie_for(server, role: Role) -> str:
+    return f"{server.auth.cookie}={server.auth.sign(role)}"
+
+
+def session_token(page: str) -> str:
+    return re.search(r'"token":"([^"]+)"', page).group(1)
+
+
+def unpack(token: str) -> str:
+    """All that a session token of Bokeh says to whoever has the page: base64, in it zlib, base64 again."""
+    payload = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))
+    inside = zlib.decompress(base64.urlsafe_b64decode(payload["__bk__zlib_"] + "==")).decode()
+    for encoded in re.findall(r'"bytes": "([^"]*)"', inside):
+        inside += base64.urlsafe_b64decode(encoded + "==").decode()
+    return json.dumps(payload) + inside
+
+
+def session_ids(server) -> set[str]:
+    return {each.id for context in server._server._tornado.applications.values() for each in context.sessions}
+
+
+async def connect(server, session: str, cookie: str) -> int:
+    """What the WebSocket answers; 101 for one that opens and greets."""
+    headers = {"Sec-WebSocket-Protocol": f"bokeh, {session}", "Cookie": cookie}
+    try:
+        connection = await websocket_connect(HTTPRequest(f"ws://127.0.0.1:{server.port}/ws", headers=headers))
+    except Exception as error:
+        return getattr(error, "code", 0)
+    greeting = await connection.read_message()
+    connection.close()
+    return 101 if greeting else 0
+
+
+@pytest.mark.parametrize("way", ["session in the address", "token in the address", "header"])
+def test_nobody_chooses_his_session(server, way):
+    page = ask(server, "/", Cookie=cookie_for(server, Role.OPERATOR)).text
+    token = session_token(page)
+    (id,) = session_ids(server)
+    path, headers = {
+        "session in the address": (f"/?bokeh-session-id={id}", {}),
+        "token in the address": (f"/?%62okeh-token={token}", {}),
+        "header": ("/", {"Bokeh-Session-Id": id}),
+    }[way]
+    answer = ask(server, path, Cookie=cookie_for(server, Role.VIEWER), **headers)
+    assert answer.status == 403
+    assert token not in answer.text
+    assert session_ids(server) == {id}
+
+
+def test_the_session_of_a_page_opens_for_its_role_and_a_higher_one_only(server):
+    tokens = {role: session_token(ask(server, "/", Cookie=cookie_for(server, role)).text) for role in Role}
+
+    async def all_pairs() -> dict[tuple[str, str], int]:
+        return {(of, by): await connect(server, tokens[of], cookie_for(server, by)) for of in Role for by in Role}
+
+    status = asyncio.run(all_pairs())
+    assert status.pop((Role.OPERATOR, Role.VIEWER)) == 403
+    assert set(status.values()) == {101}
+
+
+def test_an_id_that_is_made_up_makes_no_session(server):
+    mine = server.auth.new_session_id(Role.VIEWER)
+    raised = mine.replace("viewer", "operator")
+    made_up = [
+        "x",
+        "a.b.c",
+        generate_jwt_token("made-up"),
+        generate_jwt_token(mine),
+        generate_jwt_token(raised, secret_key=b"theirs", signed=True),
+        generate_jwt_token(raised, secret_key=server.auth.session_key, signed=True),
+        generate_jwt_token(mine, secret_key=server.auth.session_key, signed=True, expiration=-1),
+    ]
+
+    async def all_of_them() -> list[int]:
+        return [await connect(server, each, cookie_for(server, Role.VIEWER)) for each in made_up]
+
+    assert set(asyncio.run(all_of_them())) == {403}
+    assert session_ids(server) == set()
+
+
+def test_the_source_of_a_page_has_neither_token_nor_cookie(server):
+    for role in Role:
+        link = f"/?token={server.auth.tokens[role]}&theme=dark"
+        cookie = cookie_for(server, role)
+        for path, headers in ((link, {}), ("/?theme=dark", {"Cookie": f"other=secret; {cookie}"})):
+            page = ask(server, path, **headers).text
+            said = page + unpack(session_token(page))
+            assert "dark" in said
+            for secret in (*server.auth.tokens.values(), cookie.partition("=")[2], "secret"):
+                assert secret not in said
+
+
+@pytest.mark.parametrize("host", ["evil.example", ""])
+def test_no_line_of_the_log_has_a_token(server, caplog, host):
+    caplog.set_level(logging.DEBUG)
+    secrets = [*server.auth.tokens.values(), "wrong-one", server.auth.sign(Role.OPERATOR)]
+    headers = {"Host": host} if host else {}
+    for token in secrets:
+        for path in ("/", "/nothing", "/metadata", "/ws", "/static/nothing.js", "/summary"):
+            ask(server, f"{path}?token={token}", Cookie=f"{server.auth.cookie}={secrets[-1]}", **headers)
+    lines = "\n".join(record.getMessage() + (record.exc_text or "") for record in caplog.records)
+    assert lines
+    assert not [secret for secret in secrets if secret in lines]
+
+
+def test_the_viewers_link_does_not_take_the_operators_cookie(server):
+    operator = cookie_for(server, Role.OPERATOR)
+    answer = ask(server, f"/?token={server.auth.tokens[Role.VIEWER]}", Cookie=operator)
+    assert answer.status == 200
+    assert answer.getheader("Set-Cookie") is None
+    (id,) = session_ids(server)
+    assert server.auth.role_of_session(id) is Role.VIEWER, "what the link asks for is what it shows"
+    answer = ask(server, f"/?token={server.auth.tokens[Role.OPERATOR]}", Cookie=cookie_for(server, Role.VIEWER))
+    signed = parse_cookie(answer.getheader("Set-Cookie"))[server.auth.cookie]
+    assert server.auth.role_of_cookie(signed) is Role.OPERATOR
+
+
+@pytest.mark.parametrize(
+    ("target", "split"),
+    [
+        ("/", ("/", None, "")),
+        ("/?", ("/", None, "")),
+        ("/flow?token=a%2Bb&theme=dark", ("/flow", "a+b", "theme=dark")),
+        ("/?theme=dark&token=", ("/", None, "theme=dark")),
+        ("/?t%6Fken=a&token=b", ("/", "a", "")),
+    ],
+)
+def test_a_target_is_split(target, split):
+    assert split_target(target) == split
