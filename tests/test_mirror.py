@@ -28,6 +28,7 @@ CROSS_CUTTING = {
     "test_notebooks.py": "notebooks/",
     "test_project.py": "pyproject.toml and its like",
     "test_semantics.py": "each row of the table of semantics",
+    "test_shape.py": "the lengths of files and functions",
     "test_shared_state.py": "two managers in one process share nothing",
     "test_soak.py": "soak.py",
     "views/app/test_accessibility.py": "every page",
