@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import svg
+from .html import Markup
 
-__all__ = ["icon"]
+__all__ = ["drawing_of", "icon"]
 
 PATHS = {
     "pause": "M6 5h4v14H6zM14 5h4v14h-4z",
@@ -17,11 +18,17 @@ PATHS = {
     "left": "M15.5 4l2 2-6 6 6 6-2 2-8-8z",
     "right": "M8.5 4l-2 2 6 6-6 6 2 2 8-8z",
     "send": "M3 3l19 9-19 9 3-9zM6 11h8v2H6z",
+    "info": "M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2a8 8 0 1 0 0 16 8 8 0 0 0 0-16zm-1 6h2v7h-2zm0-3.5h2v2h-2z",
+    "flag": "M5 2h2v1h12l-3 5 3 5H7v9H5z",
     "bolt": "M13 2L5 14h6l-1 8 9-13h-6z",
 }
 
 
 def icon(name: str) -> str:
     """The drawing of this name, as SVG, for the `icon` of a button."""
-    shape = svg.path(fill_rule="evenodd", d=PATHS[name])
-    return str(svg.drawing(shape, xmlns="http://www.w3.org/2000/svg", viewBox="0 0 24 24"))
+    return str(drawing_of(name, xmlns="http://www.w3.org/2000/svg"))
+
+
+def drawing_of(name: str, **attributes: str) -> Markup:
+    """The drawing of this name, as SVG, for a text."""
+    return svg.drawing(svg.path(fill_rule="evenodd", d=PATHS[name]), viewBox="0 0 24 24", **attributes)

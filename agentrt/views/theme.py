@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "look_of", "style"]
+__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "look_of", "look_of_fate", "style"]
 
 
 class Look(NamedTuple):
@@ -47,6 +47,11 @@ def look_of(status: Any) -> Look:
     """The look of a status or a fate; a neutral one for any other word."""
     word = str(status)
     return STATUSES.get(word) or FATES.get(word) or UNKNOWN._replace(word=word)
+
+
+def look_of_fate(fate: str) -> Look:
+    """The look of a fate of an activity. A runtime that has failed looks otherwise than an activity."""
+    return FATES.get(fate) or look_of(fate)
 
 
 CSS = """

@@ -4,7 +4,7 @@ import pytest
 
 from agentrt import Fate, Lane, Status
 from agentrt.views.html import chip
-from agentrt.views.theme import CSS, FATES, LANES, STATUSES, look_of
+from agentrt.views.theme import CSS, FATES, LANES, STATUSES, look_of, look_of_fate
 
 
 def luminance(colour: str) -> float:
@@ -21,6 +21,12 @@ def contrast(one: str, other: str) -> float:
 def mixed(share: float, one: str, other: str) -> str:
     parts = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in parts)
+
+
+def test_a_failed_activity_does_not_look_like_a_failed_runtime():
+    assert look_of("failed") == STATUSES["failed"]
+    assert look_of_fate("failed") == FATES["failed"]
+    assert look_of_fate("accepted") == look_of("accepted")
 
 
 def test_every_status_lane_and_fate_has_a_look():

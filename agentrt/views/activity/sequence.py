@@ -23,7 +23,7 @@ LEFT, LANE, TOP, BAR, LEAST, MOST, SHORT = 78, 210, 34, 12, 18.0, 64.0, 20
 OUTSIDE = ""
 CSS = """
 .sequence { overflow-x: auto; }
-.sequence svg { display: block; max-width: max(100%, 520px); height: auto;
+.sequence svg { display: block; max-width: max(100%, 400px); height: auto;
   font: 12px system-ui, "Segoe UI", Roboto, sans-serif; }
 .sequence text { fill: var(--rt-text); } .sequence .time { fill: var(--rt-muted); text-anchor: end; }
 .sequence .life { stroke: var(--rt-line); stroke-dasharray: 3 4; }

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from ...feed.source import Source
 from ..feed import Update
 from ..html import Markup, a, div, fragment, nav, row, span
-from ..icons import icon
+from ..icons import drawing_of, icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
@@ -149,8 +149,9 @@ BANNER = (
 
 def banner(text: str, *, loud: bool = False) -> Any:
     """A line that stays: grey for a note, orange (`loud`) for what must not be missed."""
-    tone, glyph = ("#E69F00", "⚑") if loud else ("#8A94A6", "ⓘ")
-    words = span(glyph, aria_hidden=True), span(safe_text(text, 300))
+    tone, name = ("#E69F00", "flag") if loud else ("#8A94A6", "info")
+    drawing = drawing_of(name, width="16", height="16", fill="currentColor", aria_hidden="true", style="flex:none")
+    words = drawing, span(safe_text(text, 300))
     return Live(row(*words, style=BANNER.format(tone=tone)))
 
 

@@ -18,6 +18,9 @@ TAB_LOOK = {
     ".MuiTabs-root": {"minHeight": "36px"},
     # On a narrow page in two lines: a tab beyond the edge could not be reached.
     ".MuiTabs-list, .MuiTabs-flexContainer": {"flexWrap": "wrap"},
+    # The line of the strip is always in its last row, so each tab has a line of its own.
+    ".MuiTabs-indicator": {"display": "none"},
+    ".MuiTab-root.Mui-selected": {"boxShadow": "inset 0 -2px currentColor"},
 }
 Make = Callable[[], Any]
 

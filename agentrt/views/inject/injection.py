@@ -17,7 +17,7 @@ from ...schema.form import Form
 from ..html import Content, Markup, b, chip, div, fragment, p, quiet
 from ..role import Commands
 from ..text import duration, plain, safe_text
-from ..theme import FATES, LANES, Look, look_of
+from ..theme import FATES, LANES, Look, look_of_fate
 
 __all__ = ["JSON", "OPTIONS", "Injection", "Options"]
 
@@ -186,7 +186,7 @@ def _line(key: str, *content: Content) -> Markup:
 
 
 def _fate_look(kind: str) -> Look:
-    return FATES.get(kind) or look_of(kind)
+    return look_of_fate(kind)
 
 
 def by_field(problems: Mapping[str, str], form: Form | PayloadForm, raw: bool) -> tuple[dict[str, str], str]:

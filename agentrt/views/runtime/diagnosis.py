@@ -15,7 +15,7 @@ from ...snapshot import Snapshot, Status
 from ..app.address import Address
 from ..html import Content, Markup, code, details, div, em, fragment, join, link, pre, strong, summary, with_glyph
 from ..text import duration, listing, plain, quantity, safe_block, safe_text
-from ..theme import STATUSES, Look, look_of
+from ..theme import STATUSES, Look, look_of_fate
 from .source import is_own, place_of, title_of
 
 __all__ = ["activity_sentence", "idle_html", "loop_advice", "outcome_html", "stuck_advice", "wait_reason"]
@@ -171,4 +171,4 @@ def outcome_html(last: Outcome, clock: Time) -> Markup:
     # At what time, and not how long ago: this is not drawn again while nothing happens.
     took = f", took {duration(last.service)}" if last.service is not None else ""
     name = link(Address("activity", str(last.id)), f"activity {last.id}")
-    return fragment(name, ": ", with_glyph(look_of(last.kind)), f" at {clock.wall(last.at):%H:%M:%S}{took}.")
+    return fragment(name, ": ", with_glyph(look_of_fate(last.kind)), f" at {clock.wall(last.at):%H:%M:%S}{took}.")

@@ -15,7 +15,7 @@ from ..feed import Update
 from ..html import Content, Markup, div, fragment, link, p, quiet, span, with_glyph
 from ..live import Live
 from ..text import brief, duration, plain, safe_text
-from ..theme import FATES, LANES, look_of
+from ..theme import FATES, LANES, STATUSES, Look, look_of_fate
 
 __all__ = ["Events", "Log", "record_row", "record_words"]
 
@@ -28,6 +28,7 @@ CSS = """
 .log > div > * { min-width: 0; overflow-wrap: anywhere; }
 """
 KINDS = {"paused": "paused", "failed": "failed", "stuck": "stuck", "terminated": "terminated", "resumed": "processing"}
+OTHER = STATUSES["idle"]._replace(glyph="·")
 
 
 def record_words(record: Any) -> Content:
@@ -65,15 +66,20 @@ def _took(detail: dict[str, Any], at: float) -> str:
 
 def record_row(record: Any, clock: Time) -> Markup:
     """A record as one row: its time, its kind, its words and a link to its activity."""
-    word = plain(record.kind, 24).replace("_", " ")
-    look = look_of(record.kind) if record.kind in FATES or record.kind in KINDS else look_of("idle")._replace(glyph="·")
     time = f"{clock.wall(record.at):%H:%M:%S.%f}"[:-5]
     return div(
         quiet(time),
-        with_glyph(look, word),
+        with_glyph(_look_of_record(record)),
         span(record_words(record), _look_link(record)),
         data_key=record.sequence,
     )
+
+
+def _look_of_record(record: Any) -> Look:
+    if isinstance(record, Outcome):
+        return look_of_fate(record.kind)
+    look = STATUSES[KINDS[record.kind]] if record.kind in KINDS else FATES.get(record.kind, OTHER)
+    return look._replace(word=plain(record.kind, 24).replace("_", " "))
 
 
 def _look_link(record: Any) -> Content:

@@ -67,7 +67,7 @@ class TimeAxis:
         )
         plot.xaxis.formatter = CustomJSTickFormatter(code=TICKS)
         plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)
-        plot.xaxis.major_label_policy = NoOverlap(min_distance=8)  # on a narrow page there is room for fewer
+        plot.xaxis.major_label_policy = NoOverlap(min_distance=16)  # on a narrow page there is room for fewer
         return style(plot)
 
 
