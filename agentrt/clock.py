@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 from weakref import WeakSet
 
 from .logs import log_safely
@@ -24,14 +25,16 @@ logger = logging.getLogger(__name__)
 READING = "seconds on the clock"
 FASTEST = 1e9
 SPEED = f"0 (stopped), a factor such as 60 (at most {FASTEST:,.0f}), or math.inf"
+REAL_TIME = asyncio.BaseEventLoop.time
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05  # seconds between two looks whether time may leap
 
 
 class Clock:
     """The time that agents see, in seconds: `speed` of them pass in every real second.
 
-    `now()` never goes back, also when the speed changes. At speed 0 it stands still. At speed `inf` it stands still as
-    well, and the timers move it to the next due time as soon as nothing is left to run. Any thread may read the clock
-    and set its speed.
+    `now()` never goes back, also when the speed changes. At speed 0 it stands still. At speed `inf` it leaps to the
+    next due time as soon as nothing is left to run. While a runtime works on what takes real time (a thread, a process,
+    a socket, a timer of asyncio), it passes as a real clock does. Any thread may read the clock and set its speed.
 
     Args:
         speed: Clock seconds in a real second, from 0 to `math.inf`.
@@ -53,18 +56,20 @@ class Clock:
         self._source = source
         self._wall = wall or datetime.now(UTC).astimezone()
         self._origin = start = source()
-        # What the clock read when the speed was last set, what the source read then, and the speed: one record, so
-        # that any thread reads all three at one time. None while another thread replaces it.
+        # What the clock read when this was set, what the source read then, and how many seconds pass in one of the
+        # source's: one record, so that any thread reads all three at one time. None while another thread replaces it.
         self._pace: tuple[float, float, float] | None = (start, start, 1.0)
         self._lock = threading.Lock()
         self._speed = 1.0
         self.timers: WeakSet[Timers] = WeakSet()
+        # The futures that are set when this clock reads a certain time, or when another runtime has done something.
+        self.waiting: set[asyncio.Future[Any]] = set()
         # Replaced when the speed changes: call `clock.now()` each time, never store `clock.now` across an await.
         self.now: Callable[[], float] = source
         self.frozen, self.pace = False, 1.0
         if speed != 1.0:
             self.speed = speed
-            self._pace = (start, start, self._speed)  # this speed holds from the first reading on
+            self._pace = (start, start, self._read_pace()[2])  # this speed holds from the first reading on
 
     @property
     def speed(self) -> float:
@@ -75,11 +80,7 @@ class Clock:
     def speed(self, speed: float) -> None:
         speed = _check_speed(speed)
         with self._lock:
-            before, self._pace = self._read_pace(), None
-            # Read the source after the pace was taken away: a thread that read it earlier uses the old pace, and what
-            # it computes is below the first reading of the new one.
-            real = self._source()
-            self._pace = (_reading(before, real), real, speed)
+            self._set_rate(0.0 if math.isinf(speed) else speed)
             self._speed = speed
             # Clock seconds in a real second for the length of time slices: infinite on a clock that stands still.
             self.frozen = speed == 0 or math.isinf(speed)
@@ -88,8 +89,20 @@ class Clock:
         for timers in tuple(self.timers):
             timers.rearm()
 
+    def _set_rate(self, rate: float) -> None:
+        """Let another number of seconds pass in one of the source's. The lock is held."""
+        pace = before = self._read_pace()
+        try:
+            self._pace = None
+            # Read the source after the pace was taken away: a thread that read it earlier uses the old pace, and what
+            # it computes is below the first reading of the new one.
+            real = self._source()
+            pace = (_reading(before, real), real, rate)
+        finally:
+            self._pace = pace
+
     def _scaled(self) -> float:
-        real = self._source()  # read before the pace: see the setter of `speed`
+        real = self._source()  # read before the pace: see `_set_rate`
         return _reading(self._read_pace(), real)
 
     def _read_pace(self) -> tuple[float, float, float]:
@@ -107,9 +120,19 @@ class Clock:
         """Move a clock of infinite speed forward to `at`; never back. At any other speed it does nothing."""
         at = number("at", at, READING, -math.inf, endless=True)
         with self._lock:
-            base, real, speed = self._read_pace()
-            if math.isinf(speed) and at < math.inf:
-                self._pace = (max(base, at), real, speed)
+            if math.isinf(self._speed) and at < math.inf:
+                real, pace = self._source(), self._read_pace()
+                self._pace = (max(_reading(pace, real), at), real, pace[2])
+
+    def run_in_real_time(self, runs: bool) -> None:
+        """Whether a clock of infinite speed runs as a real one for now, or stands still until it leaps."""
+        with self._lock:
+            if math.isinf(self._speed) and self._read_pace()[2] != runs:
+                self._set_rate(float(runs))
+
+    def may_leap(self) -> bool:
+        """Whether nothing that takes real time is being done by those who go by this clock."""
+        return all(timers.may_leap() for timers in tuple(self.timers))
 
     def wall(self, at: float) -> datetime:
         """The date and time that a reading stands for; the last date that there is for one beyond it."""
@@ -128,8 +151,8 @@ def _check_speed(speed: float) -> float:
 
 
 def _reading(pace: tuple[float, float, float], real: float) -> float:
-    base, since, speed = pace
-    return base if math.isinf(speed) else base + max(0.0, real - since) * speed
+    base, since, rate = pace
+    return base + max(0.0, real - since) * rate
 
 
 class Timer:
@@ -152,13 +175,22 @@ class Timer:
 class Timers:
     """The timers of one clock on one event loop. Timers for the same time fire in the order in which they were set.
 
+    Args:
+        clock: Says when they are due.
+        loop: Calls them.
+        may_leap: Says at infinite speed whether nothing that takes real time is being done.
+
     They share one timer of the event loop, which is set again when the speed of the clock changes: no timer is lost and
     none overtakes another. Only the loop's thread may use it, except `rearm`.
     """
 
-    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, clock: Clock, loop: asyncio.AbstractEventLoop, may_leap: Callable[[], bool] = lambda: True
+    ) -> None:
         self._clock = clock
         self._loop = loop
+        self.may_leap = may_leap
+        self._pause = SHORTEST_PAUSE
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._handle: asyncio.Handle | None = None
@@ -197,9 +229,11 @@ class Timers:
         due = self._next()
         delay = self._clock.until(due)
         if delay is None or due == math.inf:
+            self._clock.run_in_real_time(False)  # nobody looks any more whether it should
             return
         self._armed = due
         if math.isinf(self._clock.speed):
+            self._pause = SHORTEST_PAUSE
             self._handle = self._loop.call_soon(self._jump_when_idle)
         else:
             self._handle = self._loop.call_later(delay, self._fire)
@@ -236,13 +270,28 @@ class Timers:
 
     def _jump_when_idle(self) -> None:
         # What is ready runs first: time must not move past work that could be done now.
-        if getattr(self._loop, "_ready", ()):
+        if any(map(_is_work, tuple(getattr(self._loop, "_ready", ())))):
             self._handle = self._loop.call_soon(self._jump_when_idle)
             return
-        due = self._next()
-        if due < math.inf:
+        due, may_leap = self._next(), self._clock.may_leap()
+        self._clock.run_in_real_time(not may_leap)
+        if may_leap:
             self._clock.jump(due)
-        self._fire()
+        delay = due - self._clock.now()
+        if delay > 0 and not may_leap:
+            self._handle = self._loop.call_later(min(self._next_pause(), delay), self._jump_when_idle)
+        else:
+            self._fire()
+
+    def _next_pause(self) -> float:
+        """Real seconds until the next look whether time may leap.
+
+        Doubled each time, so that looking costs little and is late by no more than the work has taken. On a loop with a
+        time of its own, waiting costs nothing and the pause has no bound.
+        """
+        own_time = isinstance(self._loop, asyncio.BaseEventLoop) and type(self._loop).time is not REAL_TIME
+        pause, self._pause = self._pause, min(2 * self._pause, math.inf if own_time else LONGEST_PAUSE)
+        return pause
 
     def _fire(self) -> None:
         self._handle = None
@@ -264,3 +313,9 @@ class Timers:
             log_safely(logger, "a timer failed", error=error)
             with suppress(BaseException):  # once more: the exception may have come from outside, before it was done
                 call()
+
+
+def _is_work(handle: asyncio.Handle) -> bool:
+    """Whether a call that is ready is anything but another look whether time may leap."""
+    look = getattr(getattr(handle, "_callback", None), "__func__", None)
+    return look is not Timers._jump_when_idle and not handle.cancelled()

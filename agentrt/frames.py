@@ -18,6 +18,7 @@ import msgspec
 __all__ = [
     "RUNNERS",
     "StackFrame",
+    "awaited_object",
     "definition_of",
     "location_of",
     "package_of",
@@ -135,12 +136,12 @@ def _suspended_frames(awaitable: object) -> Iterator[FrameType]:
             frame = getattr(thing, name, None)
             if frame is not None:
                 yield frame
-        thing = _awaited_object(thing)
+        thing = awaited_object(thing)
         if thing is None:
             return
 
 
-def _awaited_object(thing: object) -> object | None:
+def awaited_object(thing: object) -> object | None:
     """What a suspended coroutine, generator, task or future awaits; None if it awaits nothing that can be read."""
     if isinstance(thing, GeneratorType) and thing.gi_code.co_qualname == "Driver.drive" and thing.gi_frame is not None:
         process: object = thing.gi_frame.f_locals["process"]  # this generator steps the processing of a runtime

@@ -322,7 +322,11 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
 
     @property
     def speed(self) -> float:
-        """How many of the agents' seconds pass in a real one: 0 stops them, inf leaps to whatever is due next."""
+        """How many of the agents' seconds pass in a real one: 0 stops them, inf leaps to what is due next.
+
+        It leaps when every busy runtime waits for the clock (`ctx.sleep`, a delay, a retry) or for one that does. What
+        takes real time, such as a thread or a socket, takes as long on the agents' clock.
+        """
         return self.clock.speed
 
     @speed.setter

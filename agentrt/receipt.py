@@ -102,11 +102,15 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         host = entry.host
         call = partial(host.post, wake) if loop is host.loop else partial(_call_on, loop, wake)
         self.add_callback(call)
+        waiting = host.clock.waiting
+        waiting.add(future)
         try:
             await future
         except BaseException:
             self._forget(host, call)
             raise
+        finally:
+            waiting.discard(future)
 
     def _forget(self, host: Host, call: Callable[[], object]) -> None:
         """Nobody waits there any more."""

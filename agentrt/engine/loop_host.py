@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from ..clock import Clock, Timer, Timers
 from ..errors import ManagerClosedError
 from ..receipt import complete_future
+from .clock_waits import waits_for_clock
+from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
@@ -28,6 +30,8 @@ class LoopHost:
     `lock` guards what several threads change; `thread` is the id of the loop's thread.
     """
 
+    busy: set[Entry]  # the entries that process
+
     def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
         shared = choose(loop)
         self.name = name
@@ -36,7 +40,8 @@ class LoopHost:
         self.loop: asyncio.AbstractEventLoop = self._own.loop if self._own is not None else shared  # type: ignore[assignment]
         self.thread = threading.get_ident() if self._own is None else self._own.ident
         self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
-        self._timers = Timers(self.clock, self.loop)
+        self._timers = Timers(self.clock, self.loop, self._may_leap)
+        self._sleepers: set[Entry] = set()  # those of the busy entries whose own task is in `sleep`
         self._woken: list[Entry] = []
         self._waking = False
         watch(self.loop)
@@ -107,10 +112,28 @@ class LoopHost:
         """Sleep on the manager's clock; on the manager's loop only."""
         future = self.loop.create_future()
         timer = self.at(self.clock.now() + seconds, partial(complete_future, future))
+        entry: Any = CURRENT.get()
+        sleeper = entry if entry in self.busy and entry.task is asyncio.current_task() else None
+        self.clock.waiting.add(future)
+        if sleeper is not None:
+            self._sleepers.add(sleeper)
         try:
             await future
         finally:
             timer.cancel()
+            self.clock.waiting.discard(future)
+            if sleeper is not None:
+                self._sleepers.discard(sleeper)
+
+    def _may_leap(self) -> bool:
+        """Whether every busy runtime waits for the clock, or for another runtime.
+
+        One that is STUCK holds up nobody: the deadline of what it does is over.
+        """
+        if len(self._sleepers) == len(self.busy) or self.loop.is_closed():
+            return True
+        others = self.busy - self._sleepers
+        return all(waits_for_clock(entry.task, self.clock.waiting) or entry.stuck for entry in others)
 
 
 def wait_for(future: concurrent.futures.Future[T], timeout: float | None) -> T:
