@@ -252,9 +252,8 @@ class Flow(pn.viewable.Viewer):
         return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 
     def _edge(self, edge: Edge, flow: FlowCount, *, label: bool) -> dict[str, Any]:
-        wrong = flow.failed + flow.lost
-        failed = f", {wrong:,} failed" if wrong else ""
-        text = f"{rate(flow.rate)}{failed}" if label and (flow.sent or wrong) else ""
+        wrong = _not_done(flow)
+        text = ", ".join(filter(None, (rate(flow.rate), wrong))) if label and (flow.sent or wrong) else ""
         source, target = map(self._number, edge)
         words = self._words(edge, flow)
         return edge_of(source, target, text, words, flow.rate, wrong=bool(wrong), quiet=not flow.sent)
@@ -263,7 +262,7 @@ class Flow(pn.viewable.Viewer):
         """One edge in words, as plain text."""
         source, target = map(_name_of, edge)
         wrong = [f"{flow.failed:,} failed"] if flow.failed else []
-        wrong += [f"{flow.lost:,} dropped or lost"] if flow.lost else []
+        wrong += [f"{flow.lost:,} dropped or terminated"] if flow.lost else []
         end = f", {' and '.join(wrong)} in the last {self._span()}" if wrong else ""
         return f"{source} → {target}: {rate(flow.rate)}{end}"
 
@@ -272,8 +271,8 @@ class Flow(pn.viewable.Viewer):
 
     def _sentence(self, edges: dict[Edge, FlowCount], hidden: int) -> Markup:
         total = sum(edges.values(), FlowCount())
-        wrong = total.failed + total.lost
-        failed = f"; {wrong:,} failed" if wrong else ""
+        wrong = _not_done(total)
+        failed = f"; {wrong}" if wrong else ""
         parts = [
             f"{rate(total.rate)} between {quantity(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."
         ]
@@ -294,6 +293,12 @@ class Flow(pn.viewable.Viewer):
 
     def _list_item(self, edge: Edge, flow: FlowCount) -> Markup:
         return li(plain(self._words(edge, flow), 240), cls="wrong" if flow.failed or flow.lost else None)
+
+
+def _not_done(flow: FlowCount) -> str:
+    """How many activities were not done, in words; empty if all were."""
+    wrong = flow.failed + flow.lost
+    return f"{wrong:,} {'not done' if flow.lost else 'failed'}" if wrong else ""
 
 
 def _name_of(node: Node) -> str:

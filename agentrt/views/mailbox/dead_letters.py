@@ -236,7 +236,7 @@ class DeadLettersView(pn.viewable.Viewer):
     def _presence(self, letter: DeadLetter) -> Markup:
         """Whether a runtime of its id exists now."""
         there = letter.activity.runtime in self.source.runtimes
-        return with_glyph(STATUSES["idle" if there else "terminated"], "there again" if there else "gone")
+        return with_glyph(STATUSES["idle" if there else "terminated"], "there again" if there else "terminated")
 
     def _detail(self, letter: DeadLetter) -> Markup:
         activity = letter.activity

@@ -169,7 +169,7 @@ def test_was_anything_lost(visitor: Visitor, manager: RuntimeManager) -> None:
     visitor.sees(re.compile(r"pending"))
     visitor.click(visitor.link("Dead letters"))
     visitor.sees(re.compile(r"\b41\b"))
-    visitor.sees(re.compile(r"gone"))
+    visitor.sees(re.compile(r"terminated"))
 
 
 def test_what_does_watching_cost(visitor: Visitor) -> None:
