@@ -7,8 +7,10 @@ transitions, spans).
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
 from enum import StrEnum
+from functools import partial
+from operator import call, delitem
 from typing import Any, Generic
 
 import msgspec
@@ -121,7 +123,7 @@ class Ring:
     """The last records, bounded by count and by (estimated) bytes. Says how many it has let go.
 
     `append` is the append of a plain list: any thread. `trim` keeps the bounds; whoever appends must call it now and
-    then. A reader keeps a cursor and pulls only what is newer; from any thread.
+    then. A reader keeps a cursor and pulls only what is newer; from any thread. Nothing here waits for a lock.
 
     Args:
         limit: How many records are kept.
@@ -140,53 +142,65 @@ class Ring:
         self.max_bytes = max_bytes
         self.records: list[Any] = []
         self.append = self.records.append
-        self.base = 0
+        self._bases = [0]  # how many were let go; one number, replaced in one step with what it counts
         self.mark = self.LEAST  # how many there are when the bounds are looked at next
         self._fitting = limit
         self._weighed = 0  # the cursor up to which records were weighed
         self._alert = 0  # how many of the next records are all weighed, as there were large ones
-        self._lock = threading.Lock()
 
     @property
     def cursor(self) -> int:
         """The position of the next record: pass it to `since` to see only what comes from now on."""
-        return self.base + len(self.records)
+        return self.let_go + len(self.records)
 
     @property
     def let_go(self) -> int:
         """How many records have been dropped to keep the bounds."""
-        return self.base
+        return self._bases[0]
 
     def since(self, cursor: int) -> tuple[list[Any], int, int]:
         """The records from `cursor` on, the cursor to use next, and how many were let go in between."""
-        with self._lock:
-            missed = max(0, self.base - cursor)
-            records = self.records[max(0, cursor - self.base) :]
-            return records, max(cursor, self.base) + len(records), missed
+        while True:
+            base = self.let_go
+            records = self.records[max(0, cursor - base) :]
+            if self.let_go == base:  # else the positions have moved meanwhile
+                return records, max(cursor, base) + len(records), max(0, base - cursor)
 
     def ensure(self, record: Any) -> None:
         """Append a record unless it is among the last ones: for what may have been interrupted between two steps."""
-        with self._lock:
-            if not any(each is record for each in self.records[-self.STEP :]):
-                self.append(record)
+        if not any(each is record for each in self.records[-self.STEP :]):
+            self.append(record)
 
     def outcome_of(self, id: int) -> Outcome | None:
         """The outcome of an activity, if it is among the last records."""
-        with self._lock:
-            last = reversed(self.records[-self.STEP :])
-            return next((each for each in last if isinstance(each, Outcome) and each.id == id), None)
+        last = reversed(self.records[-self.STEP :])
+        return next((each for each in last if isinstance(each, Outcome) and each.id == id), None)
 
     def trim(self) -> None:
         """Keep the bounds. Cheap when called too often: it looks once in 1,000 records, more often at large ones."""
         if len(self.records) < self.mark:
             return
         self._fitting = min(self.limit, self._affordable())
-        with self._lock:
-            extra = len(self.records) - self._fitting
-            if extra > 0:
-                del self.records[:extra]
-                self.base += extra
+        base = self.let_go
+        extra = len(self.records) - self._fitting
+        if extra > 0:
+            self._let_go(base, extra)
         self.mark = len(self.records) + min(self.STEP, max(self.LEAST, self._fitting // 4))
+
+    def _let_go(self, base: int, extra: int) -> None:
+        """Let the first `extra` records go, unless somebody else did it since there were `base` before them.
+
+        No lock is held: what goes is freed when this returns, and a finalizer may send, which takes the manager's lock.
+        """
+        going = self.records[:extra]
+        steps = (
+            partial(self._bases.remove, base),
+            partial(self._bases.append, base + extra),
+            partial(delitem, self.records, slice(extra)),
+        )
+        with suppress(ValueError):  # of `remove`: it is done already
+            any(map(call, steps))  # in one call into C: no other thread and no signal handler comes in between
+        del going
 
     def _affordable(self) -> int:
         """How many records of the size of the newest ones the byte bound allows; a sample of them is weighed."""

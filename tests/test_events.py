@@ -4,14 +4,16 @@ import collections
 import dataclasses
 import gc
 import threading
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from agentrt import Activity, Event, Fate, Lane, Outcome, ProcessingError
+from agentrt import Activity, AgentError, Event, Fate, Lane, Outcome, ProcessingError, RuntimeManager
 from agentrt.events import Ring
+from tests.harness.interrupt import everywhere
 
 
 def outcome(**options):
@@ -253,3 +255,94 @@ def test_a_reader_on_another_thread_misses_nothing_it_is_not_told_of():
     reader.join()
     assert seen == sorted(set(seen))
     assert len(seen) + missed == 50_000
+
+
+class Hook:
+    """Calls a function when it is freed."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __del__(self):
+        self.call()
+
+
+def within(seconds, call):
+    """Whether a call comes to its end."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
+
+
+def test_what_is_freed_by_trimming_may_use_the_ring():
+    ring, seen = Ring(limit=10), []
+    for n in range(Ring.LEAST):
+        ring.append(Event(n, "a", 0.0, "log", None, Hook(lambda: seen.append(ring.since(0)[2]))))
+    assert within(5, ring.trim)
+    assert seen == [6] * 6
+    assert ring.cursor == Ring.LEAST
+
+
+def test_what_is_collected_while_the_ring_is_read_may_use_the_ring():
+    ring, seen = filled(2_000), []
+
+    def read():
+        for n in range(1, 400):
+            circle = [Hook(lambda: (seen.append(ring.cursor), ring.trim(), ring.since(1_000), ring.outcome_of(1)))]
+            circle.append(circle)
+            gc.set_threshold(n % 20 + 1)  # each time it is collected at another place
+            del circle
+            ring.since(0)
+            ring.ensure(1_999)
+            ring.outcome_of(2)
+
+    threshold = gc.get_threshold()
+    try:
+        assert within(20, read)
+    finally:
+        gc.set_threshold(*threshold)
+    assert len(seen) > 100
+
+
+def test_payloads_that_send_when_they_are_freed_stop_no_other_thread():
+    def last():
+        with suppress(AgentError):  # closed
+            runtime.send_nowait(1)
+
+    with RuntimeManager(loop="thread", ring=50) as manager:
+        runtime = manager.create("a", 0, lambda activity, state: state + 1, overflow="drop_oldest")
+        stop = threading.Event()
+
+        def read():
+            while not stop.is_set():
+                manager.ring.since(0)
+
+        def steer():
+            for _ in range(2_000):
+                runtime.standard_capacity = 100 if runtime.standard_capacity == 99 else 99
+
+        def send():
+            for _ in range(2_000):
+                runtime.send_nowait(Hook(last))
+
+        threading.Thread(target=read, daemon=True).start()
+        others = [threading.Thread(target=call, daemon=True) for call in (steer, send)]
+        for thread in others:
+            thread.start()
+        for thread in others:
+            thread.join(20)
+        stop.set()
+        assert [thread for thread in others if thread.is_alive()] == []
+
+
+def test_trimming_can_be_interrupted_anywhere():
+    for interruption in everywhere():
+        ring = Ring(limit=10)
+        for n in range(Ring.LEAST + 4):
+            ring.append(n)
+        with interruption.here():
+            ring.trim()
+        assert ring.since(0) == (list(range(ring.let_go, 20)), 20, ring.let_go)
+        ring.trim()
+        assert len(ring.records) == 10

@@ -375,8 +375,8 @@ MUTANTS = (
     Mutant(
         "the ring hides what it has let go",
         "events.py",
-        "missed = max(0, self.base - cursor)",
-        "missed = 0",
+        "max(cursor, base) + len(records), max(0, base - cursor)",
+        "max(cursor, base) + len(records), 0",
         ("tests/test_events.py", "-k", "let_go"),
     ),
     Mutant(
