@@ -1,4 +1,4 @@
-"""Agents you can see: stateful asyncio agents in a notebook, live and steered by hand.
+"""Agents you can see: stateful asyncio agents in a notebook, with live views and commands.
 
 >>> import agentrt
 >>> with agentrt.RuntimeManager() as manager:

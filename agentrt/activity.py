@@ -19,7 +19,7 @@ SEEN_BY_COLLECTOR = 1 << 14  # Py_TPFLAGS_HAVE_GC
 
 
 class Lane(StrEnum):
-    """The two lanes of a mailbox. Urgent activities overtake the rest.
+    """The two lanes of a mailbox. Activities of the priority lane overtake those of the standard lane.
 
     >>> Lane("priority") is Lane.PRIORITY
     True
@@ -33,8 +33,8 @@ class Activity(msgspec.Struct, Generic[P], frozen=True):
     """One thing to do, addressed to one runtime. It is itself the record of having been accepted.
 
     `id` is its place in the manager's one sequence. `created` and `not_before` are seconds on the manager's clock,
-    `timeout` is seconds. `source` is the runtime that sent it (None: from outside), `parent` the activity in whose
-    course it was sent, `correlation` the first activity of that chain (its own id at the head).
+    `timeout` is seconds. `source` is the runtime that sent it (None: from outside), `parent` the activity
+    whose workflow sent it, `correlation` the first activity of that chain (its own id if it is the first).
 
     A workflow says what it takes by annotating its first parameter, `activity: Activity[Flight]`.
     A subclass is a custom type of activity: sent as `runtime.send_nowait(Alert(payload="fire", severity=3))` it arrives

@@ -205,7 +205,7 @@ class Breakpoints:
 
     def _matches(self, point: Breakpoint, activity: Activity[Any]) -> bool:
         if not callable(point):
-            return self._entry.troubled if point == "error" else activity.lane == point
+            return self._entry.in_error if point == "error" else activity.lane == point
         try:
             return bool(point(activity))
         except BaseException as error:  # a user's function may not stop the runtime for good

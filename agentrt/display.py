@@ -66,7 +66,7 @@ class Exports:
     VIEWS: ClassVar[tuple[str, ...]] = ()
 
     def export(self, path: str | Path, view: str = "") -> Path:
-        """Write what is still on record to a file of the kind its suffix says.
+        """Write what is still recorded to a file of the kind its suffix says.
 
         In a CSV a text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, or such a part
         follows a semicolon) gets an apostrophe before it, which makes it a text; numbers are as they are.
@@ -96,7 +96,7 @@ class Exports:
         return file
 
     def frame(self: Any) -> pd.DataFrame:
-        """Return the activities still on record, a row for each: lane, fate, wait and service in seconds, payload..."""
+        """Return the activities still recorded, a row for each: lane, fate, wait and service in seconds, payload..."""
         from .export import activities_frame
 
         return activities_frame(self)

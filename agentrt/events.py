@@ -42,8 +42,8 @@ FATES = {fate.value: fate for fate in Fate}
 class Outcome(msgspec.Struct, Generic[S], frozen=True):
     """The end of one activity: its fate, the state after it, what was replied, the error if there is one.
 
-    Times are seconds on the manager's clock; `started` is None if it never ran. `state` is the committed state itself,
-    not a copy: with immutable states the history of a runtime costs a pointer an activity.
+    Times are seconds on the manager's clock; `started` is None if it was never processed. `state` is the committed
+    state itself, not a copy: with immutable states the history of a runtime costs a pointer an activity.
     """
 
     # Of plain values: the members of an enum are seen by the garbage collector, and so is what holds one. With a state
@@ -91,12 +91,12 @@ class Outcome(msgspec.Struct, Generic[S], frozen=True):
 
     @property
     def wait(self) -> float:
-        """Seconds from being accepted to its (last) start, or to its end if it never ran."""
+        """Seconds from being accepted to its (last) start, or to its end if it was never processed."""
         return (self.finished if self.started is None else self.started) - self.created
 
     @property
     def service(self) -> float | None:
-        """Seconds from its start to its end, all attempts included; None if it never ran."""
+        """Seconds from its start to its end, all attempts included; None if it was never processed."""
         return None if self.started is None else self.finished - self.started
 
 

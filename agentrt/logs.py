@@ -24,10 +24,10 @@ def log_safely(
     """
     try:
         logger.log(level, message, *args, exc_info=error if error is not None else sys.exc_info()[0] is not None)
-    except BaseException as failure:  # a handler is anybody's code, and an agent must go on
+    except BaseException as failure:  # a handler is user code, and an agent must go on
         try:
             print(f"agentrt: a log handler failed with {failure!r} on: {message}", file=sys.stderr)
-        except Exception:  # stderr is closed: there is nobody left to tell
+        except Exception:  # stderr is closed: nobody would read it
             return
 
 

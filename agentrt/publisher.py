@@ -25,7 +25,7 @@ from .schema.immutability import is_frozen
 __all__ = ["Namespace", "Publisher"]
 
 logger = logging.getLogger(__name__)
-LINGER = 2.0  # real seconds a handle is still followed after its `.param` was touched, for the watcher to arrive
+LINGER = 2.0  # real seconds that a handle without watchers is followed after its `.param` was read
 UNKNOWN = object()  # the value of what was never published
 ORIGINAL: Any = param.Parameterized.__dict__["param"]
 
@@ -43,7 +43,7 @@ class Publisher:
     """Calls the `param` watchers of one manager's handles when a value changed. Any thread.
 
     Args:
-        hub: Says when there is something new.
+        hub: Calls it when there are new records.
         lock: The manager's.
         names: The params that can change.
     """
@@ -52,7 +52,7 @@ class Publisher:
         self._hub = hub
         self._lock = lock
         self._names = names
-        # The handles are kept here: a watcher of a handle that nobody else keeps must go on.
+        # Strong references: the watchers of a handle that nobody else refers to must still be called.
         self._followed: dict[Any, tuple[float, asyncio.AbstractEventLoop | None]] = {}
         self._published: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()  # states, with the commits then
         self._detach: Callable[[], None] | None = None
@@ -127,11 +127,11 @@ def _has_watchers(handle: Any) -> bool:
 
 
 def _call(handle: Any, watcher: Watcher, events: list[Event]) -> None:
-    # Not through `param.update`: there one that raises silences those after it, and a knob that one turns is not heard.
+    # Not through `param.update`: there those after one that raises are not called, nor those of a knob that one sets.
     namespace = ORIGINAL.__get__(handle, type(handle))
     try:
         namespace._execute_watcher(watcher, events)
-    except BaseException as error:  # a watcher is anybody's code: the others go on
+    except BaseException as error:  # a watcher is user code: the others go on
         log_safely(logger, "a watcher of %r failed and was removed", handle.entry.id)
         namespace.unwatch(watcher)
         if is_interrupt(error):

@@ -112,7 +112,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
                 is: its payload, and its lane, timeout, key and not-before time where the call says nothing else.
             priority: Whether it goes to the priority lane, which overtakes the standard lane.
             timeout: How long its processing may take, instead of the runtime's own; seconds on the manager's clock.
-            delay: How long it is held back before it joins its lane; seconds on the manager's clock.
+            delay: How long it waits before it joins its lane; seconds on the manager's clock.
             key: A second send with the same key within `key_window` is not accepted; it gets the first's receipt.
 
         Returns:

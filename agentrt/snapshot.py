@@ -67,7 +67,7 @@ def status(entry: Entry) -> Status:
         return Status.PROCESSING
     if entry.paused:
         return Status.PAUSED
-    return Status.ERROR if entry.troubled else Status.IDLE
+    return Status.ERROR if entry.in_error else Status.IDLE
 
 
 def read_state(entry: Entry) -> Any:
@@ -102,7 +102,7 @@ def metrics(entry: Entry) -> Metrics:
 
 
 def snapshot(entry: Entry, with_metrics: bool = True) -> Snapshot:
-    """The entry now. From any thread; without metrics it costs a few microseconds."""
+    """A snapshot of the entry. From any thread; without metrics it costs a few microseconds."""
     current, started = entry.current, entry.started
     of, spans = entry.spans
     mailbox = entry.mailbox

@@ -18,7 +18,7 @@ __all__ = ["Subscription"]
 class Subscription:
     """Records from now on, of one runtime or of all.
 
-    Bounded by the ring: `dropped` says how many were let go unseen, whichever runtime they were of.
+    Bounded by the ring: `dropped` says how many were dropped before they were read, whichever runtime they were of.
 
     `async for record in runtime.subscribe(): ...` ends with its runtime or manager, after the last record; leave the
     loop or call `close()` to end it before. Several loops over one subscription share its records: each record goes to

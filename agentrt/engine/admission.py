@@ -45,7 +45,7 @@ KEYS_AT_ONCE = 16  # keys from one look at that to the next
 class Offer(msgspec.Struct, frozen=True):
     """What a send asks for. `template` is the activity that was sent, or one with what was sent; times are in seconds.
 
-    What was sent is anybody's object: it is asked nothing, as the lock may be held.
+    What was sent may be of any class: none of its code is called, as the lock may be held.
     """
 
     template: Activity[Any]
@@ -304,7 +304,7 @@ def _drop(entry: Entry, activity: Activity[Any]) -> None:
 
 
 async def wait_for_room(entry: Entry, offer: Offer, wait: float | None, check: Callable[[], object]) -> Receipt:
-    """Wait in line for room in the lane, `wait` real seconds at most. Takes the lock itself; any loop.
+    """Wait for room in the lane, `wait` real seconds at most; senders are served in order. Takes the lock; any loop.
 
     The place is granted to the sender, which uses it when it runs again: one that is cancelled before has sent nothing.
     `check()` raises if the sender may not send any more; it is called when the place is used.

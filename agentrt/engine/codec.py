@@ -309,5 +309,5 @@ def find_record_types(hints: Iterable[Any]) -> list[type]:
 def _hints_of_fields(cls: Any) -> list[Any]:
     try:
         return list(typing.get_type_hints(cls).values())
-    except Exception:  # anybody's annotations: what can't be read names no type, and an answer with it is refused
+    except Exception:  # annotations are user code: what can't be read names no type, and an answer with it is refused
         return []

@@ -1,6 +1,6 @@
-"""What a runtime can be told besides activities: pause, step, limits, another workflow, an end.
+"""The commands of a runtime: pause, step, limits, another workflow, an end.
 
-Functions over an `EntryState`, safe from any thread. Each is put on the record with who did it.
+Functions over an `EntryState`, safe from any thread. Each is recorded with who gave it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def resume(entry: Entry) -> None:
 
 
 def step(entry: Entry, n: int = 1) -> int:
-    """Pause, and let `n` waiting activities through. How many there were to let through."""
+    """Pause, and process `n` waiting activities. Returns how many there are to process."""
     n = count("n", n, least=1, runtime=entry.id)
     pause(entry)
     with entry.host.lock:
@@ -292,7 +292,7 @@ def drop(entry: Entry, id: int) -> Activity[Any]:
 
     def act() -> Activity[Any]:
         activity = _waiting(entry, id)
-        error = MailboxFullError(f"activity {id} was dropped by hand", runtime=entry.id, activity=id)
+        error = MailboxFullError(f"activity {id} was dropped by a command", runtime=entry.id, activity=id)
 
         def take_out() -> None:
             if entry.mailbox.release(id) is None:

@@ -1,4 +1,4 @@
-"""Who waits for whom among runtimes, so that a circle of asks is an error at once and not a silence for ever."""
+"""Who waits for whom among runtimes, so that a circle of asks is an error at once, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -64,8 +64,9 @@ class OpenWait:
     """While it is open, the activity that runs here waits for `target` to get on with its mailbox.
 
     A runtime does one activity at a time: if, following who waits for whom from `target`, we come back to ourselves,
-    nobody in that circle can move. Entering it then raises `DeadlockError` with the chain. Outside of a workflow it is
-    nothing, and neither is it in a task that has outlived the activity it was started by: nobody is held up by that.
+    no runtime of that circle can continue. Entering it then raises `DeadlockError` with the chain. Outside of a
+    workflow it does nothing, nor in a task that has outlived the activity it was started by: no runtime waits for
+    that one.
     """
 
     __slots__ = ("activity", "target", "waiter")

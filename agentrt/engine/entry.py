@@ -2,7 +2,7 @@
 
 The way of an activity: `send_nowait` checks it and puts it in its lane (any thread, under the manager's lock);
 `_loop` takes it, runs the workflow and commits the new state (the loop's thread only). `failure.py` decides about what
-did not go well, `admission.py` about full lanes, delays and keys. What else a runtime can be told is in `commands.py`,
+did not go well, `admission.py` about full lanes, delays and keys. Its commands are in `commands.py`,
 and the fields of an entry with every other change of them in `entry_state.py`.
 """
 
@@ -113,7 +113,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     def _send_with_checks(
         self, payload: Any, priority: bool, timeout: float | None, delay: float | None, key: str | None
     ) -> Receipt:
-        """The whole of `send_nowait`: whatever is checked, refused, dropped, delayed or remembered."""
+        """All of `send_nowait`, for what is checked, refused, dropped, delayed or remembered."""
         if type(payload) is not self.exact:
             payload = check_message(self, payload)
         offer = Offer.of(payload, priority, timeout, delay, key)
@@ -299,8 +299,8 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
             add_wait(started - created)
             add_service(finished - started)
-            if self.troubled:
-                self.troubled = False
+            if self.in_error:
+                self.in_error = False
             # Last, so that who waits for it finds everything in place.
             receipt = activity.receipt
             receipt.value = outcome
@@ -313,7 +313,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             raise
 
     def start(self) -> None:
-        """Begin processing, or go on after a rest. The loop's thread only."""
+        """Begin processing, or continue after an idle time. The loop's thread only."""
         host = self.host
         host.busy.add(self)
         if host.watchdog.is_waiting:
@@ -369,7 +369,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         if self.held and self._parks():
             return True
         with self.host.lock:
-            if not self.may_rest():
+            if not self.may_sleep():
                 return False
         self.running = None
         self.host.busy.discard(self)

@@ -48,10 +48,10 @@ class EntryState(Generic[S, P]):
         "__weakref__", "accepted_priority", "accepted_standard", "accepts", "activity_class", "breakpoints",
         "closed", "current", "dead",
         "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact", "exact_state",
-        "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
+        "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id", "in_error",
         "initial", "keys", "limits", "mailbox", "parked", "paused", "priority_recorders", "receipt_class",
         "running", "scheduled", "spans", "standard_recorders", "started",
-        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "troubled", "undelivered",
+        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "undelivered",
         "waits_for", "workflow",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class EntryState(Generic[S, P]):
     def _init_flags(self) -> None:
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
-        self.failed = self.stuck = self.troubled = False
+        self.failed = self.stuck = self.in_error = False
         self.closed = self.draining = False
         self.steps = 0
         self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
@@ -276,7 +276,7 @@ class EntryState(Generic[S, P]):
     def commit(self, state: S) -> None:
         """Replace the state after a success."""
         self.state = state
-        self.troubled = False
+        self.in_error = False
 
     def complete(self, activity: Activity[Any], outcome: Outcome) -> None:
         """Finish what an exception from outside has interrupted between the making of an outcome and its receipt."""
@@ -362,10 +362,10 @@ class EntryState(Generic[S, P]):
 
     # ---- failures
 
-    def record_error(self, error: AgentError, troubled: bool = False) -> None:
-        """Remember the last error; `troubled` sets the status ERROR until the next success."""
+    def record_error(self, error: AgentError, in_error: bool = False) -> None:
+        """Remember the last error; `in_error` sets the status ERROR until the next success."""
         self.error, self.error_at = error, self.host.clock.now()
-        self.troubled = self.troubled or troubled
+        self.in_error = self.in_error or in_error
 
     def record_failure(self, intensity: int) -> deque[float]:
         """Add a failure to those of the last time, `intensity` at most, and return their times."""
@@ -378,7 +378,7 @@ class EntryState(Generic[S, P]):
         """Begin again from a state, with no failure remembered."""
         self.state = state
         self.failures = None
-        self.troubled = False
+        self.in_error = False
 
     def use_newest(self, state: S, initial: S) -> None:
         """Hold the same states as objects of the newest classes. Between two activities."""
@@ -439,7 +439,7 @@ class EntryState(Generic[S, P]):
             self.parked = False
             self.host.wake(self)
 
-    def may_rest(self) -> bool:
+    def may_sleep(self) -> bool:
         """Whether nothing waits; from then on a send wakes it. The lock is held."""
         # In this order: a signal handler or a finalizer may send between the two, on this very thread.
         self.scheduled = False
@@ -498,7 +498,7 @@ class EntryState(Generic[S, P]):
             self.waits_for.pop(wait, None)
 
     def record_event(self, kind: str, detail: Any = None, who: str | None = None) -> None:
-        """Put an event on the record. Any thread."""
+        """Record an event. Any thread."""
         host = self.host
         host.ring.append(Event(host.number(), self.id, host.clock.now(), kind, who, detail))
         host.ring.trim()

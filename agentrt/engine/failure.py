@@ -1,4 +1,4 @@
-"""When an activity did not go well: retry, time out, fail, and what the supervisor says to it.
+"""When an activity fails: retries, timeouts, its fate, and what the supervisor decides.
 
 Functions over an `EntryState`; the loop's thread only. The state stays what it was before the activity.
 """
@@ -49,7 +49,7 @@ class DeadlinePassed(Exception):
 
 
 async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseException, started: float) -> None:
-    """Retry, or give the activity the fate it earned and ask the supervisor. The state stays what it was."""
+    """Retry, or give the activity its fate and ask the supervisor. The state stays what it was."""
     attempts = 1
     while True:
         must_absorb = entry.expired is not None and not isinstance(error, asyncio.CancelledError)
@@ -222,7 +222,7 @@ def record_fate(
 
 def ask_supervisor(entry: Entry, failure: AgentError) -> None:
     """Remember a failure and do what the supervisor decides."""
-    entry.record_error(failure, troubled=True)
+    entry.record_error(failure, in_error=True)
     supervision = entry.limits.supervision
     policy = decide_policy(supervision, entry.record_failure(supervision.intensity), entry.error_at or 0.0)
     if policy is Policy.RESTART:

@@ -71,7 +71,7 @@ class Driven(Protocol):
 
 
 class ProcessingTask(asyncio.Task[None]):
-    """The task of a driver. It tells the end of its loop from a cancellation that is about one activity.
+    """The task of a driver. It distinguishes the end of its loop from the cancellation of one activity.
 
     A failed task group, an old timeout helper or the workflow itself may cancel the task it runs in: that fails one
     activity. Whoever ends a loop (`asyncio.run`) cancels what is left once the loop has stopped: that ends the runtime.

@@ -40,7 +40,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class PrioritizedMailbox:
-    """Two FIFO lanes, each with its own bound, so that a flood of standard activities never blocks an urgent one.
+    """Two FIFO lanes, each with its own bound, so that a flood of standard activities never blocks priority activities.
 
     `fairness=8`: after 8 priority activities in a row one standard activity goes; None is strict priority.
     A delayed activity takes its place in the bound when it is accepted, and its place in the lane when it is due.

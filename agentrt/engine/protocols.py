@@ -27,7 +27,7 @@ class Member(Protocol):
     id: str
     host: Host
     current: Activity[Any] | None
-    waits_for: dict[Any, None] | None  # the waits that are open, see `Wait`
+    waits_for: dict[Any, None] | None  # the waits that are open, see `OpenWait`
 
     def register_wait(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""
@@ -42,11 +42,11 @@ class Member(Protocol):
         """These are the steps that the current activity is in."""
 
     def record_event(self, kind: str, detail: Any = None, who: str | None = None) -> None:
-        """Put an event on the record."""
+        """Record an event."""
 
 
 class Host(Protocol):
-    """The manager, as its entries see it. `lock` guards every door; the rest belongs to the loop's thread."""
+    """The manager, as its entries see it. `lock` guards what any thread may call; the rest is for the loop's thread."""
 
     lock: Any
     loop: asyncio.AbstractEventLoop
@@ -85,7 +85,7 @@ class Host(Protocol):
         """There are new records: wake who watches."""
 
     def dead_letter(self, activity: Activity[Any], reason: str) -> None:
-        """Put an undelivered activity with the dead letters."""
+        """Add an undelivered activity to the dead letters."""
 
     def leave(self, entry: Any) -> None:
         """Close an entry and let it leave the map."""

@@ -1,6 +1,6 @@
 """How many activities a runtime takes in a second, and how long one may wait in its lane.
 
-A runtime without these limits pays nothing for them: its mailbox is a plain one.
+A runtime without these limits has no cost from them: its mailbox is a plain one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class LimitedMailbox(PrioritizedMailbox):
         entry = self._entry
         error = ActivityTimeoutError(
             f"activity {activity.id} waited longer than {entry.limits.deadline:g} s in the {activity.lane.value} lane "
-            f"of {entry.id!r}, its deadline; it never ran",
+            f"of {entry.id!r}, its deadline; it was never processed",
             runtime=entry.id,
             activity=activity.id,
         )

@@ -1,9 +1,8 @@
 """How a workflow function must be called: read from what will really be called, not from what it says it wraps.
 
-`functools.wraps` gives a wrapper the name, the annotations and the signature of another function. All of that is only
-believed as far as the wrapper's code shows that it passes its own arguments on as they are. What a wrapper over `*args`
-passes to a function whose parameters it does not just hand on is decided by their names; what can't be decided is
-refused.
+`functools.wraps` gives a wrapper the name, the annotations and the signature of another function. All of that is
+used only as far as the wrapper's code shows that it passes its own arguments on as they are. What a wrapper over
+`*args` passes to a function in another way is decided by the names of its parameters; what can't be decided is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A new state before it is committed: awaited, checked against its type, weighed."""
+"""A new state before it is committed: awaited, checked against its type, measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNFINISHED = (GeneratorType, AsyncGeneratorType)
 
 
 async def check_state(entry: Entry, new: Any, workflow: Workflow) -> Any:
-    """Await, check and weigh the new state that `workflow` has made; `TypeError` says what is wrong with it."""
+    """Await, check and measure the new state that `workflow` has made; `TypeError` says what is wrong with it."""
     if type(new) not in ATOMS:
         new = await _take_result(entry, new, workflow)
     hint = workflow.state

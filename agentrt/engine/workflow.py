@@ -106,7 +106,7 @@ def _hints(source: Any) -> dict[str, Any]:
     try:
         hints = typing.get_type_hints(target, include_extras=True)
         return resolve_recursion(hints, getattr(target, "__globals__", {}))
-    except Exception as error:  # annotations are anybody's code, and may name what is not imported
+    except Exception as error:  # annotations are user code, and may name what is not imported
         warnings.warn(
             f"the annotations of {target!r} can't be read ({error}); its payloads and states are not checked",
             stacklevel=5,

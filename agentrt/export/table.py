@@ -40,7 +40,7 @@ FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n
 
 
 def activities(target: Exportable) -> list[TableRow]:
-    """One row for each activity on record, with the keys of `COLUMNS`, in the order of their ids.
+    """One row for each activity that is still recorded, with the keys of `COLUMNS`, in the order of their ids.
 
     Args:
         target: A runtime, or a manager for the activities of all its runtimes.

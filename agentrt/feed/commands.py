@@ -1,4 +1,4 @@
-"""The commands of a live source: what a page may have done to the runtimes of a manager in this process."""
+"""The commands of a live source: those that a page may give to the runtimes of a manager in this process."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ class LiveCommands:
         for activity in wanted:
             try:
                 gone.append(self.manager.dead_letters.discard(activity))
-            except AgentError:  # somebody else was quicker
+            except AgentError:  # another command has taken it
                 if len(wanted) == 1:
                     raise
 
@@ -273,6 +273,6 @@ def waiting(entry: Entry, number: int) -> Activity[Any]:
 
 
 def _forget(kept: OrderedDict[int, Any], most: int) -> None:
-    """Let go of the oldest."""
+    """Remove the oldest."""
     while len(kept) > most:
         kept.popitem(last=False)

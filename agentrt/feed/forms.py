@@ -75,7 +75,7 @@ def is_whole(payload: Any) -> bool:
 
     try:
         msgspec.to_builtins(payload, str_keys=True, enc_hook=encode_as_none)
-    except Exception:  # its fields may be anybody's code
+    except Exception:  # its fields may be user code
         return False
     return True
 

@@ -131,7 +131,7 @@ class Reply(msgspec.Struct, frozen=True):
         activity: The number of the activity that was sent.
         runtime: The id of the runtime that it was sent to.
         ahead: How many waited before it.
-        count: How many dead letters were sent again or discarded, how many activities a step lets through.
+        count: How many dead letters were sent again or discarded, how many activities a step processes.
         refusal: Why some of them stay where they are.
         burst: The number of the burst that was started.
         undo: The number to give to the command "undo"; None if the command can't be undone.

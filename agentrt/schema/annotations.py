@@ -165,7 +165,7 @@ def annotation_problem(hint: Any) -> str | None:
         return _annotation_problem(hint, set(), ())
     except RecursionError:
         return f"{describe(hint)} is nested without end"
-    except Exception as error:  # what a name stands for is looked up here, and is anybody's code
+    except Exception as error:  # what a name stands for is looked up here, and is user code
         return f"what {describe(hint)} stands for can't be read ({error})"
 
 
@@ -216,6 +216,6 @@ def _record_problem(record: Any, seen: set[Any]) -> str | None:
     seen.add(record)
     try:
         hints = hints_of(record)
-    except Exception as error:  # annotations are anybody's code, and may name what is not imported
+    except Exception as error:  # annotations are user code, and may name what is not imported
         return f"the annotations of {describe(record)} can't be read ({error})"
     return _first_hint_problem(hints.values(), seen)

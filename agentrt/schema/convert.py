@@ -78,7 +78,7 @@ def convert(data: Any, type: Any) -> Any:
         raise FormError({"": _only_from_code(type, str(problem))}) from None
     except FormError:
         raise
-    except Exception as problem:  # a __post_init__ is anybody's code
+    except Exception as problem:  # a __post_init__ is user code
         raise FormError({"": f"{problem.__class__.__name__}: {problem}"}) from problem
 
 

@@ -35,7 +35,7 @@ def is_same(a: Any, b: Any) -> bool:
             if parts is None:
                 return False
             todo += parts
-    except Exception:  # a comparison is anybody's code
+    except Exception:  # a comparison is user code
         return False
     return True
 

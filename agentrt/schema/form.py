@@ -102,5 +102,5 @@ class Form(msgspec.Struct, frozen=True):
         except FormError as problem:
             names = {field.key: field.name for field in self.fields}
             raise FormError({names.get(path, path): text for path, text in problem.problems.items()}) from None
-        except Exception as problem:  # a __post_init__ is anybody's code
+        except Exception as problem:  # a __post_init__ is user code
             raise FormError({"": str(problem) or type(problem).__name__}) from problem

@@ -146,5 +146,5 @@ def copy_in(state: Any, copy: bool = True) -> Any:
 def _try_deepcopy(state: Any) -> tuple[Any, Exception | None]:
     try:
         return deepcopy(state), None
-    except Exception as error:  # copying is anybody's code, and the workflow may be changing it meanwhile
+    except Exception as error:  # copying is user code, and the workflow may be changing it meanwhile
         return state, error

@@ -41,7 +41,7 @@ def preview(value: Any, most: int = 60) -> str:
             length += len(piece)
             if length >= most:
                 break
-    except Exception as error:  # a repr is anybody's code
+    except Exception as error:  # a repr is user code
         return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return "".join(found)[:most]
 

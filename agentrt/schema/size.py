@@ -177,7 +177,7 @@ def _look(item: Any) -> _Anatomy:
     """The anatomy of any object; of one that can't be looked at, a guess."""
     try:
         return _anatomy(item)
-    except Exception:  # anybody's object
+    except Exception:  # an object of a user's class
         return _Anatomy(UNKNOWN_SIZE)
 
 

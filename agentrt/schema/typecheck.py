@@ -35,7 +35,7 @@ def find_problem(value: Any, hint: Any, path: str = "") -> TypeProblem | None:
         return _find_problem(value, hint, path)
     except RecursionError:
         return TypeProblem(path, f"is nested too deep to be checked against {describe(hint)}, or contains itself")
-    except Exception as error:  # comparing and walking a value is anybody's code
+    except Exception as error:  # comparing and walking a value is user code
         return TypeProblem(path, f"can't be checked against {describe(hint)}: {preview(error)}")
 
 
@@ -66,7 +66,7 @@ def _fits(value: Any, hint: Any, path: str) -> bool:
         return _find_problem(value, hint, path) is None
     except RecursionError:  # of the whole, not of this alternative
         raise
-    except Exception:  # comparing and walking a value is anybody's code
+    except Exception:  # comparing and walking a value is user code
         return False
 
 

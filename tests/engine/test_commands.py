@@ -287,7 +287,7 @@ async def test_a_drop_by_hand_resolves_the_receipt_and_lets_a_waiting_sender_in(
     waiting = asyncio.create_task(runtime.send(3))
     await turns()
     runtime.drop(receipts[0].id)
-    with pytest.raises(MailboxFullError, match="dropped by hand"):
+    with pytest.raises(MailboxFullError, match="dropped by a command"):
         await receipts[0]
     await turns()
     assert waiting.done()

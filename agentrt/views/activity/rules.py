@@ -86,7 +86,7 @@ def _of_persons(trace: CausalTrace) -> Iterator[AppliedRule]:
     says: dict[str, Callable[[dict[str, Any]], str]] = {
         "moved": lambda detail: f"moved {'to the front of' if detail.get('first') else 'to'} the {detail['lane']} lane",
         "edited": lambda detail: f"its payload was edited; it was {plain(detail.get('from'), 120)}",
-        "dropped_by_hand": lambda detail: "dropped from the mailbox by hand",
+        "dropped_by_hand": lambda detail: "dropped from the mailbox by a command",
         "breakpoint": lambda detail: f"stopped at the breakpoint {plain(str(detail.get('at')), 60)}",
         "resent": lambda detail: f"sent again as activity {detail.get('as')}",
     }

@@ -87,7 +87,7 @@ def _error_html(error: BaseException, words: str) -> Markup:
 def _error_text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as fault:  # anybody's class
+    except Exception as fault:  # a user's class
         return f"(its message can't be shown: {type(fault).__name__})"
 
 

@@ -252,7 +252,7 @@ class Flow(pn.viewable.Viewer):
         return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 
     def _edge(self, edge: Edge, flow: FlowCount, *, label: bool) -> dict[str, Any]:
-        wrong = _not_done(flow)
+        wrong = _failures_in_words(flow)
         text = ", ".join(filter(None, (rate(flow.rate), wrong))) if label and (flow.sent or wrong) else ""
         source, target = map(self._number, edge)
         words = self._words(edge, flow)
@@ -271,7 +271,7 @@ class Flow(pn.viewable.Viewer):
 
     def _sentence(self, edges: dict[Edge, FlowCount], hidden: int) -> Markup:
         total = sum(edges.values(), FlowCount())
-        wrong = _not_done(total)
+        wrong = _failures_in_words(total)
         failed = f"; {wrong}" if wrong else ""
         parts = [
             f"{rate(total.rate)} between {quantity(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."
@@ -295,7 +295,7 @@ class Flow(pn.viewable.Viewer):
         return li(plain(self._words(edge, flow), 240), cls="wrong" if flow.failed or flow.lost else None)
 
 
-def _not_done(flow: FlowCount) -> str:
+def _failures_in_words(flow: FlowCount) -> str:
     """How many activities were not done, in words; empty if all were."""
     wrong = flow.failed + flow.lost
     return f"{wrong:,} {'not done' if flow.lost else 'failed'}" if wrong else ""

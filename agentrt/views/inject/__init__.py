@@ -1,1 +1,1 @@
-"""Sending activities by hand."""
+"""Sending activities from a page."""

@@ -264,7 +264,7 @@ async def test_overflow_and_a_drop_by_hand_are_distinguished(manager):
         await kept
     said = words(causal_trace(manager.source, kept.id))
     assert "moved to the priority lane" in said
-    assert "by hand" in said
+    assert "by a command" in said
     assert "overflow" not in said
     assert causal_trace(manager.source, kept.id).message.fate == "dropped"
 
