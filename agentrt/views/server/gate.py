@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from typing import Any, cast
 from urllib.parse import unquote_plus, urlsplit
 
+from bokeh.server.views.ws import WSHandler
 from bokeh.util.token import check_token_signature, get_session_id, get_token_payload
 from tornado.httputil import (
     HTTPConnection,
@@ -25,16 +26,20 @@ from tornado.httputil import (
 
 from ..role import Role
 from .auth import TokenAuth, Visit
-from .headers import secure
+from .headers import PageHeaders, secure
+from .rate import Rate
+from .websocket import MOST_BYTES, PageSocket
 
-__all__ = ["Gate", "Refusal"]
+__all__ = ["Gate", "Refusal", "install"]
 
 log = logging.getLogger(__name__)
 
 OPEN = ("/health", "/favicon.ico")  # they say nothing of a manager, and need no role
 SESSION_IDS = {"bokeh-session-id", "bokeh-token"}  # parameters with which Bokeh lets a request choose its session
 SECRET_HEADERS = ("Cookie", "Authorization", "Sec-WebSocket-Protocol")
+ADVICE = {405: {"Allow": "GET"}, 429: {"Retry-After": "1"}}  # headers that belong to a status
 LINK_NEEDED = "open the link with the token that was printed when the server started"
+MOST_REQUESTS = 100  # a second from one address, without files
 OWN_IDS = "the ids of sessions are the server's own"
 
 
@@ -53,16 +58,20 @@ class Gate(HTTPServerConnectionDelegate):
     def __init__(self, application: Any, auth: TokenAuth) -> None:
         self.application = application
         self.auth = auth
+        self.rate = Rate(MOST_REQUESTS)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Tornado calls it for each request."""
         return Entrance(self, server_conn, request_conn)
 
-    def admit(self, line: RequestStartLine, headers: HTTPHeaders) -> tuple[RequestStartLine, Visit]:
-        """Decide whose request it is, and take the secrets out of it. Raises `Refusal`."""
+    def admit(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> tuple[RequestStartLine, Visit]:
+        """Decide whose request from this address it is, and take the secrets out of it. Raises `Refusal`."""
+        self._check_size(line, headers, address)
         if headers.get("Host", "").lower() not in self.auth.hosts:
             raise Refusal(403, "this host name is not served here")
         path, token, query = split_target(line.path)
+        if path.endswith("/autoload.js"):  # Bokeh gives its pages to scripts of any origin there
+            raise Refusal(404, "there is no such page")
         if "Bokeh-Session-Id" in headers:
             raise Refusal(403, OWN_IDS)
         visit = self.auth.visit(token, cookie_value(headers, self.auth.cookie))
@@ -76,6 +85,15 @@ class Gate(HTTPServerConnectionDelegate):
         if protocol is not None:
             headers["Sec-WebSocket-Protocol"] = protocol
         return line._replace(path=f"{path}?{query}" if query else path), visit
+
+    def _check_size(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> None:
+        """Nothing here has a use for a body, so none is read."""
+        if "/static/" not in line.path.partition("?")[0] and not self.rate.allow(address):
+            raise Refusal(429, "too many requests a second from this address")
+        if line.method != "GET":
+            raise Refusal(405, "only GET is answered here")
+        if headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers:
+            raise Refusal(413, "a request here has no body")
 
     def _check_websocket(self, headers: HTTPHeaders, role: Role | None) -> None:
         """A WebSocket comes from a page of this server, and opens a session of its own role or a lower one."""
@@ -99,6 +117,18 @@ class Gate(HTTPServerConnectionDelegate):
             return None
 
 
+def install(server: Any, auth: TokenAuth) -> Gate:
+    """Put a gate in front of a Bokeh server that has not started; what it answers has its headers and its limits."""
+    application = server._tornado
+    for rule in application.wildcard_router.rules:
+        if isinstance(rule.target, type) and issubclass(rule.target, WSHandler):
+            rule.target = rule.handler_class = PageSocket
+    application.settings["websocket_max_message_size"] = MOST_BYTES
+    application.add_transform(PageHeaders)
+    gate = server._http.request_callback = Gate(application, auth)
+    return gate
+
+
 class Entrance(HTTPMessageDelegate):
     """One request: answered here if it is refused, else passed to the application."""
 
@@ -112,7 +142,7 @@ class Entrance(HTTPMessageDelegate):
         """Tornado calls it when the first line and the headers are there; the body is not."""
         line = cast(RequestStartLine, start_line)
         try:
-            line, visit = self.gate.admit(line, headers)
+            line, visit = self.gate.admit(line, headers, self.connection.context.remote_ip)
         except Refusal as refusal:
             self._refuse(line, refusal)
             return None
@@ -141,8 +171,9 @@ class Entrance(HTTPMessageDelegate):
         headers = HTTPHeaders({"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))})
         headers["Cache-Control"] = "no-store"
         secure(headers)
+        headers.update(ADVICE.get(refusal.status, {}))
         answer = ResponseStartLine("HTTP/1.1", refusal.status, refusal.reason)
-        self.connection.write_headers(answer, headers, b"" if line.method == "HEAD" else body)
+        self.connection.write_headers(answer, headers, None if line.method == "HEAD" else body)
         self.connection.finish()
 
 

@@ -20,7 +20,6 @@ from typing import Any
 import panel as pn
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
-from tornado.web import ErrorHandler
 
 from ... import discovery
 from ...discovery import PageKeys, ServerRecord
@@ -32,8 +31,7 @@ from ..html import a, span
 from ..role import Role
 from .auth import JsonHandler, TokenAuth
 from .content import Content, ManagerPage
-from .gate import Gate
-from .headers import PageHeaders
+from .gate import install
 
 __all__ = ["Server", "serve", "start"]
 
@@ -142,10 +140,7 @@ class Server:
                 ("/summary", JsonHandler, {"auth": self.auth, "answer": self._summary}),
             ],
         )
-        # Bokeh gives its pages to scripts of any origin there. A page on another port of this host sends our cookie.
-        server._tornado.add_handlers(".*", [(r"/(?:.*/)?autoload\.js", ErrorHandler, {"status_code": 404})])
-        server._tornado.add_transform(PageHeaders)
-        server._http.request_callback = Gate(server._tornado, self.auth)
+        self.gate = install(server, self.auth)
         server.start()
         return server
 

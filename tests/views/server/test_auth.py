@@ -50,7 +50,7 @@ def manager():
 @pytest.fixture(scope="module")
 def server(manager):
     server = serve(manager)
-    server.auth.most_unused = 10_000
+    server.auth.most_unused = server.gate.rate.most = 100_000
     yield server
     server.stop()
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import re
+import socket
 import zlib
 
 import pytest
@@ -17,6 +18,7 @@ from tornado.websocket import websocket_connect
 from agentrt import RuntimeManager
 from agentrt.views.role import Role
 from agentrt.views.server.gate import split_target
+from agentrt.views.server.rate import Rate
 from agentrt.views.server.server import serve
 
 
@@ -158,6 +160,39 @@ def test_the_viewers_link_does_not_take_the_operators_cookie(server):
     answer = ask(server, f"/?token={server.auth.tokens[Role.OPERATOR]}", Cookie=cookie_for(server, Role.VIEWER))
     signed = parse_cookie(answer.getheader("Set-Cookie"))[server.auth.cookie]
     assert server.auth.role_of_cookie(signed) is Role.OPERATOR
+
+
+def answer_to(server, request: str) -> str:
+    """The first line that comes back when this was sent and nothing more."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(request.replace("HOST", f"127.0.0.1:{server.port}").encode())
+        return connection.recv(4096).decode().partition("\r\n")[0]
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+@pytest.mark.parametrize("length", ["Content-Length: 98000000", "Transfer-Encoding: chunked", "Content-Length: 1"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD", "OPTIONS"])
+def test_a_body_is_not_waited_for(server, method, length, role):
+    query = f"?token={server.auth.tokens[role]}" if role else ""
+    line = answer_to(server, f"{method} /{query} HTTP/1.1\r\nHost: HOST\r\n{length}\r\n\r\n")
+    assert int(line.split()[1]) == (413 if method == "GET" else 405)
+
+
+def test_an_address_has_so_many_requests_a_second(server):
+    server.gate.rate = Rate(3, clock=lambda: 1.0)
+    assert [ask(server, "/health").status for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert ask(server, "/?static=/static/").status == 429
+    assert ask(server, "/static/js/bokeh.min.js").status == 200
+    server.gate.rate = Rate(3, clock=lambda: 2.0)
+    assert ask(server, "/health").status == 200
+
+
+def test_pages_that_nobody_opens_are_limited_for_each_role(server):
+    server.auth.most_unused = 3
+    viewer, operator = cookie_for(server, Role.VIEWER), cookie_for(server, Role.OPERATOR)
+    assert [ask(server, "/", Cookie=viewer).status for _ in range(5)] == [200, 200, 200, 503, 503]
+    assert ask(server, "/", Cookie=operator).status == 200
+    assert len(session_ids(server)) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Frames that no page sends: the connection ends, the log has one short line, and the server goes on."""
+
+import asyncio
+import base64
+import json
+import logging
+import os
+import re
+import socket
+import struct
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.websocket import websocket_connect
+
+from agentrt import RuntimeManager
+from agentrt.views.role import Role
+from agentrt.views.server import websocket
+from agentrt.views.server.server import serve
+
+LONG = "x" * 1_000_000
+
+
+@pytest.fixture(scope="module")
+def server():
+    with RuntimeManager(loop="thread", name="frames") as manager:
+        manager.create("a", 0, lambda activity, state: state)
+        server = serve(manager)
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def lines(caplog):
+    """The lines that the server has logged, with their tracebacks."""
+    caplog.set_level(logging.INFO)
+    return lambda: [logging.Formatter().format(record) for record in caplog.records]
+
+
+def address(server, scheme: str, path: str) -> str:
+    return f"{scheme}://127.0.0.1:{server.port}/{path}?token={server.auth.tokens[Role.VIEWER]}"
+
+
+async def page_token(server) -> str:
+    page = await AsyncHTTPClient().fetch(address(server, "http", ""))
+    return re.search(r'"token":"([^"]+)"', page.body.decode()).group(1)
+
+
+async def send(server, *frames: str | bytes) -> int | None:
+    """Send frames when the connection is acknowledged. How the server ended it: its code."""
+    headers = {"Sec-WebSocket-Protocol": f"bokeh, {await page_token(server)}"}
+    connection = await websocket_connect(HTTPRequest(address(server, "ws", "ws"), headers=headers))
+    for _ in range(3):  # an acknowledgement has three parts
+        await connection.read_message()
+    for frame in frames:
+        connection.write_message(frame, binary=isinstance(frame, bytes))
+    while await connection.read_message() is not None:
+        pass
+    return connection.close_code
+
+
+def message(kind: str, content: object, **header: object) -> list[str]:
+    return [json.dumps({"msgid": "1", "msgtype": kind, **header}), "{}", json.dumps(content)]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        ["[]", "{}", json.dumps(LONG)],
+        [LONG, LONG, LONG],
+        [LONG.encode()],
+        message(LONG, {}),
+        [*message("PATCH-DOC", {"events": []}, num_buffers=100), *[json.dumps({"id": "1"}), LONG.encode()] * 100],
+        message("ACK", {"content": LONG}),
+        [*message("PATCH-DOC", {"events": []}, num_buffers=2), json.dumps({"other": LONG})],
+        ["y" * (websocket.MOST_BYTES + 1)],
+        ["{}"] * (3 * websocket.MOST_FRAMES),
+    ],
+    ids=[
+        "no header",
+        "no JSON",
+        "binary",
+        "unknown",
+        "buffers",
+        "not expected",
+        "other buffer",
+        "too long",
+        "too many",
+    ],
+)
+def test_what_is_no_message_ends_the_connection(server, lines, frames):
+    code = asyncio.run(asyncio.wait_for(send(server, *frames), 30))
+    assert code in (1009, 10000, 10001, None)
+    assert max(map(len, lines()), default=0) < 6000
+
+
+def test_a_message_that_fails_is_answered_and_not_logged(server, lines):
+    async def ask() -> str:
+        headers = {"Sec-WebSocket-Protocol": f"bokeh, {await page_token(server)}"}
+        connection = await websocket_connect(HTTPRequest(address(server, "ws", "ws"), headers=headers))
+        for _ in range(3):
+            await connection.read_message()
+        for frame in message("PATCH-DOC", {"events": [{"kind": LONG, "model": LONG}]}):
+            connection.write_message(frame)
+        answer = [await connection.read_message() for _ in range(3)]
+        connection.close()
+        return answer[0]
+
+    assert json.loads(asyncio.run(ask()))["msgtype"] == "ERROR"
+    assert any("PATCH-DOC could not be carried out" in line for line in lines())
+    assert max(map(len, lines())) < 6000
+
+
+def test_a_frame_before_the_connection_is_acknowledged_logs_no_traceback(server, lines):
+    token = asyncio.run(page_token(server))
+    key = base64.b64encode(os.urandom(16)).decode()
+    handshake = (
+        f"GET /ws?token={server.auth.tokens[Role.VIEWER]} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+        f"Sec-WebSocket-Protocol: bokeh, {token}\r\n\r\n"
+    )
+    frame = b"\x81" + struct.pack(">BH", 0x80 | 126, 1000) + b"\0\0\0\0" + b"z" * 1000
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(handshake.encode() + frame + frame)
+        while connection.recv(65536):
+            pass
+    early = [line for line in lines() if "before the connection was acknowledged" in line]
+    assert len(early) == 1
+    assert not [line for line in lines() if "Traceback" in line or "zzz" in line]
