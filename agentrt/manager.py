@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .activity import Activity
 from .clock import Clock
@@ -24,7 +24,7 @@ from .engine.deadlock import CURRENT, deadlock_error
 from .engine.entry import RuntimeEntry
 from .engine.handoff import InlineBudget
 from .engine.hub import Hub
-from .engine.isolation import Workers, isolate
+from .engine.isolation import Workers
 from .engine.loop_host import wait_for
 from .engine.loop_thread import LoopChoice, LoopThread, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
@@ -32,25 +32,19 @@ from .engine.workflow import Workflow
 from .errors import (
     ConfigurationError,
     DeadlockError,
-    ManagerClosedError,
-    RuntimeExistsError,
 )
 from .events import Event, Ring
-from .groups import CreateOptions, Group, Groups
-from .limits import LimitOptions, Limits
+from .groups import Groups
+from .limits import Limits
 from .logs import log_safely
 from .publisher import Publisher
 from .readouts import watchable
 from .receipt import Promise, wait_all
 from .runtime import Runtime
-from .runtime_map import RuntimeMap
-from .schema.immutability import is_frozen, warn_mutable
-from .schema.numbers import refuse, time_limit
+from .runtime_factory import RuntimeFactory
 from .schema.numbers import seed as check_seed
+from .schema.numbers import time_limit
 from .subscription import Subscription
-from .supervision import Policy, PolicyName, Rule, Strategy, StrategyName
-from .typevars import S
-from .workflow_types import S0, A, AgentDecorator, AsyncWorkflow, Payload, PlainWorkflow
 
 if TYPE_CHECKING:
     from .feed.source import Source
@@ -63,10 +57,8 @@ T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
-_REQUIRED: Any = object()
 
-
-class RuntimeManager(RuntimeMap, ManagerDisplay):
+class RuntimeManager(RuntimeFactory, ManagerDisplay):
     """Many runtimes on one event loop. All of it may be used on any thread.
 
     Use it as a context manager, sync or async, or `close()` it.
@@ -125,7 +117,6 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         self.dead_letters = DisplayedDeadLetters(self)
         self._publisher: Publisher | None = None
         self._source: Source | None = None
-        self._read: Workflow | None = None
         self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
         self._server: Server | None = None
@@ -145,149 +136,8 @@ class RuntimeManager(RuntimeMap, ManagerDisplay):
         where = "closed" if self.closed else ("own thread" if self._own is not None else "current loop")
         return f"<RuntimeManager {self.name!r} {len(self)} runtimes, {where}, speed {self.speed:g}>"
 
-    # ---- the map
-
-    @overload
-    def create(
-        self, id: str, state: S0, workflow: AsyncWorkflow[Activity[Payload], S0, S], **options: Unpack[CreateOptions]
-    ) -> Runtime[S, Payload]: ...
-    @overload
-    def create(
-        self, id: str, state: S0, workflow: PlainWorkflow[Activity[Payload], S0, S], **options: Unpack[CreateOptions]
-    ) -> Runtime[S, Payload]: ...
-    @overload
-    def create(
-        self,
-        id: str,
-        state: S0,
-        workflow: AsyncWorkflow[A, S0, S] | PlainWorkflow[A, S0, S],
-        **options: Unpack[CreateOptions],
-    ) -> Runtime[S, Any]: ...
-    def create(
-        self,
-        id: str,
-        state: Any,
-        workflow: Callable[..., Any],
-        *,
-        group: Group | str | None = None,
-        **limits: Unpack[LimitOptions],
-    ) -> Handle:
-        """Make a runtime. Any thread.
-
-        Args:
-            id: What it is called; not empty.
-            state: The initial state. With immutable states history costs a pointer an activity.
-            workflow: Makes the next state: a function `(activity, state)` or `(activity, state, ctx)`, async or not.
-            group: The supervision group, or its name, that it joins.
-            **limits: What it may hold and how long it may take, see `Limits`.
-
-        Returns:
-            The handle. It is the same object as `manager[id]`.
-
-        Raises:
-            RuntimeExistsError: The id is taken.
-            ConfigurationError: Something given can't work; the message says what would do.
-            ManagerClosedError: The manager is closed.
-        """
-        entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)), group)
-        if not is_frozen(state):
-            warn_mutable(id, state)
-        return self._handle(entry)
-
-    def create_entry(
-        self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits, group: Group | str | None = None
-    ) -> Entry:
-        """`create` without the handle: what a hundred thousand runtimes cost."""
-        if not isinstance(id, str) or not id:
-            raise refuse("id", id, "a string that is not empty")
-        id = str.__str__(id)  # of a subclass, the plain text: it is compared while the lock is held
-        prepared = self.prepare(workflow, limits)
-        entry: Entry = RuntimeEntry(self, id, state, prepared, limits)
-        with self.lock:
-            if self.closed:
-                raise ManagerClosedError(f"can't create {id!r}: the manager is closed; make a new one", runtime=id)
-            if id in self._entries:
-                raise RuntimeExistsError(
-                    f"{id!r} exists; take it with manager[{id!r}], end it with manager.terminate({id!r}), "
-                    f'or use @manager.agent("{id}", state=...), which a cell may run again',
-                    runtime=id,
-                )
-            # Under one lock: in between another thread could end it, or let it fail without its group.
-            self.groups.join(entry, group)
-            self._add(entry)
-            entry.record_event("created", prepared.name, commands.ACTOR.get())
-        return entry
-
-    def prepare(self, function: Callable[..., Any], limits: Limits) -> Workflow:
-        """Read a workflow function, and have it called as these limits say: in a process, in a thread, on the loop."""
-        workflow = self._read
-        if workflow is None or workflow.call is not function:  # many runtimes of one workflow are made in a row
-            workflow = self._read = Workflow.of(function)
-        return isolate(workflow, limits, self.workers)
-
-    @overload
-    def agent(self, id: str, **options: Unpack[CreateOptions]) -> AgentDecorator[Any]: ...
-    @overload
-    def agent(self, id: str, state: S0, **options: Unpack[CreateOptions]) -> AgentDecorator[S0]: ...
-    def agent(
-        self, id: str, state: Any = _REQUIRED, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
-    ) -> Any:
-        """Make a runtime of the decorated workflow; in a notebook the cell may run again.
-
-        The first run creates the runtime. A later run swaps the workflow and sets these limits, from the next activity
-        on; state, mailbox and group stay. If it raises, nothing has changed.
-
-        Args:
-            id: As in `create`; so are the limits.
-            state: The initial state; may be left out once the runtime exists.
-            group: As in `create`.
-
-        Returns:
-            A decorator, which returns the handle.
-
-        Raises:
-            ConfigurationError: The runtime is new and there is no state, or what `create` raises.
-        """
-
-        def decorate(workflow: Callable[..., Any]) -> Handle:
-            runtime = self.get(id)
-            if runtime is None:
-                if state is _REQUIRED:
-                    raise ConfigurationError(
-                        f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)"
-                    )
-                return self.create(id, state, workflow, group=group, **limits)
-            Limits.of(limits)
-            prepared = self.prepare(workflow, commands.change_limits(runtime.entry, dict(limits)))
-            commands.replace(runtime.entry, dict(limits), prepared)
-            return runtime
-
-        return decorate
-
-    def group(
-        self,
-        name: str,
-        strategy: Strategy | StrategyName = Strategy.ONE_FOR_ONE,
-        *,
-        parent: Group | str | None = None,
-        policy: Policy | PolicyName = Policy.RESTART,
-        intensity: int = 5,
-        period: float = 60.0,
-    ) -> Group:
-        """Make a supervision group, or give the one of that name another rule. Any thread.
-
-        Args:
-            name: What it is called; not empty.
-            strategy: Whom the failure of a child concerns: that child, all of them, or it and those that joined later.
-            parent: The group, or its name, whose child it is.
-            policy: What happens to those that are concerned.
-            intensity: How many restarts are made within `period`; the next failure escalates.
-            period: Seconds on the manager's clock.
-
-        Raises:
-            ConfigurationError: A value can't work, or the group exists with another parent.
-        """
-        return self.groups.group(name, Rule(strategy, policy, intensity, period), parent)
+    def _make_entry(self, id: str, state: Any, workflow: Workflow, limits: Limits) -> Entry:
+        return RuntimeEntry(self, id, state, workflow, limits)
 
     def _make_handle(self, entry: Entry) -> Handle:
         return Runtime(entry, self)

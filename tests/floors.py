@@ -17,7 +17,10 @@ FLOORS = (
     ("ways in", "__main__ cli"),
     ("built on the public names", "testing demo integrations distributed"),
     ("the public names", "agentrt"),
-    ("the handles that a person holds", "manager runtime publisher readouts groups workflow_types runtime_map"),
+    (
+        "the handles that a person holds",
+        "manager runtime publisher readouts groups workflow_types runtime_map runtime_factory",
+    ),
     ("a handle's ways to show itself", "display notebook"),
     ("drawn from a source", "views history export"),
     ("what is offered upwards", "feed debugger grants dead_letters context"),

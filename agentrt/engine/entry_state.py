@@ -265,10 +265,6 @@ class EntryState(Generic[S, P]):
 
     # ---- one activity
 
-    def begin_again(self, deadline: float) -> None:
-        """Try the current activity once more, until `deadline`."""
-        self.deadline = deadline
-
     def run(self, coroutine: Any) -> None:
         """This coroutine is the workflow that runs now."""
         self.running = coroutine
@@ -346,9 +342,9 @@ class EntryState(Generic[S, P]):
         expired, self.expired = self.expired, None
         return expired
 
-    def disarm_deadline(self) -> None:
-        """Nothing is to be cancelled for being late until the next start."""
-        self.deadline = math.inf
+    def set_deadline(self, at: float) -> None:
+        """Have the current activity cancelled at this time; `math.inf` cancels nothing until the next start."""
+        self.deadline = at
 
     def stick(self) -> None:
         """The activity ignores its cancellation."""
@@ -449,10 +445,6 @@ class EntryState(Generic[S, P]):
         return True
 
     # ---- the driver
-
-    def attach_driver(self, driver: Any) -> None:
-        """Have this driver step the processing; another one finds itself replaced."""
-        self.driver = driver
 
     def detach_driver(self) -> None:
         """No task processes any more."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import Any
 
 import msgspec
@@ -142,7 +143,7 @@ def timeout_error(entry: Entry, activity: Activity[Any]) -> ActivityTimeoutError
 
 
 async def _back_off(entry: Entry, retry: int, failure: AgentError) -> None:
-    entry.disarm_deadline()
+    entry.set_deadline(math.inf)
     entry.record_event("retry", {"activity": failure.activity, "retry": retry, "error": failure})
     await entry.host.sleep(entry.limits.backoff.before(retry, entry.host.chance))
 
@@ -152,7 +153,7 @@ async def _attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     host = entry.host
     limit = activity.timeout or entry.timeout
     if limit is not None:
-        entry.begin_again(host.clock.now() + limit)
+        entry.set_deadline(host.clock.now() + limit)
         host.deadlines.arm(entry.deadline)
     context = Context(entry, activity)
     workflow = entry.workflow

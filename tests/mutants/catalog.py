@@ -302,7 +302,7 @@ MUTANTS = (
     Mutant(
         "a deadline goes on during the wait for a retry",
         "engine/failure.py",
-        '    entry.disarm_deadline()\n    entry.record_event("retry"',
+        '    entry.set_deadline(math.inf)\n    entry.record_event("retry"',
         '    entry.record_event("retry"',
         MACHINE,
     ),
