@@ -10,6 +10,7 @@ from .activity import SendNowaitOptions, SendOptions
 from .clock import Clock
 from .engine.entry import RuntimeEntry
 from .engine.loop_host import LoopHost
+from .engine.retention import LastErrors, RememberedKeys
 from .errors import RuntimeNotFoundError, RuntimeTerminatedError
 from .grants import Grant, recipient_of
 from .metrics import Fates
@@ -36,6 +37,8 @@ class RuntimeMap(LoopHost):
     def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
         super().__init__(name, loop, clock)
         self.terminated: BoundedDict[str, Snapshot] = BoundedDict(KEEP_TERMINATED)
+        self.last_errors = LastErrors()
+        self.remembered = RememberedKeys()
         self._entries: dict[str, Entry] = {}
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
@@ -106,6 +109,9 @@ class RuntimeMap(LoopHost):
         """Take an entry out of the map; its counts and its last snapshot stay. The lock is held."""
         if self.holds(entry):
             del self._entries[entry.id]
+        self.last_errors.remove(entry)
+        for key in tuple(entry.keys or ()):
+            entry.forget_key(key)
         self._retired = self._retired + fates(entry)
         self.terminated[entry.id] = snapshot(entry)
 

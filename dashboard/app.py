@@ -1,11 +1,10 @@
-"""The demo under `panel serve dashboard/app.py --auth-module dashboard/auth.py`: one day, shared by all visitors."""
+"""The demo under `panel serve dashboard/app.py`: one day, shared by all visitors. `agentrt demo` asks for a token."""
 
 import panel as pn
 
 from agentrt import RuntimeManager
 from agentrt.demo import load_day, towers
 from agentrt.views.app.dashboard import dashboard
-from agentrt.views.server.panel_serve import role_of_page
 
 
 def demo() -> tuple[RuntimeManager, str]:
@@ -15,6 +14,5 @@ def demo() -> tuple[RuntimeManager, str]:
     return manager, day.note if day.made_up else ""
 
 
-role = role_of_page()
 manager, note = pn.state.as_cached("three towers", demo)
-dashboard(manager, role=role, note=note, loud=True).servable()
+dashboard(manager, note=note, loud=True).servable()

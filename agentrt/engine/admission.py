@@ -16,7 +16,7 @@ import msgspec
 
 from ..activity import Activity, Lane
 from ..errors import ActivityValidationError, AgentError, MailboxFullError
-from ..events import Fate, record_parts
+from ..events import Fate
 from ..limits import Overflow
 from ..receipt import Promise, Receipt
 from ..schema.annotations import is_plain_class
@@ -38,8 +38,6 @@ Entry = EntryState[Any, Any]
 MOST_KEYS = 10_000
 READING = "seconds on the manager's clock"
 FURTHEST = 100 * LONGEST  # a reading beyond it leaves a float no room for the parts of a second
-MOST_KEY_BYTES = 64 << 20  # that the outcomes of remembered receipts may keep alive
-KEYS_AT_ONCE = 16  # keys from one look at that to the next
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -197,24 +195,10 @@ def _build_activity(entry: Entry, offer: Offer, now: float, not_before: float | 
 
 
 def _remember_key(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
-    keys = entry.remembered_keys()
-    keys.pop(key, None)
-    keys[key] = (now + entry.limits.key_window, receipt)
+    entry.remember_key(key, now + entry.limits.key_window, receipt)
+    keys = entry.keys
     while keys and (len(keys) > MOST_KEYS or next(iter(keys.values()))[0] <= now):
-        del keys[next(iter(keys))]
-    if len(keys) % KEYS_AT_ONCE == 0:
-        _let_go_of_keys(entry, keys)
-
-
-def _let_go_of_keys(entry: Entry, keys: dict[str, tuple[float, Receipt]]) -> None:
-    """Forget the oldest receipts while their outcomes keep too much alive."""
-    outcomes = [receipt.value for _, receipt in keys.values() if receipt.value is not None]
-    size = estimate_size([part for outcome in outcomes for part in record_parts(outcome)])
-    if size > MOST_KEY_BYTES:
-        n = math.ceil(len(keys) * (1 - MOST_KEY_BYTES / size))
-        for key in list(keys)[:n]:
-            del keys[key]
-        entry.record_event("keys_let_go", {"count": n, "bytes": size})
+        entry.forget_key(next(iter(keys)))
 
 
 def _set_timer(entry: Entry, id: int, due: float) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any, TypeVar
 
 import msgspec
@@ -262,8 +262,10 @@ def _finish(entry: Entry) -> None:
     if task is None or task.done() or not _on_its_loop(entry):
         finish()
         return
+    # In a context of its own: the one here may hold the entry, which would stay until the grace is over.
+    limit = host.loop.call_later(entry.limits.grace, ended._decide, True, context=Context())
+    task.add_done_callback(lambda _: limit.cancel())
     task.add_done_callback(finish)
-    host.loop.call_later(entry.limits.grace, ended._decide, True)
 
 
 def _on_its_loop(entry: Entry) -> bool:

@@ -7,7 +7,7 @@ entry is a method here, named for what it does. Unless a method says otherwise, 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Generic, TypeVar
 
 from ..activity import Activity, Lane, UntrackedActivity, is_seen_by_collector
@@ -74,7 +74,7 @@ class EntryState(Generic[S, P]):
         # Made on first use.
         self.driver: Any = None  # steps the processing, see `handoff.py`; None while there is no task
         self.breakpoints: Any = None
-        self.keys: dict[str, tuple[float, Receipt]] | None = None
+        self.keys: OrderedDict[str, tuple[float, Receipt]] | None = None
         self.waits_for: dict[OpenWait, None] | None = None
         self.ended: Promise[bool] | None = None
         self.undelivered: deque[Activity[Any]] = NOTHING  # what waited when it was closed and has no fate yet
@@ -257,11 +257,19 @@ class EntryState(Generic[S, P]):
             self._count_in_lane(was, -1)
             self._count_in_lane(to, +1)
 
-    def remembered_keys(self) -> dict[str, tuple[float, Receipt]]:
-        """The receipts by key, with the time until which each is remembered."""
+    def remember_key(self, key: str, until: float, receipt: Receipt) -> None:
+        """Give this receipt to whoever sends with this key, until the clock reads `until`. The newest key is last."""
         if self.keys is None:
-            self.keys = {}
-        return self.keys
+            self.keys = OrderedDict()  # of a plain dict the first is found more slowly with each that was taken out
+        self.keys[key] = (until, receipt)
+        self.keys.move_to_end(key)
+        self.host.remembered.add(self, key, receipt)
+
+    def forget_key(self, key: str) -> None:
+        """Remember the receipt of this key no longer."""
+        if self.keys is not None:
+            self.keys.pop(key, None)
+        self.host.remembered.remove(self, key)
 
     # ---- one activity
 
@@ -362,6 +370,15 @@ class EntryState(Generic[S, P]):
         """Remember the last error; `in_error` sets the status ERROR until the next success."""
         self.error, self.error_at = error, self.host.clock.now()
         self.in_error = self.in_error or in_error
+        self.host.last_errors.add(self)
+
+    def drop_traceback(self) -> None:
+        """Keep of the last error what it says, and not the frames that it came from."""
+        if self.error is not None:
+            error = self.error.copy()
+            error.__cause__ = None
+            error.add_note("its traceback was let go: the last errors of all runtimes keep no more than 64 MB alive")
+            self.error = error
 
     def record_failure(self, intensity: int) -> deque[float]:
         """Add a failure to those of the last time, `intensity` at most, and return their times."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -303,9 +306,9 @@ class PrioritizedMailbox:
 
     def _find(self, id: int) -> tuple[Lane, int] | None:
         for lane, items in ((Lane.PRIORITY, self.priority), (Lane.STANDARD, self.standard)):
-            for i, activity in enumerate(items):
-                if activity.id == id:
-                    return lane, i
+            i = _index(items, id)
+            if i is not None:
+                return lane, i
         return None
 
     def clear(self) -> list[Activity[Any]]:
@@ -369,3 +372,12 @@ def _front(items: Items) -> Activity[Any] | None:
         return items[0]
     except IndexError:  # another thread may have taken it since anybody looked
         return None
+
+
+def _index(items: Items, id: int) -> int | None:
+    """Where the activity of this id is. They have come in this order, if they were not moved."""
+    with suppress(IndexError):  # the processing takes meanwhile
+        i = bisect_left(items, id, key=attrgetter("id"))
+        if i < len(items) and items[i].id == id:
+            return i
+    return next((i for i, activity in enumerate(items) if activity.id == id), None)

@@ -61,6 +61,8 @@ class Host(Protocol):
     listeners: dict[Any, Callable[[], None]]
     deadlines: Any
     watchdog: Any
+    last_errors: Any
+    remembered: Any  # receipts, by key
     closed: bool
     number: Callable[[], int]
     counter: count[int]  # what `number` draws from
@@ -68,9 +70,6 @@ class Host(Protocol):
 
     def wake(self, entry: Any) -> None:
         """See that `entry` processes. Any thread; the lock is held."""
-
-    def check_process(self) -> None:
-        """Raise `ManagerClosedError` if the agents run in another process, from which this one was forked."""
 
     def do(self, call: Callable[[], T]) -> T:
         """Call on the loop's thread and wait for the result. Any thread."""

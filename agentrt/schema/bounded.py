@@ -1,17 +1,21 @@
-"""A dict that keeps the newest of what is put in, bounded by count and by bytes."""
+"""Dicts that keep the newest of what is put in, bounded by count and by bytes."""
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, TypeVar
 
-from .size import estimate_size
+from .size import ROUGH, estimate_size
 
-__all__ = ["BoundedDict"]
+__all__ = ["BoundedDict", "WeighedDict"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 MOST_BYTES = 64 << 20
+AT_ONCE = 8  # new items from one weighing to the next, at least
+SAMPLE, LOOKS = 256, 10  # values that are weighed, and objects that are looked at for each
 
 
 def _itself(value: Any) -> Sequence[Any]:
@@ -40,30 +44,77 @@ class BoundedDict(MutableMapping[K, V]):
         self.let_go = 0
         self.size = 0  # bytes, of all values
         self._held = held
-        self._values: dict[K, V] = {}
-        self._sizes: dict[K, int] = {}
+        # Of a plain dict the first key is found more slowly with each one that was taken out before it.
+        self._items: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def __getitem__(self, key: K) -> V:
-        return self._values[key]
+        return self._items[key][0]
 
     def __setitem__(self, key: K, value: V) -> None:
-        self.pop(key, None)
-        self._sizes[key] = size = estimate_size(self._held(value))
-        self._values[key] = value
+        items = self._items
+        if key in items:
+            del self[key]
+        size = estimate_size(self._held(value))
+        items[key] = (value, size)
         self.size += size
-        while len(self._values) > self.most or (self.size > self.most_bytes and len(self._values) > 1):
-            del self[next(iter(self._values))]
-            self.let_go += 1
+        while len(items) > self.most or (self.size > self.most_bytes and len(items) > 1):
+            self._let_go_oldest()
 
     def __delitem__(self, key: K) -> None:
-        del self._values[key]
-        self.size -= self._sizes.pop(key)
+        self.size -= self._items.pop(key)[1]
 
     def __iter__(self) -> Iterator[K]:
-        return iter(tuple(self._values))  # copied in one step: another thread may put something in
+        return iter(tuple(self._items))  # copied in one step: another thread may put something in
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._items)
 
     def __repr__(self) -> str:
         return f"<BoundedDict {len(self)} of at most {self.most:,}, {self.size:,} bytes>"
+
+    def clear(self) -> None:
+        """Let all go at once."""
+        self._items, self.size = OrderedDict(), 0
+
+    def _let_go_oldest(self) -> None:
+        key, (value, size) = self._items.popitem(last=False)
+        self.size -= size
+        self.let_go += 1
+        self.release(key, value)
+
+    def release(self, key: K, value: V) -> None:
+        """Do what has to be done when an item is let go; for subclasses."""
+
+
+class WeighedDict(BoundedDict[K, V]):
+    """A `BoundedDict` of values that come to keep more alive after they were put in.
+
+    All are weighed together, now and then: when a quarter of them is new, and in a bounded time. If that is too much,
+    the oldest are let go, as many as would be enough if all were of one size.
+    """
+
+    _new = 0
+
+    def __setitem__(self, key: K, value: V) -> None:
+        items = self._items
+        items[key] = (value, 0)
+        items.move_to_end(key)
+        if len(items) > self.most:
+            self._let_go_oldest()
+        self._new += 1
+        if self._new >= max(AT_ONCE, len(items) // 4):
+            self._weigh()
+
+    def __delitem__(self, key: K) -> None:
+        del self._items[key]
+
+    def _weigh(self) -> None:
+        self._new = 0
+        values = [value for value, _ in tuple(self._items.values())]
+        sample = values[:: len(values) // SAMPLE + 1]
+        share = len(values) / max(1, len(sample))
+        held = [part for value in sample for part in self._held(value)]
+        self.size = size = int(share * estimate_size(held, ROUGH + LOOKS * len(sample)))
+        if size > self.most_bytes:
+            for _ in range(min(len(values) - 1, math.ceil(len(values) * (1 - self.most_bytes / size)))):
+                self._let_go_oldest()

@@ -98,15 +98,15 @@ class Commands:
         return self._one("pause", id)
 
     def resume(self, id: str) -> bool:
-        """Continue after a pause."""
+        """Go on."""
         return self._one("resume", id)
 
     def step(self, id: str) -> bool:
-        """Pause, and process the next waiting activity."""
+        """Let one activity through."""
         return self._one("step", id)
 
     def recover(self, id: str) -> bool:
-        """Continue after the supervisor stopped it."""
+        """Go on after the supervisor stopped it."""
         return self._one("recover", id)
 
     def terminate(self, id: str) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 
-from agentrt.schema.bounded import BoundedDict
+from agentrt.schema.bounded import BoundedDict, WeighedDict
 
 
 def test_the_oldest_are_let_go_when_there_are_too_many():
@@ -62,3 +62,38 @@ def test_another_thread_may_go_through_it():
         bounded[n] = n
     stop.set()
     thread.join()
+
+
+def test_values_that_grow_after_they_were_put_in_are_weighed_together():
+    class Keys(WeighedDict):
+        released = ()
+
+        def release(self, key, value):
+            self.released += (key,)
+
+    weighed = Keys(1_000, 1_000_000)
+    for n in range(100):
+        weighed[n] = []
+        weighed.get(n - 1, []).append(bytes(100_000))
+        assert sum(len(value) for value in weighed.values()) <= 10 + len(weighed) // 4 + 8
+    assert list(weighed) == list(range(100 - len(weighed), 100))
+    assert weighed.released == tuple(range(100 - len(weighed)))
+    del weighed[99]
+    weighed[98] = [1]
+    assert list(weighed)[-1] == 98
+
+
+def test_weighing_many_takes_a_bounded_time():
+    weighed = WeighedDict(1_000_000, 10_000)
+    for n in range(50_000):
+        weighed[n] = bytes(1)
+    assert 200 < len(weighed) < 1_000
+
+
+def test_letting_go_of_one_takes_as_long_whatever_went_before():
+    bounded = BoundedDict(10_000)
+    for n in range(200_000):
+        bounded[n] = n
+    assert next(iter(bounded)) == 190_000
+    bounded.clear()
+    assert (len(bounded), bounded.size) == (0, 0)

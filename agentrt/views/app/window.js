@@ -1,8 +1,8 @@
 // What belongs to the window and not to a pane: the address, the keyboard, and whether the manager still answers.
 const KEYS = [
-  ["/", "search runtimes"],
+  ["/", "search a runtime"],
   ["space", "pause or resume: the runtime that is shown, on other pages all"],
-  [".", "step: process one activity (on a runtime's page)"],
+  [".", "step: let one activity through (on a runtime's page)"],
   ["o", "the first page"],
   ["?", "this help"],
   ["Esc", "close it"],

@@ -123,12 +123,12 @@ class Widget(ipw.VBox):
     # -- commands
 
     def toggle_pause(self, event: Any = None) -> None:
-        """Pause, or continue."""
+        """Pause, or go on."""
         self.commands.toggle(self.id)
         self.draw()
 
     def step(self, event: Any = None) -> None:
-        """Pause, and process the next waiting activity."""
+        """Let one activity through."""
         self.commands.step(self.id)
         self.draw()
 
