@@ -130,6 +130,14 @@ class Clock:
             if math.isinf(self._speed) and self._read_pace()[2] != runs:
                 self._set_rate(float(runs))
 
+    def renew(self) -> None:
+        """Begin anew in a process that was forked: of what belongs to threads of the parent, nothing is left."""
+        self._lock = threading.Lock()
+        self.timers, self.waiting = WeakSet(), set()
+        if self._pace is None:  # a thread of the parent was about to replace it
+            real = self._source()
+            self._pace = (real, real, 0.0 if math.isinf(self._speed) else self._speed)
+
     def may_leap(self) -> bool:
         """Whether nothing that takes real time is being done by those who go by this clock."""
         return all(timers.may_leap() for timers in tuple(self.timers))

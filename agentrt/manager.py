@@ -22,17 +22,15 @@ from .engine import commands
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT, deadlock_error
 from .engine.entry import RuntimeEntry
+from .engine.fork import RefusingLock, close_in_children
 from .engine.handoff import InlineBudget
 from .engine.hub import Hub
 from .engine.isolation import Workers
-from .engine.loop_host import wait_for
+from .engine.loop_host import discard, wait_for
 from .engine.loop_thread import LoopChoice, LoopThread, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
 from .engine.workflow import Workflow
-from .errors import (
-    ConfigurationError,
-    DeadlockError,
-)
+from .errors import ConfigurationError, DeadlockError, ManagerClosedError
 from .events import Event, Ring
 from .groups import Groups
 from .limits import Limits
@@ -131,6 +129,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         parts = (self.loop, self._own, self.watchdog, self.workers, self._at_exit)
         self._finalizer = weakref.finalize(self, _end_soon, *parts)
         self._finalizer.atexit = False
+        close_in_children(self)
 
     def __repr__(self) -> str:
         where = "closed" if self.closed else ("own thread" if self._own is not None else "current loop")
@@ -168,7 +167,12 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
 
     def subscribe(self) -> Subscription:
         """Return every record from now on, as an async iterator; bounded, `dropped` says how many were let go."""
-        return Subscription(self.ring, self.listeners, lambda: self.closed and not self._entries)
+        self.check_process()
+        return Subscription(self.ring, self.listeners, self._is_over)
+
+    def _is_over(self) -> bool:
+        self.check_process()
+        return self.closed and not self._entries
 
     @property
     def speed(self) -> float:
@@ -181,6 +185,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
 
     @speed.setter
     def speed(self, speed: float) -> None:
+        self.check_process()
         old = self.clock.speed
         self.clock.speed = speed
         speed = self.clock.speed
@@ -199,6 +204,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         Returns:
             The server: `url`, `view_url`, `port`, `stop()`. It stops with the manager.
         """
+        self.check_process()
         from .views.server.server import serve
 
         self._server = serve(self, port=port, **options)
@@ -222,11 +228,13 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             TimeoutError: It took longer; it is cancelled.
             DeadlockError: This is the thread of the loop that must do the work; await it instead.
             ConfigurationError: `timeout` is no duration.
+            ManagerClosedError: The manager is closed.
         """
         try:
+            self.check_process()
             timeout = time_limit("timeout", timeout)
-        except ConfigurationError:
-            _discard(awaitable)
+        except (ConfigurationError, ManagerClosedError):
+            discard(awaitable)
             raise
         if threading.get_ident() != self.thread:
             return wait_for(self.submit(awaitable), timeout)
@@ -236,7 +244,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             from .notebook import run_within
 
             return run_within(self.loop, asyncio.wait_for(as_coroutine(awaitable), timeout))
-        _discard(awaitable)
+        discard(awaitable)
         raise deadlock_error(self, None, "await ...")
 
     def loop_closed(self) -> None:
@@ -282,6 +290,8 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             ConfigurationError: `timeout` is no duration.
         """
         limit = time_limit("timeout", timeout)
+        if self.is_forked:
+            return
         if CURRENT.get() is not None:
             raise DeadlockError("a workflow can't close its own manager", chain=())
         if self._own is None or threading.get_ident() == self.thread:
@@ -312,6 +322,8 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
 
     async def aclose(self) -> None:
         """Do what `close` does, from async code: wait until what ran has come to its end."""
+        if self.is_forked:
+            return
         if self._own is not None and threading.get_ident() != self.thread:
             await asyncio.to_thread(self.close)
         else:
@@ -320,6 +332,18 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             if self._own is not None:
                 atexit.unregister(self._at_exit)
                 self._own.stop_soon()
+
+    def close_after_fork(self, lock: RefusingLock) -> None:
+        """Refuse everything from now on, in a process that was forked from the one where the agents run."""
+        self.lock = self.hub.lock = lock
+        self.closed = True
+        self._finalizer.detach()
+        self.clock.renew()
+        for entry in tuple(self.busy):  # what goes on in the thread that forked runs none of them
+            entry.close()
+            entry.detach_driver()
+        if self._own is not None:
+            self._own.stop_after_fork()
 
     def _end(self) -> list[Promise[bool]]:
         with self.lock:
@@ -349,12 +373,6 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _discard(awaitable: Awaitable[Any]) -> None:
-    """Throw away what will not be awaited, without a warning."""
-    if asyncio.iscoroutine(awaitable):
-        awaitable.close()
 
 
 def _close_at_exit(reference: weakref.ref[RuntimeManager]) -> None:

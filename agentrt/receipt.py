@@ -127,6 +127,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         entry = self._entry
         if entry is None:
             return
+        entry.host.check_process()
         if threading.get_ident() == entry.host.thread:
             raise deadlock_error(entry.host, entry.id, advice)
         done = threading.Event()

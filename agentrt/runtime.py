@@ -235,6 +235,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
 
     def has_left(self) -> bool:
         """Whether it has ended and its last record is written."""
+        self.manager.check_process()
         return self.entry.closed and not self.manager.holds(self.entry)
 
     def mailbox_items(self) -> list[Activity[Any]]:

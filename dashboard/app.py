@@ -1,10 +1,11 @@
-"""The demo under `panel serve dashboard/app.py`: one day, shared by all visitors. `agentrt demo` asks for a token."""
+"""The demo under `panel serve dashboard/app.py --auth-module dashboard/auth.py`: one day, shared by all visitors."""
 
 import panel as pn
 
 from agentrt import RuntimeManager
 from agentrt.demo import load_day, towers
 from agentrt.views.app.dashboard import dashboard
+from agentrt.views.server.panel_serve import role_of_page
 
 
 def demo() -> tuple[RuntimeManager, str]:
@@ -14,5 +15,6 @@ def demo() -> tuple[RuntimeManager, str]:
     return manager, day.note if day.made_up else ""
 
 
+role = role_of_page()
 manager, note = pn.state.as_cached("three towers", demo)
-dashboard(manager, note=note, loud=True).servable()
+dashboard(manager, role=role, note=note, loud=True).servable()

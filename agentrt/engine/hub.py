@@ -145,7 +145,7 @@ class Hub:
         self.missed = self.frames = 0
         self.clients: list[_Client] = []
         self._offered: tuple[int, dict[int, Frame]] = (ring.cursor, {})
-        self._lock = threading.Lock()
+        self.lock: Any = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -182,7 +182,7 @@ class Hub:
 
     def charge(self, seconds: float) -> None:
         """Count processor seconds that were spent on drawing. Any thread."""
-        with self._lock:
+        with self.lock:
             self.cost += seconds
 
     def attach(self, flush: Flush, schedule: Schedule | None = None) -> Callable[[], None]:
@@ -199,7 +199,7 @@ class Hub:
             A function that detaches it. Idempotent.
         """
         client = _Client(self, flush, schedule, max(0, self.ring.cursor - self.ring.limit))
-        with self._lock:
+        with self.lock:
             self.clients.append(client)
             if self._thread is None:
                 self.pause = self.interval
@@ -215,7 +215,7 @@ class Hub:
         if why is not None:
             log_safely(logger, "detached a view: %s", why, level=logging.INFO)
         client.detached = True
-        with self._lock:
+        with self.lock:
             if client in self.clients:
                 self.clients.remove(client)
             if not self.clients:
@@ -246,7 +246,7 @@ class Hub:
 
     def close(self) -> None:
         """End the thread, offer a last frame to every client, and detach them all."""
-        with self._lock:
+        with self.lock:
             self._stop.set()
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():

@@ -16,6 +16,7 @@ from .clock_waits import waits_for_clock
 from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
+from .fork import RefusingLock
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
 
 __all__ = ["LoopHost"]
@@ -35,7 +36,7 @@ class LoopHost:
     def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
         shared = choose(loop)
         self.name = name
-        self.lock = threading.RLock()
+        self.lock: Any = threading.RLock()
         self._own = LoopThread(name) if shared is None else None
         self.loop: asyncio.AbstractEventLoop = self._own.loop if self._own is not None else shared  # type: ignore[assignment]
         self.thread = threading.get_ident() if self._own is None else self._own.ident
@@ -46,20 +47,31 @@ class LoopHost:
         self._waking = False
         watch(self.loop)
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is the copy of a manager in a process that was forked from the manager's own."""
+        return isinstance(self.lock, RefusingLock)
+
+    def check_process(self) -> None:
+        """Raise `ManagerClosedError` if the agents run in another process, from which this one was forked."""
+        if self.is_forked:
+            self.lock.acquire()
+
     def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:
         """Start an awaitable on the agents' loop; from any thread.
 
         Raises:
-            ManagerClosedError: That loop is closed.
+            ManagerClosedError: That loop is closed, or runs in another process.
         """
-        if self.loop.is_closed():
-            if asyncio.iscoroutine(awaitable):
-                awaitable.close()
+        if self.is_forked or self.loop.is_closed():
+            discard(awaitable)
+            self.check_process()
             raise ManagerClosedError("the manager is closed; make a new one")
         return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self.loop)
 
     def do(self, call: Callable[[], T], timeout: float = 10.0) -> T:
         """Call on the loop's thread and wait for the result, `timeout` real seconds at most."""
+        self.check_process()
         if threading.get_ident() == self.thread or self.loop.is_closed():
             return call()
 
@@ -134,6 +146,12 @@ class LoopHost:
             return True
         others = self.busy - self._sleepers
         return all(waits_for_clock(entry.task, self.clock.waiting) or entry.stuck for entry in others)
+
+
+def discard(awaitable: Awaitable[Any]) -> None:
+    """Throw away what will not be awaited, without a warning."""
+    if asyncio.iscoroutine(awaitable):
+        awaitable.close()
 
 
 def wait_for(future: concurrent.futures.Future[T], timeout: float | None) -> T:

@@ -31,7 +31,7 @@ class LoopThread:
         self.loop = asyncio.new_event_loop()
         self._executor = ThreadPool(f"{name}-executor", EXECUTOR_THREADS)
         self.loop.set_default_executor(self._executor)  # asyncio's own would delay the exit of the interpreter
-        self._stopping = False
+        self._stopping = self._forked = False
         self._started = threading.Event()
         self._name = name
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -47,7 +47,8 @@ class LoopThread:
             while not self._stopping:
                 self._run_on()
         finally:
-            self._finish()
+            if not self._forked:
+                self._finish()
 
     def _run_on(self) -> None:
         try:
@@ -80,6 +81,12 @@ class LoopThread:
     def stop_soon(self) -> None:
         """Stop the loop once those who wait for what it does now have been told; from the loop's thread."""
         self.loop.call_soon(self.loop.call_soon, self._stop)
+
+    def stop_after_fork(self) -> None:
+        """Run nothing more in a process that was forked, and leave the loop alone: its files are the parent's too."""
+        self._stopping = self._forked = True
+        if threading.get_ident() == self.ident:  # what forked is a task on the loop
+            self.loop.stop()
 
     def _stop(self) -> None:
         self._stopping = True

@@ -71,6 +71,9 @@ class Host(Protocol):
     def wake(self, entry: Any) -> None:
         """See that `entry` processes. Any thread; the lock is held."""
 
+    def check_process(self) -> None:
+        """Raise `ManagerClosedError` if the agents run in another process, from which this one was forked."""
+
     def do(self, call: Callable[[], T]) -> T:
         """Call on the loop's thread and wait for the result. Any thread."""
 

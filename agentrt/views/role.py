@@ -98,15 +98,15 @@ class Commands:
         return self._one("pause", id)
 
     def resume(self, id: str) -> bool:
-        """Go on."""
+        """Continue after a pause."""
         return self._one("resume", id)
 
     def step(self, id: str) -> bool:
-        """Let one activity through."""
+        """Pause, and process the next waiting activity."""
         return self._one("step", id)
 
     def recover(self, id: str) -> bool:
-        """Go on after the supervisor stopped it."""
+        """Continue after the supervisor stopped it."""
         return self._one("recover", id)
 
     def terminate(self, id: str) -> bool:

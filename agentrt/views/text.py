@@ -26,6 +26,7 @@ __all__ = [
     "safe_block",
     "safe_text",
     "si",
+    "within_last",
 ]
 
 DEEPEST, WIDEST = 3, 8
@@ -186,6 +187,7 @@ def rate(per_second: float) -> str:
     return si(per_second * 60, "/min") if 0 < per_second < 0.5 else si(per_second, "/s")
 
 
+WINDOWS = {60.0: "minute", 3600.0: "hour"}
 UNITS = ((86400.0, "d", "h", 3600.0), (3600.0, "h", "min", 60.0))
 
 
@@ -204,6 +206,15 @@ def duration(seconds: float | None) -> str:
     size, big, small, part = next(unit for unit in UNITS if seconds >= unit[0] or unit[0] == 3600.0)
     whole, rest = divmod(round(seconds / part), round(size / part))
     return f"{whole} {big} {rest} {small}" if rest else f"{whole} {big}"
+
+
+def within_last(seconds: float) -> str:
+    """When something happened: in the time of this length up to now.
+
+    >>> within_last(60), within_last(3600), within_last(90)
+    ('in the last minute', 'in the last hour', 'in the last 90 s')
+    """
+    return f"in the last {WINDOWS.get(seconds) or duration(seconds)}"
 
 
 def _small(seconds: float) -> str:

@@ -1,8 +1,8 @@
 // What belongs to the window and not to a pane: the address, the keyboard, and whether the manager still answers.
 const KEYS = [
-  ["/", "search a runtime"],
+  ["/", "search runtimes"],
   ["space", "pause or resume: the runtime that is shown, on other pages all"],
-  [".", "step: let one activity through (on a runtime's page)"],
+  [".", "step: process one activity (on a runtime's page)"],
   ["o", "the first page"],
   ["?", "this help"],
   ["Esc", "close it"],

@@ -17,7 +17,7 @@ from ..html import Markup, action, div, empty, li, p, pre, row, ul
 from ..layout import WIDE
 from ..live import Live
 from ..role import Commands
-from ..text import duration, plain, quantity, rate
+from ..text import plain, quantity, rate, within_last
 from ..timeline.axes import SECONDS
 from .graph import edge_of, graph_of, node_of, redraw, width_of, zoom_of
 from .node_status import NodeStatuses, label_of
@@ -263,18 +263,15 @@ class Flow(pn.viewable.Viewer):
         source, target = map(_name_of, edge)
         wrong = [f"{flow.failed:,} failed"] if flow.failed else []
         wrong += [f"{flow.lost:,} dropped or terminated"] if flow.lost else []
-        end = f", {' and '.join(wrong)} in the last {self._span()}" if wrong else ""
+        end = f", {' and '.join(wrong)} {within_last(self.window)}" if wrong else ""
         return f"{source} → {target}: {rate(flow.rate)}{end}"
-
-    def _span(self) -> str:
-        return {60.0: "minute", 3600.0: "hour"}.get(self.window) or duration(self.window)
 
     def _sentence(self, edges: dict[Edge, FlowCount], hidden: int) -> Markup:
         total = sum(edges.values(), FlowCount())
         wrong = _failures_in_words(total)
         failed = f"; {wrong}" if wrong else ""
         parts = [
-            f"{rate(total.rate)} between {quantity(len(self.nodes), 'runtime')}{failed} in the last {self._span()}."
+            f"{rate(total.rate)} between {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."
         ]
         parts += [f"{quantity(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
         idle = len(self.source.runtimes) - self.statuses.live

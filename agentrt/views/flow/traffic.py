@@ -18,6 +18,7 @@ L = TypeVar("L")
 
 OUTSIDE = None  # the sender where no activity sends: a cell, a script, a person
 Pair = tuple[str | None, str]  # from whom, to whom
+Cell = tuple[float, Pair, int]  # its number in time, the pair, the column of `FlowCount`
 PAIRS, OPEN, CELLS = 20_000, 50_000, 30
 FAILED = {"failed", "timed_out"}
 LOST = {"dropped", "dead", "terminated"}
@@ -77,7 +78,7 @@ class Counts(Generic[K]):
         self.began: float | None = None
 
     def add(self, key: K, at: float, cell: float, column: int, n: int = 1) -> bool:
-        """Count `n` in the cell that begins at `at`. Returns whether the key is new."""
+        """Count `n` in the cell that begins at `at`: the last one, or a later one. Returns whether the key is new."""
         counter = self.of.get(key)
         new = counter is None
         if counter is None:
@@ -114,7 +115,7 @@ class Counts(Generic[K]):
 class _Batch(NamedTuple):
     """The sends in some records: counts by cell and pair, the ones that are still open, and ends of earlier ones."""
 
-    counted: Counter[tuple[float, Pair, int]]
+    counted: Counter[Cell]
     opened: dict[int, Pair]
     ended: list[Outcome]
 
@@ -135,8 +136,12 @@ class _Batch(NamedTuple):
         return cls(counted, opened, ended)
 
 
-def _failure_key(outcome: Outcome, pair: Pair, cell: float) -> tuple[float, Pair, int]:
+def _failure_key(outcome: Outcome, pair: Pair, cell: float) -> Cell:
     return outcome.finished // cell, pair, 1 if outcome.kind in FAILED else 2
+
+
+def _cell_of(item: tuple[Cell, int]) -> float:
+    return item[0][0]
 
 
 class Traffic:
@@ -146,28 +151,27 @@ class Traffic:
         self.pairs: Counts[Pair] = Counts(PAIRS)
         self.edges: Counts[Any] = Counts(PAIRS)
         self.open: dict[int, Pair] = {}
-        self.counted: Counter[tuple[float, Pair, int]] = Counter()
+        self.counted: list[tuple[Cell, int]] = []  # what `take` read last, in the order of the cells
 
     def take(self, update: Update, window: float) -> list[Pair]:
         """Count the new records. Returns the pairs that are new; `count_edges` then counts by edge."""
         cell = window / CELLS
         batch = update.once(("traffic", cell), lambda: _Batch.of(update, cell))
-        self.counted = batch.counted.copy()
+        counted = batch.counted.copy()
         for outcome in batch.ended:
             pair = self.open.pop(outcome.id, None)
             if pair is not None and outcome.kind != "done":
-                self.counted[_failure_key(outcome, pair, cell)] += 1
+                counted[_failure_key(outcome, pair, cell)] += 1
+        self.counted = sorted(counted.items(), key=_cell_of)
         self.open.update(batch.opened)
         for id in list(islice(self.open, max(0, len(self.open) - OPEN))):
             del self.open[id]
-        return [
-            pair for (at, pair, column), n in self.counted.items() if self.pairs.add(pair, at * cell, cell, column, n)
-        ]
+        return [pair for (at, pair, column), n in self.counted if self.pairs.add(pair, at * cell, cell, column, n)]
 
     def count_edges(self, edge: Callable[[Pair], Any], window: float) -> None:
         """Count what `take` read last by edge too."""
         cell = window / CELLS
-        for (at, pair, column), n in self.counted.items():
+        for (at, pair, column), n in self.counted:
             self.edges.add(edge(pair), at * cell, cell, column, n)
 
     def regroup(self, edge: Callable[[Pair], Any]) -> None:

@@ -123,12 +123,12 @@ class Widget(ipw.VBox):
     # -- commands
 
     def toggle_pause(self, event: Any = None) -> None:
-        """Pause, or go on."""
+        """Pause, or continue."""
         self.commands.toggle(self.id)
         self.draw()
 
     def step(self, event: Any = None) -> None:
-        """Let one activity through."""
+        """Pause, and process the next waiting activity."""
         self.commands.step(self.id)
         self.draw()
 

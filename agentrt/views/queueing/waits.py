@@ -18,7 +18,7 @@ from ..feed import Update
 from ..html import Markup, code, fragment, p, table, tbody, td, th, thead, tr, with_glyph
 from ..layout import WIDE
 from ..live import Live
-from ..text import duration, quantity
+from ..text import duration, quantity, within_last
 from ..theme import LANES
 from ..timeline.axes import Scale, TimeAxis
 
@@ -124,14 +124,14 @@ class Waits(pn.viewable.Viewer):
         return self.axis.ms(at), half, most, words + f"95 of 100 less than {duration(most)}"
 
     def _html(self, recent: list[Outcome], shot: Snapshot) -> Markup:
-        metrics, span = shot.metrics, duration(self.axis.span)
+        metrics, when = shot.metrics, within_last(self.axis.span)
         assert metrics is not None
         lanes = zip(Lane, (metrics.priority, metrics.standard), shot.depth, strict=True)
         names = ("wait, since it began", "count", "p50", "p95", "p99", "longest", "waiting now")
         return fragment(
-            p(_sentence(metrics, *count_overtaken(recent[-LOOKED:]), span), cls="say", role="status"),
+            p(_sentence(metrics, *count_overtaken(recent[-LOOKED:]), when), cls="say", role="status"),
             table(thead(tr(map(th, names))), tbody(_lane_row(*lane) for lane in lanes)),
-            p(f"The last {span}. Line: 95 of 100 waited less. Dotted: half.", cls="muted", style="margin-top:8px"),
+            p(f"{when.capitalize()}. Line: 95 of 100 waited less. Dotted: half.", cls="muted", style="margin-top:8px"),
         )
 
 
@@ -145,7 +145,7 @@ def _lane_row(lane: Lane, metrics: LaneMetrics, waiting: int) -> Markup:
 NO_PRIORITY = fragment("No priority activity came yet. Send with ", code("priority=True"), " to see one overtake.")
 
 
-def _sentence(metrics: Any, priority: int, overtaken: int, span: str) -> str:
+def _sentence(metrics: Any, priority: int, overtaken: int, when: str) -> str:
     first, second = metrics.priority.wait, metrics.standard.wait
     if not first.count and not second.count:
         return "Nothing was processed yet: there are no waits to compare."
@@ -155,9 +155,9 @@ def _sentence(metrics: Any, priority: int, overtaken: int, span: str) -> str:
         return "There were only priority activities: there was nothing to overtake."
     times = f", {second.p95 / first.p95:,.0f} times as long" if first.p95 > 0 and second.p95 >= 1.5 * first.p95 else ""
     overtook = (
-        f"{quantity(priority, 'priority activity')} overtook {quantity(overtaken, 'standard one')} in the last {span}."
+        f"{quantity(priority, 'priority activity')} overtook {quantity(overtaken, 'standard one')} {when}."
         if overtaken
-        else f"In the last {span} nothing was overtaken: nothing waited when priority ones came."
+        else f"{when.capitalize()} nothing was overtaken: nothing waited when priority ones came."
     )
     return (
         f"{overtook} Since it began, of 100 priority activities 95 waited less than {duration(first.p95)}; "

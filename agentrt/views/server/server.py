@@ -50,6 +50,7 @@ class Server:
         self.address = address
         self.port = keys.port
         self.auth = TokenAuth(keys, hosts)
+        self._process = os.getpid()
         self.instance = secrets.token_hex(8)
         self._loop = IOLoop(make_current=False)
         self._ready = threading.Event()
@@ -91,7 +92,9 @@ class Server:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End it; open pages then say that the connection is lost. Idempotent."""
+        """End it; open pages then say that the connection is lost. Idempotent; nothing in a process that was forked."""
+        if os.getpid() != self._process:
+            return
         if self.running:
             self._loop.add_callback(self._loop.stop)
             self._thread.join(TIMEOUT)

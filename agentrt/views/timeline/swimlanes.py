@@ -22,7 +22,7 @@ from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..text import duration, plain, quantity
+from ..text import duration, plain, quantity, within_last
 from ..theme import FATES, LANES, STATUSES
 from .axes import TimeAxis
 from .lane_allocation import LaneAllocation
@@ -295,22 +295,22 @@ class Swimlanes(pn.viewable.Viewer):
         self.say.draw(self._words(now))
 
     def _words(self, now: float) -> Markup:
-        span = duration(self.axis.span)
+        when = within_last(self.axis.span)
         if not self.rows and self.lanes.wanted:
-            return quiet(f"No runtime of that name did anything in the last {span}.")
+            return quiet(f"No runtime of that name did anything {when}.")
         if not self.rows:
             return EMPTY
         since, fits = now - self.axis.span, self.lanes.matches
         failed = [each for each in self.wrong if each.finished >= since and fits(each.runtime)]
         every = not self.lanes.wanted and bool(self.outcomes) and self.outcomes[0].finished >= since
-        recent = (
+        number = (
             len(self.outcomes)
             if every
             else sum(each.finished >= since and fits(each.runtime) for each in self.outcomes)
         )
         # The deque is bounded: there may have been more than it holds.
-        more = "more than " if recent == KEEP else ""
-        ended = f"{more}{quantity(recent, 'activity')} ended in the last {span}"
+        more = "more than " if number == KEEP else ""
+        ended = f"{more}{quantity(number, 'activity')} ended {when}"
         wrong = (f", {len(failed):,} of them not done; last ", _outcome_link(failed[-1])) if failed else None
         others = len(self.lanes.left_out)
         out = f"; {quantity(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""

@@ -132,7 +132,7 @@ def test_who_is_talking_to_whom_how_much(visitor: Visitor) -> None:
 
 
 def test_what_happened_in_what_order(visitor: Visitor) -> None:
-    visitor.sees(re.compile(r"activities ended in the last 60 s, \d+ of them not done"))
+    visitor.sees(re.compile(r"activities ended in the last minute, \d+ of them not done"))
     visitor.click(visitor.link("Timeline"))
     visitor.sees("What happened, in what order")
     visitor.click(visitor.page.get_by_role("button", name=re.compile(r"activity \d+ of")))

@@ -68,6 +68,22 @@ async def test_rates_and_failures_are_over_a_window_that_slides(manager):
     assert traffic.pairs.recent(200, 60) == {}
 
 
+@virtual
+async def test_an_old_failure_is_not_recent_because_newer_sends_are_read_with_it(manager):
+    runtime = manager.create("bad", 0, fail)
+    runtime.send_nowait(1)
+    await asyncio.sleep(50)
+    runtime.swap(add)
+    runtime.send_nowait(1)
+    await asyncio.sleep(1)
+    traffic = Traffic()
+    traffic.take(update(manager), 60)
+    traffic.count_edges(lambda pair: pair, 60)
+    for counts in (traffic.pairs, traffic.edges):
+        (flow,) = counts.recent(90, 60).values()
+        assert (flow.sent, flow.failed) == (1, 0)
+
+
 def test_counts_can_be_summed_by_something_coarser():
     fine: Counts[str] = Counts(100)
     for at in range(30):

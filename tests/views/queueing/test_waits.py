@@ -72,7 +72,7 @@ async def test_it_says_who_overtook_whom(manager):
     records, _, _ = manager.ring.since(0)
     view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), records, {"a"}, first=True))
-    assert "1 priority activity overtook 3 standard ones in the last 60 s." in view.words.html
+    assert "1 priority activity overtook 3 standard ones in the last minute." in view.words.html
     assert len(view.sources[Lane.PRIORITY].data["at"]) == 1
     assert len(view.sources[Lane.STANDARD].data["at"]) >= 1
 
@@ -85,7 +85,7 @@ async def test_of_late_is_a_minute_of_who_looks(manager):
     await runtime.ask(1)
     view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
-    assert "In the last 1 h nothing was overtaken" in view.words.html
+    assert "In the last hour nothing was overtaken" in view.words.html
 
 
 @virtual
