@@ -1,6 +1,7 @@
 """A name stands for one thing, and a function is called by what it does: by a verb, or by the noun that it returns."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +19,16 @@ IRREGULAR = """
 REGULAR = {"feed", "need", "speed", "embed", "seed", "proceed", "shed", "bed", "red"}  # end in "ed", and are none
 LEFT = {"_scaled", "count_cancelled", "_done", "_start_woken", "loop_closed", "attached"}  # still to be renamed
 FOREIGN = {"headers_received", "data_received"}  # Tornado calls them by these names
+# What a person reads has the words of the API: the word that is used, by a pattern of those that are not.
+ONE_WORD = {
+    "priority": r"\burgent\b",
+    "dead letters": r"(?<!ead )\bletters\b",
+    "processed": r"\bnever ran\b|\bexecuted\b|\bhandled activit",
+    "waiting": r"\bqueued\b|\binbox\b|\bbacklog\b",
+    "delayed": r"\bheld back\b",
+    "lane": r"\bin line\b",
+    "service": r"\btakes p\d",
+}
 PREDICATES = ("is_", "has_", "are_", "was_", "test_")
 
 
@@ -63,6 +74,22 @@ def test_no_function_is_named_by_a_participle() -> None:
         if node.name not in LEFT
     ]
     assert names == []
+
+
+def sentences(tree: ast.Module) -> list[str]:
+    """The texts of a module with a space in them, without docstrings and style sheets."""
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs]
+    return [node.value for node in texts if isinstance(node.value, str) and " " in node.value and "{" not in node.value]
+
+
+@pytest.mark.parametrize("word", ONE_WORD)
+def test_a_page_uses_one_word_for_one_thing(word: str) -> None:
+    pages = {module: tree for module, tree in MODULES.items() if module.startswith(("views/", "cli", "display"))}
+    found = {
+        module: [text for text in sentences(tree) if re.search(ONE_WORD[word], text)] for module, tree in pages.items()
+    }
+    assert {module: texts for module, texts in found.items() if texts} == {}, f"the word is {word!r}"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import panel as pn
 import pytest
 import yaml
 
@@ -78,6 +79,20 @@ def test_the_readme_has_the_two_commands() -> None:
     blocks = "\n".join(code_blocks((ROOT / "README.md").read_text()))
     assert re.search(r'^pip install -e "?\.\[demo\]"? && agentrt demo$', blocks, flags=re.MULTILINE)
     assert re.search(r"^bash tests/run$", blocks, flags=re.MULTILINE)
+
+
+def test_the_code_of_the_readme_runs() -> None:
+    """As two cells: what is awaited in a cell is the value that its comment says."""
+    first, second = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"pn": pn}
+    call, _, says = first.split("await ")[1].partition("\n")[0].partition("  # -> ")
+    exec(first.split("await ")[0], names)
+    with names["manager"] as manager:
+        assert manager.run(eval(call, names)) == int(says.partition(":")[0])
+        exec(second, names)
+        runtime = names["runtime"]
+        assert (runtime.timeout, runtime.standard_capacity, runtime.paused) == (2, 50, True)
+        runtime.paused = False
 
 
 def test_what_the_readme_points_to_is_there() -> None:
