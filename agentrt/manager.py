@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import concurrent.futures
 import logging
 import random
 import threading
-import weakref
 from collections.abc import Awaitable, Callable
-from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,13 +18,14 @@ from .display import DisplayedDeadLetters, ManagerDisplay
 from .engine import commands
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT, deadlock_error
+from .engine.disposal import Disposal
 from .engine.entry import RuntimeEntry
 from .engine.fork import RefusingLock, close_in_children
 from .engine.handoff import InlineBudget
 from .engine.hub import Hub
 from .engine.isolation import Workers
 from .engine.loop_host import discard, wait_for
-from .engine.loop_thread import LoopChoice, LoopThread, as_coroutine, in_ipython, running_loop
+from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop
 from .engine.watchdog import Watchdog
 from .engine.workflow import Workflow
 from .errors import ConfigurationError, DeadlockError, ManagerClosedError
@@ -122,13 +120,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             from .notebook import wake_loop_on_signals
 
             wake_loop_on_signals()
-        self._at_exit = partial(_close_at_exit, weakref.ref(self))
-        if self._own is not None:
-            atexit.register(self._at_exit)
-        # One that is dropped without `close()`, as by a cell that is run again, ends when it is collected.
-        parts = (self.loop, self._own, self.watchdog, self.workers, self._at_exit)
-        self._finalizer = weakref.finalize(self, _end_soon, *parts)
-        self._finalizer.atexit = False
+        self._disposal = Disposal(self, self._own)
         close_in_children(self)
 
     def __repr__(self) -> str:
@@ -312,7 +304,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
                 self._own.stop(limit)
                 self._finish_now()  # something may block the loop
                 self.hub.close()
-                atexit.unregister(self._at_exit)
+                self._disposal.cancel_at_exit()
 
     def _finish_now(self) -> None:
         """End what has not ended by itself."""
@@ -330,14 +322,14 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             await wait_all(self._end())
             self.hub.close()
             if self._own is not None:
-                atexit.unregister(self._at_exit)
+                self._disposal.cancel_at_exit()
                 self._own.stop_soon()
 
     def close_after_fork(self, lock: RefusingLock) -> None:
         """Refuse everything from now on, in a process that was forked from the one where the agents run."""
         self.lock = self.hub.lock = lock
         self.closed = True
-        self._finalizer.detach()
+        self._disposal.cancel()
         self.clock.renew()
         for entry in tuple(self.busy):  # what goes on in the thread that forked runs none of them
             entry.close()
@@ -350,7 +342,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             if self.closed:
                 return self._endings
             self.closed = True
-            self._finalizer.detach()
+            self._disposal.cancel()
             self._endings = [commands.terminate(entry) for entry in tuple(self._entries.values())]
         if self._server is not None:
             self._server.stop()
@@ -373,31 +365,3 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _close_at_exit(reference: weakref.ref[RuntimeManager]) -> None:
-    manager = reference()
-    if manager is not None:
-        manager.close()
-
-
-def _end_soon(
-    loop: asyncio.AbstractEventLoop,
-    own: LoopThread | None,
-    watchdog: Watchdog,
-    workers: Workers,
-    at_exit: Callable[[], None],
-) -> None:
-    """End the threads of a manager that was collected. It may be called anywhere, so it only asks the loop to do it."""
-
-    def end() -> None:
-        atexit.unregister(at_exit)
-        watchdog.stop_soon()
-        workers.close()
-        if own is not None:
-            own.stop_soon()
-
-    try:
-        loop.call_soon_threadsafe(end)
-    except RuntimeError:  # closed: nothing runs on it that could hold a lock of these
-        end()
