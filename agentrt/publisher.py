@@ -20,7 +20,7 @@ from .engine.hub import Frame, Hub
 from .engine.loop_thread import running_loop
 from .logs import is_interrupt, log_safely
 from .schema.equality import is_same
-from .schema.immutability import is_frozen
+from .schema.immutability import copy_out_always, is_frozen
 
 __all__ = ["Namespace", "Publisher"]
 
@@ -100,7 +100,7 @@ class Publisher:
         for name in self._names:
             if name == "state":
                 if not unchanged and not is_same(old.get(name, UNKNOWN), state):
-                    new[name] = handle.state
+                    new[name] = copy_out_always(state, handle.entry.limits.copy_state)
             elif not is_same(old.get(name, UNKNOWN), value := getattr(handle, name)):
                 new[name] = value
         return new

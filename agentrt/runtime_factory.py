@@ -82,10 +82,10 @@ class RuntimeFactory(RuntimeMap):
             ConfigurationError: Something given can't work; the message says what would do.
             ManagerClosedError: The manager is closed.
         """
-        entry = self.create_entry(id, state, workflow, Limits.of(self.groups.limits(id, group, limits)), group)
+        checked = Limits.of(self.groups.limits(id, group, limits))
         if not is_frozen(state):
-            warn_mutable(id, state)
-        return self._handle(entry)
+            warn_mutable(id, state)  # first of all: where warnings are errors, nothing was made
+        return self._handle(self.create_entry(id, state, workflow, checked, group))
 
     def create_entry(
         self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits, group: Group | str | None = None

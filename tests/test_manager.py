@@ -5,6 +5,7 @@ import logging
 import math
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -595,3 +596,11 @@ def test_a_speed_that_can_not_be_is_refused(threaded, speed):
 def test_a_journal_is_not_taken_silently():
     with pytest.raises(ConfigurationError, match="journal is"):
         RuntimeManager(journal="agents.db")
+
+
+def test_what_is_not_made_since_a_warning_is_an_error_is_not_there(manager):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="changed in place"):
+            manager.create("a", [], add)
+    assert "a" not in manager

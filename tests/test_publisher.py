@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
+import warnings
 import weakref
 
 import numpy as np
@@ -207,6 +208,28 @@ class Copied(list):
     def __deepcopy__(self, memo):
         Copied.copies += 1
         return Copied(self)
+
+
+def test_watching_goes_on_where_warnings_are_errors(manager):
+    """That a state can't be copied is a warning. Nobody is there to whom it could be raised."""
+
+    def locks(activity, state):
+        return {"n": activity.payload, "lock": threading.Lock()}
+
+    runtime = manager.create("a", 0, locks)
+    watcher = Watcher(lambda values: isinstance(values[-1], dict) and values[-1]["n"] == 2)
+    runtime.param.watch(watcher, "state")
+    first = Watcher()
+    other = Watcher(lambda values: values[-1] == 2)
+    runtime.param.watch(first, "processed")
+    runtime.param.watch(other, "processed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runtime.send_nowait(1)
+        first.wait()
+        runtime.send_nowait(2)
+        watcher.wait()
+        other.wait()
 
 
 @pytest.mark.filterwarnings("ignore:the state of")

@@ -26,7 +26,7 @@ from ..errors import (
 from ..events import Fate, Outcome
 from ..logs import log_safely
 from ..receipt import decide_receipt
-from ..snapshot import read_initial
+from ..schema.immutability import copy_out_always
 from ..supervision import Policy
 from ..supervision import decide as decide_policy
 from .completion import completely
@@ -236,11 +236,7 @@ def ask_supervisor(entry: Entry, failure: AgentError) -> None:
 
 def restart(entry: Entry, cause: AgentError | None = None) -> None:
     """Begin again from the initial state. The mailbox and its receipts are kept."""
-    try:
-        state = read_initial(entry)
-    except Warning:  # warnings are errors here, and this one says that it can't be copied
-        state = entry.initial
-    entry.reset(state)
+    entry.reset(copy_out_always(entry.initial, entry.limits.copy_state))
     entry.record_event("restarted", cause or entry.error)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import warnings
 
 import pytest
 
@@ -322,6 +323,32 @@ async def test_a_state_that_can_not_be_copied_is_what_a_restart_goes_on_with_and
     with pytest.warns(UserWarning, match="can't be copied"), pytest.raises(ProcessingError):
         await runtime.ask(1)
     assert runtime.entry.state is state
+
+
+@pytest.mark.parametrize("policy", ["restart", "stop", "escalate", "continue"])
+@pytest.mark.parametrize("in_group", [False, True])
+@virtual
+async def test_where_warnings_are_errors_the_receipt_is_decided_all_the_same(manager, policy, in_group):
+    state = {"lock": threading.Lock()}
+    supervision = Supervision(policy, intensity=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        group = manager.group("all", "one_for_all") if in_group else None
+        runtime = manager.create("a", state, Script(ValueError(), 1), supervision=supervision, group=group)
+        other = manager.create("b", state, Script(1), group=group)
+        receipts = [runtime.send_nowait(n) for n in range(2)]
+        warnings.simplefilter("error")
+        with pytest.raises(ProcessingError):
+            await receipts[0]
+        stopped = policy == "stop" or (policy == "escalate" and not in_group)
+        assert runtime.status == (Status.FAILED if stopped else Status.PROCESSING)
+        if not stopped:
+            with pytest.raises(ProcessingError):  # {...} + 1
+                await receipts[1]
+        assert runtime.entry.state is state
+        assert other.status is Status.IDLE
+        await runtime.terminate()
+        assert "a" not in manager
 
 
 @virtual

@@ -324,8 +324,8 @@ MUTANTS = (
     Mutant(
         "a restart keeps the state",
         "engine/failure.py",
-        "        state = read_initial(entry)\n",
-        "        state = entry.state\n",
+        "    entry.reset(copy_out_always(entry.initial, entry.limits.copy_state))\n",
+        "    entry.reset(entry.state)\n",
         (SEMANTICS, "-k", "restart_limit"),
     ),
     # --- the end
