@@ -149,11 +149,11 @@ def _still(subject: Subject) -> dict[str, str]:
     source = subject.source
     if subject.id is None:
         shots = source.snapshots()
-        return {"text/plain": manager_text(source.name, shots), "text/html": manager_html(shots)}
+        return {"text/plain": manager_text(source.name, shots), "text/html": str(manager_html(shots))}
     shot = source.snapshot(subject.id)
     if shot is None:
-        return {"text/plain": f"{subject!r} is gone"}
-    return {"text/plain": runtime_text(shot), "text/html": runtime_html(shot)}
+        return {"text/plain": f"{subject!r} has ended"}
+    return {"text/plain": runtime_text(shot), "text/html": str(runtime_html(shot))}
 
 
 def _live(subject: Subject, server: Server | None, loop: asyncio.AbstractEventLoop) -> Any:

@@ -148,7 +148,7 @@ class Standalone(pn.viewable.Viewer):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         loop = kernel_loop()
         if loop is None:
-            return {"text/plain": repr(self), "text/html": pre(repr(self))}, {}
+            return {"text/plain": repr(self), "text/html": str(pre(repr(self)))}, {}
 
         def fill(holder: Any, feed: Feed) -> None:
             holder.stylesheets = [BOX]

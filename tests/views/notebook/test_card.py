@@ -23,6 +23,7 @@ def test_without_a_kernel_there_is_a_picture_and_a_text(manager):
     for item in (runtime, manager):
         data, meta = repr_mimebundle(item)
         assert set(data) == {"text/plain", "text/html"}
+        assert {type(text) for text in data.values()} == {str}, "put together with other text, it stays as it is"
         assert meta == {}
         assert "1 processed" in data["text/html"]
         assert "idle" in data["text/plain"]

@@ -52,6 +52,7 @@ def test_dead_letters_show_themselves(manager):
 def test_outside_of_a_notebook_it_is_a_text(manager, of_runtime, name):
     data, _ = show(manager, of_runtime, name)._repr_mimebundle_()
     assert set(data) == {"text/plain", "text/html"}
+    assert type(data["text/html"]) is str
     assert "<script" not in data["text/html"]
 
 
