@@ -28,7 +28,7 @@ def mailbox_for(entry: Entry) -> PrioritizedMailbox:
     kind = PrioritizedMailbox if limits.rate is None and limits.deadline is None else LimitedMailbox
     mailbox = kind(limits.priority_capacity, limits.standard_capacity, limits.fairness)
     if isinstance(mailbox, LimitedMailbox):
-        mailbox.belong(entry)
+        mailbox.attach_to(entry)
     return mailbox
 
 
@@ -41,7 +41,7 @@ class LimitedMailbox(PrioritizedMailbox):
 
     __slots__ = ("_at", "_entry", "_taken", "_tokens", "armed")
 
-    def belong(self, entry: Entry) -> None:
+    def attach_to(self, entry: Entry) -> None:
         """Take limits, counts and clock from this entry."""
         self._entry = entry
         self._at = entry.host.clock.now()

@@ -83,14 +83,14 @@ class LiveCommands:
     # ---- of all runtimes
 
     def _pause_all(self) -> None:
-        for entry in self._going():
+        for entry in self._live_entries():
             commands.pause(entry)
 
     def _resume_all(self) -> None:
-        for entry in self._going():
+        for entry in self._live_entries():
             commands.resume(entry)
 
-    def _going(self) -> list[Entry]:
+    def _live_entries(self) -> list[Entry]:
         entries = [self.manager.entry(id) for id in self.manager]
         return [entry for entry in entries if not (entry.closed or entry.failed)]
 
@@ -225,10 +225,10 @@ class LiveCommands:
 
     def _resend_all(self, wanted: set[int], to: str | None) -> Reply:
         sent, refusal = 0, ""
-        hopeless: set[tuple[str, Lane]] = set()  # runtimes that are gone, lanes that are full
+        refused: set[tuple[str, Lane]] = set()  # runtimes that are gone, lanes that are full
         for activity in [each.activity for each in self.manager.dead_letters if each.activity.id in wanted]:
             lane = to or activity.runtime, activity.lane
-            if lane in hopeless:
+            if lane in refused:
                 continue
             try:
                 self.manager.dead_letters.resend(activity.id, to)
@@ -236,7 +236,7 @@ class LiveCommands:
             except AgentError as error:
                 refusal = refusal or str(error)
                 if not isinstance(error, ActivityValidationError):
-                    hopeless.add(lane)
+                    refused.add(lane)
         return Reply(count=sent, refusal=refusal)
 
     def _discard(self, activities: Iterable[int]) -> Reply:

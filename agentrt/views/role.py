@@ -43,8 +43,8 @@ class Commands:
         self.who = who
         self.tell = tell or (lambda text, wrong: None)
 
-    def telling(self, tell: Callable[[str, bool], Any]) -> Commands:
-        """The same commands, which say somewhere else what was refused."""
+    def report_to(self, tell: Callable[[str, bool], Any]) -> Commands:
+        """The same commands, whose refusals are passed to `tell(text, wrong)`."""
         return Commands(self.source, role=self.role, who=self.who, tell=tell)
 
     @property

@@ -64,7 +64,7 @@ class Injection:
     ) -> None:
         self.source = source
         self.id = id
-        self.commands = (commands or Commands(source)).telling(self._refuse)
+        self.commands = (commands or Commands(source)).report_to(self._refuse)
         self.changed = changed
         self.label = label
         self.problems: dict[str, str] = {}

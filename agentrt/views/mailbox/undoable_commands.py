@@ -51,7 +51,7 @@ class UndoableCommands:
         schedule: Schedule,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.commands = commands.telling(self._refuse)
+        self.commands = commands.report_to(self._refuse)
         self.on_change = on_change
         self.schedule = schedule
         self.now = now

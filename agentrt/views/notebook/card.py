@@ -142,10 +142,10 @@ def repr_mimebundle(item: HasRuntime | HasSource, include: Any = None, exclude: 
             return _live(subject, server, loop)
         except Exception:  # the picture is better than an error under every cell
             log.exception("the live view can't be shown; this is a picture")
-    return _still(subject), {}
+    return _static_bundle(subject), {}
 
 
-def _still(subject: Subject) -> dict[str, str]:
+def _static_bundle(subject: Subject) -> dict[str, str]:
     source = subject.source
     if subject.id is None:
         shots = source.snapshots()
@@ -162,7 +162,7 @@ def _live(subject: Subject, server: Server | None, loop: asyncio.AbstractEventLo
         fill = partial(_show_manager, subject.source, schedule=schedule)
     else:
         fill = partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id), schedule=schedule)
-    return bundle(subject.source, loop, fill, _still(subject)["text/plain"])
+    return bundle(subject.source, loop, fill, _static_bundle(subject)["text/plain"])
 
 
 def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, schedule: Schedule) -> None:

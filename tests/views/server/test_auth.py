@@ -183,7 +183,7 @@ def given(parameter: inspect.Parameter, runtime: Any) -> Any:
     return known[parameter.name]
 
 
-RAISING = ("check", "command", "submit", "telling")  # what is below the commands, see the test after the next one
+RAISING = ("check", "command", "submit", "report_to")  # what is below the commands, see the test after the next one
 COMMANDS = sorted(
     name
     for name, value in vars(Commands).items()
