@@ -30,7 +30,7 @@ def stability(reading: Reading, shot: Snapshot, fairness: int | None) -> Words:
     if load >= 1 or (shot.status not in HALTED and _full(shot)):
         return _unstable(reading, shot, fairness, load, error)
     sure = "Stable" if load + 2 * error < 1 else "Probably stable"
-    first = f"{sure}: it works {percent(reading.busy, 1)} of the time."
+    first = f"{sure}: it is busy {percent(reading.busy, 1)} of the time."
     comes = f"{_work_words(load)} for every second it has, so it catches up after a burst"
     doubtful = "" if sure == "Stable" else f", as far as {quantity(reading.ran, 'activity')} can tell (± {error:.2f})"
     waiting = f"on average {si(reading.priority.length + reading.standard.length)} wait"

@@ -153,10 +153,10 @@ def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
     if shot.status is Status.TERMINATED:
         return "It is terminated: nothing of it runs any more."
     if shot.status is Status.FAILED:
-        return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover continues."
+        return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover resumes it."
     if shot.status is Status.PAUSED:
         why = "Paused" if stopped is None else f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
-        return f"{why}, {_waiting_words(shot)}. Step processes one, Resume all."
+        return f"{why}, {_waiting_words(shot)}. Step processes one; Resume processes all."
     return f"Nothing runs at this moment, {waiting} waiting." if any(shot.depth) else NOTHING_RUNS
 
 

@@ -46,7 +46,7 @@ def status_sentence(snapshot: Snapshot) -> Markup:
         return fragment(f"Activity {snapshot.current.id} of the {lane} lane runs for {ran}", step, ".")
     words = {
         Status.TERMINATED: "It is terminated: it accepts no activities any more.",
-        Status.FAILED: f"Its supervisor stopped it after repeated failures; {waiting} waiting. Recover continues.",
+        Status.FAILED: f"Its supervisor stopped it after repeated failures; {waiting} waiting. Recover resumes it.",
         Status.PAUSED: f"Paused, with {waiting} waiting. Step processes one.",
     }
     return fragment(words.get(snapshot.status, f"{waiting} waiting." if any(snapshot.depth) else "Nothing to do."))

@@ -287,7 +287,7 @@ def _workflow(found: Whereabouts, others: Markup) -> Markup:
     """The workflow, with no line marked."""
     if found.workflow is None:
         return others
-    note = p("No line is marked: nothing runs that stays at one.", cls="muted none")
+    note = p("No line is marked: nothing runs, or not long enough to show.", cls="muted none")
     listing = listing_html(found.workflow, STATUSES["idle"].tone, marked=False)
     return div(listing, _sidebar(h4("Its workflow"), note, others), cls="where")
 

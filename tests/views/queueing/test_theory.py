@@ -138,7 +138,7 @@ def test_a_stable_queue_is_said_to_be_one():
         runtime = simulated(manager, 290, (1.5, 2.5), mean=0.1)
         view = Theory(runtime.manager.source, runtime.id)
         assert view.update(update(manager, first=True)) is True
-    assert "Stable: it works 3" in view.say.html or "Stable: it works 4" in view.say.html
+    assert "Stable: it is busy 3" in view.say.html or "Stable: it is busy 4" in view.say.html
     assert "Poisson arrivals" in view.say.html
     assert "fairness is 8 here" in view.say.html
     assert "Little's law" in view.say.html
