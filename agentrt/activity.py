@@ -80,14 +80,14 @@ class Activity(msgspec.Struct, Generic[P], frozen=True):
 
 
 # The garbage collector does not see these. One that it sees, in a ring or a long lane, costs it a third of what all
-# else about an activity does. A payload that can be changed may be made to hold its own activity, and an error may be
-# raised again: such a payload would never be freed if the collector did not see its activity.
+# else about an activity does. A payload that it sees may come to hold its own activity, whatever its class says: a
+# frozen record may have a list. Such a payload would never be freed if the collector did not see its activity.
 class UntrackedActivity(Activity[P], Generic[P], frozen=True, gc=False):
-    """An activity whose payload can't be made to hold it: a number, a text, a frozen record."""
+    """An activity whose payload holds no other objects: a number, a text."""
 
 
 def is_seen_by_collector(kind: type) -> bool:
-    """Whether the garbage collector looks into objects of this class: whether they may be part of a cycle at all."""
+    """Whether the garbage collector looks into objects of this class: whether they may be part of a cycle."""
     return bool(kind.__flags__ & SEEN_BY_COLLECTOR)
 
 

@@ -242,7 +242,7 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
         return f"<Receipt {self.id} at {self.runtime!r}: {fate}>"
 
 
-# As `UntrackedActivity`: for payloads that can't be changed, where a state holds no other objects, and so no receipts.
+# As `UntrackedActivity`: for a runtime whose payloads and states hold no other objects, and so no receipts.
 class UntrackedReceipt(Receipt, gc=False):
     """A receipt that the garbage collector does not see."""
 

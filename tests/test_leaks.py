@@ -16,6 +16,14 @@ import pytest
 import agentrt
 from tests.support import turns, virtual
 
+
+@dataclass(frozen=True)
+class FrozenRecord:
+    """It can't be changed, and its part can."""
+
+    parts: list[Any]
+
+
 Workflow = Callable[..., Any]
 Send = Callable[[Any, Any], None]
 
@@ -124,12 +132,33 @@ def in_a_dict(runtime, load):
     payload["receipt"] = runtime.send_nowait(payload)
 
 
+def in_a_frozen_record(runtime, load):
+    payload = FrozenRecord([load])
+    payload.parts.append(runtime.send_nowait(payload))
+
+
+def in_a_tuple(runtime, load):
+    payload = ([load],)
+    payload[0].append(runtime.send_nowait(payload))
+
+
 def as_it_is(runtime, load):
     runtime.send_nowait(load)
 
 
 def becomes_payload(activity, state):
     return activity.payload
+
+
+def replies_payload(activity, state, ctx):
+    ctx.reply(activity.payload)
+    return state
+
+
+def is_held_by_payload(activity, state):
+    parts = activity.payload.parts if isinstance(activity.payload, FrozenRecord) else activity.payload[0]
+    parts.append(activity)
+    return state
 
 
 def holds_activity(activity, state):
@@ -160,6 +189,10 @@ def collects_loads(activity, state):
         (raises_payload, in_an_error, int),
         (becomes_payload, in_a_dict, str),
         (collects_loads, with_its_receipt, list),
+        (replies_payload, in_a_frozen_record, int),
+        (replies_payload, in_a_tuple, int),
+        (is_held_by_payload, in_a_frozen_record, int),
+        (is_held_by_payload, in_a_tuple, int),
     ],
 )
 def test_cycles_through_activities_outcomes_and_receipts_are_collected(workflow, send, state):
@@ -192,6 +225,34 @@ def test_a_receipt_that_a_state_keeps_is_collected_with_it():
     assert [ref for ref in watched if ref() is not None] == []
 
 
+def test_a_reply_that_holds_its_own_receipt_is_collected():
+    class Box(list):
+        """Can be watched."""
+
+    boxes = []
+
+    def reply_with_box(activity, state, ctx):
+        ctx.reply(boxes[activity.payload])
+        return state
+
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", 0, reply_with_box)
+        runtime.pause()
+        for n in range(20):
+            boxes.append(Box())
+            boxes[n].append(runtime.send_nowait(n))
+        watched = [weakref.ref(box) for box in boxes]
+        runtime.resume()
+        boxes[-1][0].result(10)
+        for n in range(20):
+            boxes[n].append(runtime.send_nowait(n))  # now of payloads and states that are known
+        boxes[-1][-1].result(10)
+        boxes.clear()
+        manager.ring.records.clear()
+    gc.collect()
+    assert sum(ref() is not None for ref in watched) <= 1
+
+
 @dataclass(frozen=True)
 class Frozen:
     number: int
@@ -199,7 +260,7 @@ class Frozen:
 
 @pytest.mark.parametrize(
     ("payload", "state", "seen"),
-    [(1, 0, (False, False)), (Frozen(1), "", (False, False)), ({"a": 1}, 0, (True, True)), (1, (), (False, True))],
+    [(1, 0, (False, False)), (Frozen(1), "", (True, True)), ({"a": 1}, 0, (True, True)), (1, (), (False, True))],
 )
 def test_the_collector_sees_what_may_be_in_a_circle_and_nothing_else(payload, state, seen):
     with agentrt.RuntimeManager(loop="thread") as manager:

@@ -17,7 +17,7 @@ from ..events import Event, Fate, Outcome
 from ..limits import Limits
 from ..metrics import FLUSH_AT, LaneTimes
 from ..receipt import Promise, Receipt, UntrackedReceipt, decide_receipt
-from ..schema.immutability import copy_in, is_frozen_class
+from ..schema.immutability import copy_in
 from .deadlock import OpenWait
 from .handoff import ProcessingTask
 from .mailbox import PrioritizedMailbox
@@ -170,10 +170,12 @@ class EntryState(Generic[S, P]):
     def _choose_classes(self) -> None:
         """Have the collector see activities and receipts where they may be part of a cycle."""
         payload, state = self.exact, self.exact_state
-        can_hold_activity = payload is UNKNOWN or (is_seen_by_collector(payload) and not is_frozen_class(payload))
-        can_hold_receipt = can_hold_activity or state is UNKNOWN or is_seen_by_collector(state)
-        self.activity_class = Activity if can_hold_activity else UntrackedActivity
-        self.receipt_class = Receipt if can_hold_receipt else UntrackedReceipt
+        plain_payload = isinstance(payload, type) and not is_seen_by_collector(payload)
+        plain_state = isinstance(state, type) and not is_seen_by_collector(state)
+        self.activity_class = UntrackedActivity if plain_payload else Activity
+        # With the context a workflow may reply with anything, its own receipt included.
+        plain = plain_payload and plain_state and not self.workflow.takes_context
+        self.receipt_class = UntrackedReceipt if plain else Receipt
 
     def set_breakpoints(self, breakpoints: Any) -> None:
         """Ask these before each activity; holds the runtime while there are any."""

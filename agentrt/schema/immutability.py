@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["ATOMS", "copy_in", "copy_out", "copy_out_always", "is_frozen", "is_frozen_class", "warn_mutable"]
+__all__ = ["ATOMS", "copy_in", "copy_out", "copy_out_always", "is_frozen", "warn_mutable"]
 
 ATOM_TYPES = (int, str, float, bool, bytes, complex, types.NoneType, range, type, types.EllipsisType, msgspec.UnsetType)
 ATOMS = frozenset(ATOM_TYPES)
@@ -67,23 +67,6 @@ def is_frozen(value: Any) -> bool:
             return False
         todo.extend(part for part, _ in zip(parts, range(MAX_PARTS), strict=False))
     return True
-
-
-def is_frozen_class(kind: type) -> bool:
-    """Whether the attributes and items of an object of exactly this class can't be replaced; its parts may be mutable.
-
-    >>> is_frozen_class(tuple), is_frozen_class(dict)
-    (True, False)
-    """
-    if issubclass(kind, (*IMMUTABLE, tuple, frozenset)):
-        return True
-    if issubclass(kind, msgspec.Struct):
-        return bool(kind.__struct_config__.frozen)
-    settings = getattr(kind, "__dataclass_params__", None)
-    if settings is not None:
-        return bool(settings.frozen)
-    config = getattr(kind, "model_config", None)
-    return bool(isinstance(config, dict) and config.get("frozen")) or getattr(kind, "__frozen__", False) is True
 
 
 def _frozen_parts(item: Any) -> Iterable[Any] | None:
