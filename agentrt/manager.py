@@ -170,8 +170,9 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
     def speed(self) -> float:
         """How many of the agents' seconds pass in a real one: 0 stops them, inf leaps to what is due next.
 
-        It leaps when every busy runtime waits for the clock (`ctx.sleep`, a delay, a retry) or for one that does. What
-        takes real time, such as a thread or a socket, takes as long on the agents' clock.
+        It leaps when every busy runtime waits for the clock (`ctx.sleep`, a delay, a retry) or for one that does; else
+        it passes as a real clock does. Above 1, an activity that does what takes real time, such as work in a thread or
+        at a socket, is late once its timeout has passed in real seconds.
         """
         return self.clock.speed
 

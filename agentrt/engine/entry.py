@@ -256,7 +256,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                         new = await check_state(self, new, workflow)
                     now = clock.now  # another one if the speed was changed meanwhile
                     finished = now()
-                    if finished > self.deadline:
+                    if finished > self.deadline and host.deadlines.is_late(self, finished):
                         raise DeadlinePassed
                 except BaseException as error:
                     await handle_failure(self, activity, error, started)

@@ -163,7 +163,8 @@ async def _attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
         entry.run(new)
         new = await new
     new = await check_state(entry, new, workflow)
-    if host.clock.now() > entry.deadline:
+    finished = host.clock.now()
+    if finished > entry.deadline and host.deadlines.is_late(entry, finished):
         raise DeadlinePassed
     return new, context.replied
 

@@ -344,6 +344,84 @@ def test_many_that_sleep_cost_little_a_leap(leaping):
     leaping(main)
 
 
+# --- a clock that is only fast
+
+
+def on_the_loop(activity, state):
+    time.sleep(0.002)
+    return state + 1
+
+
+@pytest.fixture
+def fast():
+    with RuntimeManager(loop="thread", clock=Clock(1e6)) as manager:
+        yield manager
+
+
+@pytest.mark.parametrize("workflow", [*REAL, on_the_loop], ids=lambda workflow: workflow.__name__)
+def test_work_that_takes_real_time_is_not_late_on_a_fast_clock(fast, workflow):
+    assert fast.create("works", 0, workflow, timeout=30).send_nowait(1).result(WAIT).state == 1
+
+
+def test_nor_is_another_attempt_or_a_blocking_one(fast):
+    attempts = []
+
+    def fails_once(activity, state):
+        time.sleep(0.02)
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ValueError("not yet")
+        return state + 1
+
+    runtime = fast.create("works", 0, fails_once, timeout=30, retries=1, blocking=True)
+    assert runtime.send_nowait(1).result(WAIT).state == 1
+
+
+def test_on_a_fast_clock_what_hangs_is_late_once_its_time_has_really_passed(fast):
+    async def hangs(activity, state):
+        await asyncio.Event().wait()
+
+    began = time.monotonic()
+    runtime = fast.create("hangs", 0, hangs, timeout=0.1, grace=0.1)
+    with pytest.raises(ActivityTimeoutError):
+        runtime.send_nowait(1).result(WAIT)
+    assert time.monotonic() - began > 0.09
+
+
+def test_on_a_fast_clock_what_waits_for_the_clock_is_late_at_its_time(fast):
+    async def works_then_sleeps(activity, state, ctx):
+        await in_thread(activity, 0)
+        await ctx.sleep(1e9)
+
+    async def only_sleeps(activity, state, ctx):
+        await ctx.sleep(1e9)
+
+    for n, workflow in enumerate((works_then_sleeps, only_sleeps)):
+        began = time.monotonic()
+        with pytest.raises(ActivityTimeoutError):
+            fast.create(str(n), 0, workflow, timeout=WAIT).send_nowait(1).result(WAIT)
+        assert time.monotonic() - began < WAIT / 2
+
+
+def test_a_slower_clock_afterwards_does_not_make_it_late(fast):
+    going, end = threading.Event(), threading.Event()
+
+    def works(activity, state):
+        going.set()
+        end.wait(WAIT)
+        return state + 1
+
+    receipt = fast.create("works", 0, works, timeout=30, blocking=True).send_nowait(1)
+    assert going.wait(WAIT)
+    deadline = fast.clock.now() + 1000
+    while fast.clock.now() < deadline or not fast.deadlines._extended:
+        time.sleep(0)
+    fast.speed = 1
+    fast.do(fast.deadlines._sweep)
+    end.set()
+    assert receipt.result(WAIT).state == 1
+
+
 @virtual
 async def test_on_a_virtual_loop_what_hangs_is_late_at_its_time(manager):
     async def hangs(activity, state):

@@ -273,7 +273,8 @@ MUTANTS = (
     Mutant(
         "a late result counts",
         "engine/entry.py",
-        "                    if finished > self.deadline:\n                        raise DeadlinePassed\n",
+        "                    if finished > self.deadline and host.deadlines.is_late(self, finished):\n"
+        "                        raise DeadlinePassed\n",
         "",
         (SEMANTICS, "-k", "timeout_fences"),
     ),
@@ -288,8 +289,8 @@ MUTANTS = (
     Mutant(
         "nobody looks for what is late",
         "engine/deadlines.py",
-        "            expire(entry, now)",
-        "            pass",
+        "                expire(entry, now)",
+        "                pass",
         (SEMANTICS, "-k", "timeout_cancels"),
     ),
     Mutant(
