@@ -6,10 +6,12 @@ Functions over an `EntryState`, safe from any thread. Each is recorded with who 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar
+from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,7 +54,8 @@ __all__ = [
 
 Entry = EntryState[Any, Any]
 T = TypeVar("T")
-SLICE = 256  # activities that are given their fate in one turn of the loop when a runtime is terminated
+SLICE = 256  # activities that are given their fate in one turn of the loop when a runtime is terminated, if that
+SLICE_SECONDS = 0.005  # takes no longer
 
 # Who is acting: set by the views around every command, None for code.
 ACTOR: ContextVar[str | None] = ContextVar("agentrt_actor", default=None)
@@ -228,7 +231,7 @@ def close(entry: Entry) -> None:
 async def _dead_letter_in_slices(entry: Entry) -> None:
     """Discard what a closed entry has not run but for one slice, a slice in a turn of the loop."""
     while len(entry.undelivered) > SLICE:
-        completely(lambda: _dead_letter_first(entry, SLICE))
+        completely(lambda: _dead_letter_first(entry, SLICE, SLICE_SECONDS))
         await asyncio.sleep(0)
 
 
@@ -238,8 +241,12 @@ def finish_close(entry: Entry) -> None:
     completely(lambda: _finish(entry))
 
 
-def _dead_letter_first(entry: Entry, n: int) -> None:
-    """Give the first `n` that a closed entry has not run their fate, and put them with the dead letters."""
+def _dead_letter_first(entry: Entry, n: int, seconds: float = math.inf) -> None:
+    """Give the first `n` that a closed entry has not run their fate, or as many as can be done in `seconds`.
+
+    They are put with the dead letters, which are weighed: that takes longer for payloads of many objects.
+    """
+    until = monotonic() + seconds
     with entry.host.lock:
         undelivered = entry.undelivered
         for _ in range(min(n, len(undelivered))):
@@ -247,6 +254,8 @@ def _dead_letter_first(entry: Entry, n: int) -> None:
             decide_fate(entry, activity, Fate.DEAD, None, error=_termination_error(entry, activity))
             entry.host.dead_letter(activity, "its runtime was terminated")
             undelivered.popleft()
+            if monotonic() > until:
+                break
         entry.host.ring.trim()
 
 

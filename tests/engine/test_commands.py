@@ -1,6 +1,7 @@
 """control.py: pause, step, limits, swap, an end, and hands in the mailbox."""
 
 import asyncio
+import itertools
 import threading
 
 import pytest
@@ -647,6 +648,20 @@ async def test_a_long_mailbox_is_discarded_in_slices(manager):
     assert (full.fates().dead, full.fates().pending) == (waiting, 0)
     assert "full" not in manager
     assert len(manager.ring.records) <= manager.ring.limit + manager.ring.STEP + commands.SLICE
+
+
+@virtual
+async def test_a_slice_takes_a_bounded_time(manager, monkeypatch):
+    reading = itertools.count()
+    monkeypatch.setattr(commands, "monotonic", lambda: next(reading) / 1000)  # each takes a millisecond
+    waiting = 3 * commands.SLICE
+    runtime = manager.create("a", 0, add, standard_capacity=waiting)
+    runtime.pause()
+    for _ in range(waiting):
+        runtime.send_nowait(1)
+    runtime.terminate()
+    await turns(10)
+    assert 30 <= manager.fates().dead <= 60
 
 
 @virtual

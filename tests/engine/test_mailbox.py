@@ -163,3 +163,27 @@ def test_a_bound_that_can_not_be_is_refused(bound):
 def test_a_fairness_that_can_not_be_is_refused(fairness):
     with pytest.raises(ConfigurationError, match="None for strict"):
         PrioritizedMailbox(fairness=fairness)
+
+
+class Unread(deque):
+    """A lane that may not be gone through."""
+
+    def __iter__(self):
+        raise AssertionError("it is long")
+
+
+def test_an_activity_of_a_long_lane_is_found_without_going_through_it():
+    mailbox = PrioritizedMailbox()
+    mailbox.standard = Unread(activity(number) for number in range(0, 1000, 2))
+    assert [mailbox.get(number).id for number in (0, 500, 998)] == [0, 500, 998]
+    mailbox.remove(500)
+    assert (mailbox.where(502), len(mailbox)) == (Lane.STANDARD, 499)
+    assert mailbox.replace(activity(996)).id == 996
+
+
+def test_an_activity_that_was_moved_is_found():
+    mailbox = PrioritizedMailbox()
+    for number in (9, 1, 2, 3, 8, 4, 5):
+        mailbox.put(activity(number))
+    assert [mailbox.get(number).id for number in (9, 1, 2, 3, 8, 4, 5)] == [9, 1, 2, 3, 8, 4, 5]
+    assert mailbox.get(7) is None
