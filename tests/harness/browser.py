@@ -82,10 +82,15 @@ def install() -> str | None:
 
 
 def _from_apt() -> None:
+    apt_install("chromium")
+
+
+def apt_install(package: str) -> None:
+    """Get a package of Debian's, where there is apt-get and root needs no password."""
     root = _root()
     if shutil.which("apt-get") is None or root is None:
         return
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", package]):
         _tell([*root, "env", "DEBIAN_FRONTEND=noninteractive", *command])
 
 

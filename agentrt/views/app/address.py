@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
-__all__ = ["ALIASES", "NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of"]
+__all__ = ["ALIASES", "NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of", "folder_of", "root_of"]
 
 TABS = {"mailbox": "Mailbox", "inject": "Inject", "waits": "Waits", "theory": "Theory", "events": "Events"}
 OF_RUNTIME = ("runtime", *TABS)  # one page, each with another of its tabs in front
@@ -61,3 +61,21 @@ def address_of(path: str, search: str = "") -> Address:
         return Address.read(query["at"][0])
     read = Address.read(path)
     return read if read.page in PAGES else Address()
+
+
+def root_of(path: str) -> str:
+    """The way from the folder of a requested page to the first page. Behind a proxy, both may stand below a prefix.
+
+    >>> root_of("/"), root_of("/flow"), root_of("/runtime/JFK"), root_of("/runtime/JFK/")
+    ('./', './', '../', '../')
+    """
+    return "../" * path.strip("/").count("/") or "./"
+
+
+def folder_of(path: str) -> str:
+    """The way from a requested page to its folder, where an address may end with a slash that means nothing.
+
+    >>> folder_of("/"), folder_of("/flow"), folder_of("/flow/")
+    ('./', './', '../')
+    """
+    return "../" if path != "/" and path.endswith("/") else "./"

@@ -48,16 +48,22 @@ class TopBar:
     """`update` brings speed, cost and dead letters up to date; `show(page)` marks the page that is shown."""
 
     def __init__(
-        self, source: Source, commands: Commands, go: Callable[[str], Any], *, served: bool = False, paths: bool = False
+        self,
+        source: Source,
+        commands: Commands,
+        go: Callable[[str], Any],
+        *,
+        root: str | None = None,
+        paths: bool = False,
     ) -> None:
         self.source = source
         self.commands = commands
-        self.paths = paths
+        self.root = root if paths else None
         self.page = ""
         self.share = 0.0
         self.measured = (time.monotonic(), 0.0)
         self.nav = Live(on={"go": go}, css=CSS, styles={"flex": "1 1 320px"})
-        self.message = Live(css=MESSAGE, styles={"flex": "1 1 100%"} if not served else FLOATING)
+        self.message = Live(css=MESSAGE, styles={"flex": "1 1 100%"} if root is None else FLOATING)
         self.speed = self._speed_select()
         self.panel = line(self.nav, *self._buttons(), self.speed, self.message)
 
@@ -136,7 +142,7 @@ class TopBar:
 
     def _link(self, page: str, words: str, dead: int) -> Markup:
         number = f" ({dead:,})" if page == "dead-letters" and dead else ""
-        href = f"/{Address(page)}" if self.paths else "#"
+        href = "#" if self.root is None else f"{self.root}{Address(page)}"
         current = "page" if page == self.page else None
         return a(words, number, href=href, data_do="go", data_with=page, aria_current=current)
 

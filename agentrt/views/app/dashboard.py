@@ -13,7 +13,7 @@ from ...feed.source import HasSource, Source, Subject, subject_of
 from ..feed import Feed, Schedule, feed_page, run_now
 from ..role import Commands, Role
 from ..text import plain, quantity
-from .address import OF_RUNTIME, Address, address_of
+from .address import OF_RUNTIME, Address, address_of, folder_of, root_of
 from .bar import TopBar, banner, column
 from .page_template import page_template
 from .routes import build_page
@@ -23,14 +23,14 @@ __all__ = ["Dashboard", "dashboard"]
 
 log = logging.getLogger(__name__)
 
-# Addresses are paths: what a page loads later has to be found from the root, whatever its address is by then.
-WITH_ROOT = '{% extends "base.html" %}{% block preamble %}<base href="/">{{ super() }}{% endblock %}'
+# Addresses are paths: what a page loads later has to be found from its first folder, whatever its address is by then.
+WITH_BASE = '{% extends "base.html" %}{% block preamble %}<base href="FOLDER">{{ super() }}{% endblock %}'
 
 
 class Dashboard:
     """Shows the page of an address: `go("runtime/JFK")`. Only what is shown is kept up to date.
 
-    `base` and `paths` say how the browser shows its addresses, see `Window`; a notebook has no window and no base.
+    `root` and `paths` say how the browser shows its addresses, see `Window`; a notebook has no window and no root.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Dashboard:
         *,
         note: str = "",
         loud: bool = False,
-        base: str | None = None,
+        root: str | None = None,
         paths: bool = False,
         health: str = "",
         title: str = "",
@@ -54,8 +54,8 @@ class Dashboard:
         self.title = title or source.name
         self.at = Address()
         self._ends: list[Callable[[], Any]] = []
-        self.bar = TopBar(source, commands, self.go, served=base is not None, paths=paths)
-        self.window = None if base is None else Window(self.go, self.key, base=base, paths=paths, health=health)
+        self.bar = TopBar(source, commands, self.go, root=root, paths=paths)
+        self.window = None if root is None else Window(self.go, self.key, root=root, paths=paths, health=health)
         self.holder = column()
         notes = [banner(note, loud=loud)] if note else []
         notes += [] if commands.may_steer else [banner("This link is for looking only: buttons are off.", loud=True)]
@@ -143,15 +143,15 @@ def dashboard(
         commands,
         note=note,
         loud=loud,
-        base="/" if paths else path,
+        root=root_of(path),
         paths=paths,
-        health=health,
+        health=f"{root_of(path)}{health}" if health else "",
         title=title,
     )
     board.draw(at if at is not None else str(address_of(path if paths else "", search)))
     return page_template(
         title=title,
         main=[board.panel],
-        template=_env.from_string(WITH_ROOT) if paths else None,
+        template=_env.from_string(WITH_BASE.replace("FOLDER", folder_of(path))) if paths else None,
         meta_description=f"{quantity(len(source.runtimes), 'runtime')} live",
     )

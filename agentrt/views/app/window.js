@@ -34,7 +34,10 @@ function searchField() {
 
 const FORGET = ["token", "runtime", "at"]
 
-function url({base, paths, address}) {
+// The path of the first page. What is before it in the browser's address, a proxy may have put there.
+const rootOf = ({root, paths}) => paths ? new URL(root, document.baseURI).pathname : location.pathname
+
+function url(base, {paths, address}) {
   const rest = new URLSearchParams(location.search)
   FORGET.forEach((name) => rest.delete(name))
   if (!paths && address) rest.set("at", address)
@@ -42,7 +45,7 @@ function url({base, paths, address}) {
   return (paths ? base + address : base) + (search ? `?${search}` : "")
 }
 
-function read({base, paths}) {
+function read(base, {paths}) {
   return paths ? location.pathname.slice(base.length) : new URLSearchParams(location.search).get("at") ?? ""
 }
 
@@ -91,20 +94,21 @@ async function instance(health) {
 
 export function render({model, view}) {
   const root = document.createElement("div")
+  const base = rootOf(model)
   const lost = box("lost", "alert")
   const keys = help()
   root.append(lost, keys)
 
   const show = () => {
-    const wanted = url(model)
+    const wanted = url(base, model)
     if (wanted !== location.pathname + location.search) {
       const secret = new URLSearchParams(location.search).has("token") // it has been used; an address may be copied
-      const stays = place(read(model)) === place(model.address) // back leads to the page before, not through its tabs
+      const stays = place(read(base, model)) === place(model.address) // back leads to the page before, not through its tabs
       history[secret || stays ? "replaceState" : "pushState"]({}, "", wanted)
     }
     document.title = model.name_of_page
   }
-  const back = () => model.send_msg({do: "go", with: read(model)})
+  const back = () => model.send_msg({do: "go", with: read(base, model)})
   const focus = (tries) => {
     const field = searchField()
     if (field) field.focus()

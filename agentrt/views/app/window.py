@@ -34,12 +34,12 @@ kbd { font: 600 var(--t0)/1.6 ui-monospace, monospace; border: 1px solid var(--r
 class Window(JSComponent):
     """Shows nothing until it is needed. Setting `address` changes the address bar; back and forward call `go`.
 
-    With `paths` an address is a path below `base`, else it is in the query of `base`. A key calls `key`. When the
-    connection is lost the page says so, and it comes back once `health` answers.
+    With `paths` an address is a path below `root`, else it is in the query. A key calls `key`. When the connection is
+    lost the page says so, and it comes back once `health` answers. Both are found from the folder of the page.
     """
 
     address = param.String(default="")
-    base = param.String(default="/")
+    root = param.String(default="./")
     paths = param.Boolean(default=False)
     health = param.String(default="")
     name_of_page = param.String(default="")

@@ -26,11 +26,24 @@ __all__ = ["JsonHandler", "TokenAuth", "Visit"]
 MOST_UNUSED = 50  # sessions of a role that no browser is connected to; each ends after half a minute at most
 
 
+class Way(NamedTuple):
+    """How a browser got here: the host and the path that it has in its address bar, over http or https, and from where.
+
+    Without a proxy that is to be believed this is what the connection says, and the path is `/`.
+    """
+
+    host: str = ""
+    path: str = "/"
+    secure: bool = False
+    address: str = ""
+
+
 class Visit(NamedTuple):
-    """What the gate found out about a request: who it is, and whether he gets a cookie."""
+    """What the gate found out about a request: who it is, whether he gets a cookie, and how the browser got here."""
 
     role: Role | None = None
     cookie: bool = False
+    way: Way = Way()
 
 
 class TokenAuth(AuthProvider):
@@ -38,15 +51,21 @@ class TokenAuth(AuthProvider):
 
     `visits` has what the gate found out about each request that is answered now. The ids of sessions are made here:
     each has its role in it and is signed, so that nobody opens a session of another role, or one that he made up.
+
+    Args:
+        keys: The tokens of the links, and the secret that signs.
+        hosts: The host names that it is opened under, with any port: a tunnel or a proxy may have another.
+        proxies: The addresses of the proxies whose `X-Forwarded-*` headers are believed.
     """
 
-    def __init__(self, keys: PageKeys, hosts: Iterable[str]) -> None:
+    def __init__(self, keys: PageKeys, hosts: Iterable[str], proxies: Iterable[str] = ()) -> None:
         super().__init__()
         self.tokens = {Role.OPERATOR: keys.operator, Role.VIEWER: keys.viewer}
-        self.hosts = {f"{host}:{keys.port}" for host in hosts}
-        # Cookies know no ports: two servers on one host would take each other's.
-        self.cookie = f"agentrt-{keys.port}"
+        self.hosts = {host.lower() for host in hosts}
+        self.proxies = set(proxies)
         self._secret = bytes.fromhex(keys.secret)
+        # Cookies know no ports: two servers on one host, or behind two tunnels, would take each other's.
+        self.cookie = f"agentrt-{hashlib.sha256(b'cookie' + self._secret).hexdigest()[:12]}"
         self.session_key = hashlib.sha256(b"session ids" + self._secret).digest()
         self.visits: WeakKeyDictionary[HTTPConnection, Visit] = WeakKeyDictionary()
         self.most_unused = MOST_UNUSED
@@ -74,7 +93,8 @@ class TokenAuth(AuthProvider):
             # Bokeh takes the id of the session from here. The gate has refused one that came with the request.
             handler.request.headers["Bokeh-Session-Id"] = self.new_session_id(visit.role)
         if visit.cookie:
-            handler.set_cookie(self.cookie, self.sign(visit.role), httponly=True, samesite="Strict", path="/")
+            flags = {"httponly": True, "samesite": "Strict", "path": visit.way.path, "secure": visit.way.secure}
+            handler.set_cookie(self.cookie, self.sign(visit.role), **flags)
         return visit.role.value
 
     def _check_sessions(self, application: Any, role: Role) -> None:

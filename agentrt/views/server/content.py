@@ -59,7 +59,7 @@ class ManagerPage:
             note=self.note,
             loud=self.loud,
             feed=feed,
-            health="/health",
+            health="health",
             paths=True,
         )
 

@@ -27,6 +27,7 @@ from tornado.httputil import (
 from ..role import Role
 from .auth import TokenAuth, Visit
 from .headers import PageHeaders, secure
+from .proxies import host_name, read_way
 from .rate import Rate
 from .websocket import MOST_BYTES, PageSocket
 
@@ -66,19 +67,21 @@ class Gate(HTTPServerConnectionDelegate):
 
     def admit(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> tuple[RequestStartLine, Visit]:
         """Decide whose request from this address it is, and take the secrets out of it. Raises `Refusal`."""
-        self._check_size(line, headers, address)
-        if headers.get("Host", "").lower() not in self.auth.hosts:
+        way = read_way(headers, address, self.auth.proxies)
+        self._check_size(line, headers, way.address)
+        if host_name(way.host) not in self.auth.hosts:
             raise Refusal(403, "this host name is not served here")
         path, token, query = split_target(line.path)
         if path.endswith("/autoload.js"):  # Bokeh gives its pages to scripts of any origin there
             raise Refusal(404, "there is no such page")
         if "Bokeh-Session-Id" in headers:
             raise Refusal(403, OWN_IDS)
-        visit = self.auth.visit(token, cookie_value(headers, self.auth.cookie))
+        visit = self.auth.visit(token, cookie_value(headers, self.auth.cookie))._replace(way=way)
         if visit.role is None and not is_open(path):
             raise Refusal(401, LINK_NEEDED)
         if "Upgrade" in headers:
-            self._check_websocket(headers, visit.role)
+            self._check_websocket(headers, visit)
+        headers["Host"] = way.host
         protocol = headers.get("Sec-WebSocket-Protocol")
         for name in SECRET_HEADERS:
             headers.pop(name, None)
@@ -95,14 +98,14 @@ class Gate(HTTPServerConnectionDelegate):
         if headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers:
             raise Refusal(413, "a request here has no body")
 
-    def _check_websocket(self, headers: HTTPHeaders, role: Role | None) -> None:
+    def _check_websocket(self, headers: HTTPHeaders, visit: Visit) -> None:
         """A WebSocket comes from a page of this server, and opens a session of its own role or a lower one."""
         origin = headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in self.auth.hosts:
+        if origin is not None and urlsplit(origin).netloc.lower() != visit.way.host:
             raise Refusal(403, "a page of another origin can't connect")
         token = headers.get("Sec-WebSocket-Protocol", "").partition(",")[2].strip()
         session = self._role_of_token(token)
-        if session is None or (role is not Role.OPERATOR and session is not role):
+        if session is None or visit.role not in (Role.OPERATOR, session):
             raise Refusal(403, OWN_IDS)
 
     def _role_of_token(self, token: str) -> Role | None:

@@ -20,6 +20,7 @@ from ... import discovery
 from ...discovery import ServerRecord
 from ...errors import ConfigurationError
 from ...metrics import Fates
+from ..app.address import root_of
 from ..app.bar import column
 from ..app.page_template import page_template
 from ..app.window import Window
@@ -79,7 +80,8 @@ class ManagersPage:
         document.on_session_destroyed(lambda context: self._remove(live))
         self.pages[live] = (Session(document, loop), role)
         pn.state.onload(lambda: self._start(loop))
-        window = Window(lambda address: None, lambda key: None, health="/health", name_of_page=self.title, paths=True)
+        root = root_of(pn.state.location.pathname or "/") if pn.state.location else "./"
+        window = Window(_ignore, _ignore, health=f"{root}health", name_of_page=self.title, root=root, paths=True)
         main = [column(window, live, padding="12px")]
         return page_template(title=self.title, main=main)
 
@@ -108,6 +110,10 @@ class ManagersPage:
                 html = managers_html(list(zip(found, summaries, strict=True)), role)
                 session.schedule(partial(live.draw, html))
             await asyncio.sleep(PERIOD)
+
+
+def _ignore(what: str) -> None:
+    """The page has no addresses of its own, and no keys."""
 
 
 async def fetch_summary(server: ServerRecord) -> ManagerSummary | None:

@@ -24,6 +24,7 @@ from ...errors import ConfigurationError
 from ..role import Role
 from .auth import TokenAuth
 from .gate import install
+from .proxies import host_name
 
 __all__ = ["protect", "role_of_page"]
 
@@ -80,7 +81,7 @@ def role_of_page() -> Role:
 
 def _protect_server(server: Any, name: str) -> TokenAuth:
     application = server._tornado
-    names = {origin.rpartition(":")[0] for origin in application.websocket_origins} - {"*", ""}
+    names = {host_name(origin) for origin in application.websocket_origins} - {""}
     auth = TokenAuth(_keys_of_command(name, server.port), names | {"localhost", "127.0.0.1"})
     # What `manager.serve()` passes to Bokeh as arguments. `panel serve` takes them from the command line only.
     application._sign_sessions, application._secret_key = True, auth.session_key

@@ -16,10 +16,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import panel as pn
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
+from tornado.netutil import is_valid_ip
 
 from ... import discovery
 from ...discovery import PageKeys, ServerRecord
@@ -32,6 +34,7 @@ from ..role import Role
 from .auth import JsonHandler, TokenAuth
 from .content import Content, ManagerPage
 from .gate import install
+from .proxies import host_name
 
 __all__ = ["Server", "serve", "start"]
 
@@ -45,11 +48,13 @@ TIMEOUT = 20.0  # seconds for the server to start, and to stop
 class Server:
     """A running dashboard. `url` is the operator's link, `view_url` the link for looking only; `stop()` ends it."""
 
-    def __init__(self, content: Content, address: str, keys: PageKeys, hosts: Iterable[str]) -> None:
+    def __init__(
+        self, content: Content, address: str, keys: PageKeys, hosts: Iterable[str], proxies: Iterable[str] = ()
+    ) -> None:
         self.content = content
         self.address = address
         self.port = keys.port
-        self.auth = TokenAuth(keys, hosts)
+        self.auth = TokenAuth(keys, hosts, proxies)
         self._process = os.getpid()
         self.instance = secrets.token_hex(8)
         self._loop = IOLoop(make_current=False)
@@ -130,7 +135,6 @@ class Server:
             dict.fromkeys(ROUTES, self._page),
             port=self.port,
             address=self.address,
-            websocket_origin=sorted(self.auth.hosts),
             loop=self._loop,
             title=dict.fromkeys(ROUTES, self.content.title),
             auth_provider=self.auth,
@@ -177,6 +181,7 @@ def serve(
     hosts: Iterable[str] = (),
     auth: bool = True,
     loud: bool = False,
+    proxies: Iterable[str] = (),
 ) -> Server:
     """Serve the dashboard of a manager. Its port and its links are those of the last time, if they are free.
 
@@ -186,9 +191,11 @@ def serve(
         address: The address to bind to.
         title: The title of the page; the name of the manager without one.
         note: A line on each page.
-        hosts: The host names that the page is opened under; needed when `address` can be reached from other machines.
+        hosts: The host names that the page is opened under, besides localhost: those of a reverse proxy, or of this
+            machine when `address` can be reached from others. See `docs/remote.md`.
         auth: Only True is accepted.
         loud: Whether the note must not be missed.
+        proxies: The IP addresses of reverse proxies whose `X-Forwarded-*` headers are believed, `["127.0.0.1"]`.
 
     Returns:
         The server: `url`, `view_url`, `port`, `stop()`.
@@ -200,14 +207,20 @@ def serve(
         raise ConfigurationError(
             "the dashboard is never served without a token; hand on server.view_url to let others look"
         )
-    return start(ManagerPage(manager.source, title, note, loud), port, address, hosts)
+    return start(ManagerPage(manager.source, title, note, loud), port, address, hosts, proxies)
 
 
-def start(content: Content, port: int = 0, address: str = "127.0.0.1", hosts: Iterable[str] = ()) -> Server:
+def start(
+    content: Content,
+    port: int = 0,
+    address: str = "127.0.0.1",
+    hosts: Iterable[str] = (),
+    proxies: Iterable[str] = (),
+) -> Server:
     """Serve any content; the arguments are those of `serve`."""
     port = count("port", port, most=65_535, what="a port: 0 for any that is free, or up to 65535")
     names = _host_names(address, hosts)
-    return Server(content, address, _keys(content.name, port, address), names)
+    return Server(content, address, _keys(content.name, port, address), names, _ip_addresses(proxies))
 
 
 def _keys(name: str, port: int, address: str) -> PageKeys:
@@ -226,7 +239,7 @@ def _keys(name: str, port: int, address: str) -> PageKeys:
 
 
 def _host_names(address: str, hosts: Iterable[str]) -> set[str]:
-    names = {host.lower() for host in hosts}
+    names = {_host_name(host) for host in ([hosts] if isinstance(hosts, str) else hosts)} | _hub_names()
     if ":" in address:
         raise ConfigurationError(f"address {address!r} is IPv6; give an IPv4 address or a host name")
     if _is_loopback(address):
@@ -237,6 +250,26 @@ def _host_names(address: str, hosts: Iterable[str]) -> set[str]:
             "or leave the address out to serve this machine only"
         )
     return names | {"localhost", "127.0.0.1"}
+
+
+def _host_name(host: str) -> str:
+    name = host_name(host.lower())
+    if not name:
+        raise ConfigurationError(f"hosts has {host!r}, which is no host name; write it as in 'hub.example.org'")
+    return name
+
+
+def _hub_names() -> set[str]:
+    """The host name under which JupyterHub shows this process's server, where JupyterHub says so."""
+    return {urlsplit(os.environ.get("JUPYTERHUB_PUBLIC_URL", "")).hostname or ""} - {""}
+
+
+def _ip_addresses(proxies: Iterable[str]) -> set[str]:
+    found = {proxies} if isinstance(proxies, str) else set(proxies)
+    for each in found:
+        if not is_valid_ip(each):
+            raise ConfigurationError(f"proxies has {each!r}, which is no IP address; write it as in '127.0.0.1'")
+    return found
 
 
 def _is_loopback(address: str) -> bool:

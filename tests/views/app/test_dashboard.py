@@ -30,7 +30,7 @@ def texts(viewable) -> str:
 
 def test_the_address_follows(manager):
     manager.create("a&b/c", 0, add)
-    shown = board(manager, base="/", paths=True)
+    shown = board(manager, root="./", paths=True)
     shown.go("runtime/a%26b%2Fc")
     assert shown.runtime == "a&b/c"
     assert shown.window.address == "runtime/a%26b%2Fc"
@@ -42,7 +42,7 @@ def test_the_address_follows(manager):
 
 def test_keys_steer_what_is_shown(manager):
     runtime, other = (manager.create(name, 0, add) for name in ("a", "b"))
-    shown = board(manager, base="/", paths=True)
+    shown = board(manager, root="./", paths=True)
     shown.go("runtime/a")
     shown.key(" ")
     assert (runtime.paused, other.paused) == (True, False)
@@ -60,7 +60,7 @@ def test_keys_steer_what_is_shown(manager):
 
 def test_a_viewers_keys_steer_nothing(manager):
     runtime = manager.create("a", 0, add)
-    shown = board(manager, Role.VIEWER, base="/", paths=True)
+    shown = board(manager, Role.VIEWER, root="./", paths=True)
     for address in ("runtime/a", ""):
         shown.go(address)
         for key in (" ", ".", "x"):

@@ -25,10 +25,10 @@ from tests.support import Gate
 
 PAGES = ["/", "/runtime/a", "/activity/1", "/flow", "/timeline", "/dead-letters"]
 SECRET = [*PAGES, "/summary", "/metadata", "/runtime/a/metadata"]
-HOSTS = {"127.0.0.1:PORT": True, "localhost:PORT": True, "LOCALHOST:PORT": True, "evil.example": False}
-HOSTS |= dict.fromkeys(
-    ["evil.example:PORT", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:PORT", "[::1]:PORT"], False
-)
+# A tunnel has a port of its own. Only the name says whether it is this machine that is asked: a foreign name that leads
+# here (DNS rebinding) has no way to be "localhost".
+HOSTS = dict.fromkeys(["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT", "127.0.0.1", "127.0.0.1:1"], True)
+HOSTS |= dict.fromkeys(["evil.example", "evil.example:PORT", "localhost.evil.example:PORT", "[::1]:PORT"], False)
 GOOD_ORIGINS = ["http://127.0.0.1:PORT", "http://localhost:PORT"]
 BAD_ORIGINS = [
     "http://evil.example",
@@ -166,7 +166,7 @@ def test_the_websocket_asks_for_the_same_and_for_its_own_origin(server, other):
             cookies.items(), HOSTS, GOOD_ORIGINS + BAD_ORIGINS
         ):
             status = await opened(server, sessions[role or Role.OPERATOR], host, origin, cookie)
-            may = role is not None and HOSTS[host] and origin in GOOD_ORIGINS
+            may = role is not None and HOSTS[host] and origin.partition("//")[2].lower() == host.lower()
             if (status == 101) is not may:
                 wrong.append((words, host, origin, status))
         return wrong

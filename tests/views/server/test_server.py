@@ -96,7 +96,7 @@ def test_a_forged_or_foreign_cookie_is_refused(server, manager):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"]
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.", "localhost.evil.example"]
 )
 def test_a_foreign_host_name_is_refused_with_the_right_token(server, host):
     assert get(server, token(server, Role.OPERATOR), host=host).status == 403
@@ -121,8 +121,8 @@ def test_the_websocket_asks_for_the_same(server):
 def test_a_role_is_what_its_token_or_signature_says():
     auth = TokenAuth(PageKeys.new(1), ["localhost"])
     for role in Role:
-        assert auth.visit(auth.tokens[role], "") == (role, True)
-        assert auth.visit(None, auth.sign(role)) == (role, False)
+        assert auth.visit(auth.tokens[role], "")[:2] == (role, True)
+        assert auth.visit(None, auth.sign(role))[:2] == (role, False)
         assert auth.visit("x", auth.sign(role)).role is None
     assert auth.visit(None, TokenAuth(PageKeys.new(1), []).sign(Role.OPERATOR)).role is None
     assert auth.visit(None, "operator").role is None
