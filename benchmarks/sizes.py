@@ -44,7 +44,7 @@ QUICK = Size(
     heavy=1,
     looks=2.0,
     pages=(0, 1),
-    leave_out=("import", "first page", "sessions", "sessions elsewhere"),
+    leave_out=("import", "first page", "sessions", "sessions elsewhere", "sessions apart"),
     runtimes=(1, 1_000),
     queued=(1, 100_000),
 )

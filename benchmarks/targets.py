@@ -97,6 +97,11 @@ TARGETS: list[Target] = [
             (" at full speed: seconds a frame", 0.5, "s busy", "s"),
         )
     ),
+    *(
+        Target(f"{n} in a process of its own{what}", "sessions apart", MOST, most, figure=f"{n} {figure}", unit="%")
+        for n, most in (("1", 3.0), ("20", 10.0))
+        for what, figure in ((": more processor time", "more %"), (": more real time", "more wall %"))
+    ),
     *both(Target("one step / burr", "step", FASTER, 25.0, "burr")),
     *both(Target("one step / langgraph", "step", FASTER, 400.0, "langgraph")),
     Target("one step, its completion awaited / burr", "completion", FASTER, None, "burr", peer_measure="step"),

@@ -11,7 +11,7 @@ from .child import ROOT
 
 
 @contextmanager
-def visitors(url: str, n: int, *, elsewhere: bool = False) -> Iterator[None]:
+def visitors(url: str, n: int, *, elsewhere: bool = False, niceness: int = 0) -> Iterator[None]:
     """Keep `n` pages of a dashboard open: drawn by a browser, or with `elsewhere` only received, see `listeners`.
 
     Both run in another process: its CPU time is not counted here.
@@ -20,7 +20,7 @@ def visitors(url: str, n: int, *, elsewhere: bool = False) -> Iterator[None]:
         yield
         return
     module = "benchmarks.listeners" if elsewhere else "benchmarks.visitors"
-    command = [sys.executable, "-m", module, url, str(n)]
+    command = ["nice", "-n", str(niceness), sys.executable, "-m", module, url, str(n)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,8 +1,13 @@
-"""The cost of open dashboards: 0, 1, 10 and 20 pages in a real browser, under a steady load and at full speed."""
+"""The cost of open dashboards: 0, 1, 10 and 20 pages in a real browser, under a steady load and at full speed.
+
+`sessions apart` has the dashboard in a process of its own. It and the browser run at the lowest priority: two cores are
+too few for all three at full speed. Counted is what the process of the agents spends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 
@@ -19,6 +24,7 @@ from ..work import Kind, add
 AGENTS = 10
 STEADY = 1_000  # activities a second, all agents together
 BURST = 500
+LOWEST = 19  # the niceness of the dashboard's process and the browser's
 
 
 async def send_steadily(runtimes: list[Any], seconds: float) -> None:
@@ -54,12 +60,15 @@ def measure_load(manager: Any, runtimes: list[Any], seconds: float) -> Figures:
     calm = (manager.hub.frames - frames) / (time.perf_counter() - started)
     cpu, started, frames = time.process_time(), time.perf_counter(), manager.hub.frames
     done = manager.run(send_at_full_speed(runtimes, seconds))
-    spent = time.process_time() - cpu
-    busy = (manager.hub.frames - frames) / (time.perf_counter() - started)
-    return {"core %": 100 * steady, "frames": calm, "busy frames": busy, "us": spent / done * 1e6}
+    spent, took = time.process_time() - cpu, time.perf_counter() - started
+    busy = (manager.hub.frames - frames) / took
+    us, wall = spent / done * 1e6, took / done * 1e6
+    return {"core %": 100 * steady, "frames": calm, "busy frames": busy, "us": us, "wall us": wall}
 
 
 def child(seconds: str, where: str, *numbers: str) -> Figures:
+    if where == "apart":
+        return apart(seconds, *numbers)
     with RuntimeManager(loop="thread") as manager:
         runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
         server = manager.serve()
@@ -80,6 +89,27 @@ def child(seconds: str, where: str, *numbers: str) -> Figures:
         return found
 
 
+def apart(seconds: str, *numbers: str) -> Figures:
+    """Percent more processor time, and real time, of an activity; each number of pages between two runs without."""
+    found: Figures = {}
+    for n in map(int, numbers):
+        with RuntimeManager(loop="thread", name="measured") as manager:
+            runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
+            measure_load(manager, runtimes, 0.5)
+            before = measure_load(manager, runtimes, float(seconds))
+            server: Any = manager.serve(process=True)
+            os.setpriority(os.PRIO_PROCESS, server.pid, LOWEST)
+            with visitors(server.url, n, niceness=LOWEST):
+                now = measure_load(manager, runtimes, float(seconds))
+            server.stop()
+            after = measure_load(manager, runtimes, float(seconds))
+        alone = {name: (before[name] + after[name]) / 2 for name in before}
+        found[f"{n} cost %"] = now["core %"] - alone["core %"]
+        found[f"{n} more %"] = 100 * (now["us"] / alone["us"] - 1)
+        found[f"{n} more wall %"] = 100 * (now["wall us"] / alone["wall us"] - 1)
+    return found
+
+
 def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
     """Each number of pages, between two measurements without pages."""
     return process.figures("sessions", size.looks, "here", *size.pages)
@@ -88,6 +118,11 @@ def sample(peer: Peer, kind: Kind, size: Size) -> Figures:
 def elsewhere(peer: Peer, kind: Kind, size: Size) -> Figures:
     """The largest number of pages, none of them drawn on this machine."""
     return process.figures("sessions", size.looks, "elsewhere", 0, size.pages[-1])
+
+
+def own_process(peer: Peer, kind: Kind, size: Size) -> Figures:
+    """The same pages, from a dashboard in a process of its own."""
+    return process.figures("sessions", size.looks, "apart", *size.pages)
 
 
 MEASURES = [
@@ -106,6 +141,15 @@ MEASURES = [
         "shown",
         elsewhere,
         "0 loss %",
+        ONE_KIND,
+        1,
+    ),
+    Measure(
+        "sessions apart",
+        "the same pages in a real browser, from a dashboard in a process of its own",
+        "shown",
+        own_process,
+        "0 more %",
         ONE_KIND,
         1,
     ),
