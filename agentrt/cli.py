@@ -1,10 +1,11 @@
-"""The command line: `agentrt demo`, `agentrt serve` and `agentrt list`. The first two run until Ctrl-C."""
+"""The command line: `agentrt demo`, `serve`, `watch` and `list`. All but the last run until Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import importlib.util
+import os
 import signal
 import sys
 import threading
@@ -24,11 +25,15 @@ from .schema.numbers import number
 
 if TYPE_CHECKING:
     from .demo import Towers
+    from .discovery import ServerRecord
     from .manager import RuntimeManager
+    from .views.server.process import ServerProcess
     from .views.server.server import Server
+    from .views.server.watch import Watch
 
 __all__ = ["main"]
 
+LINGER = 60.0  # seconds that a page of its own waits for the next manager, once nobody looks
 USAGE_ERROR = 2
 """The exit code for wrong arguments, the same as that of argparse."""
 
@@ -68,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("app", nargs="?", help="a Python file or module that makes a RuntimeManager")
     what.add_argument("--all", action="store_true", help="all managers served on this machine, side by side")
     serve.set_defaults(run=_run_serve)
+    watch = commands.add_parser("watch", parents=[page], help="the dashboard of a manager that runs in another program")
+    watch.add_argument("name", nargs="?", default="", help="its name or its process; not needed if there is only one")
+    watch.add_argument("--announce", help=argparse.SUPPRESS)  # as `manager.serve(process=True)` starts it
+    watch.set_defaults(run=_run_watch)
     listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
     listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
     listing.set_defaults(run=_run_list)
@@ -104,10 +113,15 @@ def _run_demo(options: argparse.Namespace) -> int:
     day = load_day(options.date)
     with RuntimeManager(name="Three towers", loop="thread", clock=day.clock()) as manager:
         handle = towers(manager, day, speed=options.speed)
-        _serve_manager(manager, options, day.note, note=f"{day.note}. {ABOUT}", loud=day.made_up)
-        handle.start()
-        manager.submit(handle.wait()).add_done_callback(partial(_print_result, handle))
-        _wait_for_interrupt()
+        note = f"{day.note}. {ABOUT}"
+        try:
+            _serve_manager(manager, options, day.note, note=note, loud=day.made_up, process=True)
+            handle.start()
+            manager.submit(handle.wait()).add_done_callback(partial(_print_result, handle))
+            _wait_for_interrupt()
+        finally:
+            if manager.server is not None:
+                manager.server.stop()
 
 
 def _print_result(handle: Towers, day: Future[None]) -> None:
@@ -139,6 +153,65 @@ def _run_serve_all(options: argparse.Namespace) -> int:
         server.stop()
 
 
+# ---- agentrt watch
+
+
+def _run_watch(options: argparse.Namespace) -> int:
+    if options.announce is not None:
+        return _run_announce(options.announce)
+    from . import discovery
+    from .feed.connection import find_manager
+
+    manager = find_manager(options.name)
+    there = discovery.find_watcher(manager)
+    if there is not None:
+        print(f"{manager.name} has a dashboard already, in process {there.pid}:")
+        _print_links(there, options, "It ends with that process.")
+        return 0
+    from .views.server.watch import Watch
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f"{manager.name}, process {manager.pid}\nStarting the page ...", flush=True)
+    watch = Watch(manager, port=options.port)
+    try:
+        _print_links(watch.server, options, "Ctrl-C here ends the page; the agents go on.")
+        _wait_for_interrupt()
+    finally:
+        watch.stop()
+
+
+def _run_announce(announced: str) -> int:
+    """Serve the page, write its record to stdout, and end some time after the manager."""
+    import msgspec
+
+    from .discovery import ManagerRecord
+    from .views.server.watch import Watch
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = msgspec.json.decode(announced)
+    try:
+        watch = Watch(msgspec.convert(given["manager"], ManagerRecord), **given["options"])
+    except AgentError as error:
+        print(error, flush=True)
+        return USAGE_ERROR
+    try:
+        print(msgspec.json.encode(watch.server.record()).decode(), flush=True)
+        with open(os.devnull, "w") as nothing:  # nobody reads what is printed from now on
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+        _wait_for_pages(watch)
+    finally:
+        watch.stop()
+    return 0
+
+
+def _wait_for_pages(watch: Watch) -> None:
+    never, last = threading.Event(), time.monotonic()
+    while time.monotonic() - last < LINGER:
+        never.wait(LINGER / 4)
+        if watch.needed:
+            last = time.monotonic()
+
+
 def _run_list(options: argparse.Namespace) -> int:
     if options.app is None:
         return _list_servers()
@@ -156,13 +229,19 @@ def _list_servers() -> int:
     from . import discovery
 
     found = discovery.list_servers()
-    if not found:
+    managers = discovery.list_managers()
+    served = {each.watches or each.pid for each in found}
+    if not found and not managers:
         print("No manager is served on this machine now. In the program that has one: manager.serve()")
         return 0
     rows = [("manager", "process", "since", "link", "to look only")]
     for each in found:
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.started))
         rows.append((each.name, str(each.pid), since, each.url, each.view_url))
+    for manager in managers:
+        if manager.pid not in served:
+            since = time.strftime("%Y-%m-%d %H:%M", time.localtime(manager.started))
+            rows.append((manager.name, str(manager.pid), since, f"agentrt watch {manager.pid}", ""))
     _print_table(rows)
     return 0
 
@@ -217,16 +296,21 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _serve_manager(
-    manager: RuntimeManager, options: argparse.Namespace, title: str, note: str = "", loud: bool = False
+    manager: RuntimeManager,
+    options: argparse.Namespace,
+    title: str,
+    note: str = "",
+    loud: bool = False,
+    process: bool = False,
 ) -> None:
     """Serve the manager and print the links. `note` is a line on the page."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end counts as Ctrl-C
     print(f"{title}\nStarting the page ...", flush=True)
-    server = manager.serve(port=options.port, note=note, loud=loud)
+    server = manager.serve(port=options.port, note=note, loud=loud, process=process)
     _print_links(server, options, "Ctrl-C here ends the page and all its agents.")
 
 
-def _print_links(server: Server, options: argparse.Namespace, end: str) -> None:
+def _print_links(server: Server | ServerProcess | ServerRecord, options: argparse.Namespace, end: str) -> None:
     """Print the links of a page and what ends it, and open the page in the browser."""
     print(f"\n    {server.url}\n\nThis link opens it (to look only: {server.view_url}).")
     print(end, flush=True)

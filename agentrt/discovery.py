@@ -1,4 +1,4 @@
-"""A list of the dashboard servers on this machine: one file for each, in a directory that only its owner may read.
+"""Lists of the managers and of the dashboard servers on this machine: one file for each, in a directory of the user.
 
 The same directory stores the port and the keys of each page: when a program starts again, its open pages and their
 links work again. The environment variable `AGENTRT_RUNTIME_DIR` names another directory. Any thread may call these
@@ -22,14 +22,20 @@ import msgspec
 from .errors import ConfigurationError
 
 __all__ = [
+    "ManagerRecord",
     "PageKeys",
     "ServerRecord",
+    "add_manager",
     "add_server",
     "directory",
+    "find_watcher",
+    "list_managers",
     "list_servers",
     "load_keys",
+    "remove_manager",
     "remove_server",
     "save_keys",
+    "socket_path",
 ]
 
 ADVICE = "set AGENTRT_RUNTIME_DIR to a directory of your own"
@@ -46,6 +52,7 @@ class ServerRecord(msgspec.Struct, frozen=True):
         url: Link with the operator's token.
         view_url: Link that only allows to look.
         started: When it started, in seconds since 1970.
+        watches: Id of the manager's process, if that is another one.
     """
 
     pid: int
@@ -54,19 +61,49 @@ class ServerRecord(msgspec.Struct, frozen=True):
     url: str
     view_url: str
     started: float
+    watches: int | None = None
 
     @property
     def alive(self) -> bool:
         """Whether its process still runs."""
-        if os.name == "nt":  # os.kill(pid, 0) only asks on POSIX; on Windows it sends Ctrl-C
-            return _accepts_connections(self.port)
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
+        return _is_alive(self.pid, self.port)
+
+
+class ManagerRecord(msgspec.Struct, frozen=True):
+    """One manager that offers its feed, see `agentrt.feed.offer`.
+
+    Args:
+        pid: Id of its process.
+        name: Name of the manager.
+        number: Which manager of the process it is.
+        port: TCP port on 127.0.0.1; 0 where there is a Unix socket, whose path is `socket_path(record)`.
+        token: What a reader must say on TCP.
+        started: When it began, in seconds since 1970.
+    """
+
+    pid: int
+    name: str
+    number: int
+    port: int
+    token: str
+    started: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process still runs."""
+        return _is_alive(self.pid, self.port)
+
+
+def _is_alive(pid: int, port: int) -> bool:
+    if os.name == "nt":  # os.kill(pid, 0) only asks on POSIX; on Windows it sends Ctrl-C
+        return _accepts_connections(port)
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
         return True
+    return True
 
 
 def _accepts_connections(port: int) -> bool:
@@ -146,6 +183,46 @@ def list_servers() -> list[ServerRecord]:
         else:
             remove_server(path)
     return sorted(found, key=lambda each: each.started)
+
+
+def socket_path(manager: ManagerRecord) -> Path:
+    """The Unix socket of a manager without a port."""
+    return directory() / f"manager-{manager.pid}-{manager.number}.sock"
+
+
+def add_manager(manager: ManagerRecord) -> Path:
+    """Add a manager to the list. Returns its file, which `remove_manager` takes."""
+    path = directory() / f"manager-{manager.pid}-{manager.number}.json"
+    _write(path, manager)
+    return path
+
+
+def remove_manager(path: Path) -> None:
+    """Remove a manager from the list, and its socket. Idempotent."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".sock").unlink(missing_ok=True)
+
+
+def list_managers() -> list[ManagerRecord]:
+    """The managers that offer their feed now, oldest first. Those whose process has ended are removed from the list."""
+    found = []
+    for path in directory().glob("manager-*.json"):
+        try:
+            manager = msgspec.json.decode(path.read_bytes(), type=ManagerRecord)
+        except (OSError, msgspec.DecodeError):
+            continue  # removed in between, or written by another version
+        if manager.alive:
+            found.append(manager)
+        else:
+            remove_manager(path)
+    return sorted(found, key=lambda each: each.started)
+
+
+def find_watcher(manager: ManagerRecord) -> ServerRecord | None:
+    """The dashboard, in a process of its own, of a manager; or of one of its name that has ended, whose pages wait."""
+    running = {each.pid for each in list_managers() if each.name == manager.name} - {manager.pid}
+    found = [each for each in list_servers() if each.watches is not None and each.name == manager.name]
+    return next((each for each in found if each.watches not in running), None)
 
 
 def load_keys(name: str) -> tuple[Path, PageKeys | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from .dead_letters import DeadLetters
 from .deprecation import warn_of_new_name
@@ -17,9 +17,12 @@ from .schema.preview import preview
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .feed.offer import FeedOffer
     from .views.notebook.standalone import Standalone
+    from .views.server.process import ServerProcess
+    from .views.server.server import Server
 
-__all__ = ["DisplayedDeadLetters", "Exports", "ManagerDisplay", "RuntimeDisplay"]
+__all__ = ["DisplayedDeadLetters", "Exports", "ManagerDisplay", "RuntimeDisplay", "Serving"]
 
 MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -140,6 +143,61 @@ class RuntimeDisplay(Exports):
     def events(self) -> Standalone:
         """Show what happened to it, newest first."""
         return _standalone(self, "events")
+
+
+class Serving:
+    """How a manager is served: its dashboard, and its feed to other processes."""
+
+    _offer: FeedOffer | None = None
+    _server: Server | ServerProcess | None = None
+
+    def check_process(self) -> None:
+        """Raise `ManagerClosedError` in a process that was forked from that of the agents."""
+
+    @property
+    def server(self) -> Server | ServerProcess | None:
+        """The dashboard that `serve` started last; None before."""
+        return self._server
+
+    @overload
+    def serve(self, port: int = 0, *, process: Literal[False] = False, **options: Any) -> Server: ...
+    @overload
+    def serve(self, port: int = 0, *, process: bool, **options: Any) -> Server | ServerProcess: ...
+    def serve(self, port: int = 0, *, process: bool = False, **options: Any) -> Server | ServerProcess:
+        """Serve the dashboard, on a thread of its own or in a process of its own.
+
+        A process of its own draws the pages without taking time from the agents, and stays when this program ends: the
+        page then says since when, and goes on when a manager of the same name runs again.
+
+        Args:
+            port: 0 for any that is free.
+            process: Whether to serve it from a process of its own, as `agentrt watch` does.
+            **options: Those of `agentrt.views.server.server.serve`.
+
+        Returns:
+            The server: `url`, `view_url`, `port`, `stop()`. One in this process stops with the manager.
+
+        Raises:
+            ConfigurationError: No port is free, an option can't work, or with `process` the manager has `offer=False`.
+        """
+        self.check_process()
+        if process:
+            from .views.server.process import serve_in_process
+
+            record = None if self._offer is None else self._offer.record
+            self._server = serve_in_process(record, port=port, **options)
+        else:
+            from .views.server.server import serve
+
+            self._server = serve(self, port=port, **options)  # type: ignore[arg-type]
+        return self._server
+
+    def _end_serving(self) -> None:
+        """End what shows it, and the offer to other processes."""
+        if self._server is not None:
+            self._server.on_manager_end()
+        if self._offer is not None:
+            self._offer.close()
 
 
 class ManagerDisplay(Exports):

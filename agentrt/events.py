@@ -158,11 +158,12 @@ class Ring:
         """How many records have been dropped to keep the bounds."""
         return self._bases[0]
 
-    def since(self, cursor: int) -> tuple[list[Any], int, int]:
-        """The records from `cursor` on, the cursor to use next, and how many were let go in between."""
+    def since(self, cursor: int, until: int | None = None) -> tuple[list[Any], int, int]:
+        """The records from `cursor` to `until`, the cursor to use next, and how many were let go in between."""
         while True:
             base = self.let_go
-            records = self.records[max(0, cursor - base) :]
+            end = None if until is None else max(0, until - base)
+            records = self.records[max(0, cursor - base) : end]
             if self.let_go == base:  # else the positions have moved meanwhile
                 return records, max(cursor, base) + len(records), max(0, base - cursor)
 

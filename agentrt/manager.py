@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import random
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from itertools import count
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .activity import Activity
 from .clock import Clock
-from .display import DisplayedDeadLetters, ManagerDisplay
+from .display import DisplayedDeadLetters, ManagerDisplay, Serving
 from .engine import commands
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT, deadlock_error
@@ -25,11 +26,12 @@ from .engine.handoff import InlineBudget
 from .engine.hub import Hub
 from .engine.isolation import Workers
 from .engine.loop_host import discard, wait_for
-from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop
+from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop, time_of
 from .engine.watchdog import Watchdog
 from .engine.workflow import Workflow
 from .errors import ConfigurationError, DeadlockError, ManagerClosedError
 from .events import Event, Ring
+from .feed.offer import offer as offer_feed
 from .groups import Groups
 from .limits import Limits
 from .logs import log_safely
@@ -44,7 +46,6 @@ from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .feed.source import Source
-    from .views.server.server import Server
 
 __all__ = ["RuntimeManager"]
 
@@ -54,7 +55,7 @@ Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
 
-class RuntimeManager(RuntimeFactory, ManagerDisplay):
+class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
     """Many runtimes on one event loop. All of it may be used on any thread.
 
     Use it as a context manager, sync or async, or `close()` it.
@@ -67,6 +68,8 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         seed: Decides what `ctx.random` gives; a random one unless given.
         name: What the manager and its threads are called.
         ring: How many records are kept of what happened.
+        offer: Whether other processes of the same user may watch and steer it, as `agentrt watch` does. It costs
+            nothing until one does.
 
     Raises:
         ConfigurationError: A value can't work, or "current" was asked for where no loop runs.
@@ -86,6 +89,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         seed: int | None = None,
         name: str = "agentrt",
         ring: int = 20_000,
+        offer: bool = True,
     ) -> None:
         if journal is not None:
             raise ConfigurationError(
@@ -115,7 +119,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
         self._source: Source | None = None
         self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
-        self._server: Server | None = None
+        self._offer = offer_feed(self) if offer and time_of(self.loop) is time.monotonic else None
         if in_ipython():
             from .notebook import wake_loop_on_signals
 
@@ -152,11 +156,6 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
                 self._source = LiveSource(self)
             return self._source
 
-    @property
-    def server(self) -> Server | None:
-        """The dashboard that `serve` started last; None before."""
-        return self._server
-
     def subscribe(self) -> Subscription:
         """Return every record from now on, as an async iterator; bounded, `dropped` says how many were let go."""
         self.check_process()
@@ -186,22 +185,6 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             Event(self.number(), "", self.clock.now(), "speed", commands.ACTOR.get(), {"from": old, "to": speed})
         )
         self.notify()
-
-    def serve(self, port: int = 0, **options: Any) -> Server:
-        """Serve the dashboard from this process, on a thread of its own.
-
-        Args:
-            port: 0 for any that is free.
-            **options: Those of `agentrt.views.server.server.serve`.
-
-        Returns:
-            The server: `url`, `view_url`, `port`, `stop()`. It stops with the manager.
-        """
-        self.check_process()
-        from .views.server.server import serve
-
-        self._server = serve(self, port=port, **options)
-        return self._server
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         from .notebook import mime_bundle
@@ -337,6 +320,8 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             entry.detach_driver()
         if self._own is not None:
             self._own.stop_after_fork()
+        if self._offer is not None:
+            self._offer.close_after_fork()
 
     def _end(self) -> list[Promise[bool]]:
         with self.lock:
@@ -345,8 +330,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay):
             self.closed = True
             self._disposal.cancel()
             self._endings = [commands.terminate(entry) for entry in tuple(self._entries.values())]
-        if self._server is not None:
-            self._server.stop()
+        self._end_serving()
         self.workers.close()
         self.watchdog.close()
         self.post(self._timers.stop)

@@ -203,6 +203,16 @@ def ended_by(process: subprocess.Popen[str], how: signal.Signals) -> str:
     return rest
 
 
+def family(pid: int) -> list[psutil.Process]:
+    """A process and those that it has started."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    return float(sum(process.cpu_times()[:2]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_is_up_within_ten_seconds_and_ends_cleanly(how: signal.Signals) -> None:
@@ -210,7 +220,7 @@ def test_the_demo_is_up_within_ten_seconds_and_ends_cleanly(how: signal.Signals)
     with running("demo", "--no-browser", "--date", "2013-02-08") as process:
         said, url = read_until(process.stdout, LINK)
         page = get(url)
-        assert sum(psutil.Process(process.pid).cpu_times()[:2]) < 10
+        assert sum(map(cpu_seconds, family(process.pid))) < 10
         assert "930 departures planned for Friday, 8 February 2013" in said
         assert "<html" in page
         said, _ = read_until(process.stdout, re.compile("Ctrl-C"))
@@ -308,3 +318,61 @@ def test_serve_all_serves_until_it_is_told_to_end() -> None:
         assert "All managers" in get(link)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+# ---- watch
+
+
+PROGRAM = """
+import sys, agentrt
+manager = agentrt.RuntimeManager(loop="thread", name=sys.argv[1])
+manager.create("a", 0, lambda activity, state: state)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def program(name: str) -> Iterator[subprocess.Popen[str]]:
+    """A program with a manager, which knows nothing of pages."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTRT_RUNTIME_DIR", str(tmp_path))
+
+
+@pytest.mark.usefixtures("own_list")
+def test_watch_says_what_there_is() -> None:
+    assert finished("watch").stderr == (
+        "agentrt watch: no manager runs on this machine; start a program that makes a RuntimeManager\n"
+    )
+    with program("first"), program("second"):
+        several = finished("watch").stderr
+        assert re.search(r"several managers run on this machine: first \(process \d+\), second .*; say which", several)
+        wrong = finished("watch", "third")
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert "no manager named 'third' runs on this machine; there are: first (process" in wrong.stderr
+        assert re.search(r"first +\d+ .* agentrt watch \d+", finished("list").stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_list")
+def test_watch_serves_a_program_that_knows_nothing_of_pages() -> None:
+    with program("quiet") as agents, running("watch", str(agents.pid), "--no-browser") as process:
+        said, url = read_until(process.stdout, LINK)
+        assert said.startswith(f"quiet, process {agents.pid}")
+        assert "<html" in get(url)
+        again = finished("watch", "quiet", "--no-browser")
+        assert f"quiet has a dashboard already, in process {process.pid}:" in again.stdout
+        assert ended_by(process, signal.SIGINT).rstrip().endswith("Stopped.")
+        assert agents.poll() is None

@@ -173,10 +173,9 @@ class Hub:
         until, frames = self._offered
         frame = frames.get(cursor)
         if frame is None:
-            records, end, missed = self.ring.since(cursor)
-            records = records[: max(0, len(records) - max(0, end - until))]
+            records, end, missed = self.ring.since(cursor, until)
             changed = {record.runtime for record in records if record.runtime}
-            frame = Frame(self.clock.now(), records, missed, changed, cursor=cursor + missed + len(records))
+            frame = Frame(self.clock.now(), records, missed, changed, cursor=end)
             frames[cursor] = frame
         return frame
 

@@ -19,7 +19,7 @@ from ..metrics import Fates
 from ..snapshot import Snapshot
 from .commands import LiveCommands, SteeredManager, waiting
 from .forms import form_of, form_with
-from .source import COMMANDS, READS, BurstProgress, Page, PayloadForm, Reply, Settings, Watching
+from .source import COMMANDS, READS, BurstProgress, Page, PayloadForm, Reply, Settings, Standing, Watching
 
 __all__ = ["LiveManager", "LiveSource"]
 
@@ -117,6 +117,10 @@ class LiveSource:
     def speed(self) -> float:
         """Seconds on the clock for a real one."""
         return self._manager.clock.speed
+
+    def standing(self) -> Standing:
+        """It is always of this manager, and as it is now."""
+        return Standing()
 
     # ---- what happened
 

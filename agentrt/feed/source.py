@@ -44,6 +44,7 @@ __all__ = [
     "Reply",
     "Settings",
     "Source",
+    "Standing",
     "Subject",
     "Time",
     "Typed",
@@ -175,6 +176,21 @@ class Watching(msgspec.Struct, frozen=True):
     over_budget: bool = False
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """How the source itself is.
+
+    Args:
+        words: What is wrong with it, in one sentence; empty if nothing is.
+        generation: Another number whenever what it shows has been replaced, as by a program that was started again:
+            what was drawn before is then of another manager.
+        silent: Whether this changes without anything being recorded.
+    """
+
+    words: str = ""
+    generation: int = 0
+    silent: bool = False
+
+
 class Time(Protocol):
     """The clock of the runtimes, as a time axis reads it."""
 
@@ -198,6 +214,9 @@ class Source(Time, Protocol):
 
     name: str
     capabilities: frozenset[str]  # which of `COMMANDS` it carries out and which of `READS` it can answer
+
+    def standing(self) -> Standing:
+        """Return whether what is read here is still so, and of the same manager."""
 
     # ---- which runtimes there are
 

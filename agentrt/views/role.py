@@ -1,26 +1,18 @@
-"""The role of a page, and every command that a view gives. A disabled button protects nothing: the check is here."""
+"""Every command that a view gives, under the role of its page. A disabled button protects nothing: each is checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
-from enum import StrEnum
 from typing import Any
 
-from ..errors import AccessDeniedError, AgentError
-from ..feed.source import ACTOR, COMMANDS, Reply, Source
+from ..errors import AgentError
+from ..feed.entrance import Role, check_role, entrance
+from ..feed.source import COMMANDS, Reply, Source
 
 __all__ = ["Commands", "Role"]
 
 KNOBS = ("timeout", "retries", "priority_capacity", "standard_capacity", "overflow", "fairness", "paused")
-
-
-class Role(StrEnum):
-    """What the holder of a page may do: look, or look and steer."""
-
-    OPERATOR = "operator"
-    VIEWER = "viewer"
 
 
 class Commands:
@@ -54,31 +46,19 @@ class Commands:
 
     def check(self, what: str) -> None:
         """Raise `AccessDeniedError` unless this page may steer."""
-        if self.role is not Role.OPERATOR:
-            raise AccessDeniedError(f"This link is for looking only: to {what}, open the operator's link.")
-        if not self.may_steer:
-            raise AccessDeniedError(f"This can only be looked at: nothing here can {what}.")
+        check_role(self.role, self.source, what)
 
     # ---- commands of the source
 
     def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
         """`Source.command` under this page's role. Raises `AccessDeniedError` and what the source raises."""
-        with self._acting(name):
+        with entrance(self.source, self.role, self.who, name):
             return self.source.command(name, id, **arguments)
 
     def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
         """`Source.submit` under this page's role. Raises `AccessDeniedError` and `ManagerClosedError`."""
-        with self._acting(name):
+        with entrance(self.source, self.role, self.who, name):
             return self.source.submit(name, id, **arguments)
-
-    @contextmanager
-    def _acting(self, name: str) -> Iterator[None]:
-        self.check(name.replace("_", " "))
-        token = ACTOR.set(self.who)
-        try:
-            yield
-        finally:
-            ACTOR.reset(token)
 
     def do(self, what: str, act: Callable[[], Any]) -> bool:
         """Call `act()`, which gives commands, unless the role forbids it: `do("send to JFK", lambda: ...)`."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Set
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from ..schema.parts import Outline, brackets_of, len_of, parts_of, type_name
 from ..schema.preview import preview
 from .html import Markup, escape
 
 __all__ = [
     "brief",
     "duration",
+    "len_of",
     "listing",
     "parts_of",
     "percent",
@@ -26,6 +24,7 @@ __all__ = [
     "safe_block",
     "safe_text",
     "si",
+    "type_name",
     "within_last",
 ]
 
@@ -100,9 +99,11 @@ def _brief(value: Any, depth: int, limit: int) -> str:
     if isinstance(value, str | bytes):
         return repr(value[:limit])
     parts = parts_of(value, WIDEST)
+    if parts is None and isinstance(value, Outline):
+        return shorten(value.text, limit)
     if parts is None:
         return shorten(preview(value, limit + 1), limit)
-    opening, closing = _brackets(value)
+    opening, closing = brackets_of(value)
     if depth == 0:
         return f"{opening}…{closing}"
     items = [_item(key, _brief(item, depth - 1, limit), value) for key, item in parts]
@@ -111,51 +112,9 @@ def _brief(value: Any, depth: int, limit: int) -> str:
 
 
 def _item(key: Any, text: str, of: Any) -> str:
-    if isinstance(of, Mapping):
+    if isinstance(of, Mapping) or (isinstance(of, Outline) and of.keyed):
         return f"{shorten(preview(key, 61), 60)}: {text}"
     return text if isinstance(key, int) else f"{key}={text}"
-
-
-def _brackets(value: Any) -> tuple[str, str]:
-    for kind, pair in ((Mapping, "{}"), (list, "[]"), (tuple, "()"), (Set, "{}")):
-        if isinstance(value, kind) and not hasattr(value, "_fields"):
-            return pair[0], pair[1]
-    return f"{type(value).__name__}(", ")"
-
-
-def parts_of(value: Any, most: int) -> list[tuple[Any, Any]] | None:
-    """The named parts of a value: fields, keys or positions; `most` of them. None if it has none.
-
-    >>> parts_of({"a": 1}, 5)
-    [('a', 1)]
-    """
-    return None if (pairs := _named_parts(value)) is None else list(islice(pairs, most))
-
-
-def _named_parts(value: Any) -> Iterable[tuple[Any, Any]] | None:
-    if isinstance(value, Mapping):
-        return value.items()
-    if names := _fields(value):
-        return ((name, getattr(value, name, "…")) for name in names)
-    if isinstance(value, list | tuple | Set):
-        return enumerate(value)
-    return None
-
-
-def _fields(value: Any) -> tuple[str, ...]:
-    if isinstance(value, type):
-        return ()
-    if isinstance(value, msgspec.Struct):
-        return tuple(name for name in value.__struct_fields__ if name != "receipt")
-    if dataclasses.is_dataclass(value):
-        return tuple(field.name for field in dataclasses.fields(value))
-    named = getattr(type(value), "model_fields", None) or getattr(value, "_fields", None)
-    return tuple(named) if isinstance(named, tuple | dict) else ()
-
-
-def len_of(value: Any) -> int:
-    """How many parts a value has."""
-    return len(_fields(value)) or (len(value) if hasattr(value, "__len__") else 0)
 
 
 STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

@@ -1,4 +1,7 @@
-"""What every kind of source must do. A new kind is added to `KINDS`: how a source of a manager is made."""
+"""What every kind of source must do. A new kind is added to `KINDS`: how a source of a manager is made, and ended.
+
+What is read of another process is compared by its repr: the classes of states and payloads are not there.
+"""
 
 import asyncio
 import contextlib
@@ -11,13 +14,37 @@ from typing import Any
 import pytest
 
 from agentrt import AgentError, RuntimeManager, RuntimeNotFoundError
+from agentrt.discovery import list_managers
 from agentrt.errors import ActivityValidationError, ConfigurationError, MailboxFullError, RuntimeFailedError
+from agentrt.feed.remote import RemoteSource
+from agentrt.feed.several import SeveralSource
 from agentrt.feed.source import ACTOR, COMMANDS, READS, Source, subject_of
 from agentrt.snapshot import Status
 from tests.harness.wait import wait_until
 from tests.support import add, fail
 
-KINDS: dict[str, Callable[[RuntimeManager], Source]] = {"live": lambda manager: manager.source}
+
+@contextlib.contextmanager
+def remote(manager: RuntimeManager) -> Iterator[Source]:
+    [record] = [each for each in list_managers() if each.name == manager.name]
+    source = RemoteSource(record, max_age=0)
+    yield source
+    source.close()
+
+
+@contextlib.contextmanager
+def several(manager: RuntimeManager) -> Iterator[Source]:
+    """The manager beside another one, in which nothing happens."""
+    with RuntimeManager(loop="thread", name="other", offer=False) as other:
+        yield SeveralSource([manager.source, other.source], name="tower", prefixes=["", "other/"])
+
+
+Make = Callable[[RuntimeManager], contextlib.AbstractContextManager[Source]]
+KINDS: dict[str, Make] = {
+    "live": lambda manager: contextlib.nullcontext(manager.source),
+    "remote": remote,
+    "several": several,
+}
 
 
 @dataclass
@@ -37,8 +64,9 @@ def manager() -> Iterator[RuntimeManager]:
 
 
 @pytest.fixture(params=KINDS)
-def source(request: Any, manager: RuntimeManager) -> Source:
-    return KINDS[request.param](manager)
+def source(request: Any, manager: RuntimeManager) -> Iterator[Source]:
+    with KINDS[request.param](manager) as source:
+        yield source
 
 
 def paused(manager: RuntimeManager, id: str = "a", *payloads: Any, **limits: Any) -> list[int]:
@@ -168,7 +196,7 @@ def test_a_form_says_what_to_ask_for_and_stays_the_same(manager, source):
     runtime.pause()
     number = runtime.send_nowait(Flight(12, "AA")).id
     filled = source.form("gate", number)
-    assert [field.default for field in filled.fields] == [12, "AA"]
+    assert [field.initial for field in filled.fields] == ["12", "AA"]
     assert json.loads(filled.text) == {"number": 12, "carrier": "AA"}
     assert source.form("gate", 9999) is None
 
@@ -195,9 +223,10 @@ def test_a_frame_is_what_is_new(manager, source):
 def test_a_frame_says_what_was_let_go(manager, source):
     runtime = manager.create("a", 0, add)
     manager.ring.limit = 10
-    while not source.frame().missed:
-        manager.run(runtime.ask(1))
+    for _ in range(1_500):
+        runtime.send_nowait(1, priority=True).result(5)
     frame = source.frame()
+    assert frame.missed
     assert len(frame.records) + frame.missed == frame.cursor
     assert source.frame(frame.missed).missed == 0
 
@@ -284,7 +313,7 @@ def test_one_that_was_stopped_recovers(manager, source):
             source.command("send", "a", typed="1", lane="standard")
     wait_until(lambda: source.snapshot("a").status is Status.FAILED)
     source.command("recover", "a")
-    assert source.snapshot("a").status is not Status.FAILED
+    assert [record.kind for record in source.frame().records].count("recovered") == 1  # it may be stopped again by now
 
 
 @pytest.mark.parametrize(
@@ -325,7 +354,7 @@ def test_what_was_typed_is_sent(manager, source):
     second = source.command("send", "gate", typed='{"number": 3}', lane="priority")
     assert (first.runtime, second.runtime) == ("gate", "gate")
     sent(source, first.activity, second.activity)
-    assert source.snapshot("gate").state == (Flight(12, "AA"), Flight(3))
+    assert repr(source.snapshot("gate").state) == repr((Flight(12, "AA"), Flight(3)))
     assert source.outcomes([first.activity])[first.activity].kind == "done"
 
 
@@ -392,9 +421,9 @@ def test_a_payload_is_edited_and_edited_back(manager, source):
     with pytest.raises(ActivityValidationError):
         source.command("check", "gate", activity=number, typed={"number": "x", "carrier": "AA"})
     reply = source.command("edit", "gate", activity=number, typed={"number": "2", "carrier": "AA"})
-    assert source.mailbox("gate").items[0].payload == Flight(2, "AA")
+    assert repr(source.mailbox("gate").items[0].payload) == repr(Flight(2, "AA"))
     source.command("undo", number=reply.undo)
-    assert source.mailbox("gate").items[0].payload == Flight(1, "AA")
+    assert repr(source.mailbox("gate").items[0].payload) == repr(Flight(1, "AA"))
     with pytest.raises(AgentError):
         source.command("undo", number=reply.undo)
 

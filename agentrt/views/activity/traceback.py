@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import linecache
-import traceback
 from collections.abc import Container, Iterable, Iterator
-from types import CodeType
-from typing import NamedTuple
 
-from ...frames import RUNNERS, package_of
+from ...feed.failures import SourcePlace, places
 from ..html import Markup, div, fragment, p, pre, section, span, strong
 from ..text import safe_text
 
-__all__ = ["CSS", "SourcePlace", "places", "traceback_html"]
+__all__ = ["CSS", "traceback_html"]
 
-AROUND, DEEPEST, CHAIN = 2, 8, 4
+CHAIN = 4
 CSS = """
 .trace section + section { margin-top: var(--s4); } .trace .at { margin-top: var(--s2); }
 .trace .at { color: var(--rt-muted); overflow-wrap: anywhere; }
@@ -23,37 +19,6 @@ CSS = """
 .trace .hit { background: color-mix(in srgb, var(--tone) 16%, transparent); font-weight: 600; }
 .trace .no { color: var(--rt-muted); user-select: none; }
 """
-
-
-class SourcePlace(NamedTuple):
-    """A frame of a traceback: file, line, function, and the lines around it by number."""
-
-    file: str
-    line: int
-    function: str
-    around: tuple[tuple[int, str], ...]
-
-
-def places(error: BaseException) -> list[SourcePlace]:
-    """The frames of an error, outermost first: those of the workflow, without those of this package around them."""
-    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    heads = [n for n, (code, _) in enumerate(frames, 1) if (package_of(code.co_filename), code.co_name) in RUNNERS]
-    own = frames[heads[-1] if heads else 0 :] or frames
-    while len(own) > 1 and _of_package(own[-1][0]):
-        own.pop()
-    return [_place(code.co_filename, line, code.co_qualname) for code, line in own[-DEEPEST:]]
-
-
-def _of_package(code: CodeType) -> bool:
-    return package_of(code.co_filename) == "agentrt"
-
-
-def _place(file: str, line: int, function: str) -> SourcePlace:
-    numbers = range(max(1, line - AROUND), line + AROUND + 1)
-    found = [(number, linecache.getline(file, number).rstrip("\n")) for number in numbers]
-    while found and not found[-1][1]:
-        found.pop()
-    return SourcePlace(file, line, function, tuple(found))
 
 
 def causes(error: BaseException, earlier: Container[int] = ()) -> Iterator[tuple[BaseException, str]]:

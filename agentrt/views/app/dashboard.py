@@ -15,6 +15,7 @@ from ..role import Commands, Role
 from ..text import plain, quantity
 from .address import OF_RUNTIME, Address, address_of, folder_of, root_of
 from .bar import TopBar, banner, column
+from .notice import Notice
 from .page_template import page_template
 from .routes import build_page
 from .window import Window
@@ -60,7 +61,9 @@ class Dashboard:
         notes = [banner(note, loud=loud)] if note else []
         notes += [] if commands.may_steer else [banner("This link is for looking only: buttons are off.", loud=True)]
         window = [self.window] if self.window is not None else []
-        self.panel = column(*window, *notes, self.bar.panel, self.holder, padding="12px")
+        self.notice = Notice(source, lambda: self.draw(str(self.at)))
+        self.panel = column(*window, self.notice.panel, *notes, self.bar.panel, self.holder, padding="12px")
+        feed.follow(self.notice)
         commands.tell = lambda text, wrong: self.schedule(lambda: self.bar.say(text, wrong))
 
     def go(self, address: str = "") -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Set
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ...schema.parts import Outline
 from ..html import Markup, div, fragment, p, quiet, span
-from ..text import brief, len_of, parts_of, plain, safe_text
+from ..text import brief, len_of, parts_of, plain, safe_text, type_name
 
 __all__ = ["CSS", "Change", "changes", "diff_html"]
 
@@ -74,7 +75,7 @@ def _walk(path: str, old: Any, new: Any, depth: int) -> Iterator[Change]:
 
 def _parts_of_both(old: Any, new: Any) -> tuple[dict[Any, Any], dict[Any, Any]] | None:
     """The named parts of two values of one type; None if their types differ or have no parts."""
-    if type(old) is not type(new) or isinstance(old, PLAIN):
+    if type_name(old) != type_name(new) or type(old) is not type(new) or isinstance(old, PLAIN):
         return None
     before, after = parts_of(old, WIDEST), parts_of(new, WIDEST)
     if before is None or after is None or not (before or after):
@@ -91,11 +92,11 @@ def _same(old: Any, new: Any) -> bool:
     """Compare plain values by value, others by their text: `==` may run any code, or raise."""
     if isinstance(old, PLAIN) and type(old) is type(new):
         return bool(old == new)
-    return type(old) is type(new) and brief(old, 1000) == brief(new, 1000)
+    return type(old) is type(new) and type_name(old) == type_name(new) and brief(old, 1000) == brief(new, 1000)
 
 
 def _join_path(path: str, key: Any, of: Any) -> str:
-    if isinstance(of, Mapping):
+    if isinstance(of, Mapping) or (isinstance(of, Outline) and of.keyed):
         name = key if isinstance(key, str) else brief(key, 60)
     elif isinstance(key, int):
         return f"{path}[{key}]"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from typing import Any
 
+from ...feed.failures import traceback_of
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..html import Content, Markup, details, div, join, link, p, pre, quiet, strong, summary
@@ -13,7 +13,7 @@ from ..live import Live
 from ..text import duration, safe_block, safe_text
 from ..theme import STATUSES
 
-__all__ = ["LastError", "error_html", "traceback_of"]
+__all__ = ["LastError", "error_html"]
 
 CSS = """
 .problem { border-left: 4px solid var(--tone); padding: var(--s2) var(--s3);
@@ -24,12 +24,6 @@ CSS = """
 .problem summary { cursor: pointer; }
 """
 NO_ERROR = p("No error so far.", cls="muted")
-
-
-def traceback_of(error: BaseException) -> str:
-    """The traceback of what the workflow raised, without the frames of this package above it."""
-    cause = error.__cause__ or error
-    return "".join(traceback.format_exception(cause, limit=-12, chain=True))
 
 
 def error_html(error: Any, ago: float | None) -> Markup:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..html import Content, Markup, details, div, quiet, span, summary
 from ..live import Live
-from ..text import brief, len_of, parts_of, safe_text
+from ..text import brief, len_of, parts_of, safe_text, type_name
 
 __all__ = ["State", "tree"]
 
@@ -47,7 +47,7 @@ class _Tree:
             return self._leaf(name, value, path)
         inside = [self.node(_key_text(key), part, f"{path}/{_key_text(key)}", depth + 1) for key, part in parts]
         more = div(f"… {size - len(parts):,} more", cls="muted") if size > len(parts) else None
-        head = summary(_name_label(name), quiet(safe_text(type(value).__name__), f", {size:,}"))
+        head = summary(_name_label(name), quiet(safe_text(type_name(value)), f", {size:,}"))
         return details(head, div(inside, more), data_key=safe_text(path, 400), open=depth < OPEN)
 
 

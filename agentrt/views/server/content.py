@@ -18,11 +18,15 @@ __all__ = ["Content", "ManagerPage"]
 
 
 class Content(Protocol):
-    """Pages under `routes`, and a summary for programs. `listed` says whether it is one manager of this machine."""
+    """Pages under `routes`, and a summary for programs. `listed` says whether it is one manager of this machine.
+
+    `watches` is the id of the manager's process, if that is another one.
+    """
 
     name: str
     title: str
     listed: bool
+    watches: int | None
 
     def page(self, role: Role) -> Any:
         """The page of the session that is being made now, on the server's thread."""
@@ -39,7 +43,10 @@ class ManagerPage:
 
     listed = True
 
-    def __init__(self, source: Source, title: str = "", note: str = "", loud: bool = False) -> None:
+    def __init__(
+        self, source: Source, title: str = "", note: str = "", loud: bool = False, watches: int | None = None
+    ) -> None:
+        self.watches = watches
         self.source = source
         self.name = source.name
         self.title = title or source.name

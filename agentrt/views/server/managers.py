@@ -67,6 +67,7 @@ class ManagersPage:
 
     name = title = "All managers"
     listed = False
+    watches: int | None = None
 
     def __init__(self) -> None:
         self.pages: dict[Live, tuple[Session, Role]] = {}

@@ -68,10 +68,14 @@ class Server:
             raise ConfigurationError(f"the page could not be served on port {self.port}: {problem}")
         self._listed = self._add_to_list() if content.listed else None
 
+    def record(self) -> ServerRecord:
+        """What the list of servers says of it."""
+        started, watches = time.time(), self.content.watches
+        return ServerRecord(os.getpid(), self.content.name, self.port, self.url, self.view_url, started, watches)
+
     def _add_to_list(self) -> Path | None:
-        record = ServerRecord(os.getpid(), self.content.name, self.port, self.url, self.view_url, time.time())
         try:
-            return discovery.add_server(record)
+            return discovery.add_server(self.record())
         except ConfigurationError as error:  # the page works without a list
             log.warning("the page is not in the list of servers: %s", error)
             return None
@@ -95,6 +99,10 @@ class Server:
     def running(self) -> bool:
         """Whether it answers."""
         return self._thread.is_alive()
+
+    def on_manager_end(self) -> None:
+        """Its manager has ended: so does it."""
+        self.stop()
 
     def stop(self) -> None:
         """End it; open pages then say that the connection is lost. Idempotent; nothing in a process that was forked."""

@@ -75,7 +75,7 @@ def test_only_what_is_shown_is_fed(manager):
     shown.go()
     first = set(shown.feed.views)
     shown.go("runtime/a")
-    assert first & set(shown.feed.views) == {shown.bar}
+    assert first & set(shown.feed.views) == {shown.bar, shown.notice}
     assert "RuntimeView" in {type(view).__name__ for view in shown.feed.views}
 
 

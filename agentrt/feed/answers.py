@@ -1,0 +1,185 @@
+"""What a manager answers to one reader in another process: frames, reads and commands, within a budget.
+
+It runs on the thread of the offer, never on the agents' loop, and answers while that loop is blocked. To answer may
+take `SHARE` of a processor core: the reader is told when it may ask again, and gets no more records than that pays for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+
+from ..errors import AgentError, ConfigurationError
+from ..events import Ring
+from .entrance import Role, entrance
+from .failures import failure_of
+from .reads import NOT_OF_ONE, make_answer
+from .source import Reply, Source
+from .wire import FeedAnswer, Order, ProtocolError, Read, Row, Settled, encode_frame, read_request, rows_of
+
+__all__ = ["Answers"]
+
+SHARE = 0.015  # of a processor core
+LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.5  # seconds between two requests
+FRAME_BUDGET, FIRST_BUDGET = 0.0012, 0.04  # processor seconds for the records of an answer, and of the first one
+FEWEST = 50  # records that are sent if there are so many
+MOST_READS = 5_000
+MOST_TICKETS = 200
+
+
+class Answers:
+    """The answers to one reader.
+
+    Args:
+        source: What is read and steered.
+        ring: Its records.
+        role: What the reader may do.
+        blocked: Seconds for which the agents' loop has been blocked.
+    """
+
+    def __init__(self, source: Source, ring: Ring, role: Role, blocked: Callable[[], float]) -> None:
+        self.source = source
+        self.ring = ring
+        self.role = role
+        self.blocked = blocked
+        self._spent = 0.001  # processor seconds of an answer
+        self._each = 1e-6  # of a record
+        self._tickets: dict[int, Future[Reply]] = {}
+        self._was: dict[str, Any] = {}  # how a runtime was at the last answer
+        self._sent: dict[int, bytes] = {}  # of the reads that name no runtime: the last answer
+        self._due: dict[str, float] = {}  # when a read that takes long may be answered again
+
+    def answer(self, data: bytes) -> bytes:
+        """FeedAnswer a request. Raises `ProtocolError` if it is none."""
+        started = time.thread_time()
+        request = read_request(data)
+        if len(request.reads) > MOST_READS:
+            raise ProtocolError(f"{len(request.reads):,} reads at once")
+        settled = self._settle()  # first: what is read after it shows what was done
+        reply, failure = self._carry_out(request.order)
+        cursor, missed, rows, changed = self._records(request.cursor)
+        at = self.source.now()
+        answer = FeedAnswer(
+            at=at,
+            wall=self.source.wall(at),
+            speed=self.source.speed,
+            blocked=self.blocked(),
+            pause=min(LONGEST_PAUSE, max(LEAST_PAUSE, self._spent / SHARE)),
+            cursor=cursor,
+            missed=missed,
+            rows=rows,
+            reads=self._read(request.reads, changed, bool(missed)),
+            reply=reply,
+            failure=failure,
+            settled=settled,
+        )
+        encoded = encode_frame(answer)
+        if request.cursor:  # the first answer is another matter
+            self._spent += (time.thread_time() - started - self._spent) / 4
+        return encoded
+
+    # ---- records
+
+    def _records(self, cursor: int | None) -> tuple[int, int, list[Row], set[str]]:
+        """The next cursor, how many were missed, the rows, and the ids that they are about."""
+        if cursor is None:
+            return 0, 0, [], set()
+        started = time.thread_time()
+        most = max(FEWEST, int((FRAME_BUDGET if cursor else FIRST_BUDGET) / self._each))
+        start = max(cursor, self.ring.cursor - most)
+        records, end, let_go = self.ring.since(start)
+        rows = rows_of(records)
+        if len(rows) >= FEWEST:
+            self._each += ((time.thread_time() - started) / len(rows) - self._each) / 2
+        return end, let_go + start - cursor, rows, {record.runtime for record in records}
+
+    # ---- reads
+
+    def _read(self, reads: list[Read], changed: set[str], missed: bool) -> dict[int, msgspec.Raw]:
+        fresh: dict[str, Any] = {}
+        found = {}
+        for read in reads:
+            if read.name in NOT_OF_ONE:
+                answer = self._read_of_all(read, bool(changed) or missed)
+            elif not read.seen or missed or self._may_differ(read, changed, fresh):
+                answer = make_answer(self.source, read.name, read.arguments)
+            else:
+                answer = None
+            if answer is not None:
+                found[read.number] = msgspec.Raw(answer)
+        self._was |= fresh
+        if len(self._was) > MOST_READS:
+            self._was.clear()
+        return found
+
+    def _may_differ(self, read: Read, changed: set[str], fresh: dict[str, Any]) -> bool:
+        """Whether a runtime may be another than at the last answer: most of what it does is recorded, but not all."""
+        id = read.arguments[0] if read.arguments else None
+        if not isinstance(id, str):
+            raise ProtocolError(f"{read.name[:50]!r} of no runtime")
+        if id not in fresh:
+            shot = self.source.snapshot(id, metrics=False)
+            fresh[id] = shot and (shot.status, shot.depth, shot.current and shot.current.id)
+        if id in changed or fresh[id] != self._was.get(id, ...):
+            return True
+        return read.name == "where" and fresh[id] is not None and fresh[id][2] is not None
+
+    def _read_of_all(self, read: Read, changed: bool) -> bytes | None:
+        now = time.monotonic()
+        if read.seen and (now < self._due.get(read.name, 0.0) or not (changed or self._due.get(read.name))):
+            return None
+        started = time.thread_time()
+        answer = make_answer(self.source, read.name, read.arguments)
+        took = time.thread_time() - started
+        # One that takes long comes less often. It is due even if nothing happens until then.
+        if took > SHARE * LEAST_PAUSE / 4 and changed:
+            self._due[read.name] = now + 4 * took / SHARE
+        else:
+            self._due.pop(read.name, None)
+        if read.seen and self._sent.get(read.number) == answer:
+            return None
+        self._sent[read.number] = answer
+        if len(self._sent) > MOST_TICKETS:
+            del self._sent[next(iter(self._sent))]
+        return answer
+
+    # ---- commands
+
+    def _carry_out(self, order: Order | None) -> tuple[Reply | None, Any]:
+        if order is None:
+            return None, None
+        arguments = {name: value for name, value in order.arguments.items() if name != "ended"}
+        try:
+            with entrance(self.source, self.role, order.who, order.name):
+                if order.ticket is None:
+                    return self.source.command(order.name, order.id, **arguments), None
+                self._wait(order.ticket, self.source.submit(order.name, order.id, **arguments))
+                return None, None
+        except AgentError as error:
+            return None, failure_of(error, traced=False)
+        except Exception as error:  # arguments that the command does not take
+            text = f"{order.name[:50]!r} can't be carried out so: {str(error)[:200]}"
+            return None, failure_of(ConfigurationError(text), traced=False)
+
+    def _wait(self, ticket: int, future: Future[Reply]) -> None:
+        self._tickets[ticket] = future
+        if len(self._tickets) > MOST_TICKETS:
+            del self._tickets[next(iter(self._tickets))]
+
+    def _settle(self) -> list[Settled]:
+        done = [ticket for ticket, future in self._tickets.items() if future.done()]
+        return [_settlement(ticket, self._tickets.pop(ticket)) for ticket in done]
+
+
+def _settlement(ticket: int, future: Future[Reply]) -> Settled:
+    try:
+        return Settled(ticket, future.result())
+    except AgentError as error:
+        return Settled(ticket, None, failure_of(error, traced=False))
+    except BaseException as error:  # the manager was closed in between, or the arguments are wrong
+        text = f"it was not carried out: {type(error).__name__}: {str(error)[:200]}"
+        return Settled(ticket, None, failure_of(AgentError(text), traced=False))

@@ -1,0 +1,49 @@
+"""The one entrance of commands: it checks the role of who gives one, and records who it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from ..errors import AccessDeniedError
+from .source import ACTOR, COMMANDS, Source
+
+__all__ = ["Role", "check_role", "entrance"]
+
+LONGEST_WHO = 200  # characters
+
+
+class Role(StrEnum):
+    """What somebody may do: look, or look and steer."""
+
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+def check_role(role: Role, source: Source, what: str) -> None:
+    """Check whether a command may be given.
+
+    Args:
+        role: Of who gives it.
+        source: What it is given to.
+        what: What it does, as in "pause JFK".
+
+    Raises:
+        AccessDeniedError: The role is for looking only, or nothing there can be steered.
+    """
+    if role is not Role.OPERATOR:
+        raise AccessDeniedError(f"This link is for looking only: to {what}, open the operator's link.")
+    if not COMMANDS & source.capabilities:
+        raise AccessDeniedError(f"This can only be looked at: nothing here can {what}.")
+
+
+@contextmanager
+def entrance(source: Source, role: Role, who: str | None, name: str) -> Iterator[None]:
+    """Every command of a page or of another process is given inside of this. Raises what `check_role` does."""
+    check_role(role, source, name.replace("_", " "))
+    token = ACTOR.set(who and who[:LONGEST_WHO])
+    try:
+        yield
+    finally:
+        ACTOR.reset(token)

@@ -1,0 +1,39 @@
+"""The line that says what is wrong with the source itself: its manager is gone, or blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...feed.source import Source
+from ..feed import Update
+from ..html import span
+from ..live import Live
+from ..text import safe_text
+
+__all__ = ["Notice"]
+
+CSS = """
+.notice { display: block; padding: 10px 16px; border-radius: 10px; background: #7B241C; color: #fff; font-weight: 600; }
+.notice:empty { display: none; }
+"""
+
+
+class Notice:
+    """The line, empty while all is well. `redraw()` is called when the source shows another manager than before."""
+
+    def __init__(self, source: Source, redraw: Callable[[], Any]) -> None:
+        self.source = source
+        self.redraw = redraw
+        self.generation = source.standing().generation
+        self.panel = Live(css=CSS)
+
+    def update(self, update: Update) -> bool:
+        """Say how the source is now. Returns whether that may change without a record."""
+        standing = self.source.standing()
+        words = safe_text(standing.words, 400) if standing.words else None
+        self.panel.draw(span(words, cls="notice", role="alert"))
+        if standing.generation != self.generation:
+            self.generation = standing.generation
+            self.redraw()
+        return standing.silent

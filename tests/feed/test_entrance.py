@@ -1,0 +1,26 @@
+import pytest
+
+from agentrt import RuntimeManager
+from agentrt.errors import AccessDeniedError
+from agentrt.feed.entrance import Role, check_role, entrance
+from agentrt.feed.source import ACTOR, READS
+
+
+def test_the_entrance_checks_the_role_and_says_who():
+    with RuntimeManager(loop="thread", offer=False) as manager:
+        with entrance(manager.source, Role.OPERATOR, "x" * 1_000, "pause_all"):
+            assert ACTOR.get() == "x" * 200
+        assert ACTOR.get() is None
+        with (
+            pytest.raises(AccessDeniedError, match="to pause all, open the operator's link"),
+            entrance(manager.source, Role.VIEWER, "me", "pause_all"),
+        ):
+            pass
+
+
+def test_what_can_only_be_looked_at_takes_no_command():
+    class Recorded:
+        capabilities = READS
+
+    with pytest.raises(AccessDeniedError, match="can only be looked at: nothing here can pause JFK"):
+        check_role(Role.OPERATOR, Recorded(), "pause JFK")

@@ -1,0 +1,215 @@
+"""A manager in another process: it ends, comes back, hangs, is blocked; and what many views of one process cost it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from agentrt import AgentError, RuntimeManager, discovery
+from agentrt.errors import ConfigurationError
+from agentrt.feed.connection import find_manager
+from agentrt.feed.remote import RemoteSource
+from tests.harness.wait import wait_until
+from tests.support import add
+
+PROGRAM = """
+import sys, agentrt
+manager = agentrt.RuntimeManager(loop="thread", name=sys.argv[1])
+runtime = manager.create("a", int(sys.argv[2]), lambda activity, state: state + activity.payload)
+runtime.send_nowait(1).result(5)
+assert "panel" not in sys.modules and "bokeh" not in sys.modules
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+class Program:
+    """A program with a manager; `end` as a person would, `kill` as nobody should."""
+
+    def __init__(self, name: str, state: int = 0) -> None:
+        command = [sys.executable, "-c", PROGRAM, name, str(state)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def program():
+    programs = [Program("elsewhere", 10)]
+
+    def again(state: int) -> Program:
+        programs.append(Program("elsewhere", state))
+        return programs[-1]
+
+    programs[0].again = again
+    yield programs[0]
+    for each in programs:
+        each.kill()
+
+
+@pytest.fixture
+def watched(program):
+    with RemoteSource("elsewhere") as source:
+        frames = []
+        detach = source.attach(frames.append)
+        source.frames = frames
+        yield source
+        detach()
+
+
+def test_a_program_that_never_imports_panel_is_watched(watched):
+    wait_until(lambda: watched.frames)
+    assert watched.snapshot("a").state == 11
+    assert [record.kind for record in watched.frame().records] == ["created", "accepted", "done"]
+    assert watched.command("send", "a", typed="5", lane="standard").activity
+    wait_until(lambda: watched.snapshot("a").state == 16)
+    wait_until(lambda: any("a" in frame.changed for frame in watched.frames[1:]))
+
+
+def test_when_it_is_killed_the_last_picture_stays_and_it_comes_back(program, watched):
+    assert (watched.snapshot("a").state, watched.standing().words) == (11, "")
+    generation = watched.standing().generation
+    program.kill()
+    started = time.monotonic()
+    wait_until(lambda: watched.standing().words)
+    assert time.monotonic() - started < 2
+    words = watched.standing().words
+    assert words.startswith("Since ")
+    assert "the program of 'elsewhere' has ended" in words
+    assert watched.snapshot("a").state == 11
+    assert watched.mailbox("b").total == 0
+    assert list(watched.runtimes) == ["a"]
+    assert len(watched.frame().records) == 3
+    now = watched.now()
+    assert watched.now() == now  # its time stands still
+    with pytest.raises(AgentError, match="this can't be done now: the program of 'elsewhere' has ended"):
+        watched.command("pause", "a")
+    program.again(100)
+    started = time.monotonic()
+    wait_until(lambda: not watched.standing().words)
+    assert time.monotonic() - started < 2
+    assert watched.standing().generation == generation + 1
+    wait_until(lambda: watched.snapshot("a").state == 101)
+    wait_until(lambda: len(watched.frame().records) == 3)
+
+
+def test_one_that_hangs_is_said_and_goes_on_as_the_same(program, watched):
+    assert watched.snapshot("a").state == 11
+    generation = watched.standing().generation
+    program.signal(signal.SIGSTOP)
+    wait_until(lambda: "'elsewhere' does not answer" in watched.standing().words)
+    assert watched.snapshot("a").state == 11
+    program.signal(signal.SIGCONT)
+    wait_until(lambda: not watched.standing().words)
+    assert watched.standing().generation == generation
+    assert len(watched.frame().records) == 3
+
+
+def test_another_manager_of_the_name_that_ran_before_is_not_taken_for_it(program):
+    other = Program("twice")
+    with RemoteSource("twice") as source:
+        later = Program("twice", 50)
+        with RemoteSource("twice") as newest:
+            assert newest.snapshot("a").state == 51
+        source.attach(lambda frame: None)
+        assert source.snapshot("a").state == 1
+        wait_until(lambda: source._link._answered > find_manager("twice").started)
+        other.kill()
+        wait_until(lambda: source.standing().words)
+        assert source._link._candidates() == []
+        later.kill()
+
+
+def test_a_blocked_loop_is_said_from_another_thread():
+    with RuntimeManager(loop="thread", name="blocked") as manager, RemoteSource("blocked", max_age=0) as source:
+        release = threading.Event()
+        runtime = manager.create("a", 0, lambda activity, state: release.wait(20))
+        assert source.standing().words == ""
+        runtime.send_nowait(1)
+        wait_until(lambda: "The agents' loop has been blocked for 1 s" in source.standing().words)
+        assert source.snapshot("a").status in ("processing", "stuck")
+        assert source.where("a").frames
+        release.set()
+        wait_until(lambda: source.standing().words == "")
+
+
+def test_many_views_are_one_reader(monkeypatch):
+    with RuntimeManager(loop="thread", name="popular") as manager, RemoteSource("popular") as source:
+        for id in map(str, range(30)):
+            manager.create(id, 0, add)
+        detach = [source.attach(lambda frame: [source.snapshot(id) for id in frame.changed]) for _ in range(20)]
+        asked = []
+        monkeypatch.setattr(type(source._link), "_exchange", _count(type(source._link)._exchange, asked))
+        before = len(asked)
+        for _ in range(5):
+            manager["3"].send_nowait(1).result(5)
+            wait_until(lambda: source.snapshot("3").state == manager["3"].state)
+        assert len(manager._offer.readers) == 1
+        assert len(asked) - before < 200  # twenty views have drawn it, each time
+        for each in detach:
+            each()
+        wait_until(lambda: source._thread is None)  # nobody watches: nothing is asked
+        count = len(asked)
+        manager["3"].send_nowait(1).result(5)
+        assert len(asked) == count
+
+
+def _count(exchange, asked):
+    def counted(self, request):
+        asked.append(request)
+        return exchange(self, request)
+
+    return counted
+
+
+def test_an_id_that_is_no_utf8_does_not_end_the_feed():
+    with RuntimeManager(loop="thread", name="odd") as manager, RemoteSource("odd", max_age=0) as source:
+        manager.create("a\ud800", 0, add)
+        manager.create("b", 0, add).send_nowait(1).result(5)
+        assert list(source.runtimes) == ["a⟨U+D800⟩", "b"]
+        assert [shot.id for shot in source.snapshots()] == ["a⟨U+D800⟩", "b"]
+        assert {record.runtime for record in source.frame().records} == {"a⟨U+D800⟩", "b"}
+        assert source.snapshot("b").state == 1
+
+
+def test_failures_come_with_their_source_and_retries_too():
+    def broken(activity, state):
+        raise ValueError("broken")
+
+    with RuntimeManager(loop="thread", name="failing") as manager, RemoteSource("failing", max_age=0) as source:
+        receipt = manager.create("a", 0, broken, retries=1).send_nowait(1)
+        with pytest.raises(AgentError):
+            receipt.result(10)
+        records = source.frame().records
+        outcome = records[-1]
+        assert (type(outcome.error.__cause__).__name__, str(outcome.error.__cause__)) == ("ValueError", "broken")
+        [retry] = [each for each in records if each.kind == "retry"]
+        assert isinstance(retry.detail["error"], BaseException)
+        assert "broken" in source.snapshot("a").error.__cause__.trace
+
+
+def test_a_name_that_nobody_has():
+    with pytest.raises(ConfigurationError, match="no manager named 'nobody' runs on this machine"):
+        RemoteSource("nobody")
+
+
+def test_a_stale_record_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("AGENTRT_RUNTIME_DIR", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(20)
+    path = discovery.add_manager(discovery.ManagerRecord(gone.pid, "gone", 1, 0, "", 0.0))
+    assert discovery.list_managers() == []
+    assert not path.exists()
+    assert os.path.isdir(tmp_path)
