@@ -1,7 +1,8 @@
 """EntryState: what a runtime entry holds, and every way in which that changes.
 
-Whoever has an entry may read its fields. Nobody but this file and the loop in `entry.py` sets one: what happens to an
-entry is a method here, named for what it does. Unless a method says otherwise, call it on the loop's thread.
+Whoever has an entry may read its fields. Nobody but this file, `entry_counts.py` and the loop in `entry.py` sets one:
+what happens to an entry is a method here, named for what it does. Unless a method says otherwise, call it on the loop's
+thread.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from ..clock import Timer
 from ..errors import AgentError
 from ..events import Event, Fate, Outcome
 from ..limits import Limits
-from ..metrics import FLUSH_AT, LaneTimes
 from ..receipt import Promise, Receipt, UntrackedReceipt, decide_receipt
 from ..schema.immutability import copy_in
 from .deadlock import OpenWait
+from .entry_counts import COUNTS, EntryCounts
 from .handoff import ProcessingTask
 from .mailbox import PrioritizedMailbox
 from .protocols import Host
@@ -31,37 +32,26 @@ P = TypeVar("P")
 
 UNKNOWN = object()  # the type of nothing: what is compared with it always takes the full check
 NOTHING: deque[Any] = deque(maxlen=0)
-COUNTS = {
-    Fate.DONE: "done",
-    Fate.FAILED: "failed_count",
-    Fate.TIMED_OUT: "timed_out",
-    Fate.DROPPED: "dropped",
-    Fate.TERMINATED: "terminated",
-    Fate.DEAD: "dead",
-}
 
 
-class EntryState(Generic[S, P]):
+class EntryState(EntryCounts, Generic[S, P]):
     """The state reference, mailbox, counts and flags of one runtime."""
 
     __slots__ = (
-        "__weakref__", "accepted_priority", "accepted_standard", "accepts", "activity_class", "breakpoints",
-        "closed", "current", "dead",
-        "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact", "exact_state",
-        "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id", "in_error",
-        "initial", "keys", "limits", "mailbox", "parked", "paused", "priority_recorders", "receipt_class",
-        "running", "scheduled", "spans", "standard_recorders", "started",
-        "state", "steps", "stuck", "terminated", "timed_out", "timeout", "times", "undelivered",
+        "__weakref__", "accepts", "activity_class", "breakpoints", "closed", "current", "deadline", "draining",
+        "driver", "ended", "error", "error_at", "exact", "exact_state", "expired", "failed", "failures", "held",
+        "host", "id", "in_error", "initial", "keys", "limits", "mailbox", "parked", "paused", "receipt_class",
+        "running", "scheduled", "spans", "started", "state", "steps", "stuck", "timeout", "undelivered",
         "waits_for", "workflow",
     )  # fmt: skip
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits) -> None:
+        super().__init__(id)
         self.host = host
         self.id = id
         self.state = state
         self.initial = copy_in(state, limits.copy_state)  # a workflow that changes its state in place leaves this alone
         self._init_flags()
-        self._init_counts()
         # What runs now: the activity, its workflow's coroutine, since when, until when, and the steps it is in.
         self.current: Activity[Any] | None = None
         self.running: Any = None
@@ -89,36 +79,10 @@ class EntryState(Generic[S, P]):
         self.steps = 0
         self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
 
-    def _init_counts(self) -> None:
-        self.accepted_priority = self.accepted_standard = 0
-        self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
-        # Each at another time: a hundred that are busy at once would all flush in the same turn of the loop.
-        self.flush_at = FLUSH_AT + hash(self.id) % FLUSH_AT
-        self.faulted_at = -1
-        # Waits and services per lane, and where they are added. Made when the first activity is processed.
-        self.times: tuple[LaneTimes, LaneTimes] | None = None
-        self.priority_recorders: Any = None
-        self.standard_recorders: Any = None
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} {self.mailbox.depth}>"
 
     # ---- to read: any thread
-
-    @property
-    def accepted(self) -> int:
-        """How many activities were accepted."""
-        return self.accepted_priority + self.accepted_standard
-
-    @property
-    def processed(self) -> int:
-        """How many activities were run to an end."""
-        return self.done + self.failed_count + self.timed_out
-
-    @property
-    def decided(self) -> int:
-        """How many activities have a fate."""
-        return self.processed + self.dropped + self.terminated + self.dead
 
     @property
     def task(self) -> ProcessingTask | None:
@@ -247,18 +211,6 @@ class EntryState(Generic[S, P]):
         """A copy of all that waits for its turn, or for its fate: the processing takes meanwhile."""
         return [*self.mailbox.items(), *tuple(self.undelivered)]
 
-    def _count_in_lane(self, lane: Lane, n: int) -> None:
-        if lane is Lane.PRIORITY:
-            self.accepted_priority += n
-        else:
-            self.accepted_standard += n
-
-    def count_move(self, was: Lane, to: Lane) -> None:
-        """An activity that was accepted in one lane waits in the other now."""
-        if to is not was:
-            self._count_in_lane(was, -1)
-            self._count_in_lane(to, +1)
-
     def remember_key(self, key: str, until: float, receipt: Receipt) -> None:
         """Give this receipt to whoever sends with this key, until the clock reads `until`. The newest key is last."""
         if self.keys is None:
@@ -293,11 +245,6 @@ class EntryState(Generic[S, P]):
         decide_receipt(activity, outcome)
         self.host.post(lambda: self.recount_fate(outcome.fate))
 
-    def count(self, fate: Fate) -> None:
-        """Count one more activity with this fate."""
-        name = COUNTS[fate]
-        setattr(self, name, getattr(self, name) + 1)
-
     def finish(self, activity: Activity[Any]) -> None:
         """The activity runs no longer, if it did."""
         if activity is self.current:
@@ -316,29 +263,6 @@ class EntryState(Generic[S, P]):
         """These are the steps that the current activity is in; of another activity they are ignored."""
         if self.current is not None and self.current.id == activity:
             self.spans = (activity, steps)
-
-    def record_times(self, activity: Activity[Any], started: float, finished: float) -> None:
-        """Add how long an activity waited and how long it took."""
-        urgent = activity.lane is Lane.PRIORITY
-        add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
-        add_wait(started - activity.created)
-        add_service(finished - started)
-
-    def start_times(self) -> None:
-        """Begin to record how long activities wait and take."""
-        self.times = (LaneTimes(), LaneTimes())
-        self._look_up_recorders(self.times)
-
-    def flush(self) -> None:
-        """Keep the arrays of times short. The processing only, between two activities."""
-        self.flush_at = self.processed + FLUSH_AT
-        if self.times is not None:
-            for lane in self.times:
-                lane.flush()
-            self._look_up_recorders(self.times)
-
-    def _look_up_recorders(self, times: tuple[LaneTimes, LaneTimes]) -> None:
-        self.priority_recorders, self.standard_recorders = ((lane.add_wait, lane.add_service) for lane in times)
 
     # ---- deadlines
 
@@ -408,11 +332,6 @@ class EntryState(Generic[S, P]):
         """Take activities again. The lock is held."""
         self.failed, self.failures = False, None
         self.held = self.paused or bool(self.breakpoints)
-
-    def fault_again(self) -> bool:
-        """Whether nothing got a fate since the last fault of this entry."""
-        again, self.faulted_at = self.faulted_at == self.decided, self.decided
-        return again
 
     # ---- pause and steps: any thread, the lock is held
 

@@ -8,16 +8,17 @@ import pytest
 
 import agentrt
 from agentrt import Activity, Fate, Lane, RuntimeManager
-from agentrt.engine.entry_state import COUNTS, EntryState
+from agentrt.engine.entry_counts import COUNTS, EntryCounts
+from agentrt.engine.entry_state import EntryState
 from agentrt.engine.mailbox import PrioritizedMailbox
 from agentrt.receipt import Receipt
 from tests.support import add, virtual
 
 PACKAGE = Path(agentrt.__file__).parent
-OWNERS = {PACKAGE / "engine" / name for name in ("entry_state.py", "entry.py")}
+OWNERS = {PACKAGE / "engine" / name for name in ("entry_state.py", "entry_counts.py", "entry.py")}
 MAILBOX_OWNERS = OWNERS | {PACKAGE / "engine" / name for name in ("mailbox.py", "rate_limit.py")}
 # What other classes have under the same name; they set it on themselves.
-FIELDS = set(EntryState.__slots__) - {"__weakref__"}
+FIELDS = {*EntryState.__slots__, *EntryCounts.__slots__} - {"__weakref__"}
 INTERNALS = {name for name in PrioritizedMailbox.__slots__ if name not in ("priority_capacity", "standard_capacity")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,0 +1,106 @@
+"""EntryCounts: how many activities of an entry were accepted and how they ended, and how long they waited and took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..activity import Activity, Lane
+from ..events import Fate
+from ..metrics import FLUSH_AT, LaneTimes
+
+__all__ = ["COUNTS", "EntryCounts"]
+
+COUNTS = {
+    Fate.DONE: "done",
+    Fate.FAILED: "failed_count",
+    Fate.TIMED_OUT: "timed_out",
+    Fate.DROPPED: "dropped",
+    Fate.TERMINATED: "terminated",
+    Fate.DEAD: "dead",
+}
+
+
+class EntryCounts:
+    """The counts and the times of one runtime. The processing changes them, the accepting under the lock."""
+
+    __slots__ = (
+        "accepted_priority", "accepted_standard", "dead", "done", "dropped", "failed_count", "faulted_at",
+        "flush_at", "priority_recorders", "standard_recorders", "terminated", "timed_out", "times",
+    )  # fmt: skip
+
+    def __init__(self, id: str) -> None:
+        self.accepted_priority = self.accepted_standard = 0
+        self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
+        # Each at another time: a hundred that are busy at once would all flush in the same turn of the loop.
+        self.flush_at = FLUSH_AT + hash(id) % FLUSH_AT
+        self.faulted_at = -1
+        # Waits and services per lane, and where they are added. Made when the first activity is processed.
+        self.times: tuple[LaneTimes, LaneTimes] | None = None
+        self.priority_recorders: Any = None
+        self.standard_recorders: Any = None
+
+    # ---- to read: any thread
+
+    @property
+    def accepted(self) -> int:
+        """How many activities were accepted."""
+        return self.accepted_priority + self.accepted_standard
+
+    @property
+    def processed(self) -> int:
+        """How many activities were run to an end."""
+        return self.done + self.failed_count + self.timed_out
+
+    @property
+    def decided(self) -> int:
+        """How many activities have a fate."""
+        return self.processed + self.dropped + self.terminated + self.dead
+
+    # ---- to count
+
+    def _count_in_lane(self, lane: Lane, n: int) -> None:
+        if lane is Lane.PRIORITY:
+            self.accepted_priority += n
+        else:
+            self.accepted_standard += n
+
+    def count_move(self, was: Lane, to: Lane) -> None:
+        """An activity that was accepted in one lane waits in the other now."""
+        if to is not was:
+            self._count_in_lane(was, -1)
+            self._count_in_lane(to, +1)
+
+    def count(self, fate: Fate) -> None:
+        """Count one more activity with this fate."""
+        name = COUNTS[fate]
+        setattr(self, name, getattr(self, name) + 1)
+
+    def fault_again(self) -> bool:
+        """Whether nothing got a fate since the last fault of this entry."""
+        again, self.faulted_at = self.faulted_at == self.decided, self.decided
+        return again
+
+    # ---- times
+
+    def record_times(self, activity: Activity[Any], started: float, finished: float) -> None:
+        """Add how long an activity waited and how long it took."""
+        urgent = activity.lane is Lane.PRIORITY
+        add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
+        add_wait(started - activity.created)
+        add_service(finished - started)
+
+    def start_times(self) -> None:
+        """Begin to record how long activities wait and take."""
+        self.times = (LaneTimes(), LaneTimes())
+        self._look_up_recorders(self.times)
+
+    def flush(self) -> None:
+        """Keep the arrays of times short. The processing only, between two activities."""
+        self.flush_at = self.processed + FLUSH_AT
+        if self.times is not None:
+            for lane in self.times:
+                lane.flush()
+            self._look_up_recorders(self.times)
+
+    def _look_up_recorders(self, times: tuple[LaneTimes, LaneTimes]) -> None:
+        self.priority_recorders, self.standard_recorders = ((lane.add_wait, lane.add_service) for lane in times)
