@@ -56,6 +56,7 @@ __all__ = [
     "pre",
     "quiet",
     "row",
+    "script",
     "section",
     "small",
     "span",
@@ -126,6 +127,11 @@ def _escape_value(text: str) -> str:
 def fragment(*content: Content) -> Markup:
     """Several contents, one after the other, with no element around them."""
     return escape(content)
+
+
+def script(code: str) -> Markup:
+    """Code of our own, for a cell whose output is trusted. `Live` removes it: no page has it."""
+    return Markup(f"<script>{code}</script>")
 
 
 def join(separator: str, parts: Iterable[Content]) -> Markup:

@@ -74,6 +74,7 @@ export function render({model}) {
     morph(box, parse(model.html))
     const lost = focused && box.contains(focused) && box.getRootNode().activeElement !== focused
     if (lost) focused.focus({preventScroll: true})
+    leadThroughProxy(box)
     // What has just been opened, in a list that scrolls.
     const opened = box.querySelector("[data-reveal]")
     if (opened && opened.dataset.reveal !== revealed) opened.scrollIntoView({block: "nearest"})

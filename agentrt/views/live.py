@@ -29,7 +29,7 @@ class Live(JSComponent):
 
     html = param.String(default="")
 
-    _esm = Path(__file__).with_name("live.js").read_text(encoding="utf-8")
+    _esm = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("link.js", "live.js"))
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
 from ..feed import Feed, Schedule, Update, run_now
-from ..html import Content, Markup, a, div, span, strong
+from ..html import Content, Markup, div, span, strong
 from ..inject.inject import Inject
 from ..layout import WIDE
 from ..live import Live
@@ -181,5 +181,4 @@ def _show_manager(source: Source, holder: Any, feed: Feed, schedule: Schedule) -
 def _page_link(server: Server | None, id: str) -> Content:
     if server is None or not server.running:
         return None
-    href = server.link(Role.OPERATOR, str(Address("runtime", id)))
-    return a("page", href=href, target="_blank", title=plain(id, 60))
+    return server.anchor("page", Role.OPERATOR, str(Address("runtime", id)), title=plain(id, 60))

@@ -56,13 +56,15 @@ class TokenAuth(AuthProvider):
         keys: The tokens of the links, and the secret that signs.
         hosts: The host names that it is opened under, with any port: a tunnel or a proxy may have another.
         proxies: The addresses of the proxies whose `X-Forwarded-*` headers are believed.
+        path: Where the first page is under the names in `hosts`, unless such a proxy says so.
     """
 
-    def __init__(self, keys: PageKeys, hosts: Iterable[str], proxies: Iterable[str] = ()) -> None:
+    def __init__(self, keys: PageKeys, hosts: Iterable[str], proxies: Iterable[str] = (), path: str = "/") -> None:
         super().__init__()
         self.tokens = {Role.OPERATOR: keys.operator, Role.VIEWER: keys.viewer}
         self.hosts = {host.lower() for host in hosts}
         self.proxies = set(proxies)
+        self.path = path
         self._secret = bytes.fromhex(keys.secret)
         # Cookies know no ports: two servers on one host, or behind two tunnels, would take each other's.
         self.cookie = f"agentrt-{hashlib.sha256(b'cookie' + self._secret).hexdigest()[:12]}"

@@ -67,7 +67,7 @@ class Gate(HTTPServerConnectionDelegate):
 
     def admit(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> tuple[RequestStartLine, Visit]:
         """Decide whose request from this address it is, and take the secrets out of it. Raises `Refusal`."""
-        way = read_way(headers, address, self.auth.proxies)
+        way = read_way(headers, address, self.auth.proxies, self.auth.path)
         self._check_size(line, headers, way.address)
         if host_name(way.host) not in self.auth.hosts:
             raise Refusal(403, "this host name is not served here")

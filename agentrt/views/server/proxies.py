@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 
@@ -10,27 +11,36 @@ from tornado.netutil import is_valid_ip
 
 from .auth import Way
 
-__all__ = ["host_name", "read_way"]
+__all__ = ["LOOPBACK", "host_name", "hub_path", "read_way"]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 
 PREFIXES = ("X-Forwarded-Prefix", "X-ProxyContextPath", "X-Forwarded-Context")  # jupyter-server-proxy sends all three
 HOST = re.compile(r"[a-z0-9.-]+(:[0-9]+)?")
 PATH = re.compile(r"(/[A-Za-z0-9._~%@+-]+)+/?")
 
 
-def read_way(headers: HTTPHeaders, address: str, proxies: Collection[str]) -> Way:
+def read_way(headers: HTTPHeaders, address: str, proxies: Collection[str], path: str = "/") -> Way:
     """The way of a request that came from this address.
 
     Args:
         headers: Its headers.
         address: Where the connection comes from.
         proxies: The addresses whose `X-Forwarded-*` headers are believed; from others they are not read.
+        path: Where the first page is under a name that is not this machine's own, where no such header says so.
     """
     host = headers.get("Host", "").lower()
     if address not in proxies:
-        return Way(host, address=address)
+        return Way(host, "/" if host_name(host) in LOOPBACK else path, address=address)
     secure = _nearest(headers, "X-Forwarded-Proto") == "https"
     host = _nearest(headers, "X-Forwarded-Host").lower() or host
     return Way(host, _prefix(headers), secure, _client(headers, proxies) or address)
+
+
+def hub_path(port: int) -> str:
+    """Where JupyterHub shows this port to its user, and to nobody else."""
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    return f"{prefix.rstrip('/')}/proxy/{port}/" if PATH.fullmatch(prefix) else "/"
 
 
 def host_name(host: str) -> str:

@@ -7,8 +7,10 @@ import ssl
 import subprocess
 import sys
 import threading
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Page
 from tornado.httpclient import HTTPRequest
 from tornado.httputil import HTTPHeaders
 from tornado.websocket import websocket_connect
@@ -20,6 +22,8 @@ from agentrt.views.server.auth import Way
 from agentrt.views.server.proxies import read_way
 from agentrt.views.server.server import serve
 from tests.harness import nginx
+from tests.harness.guard import Guard
+from tests.harness.lab import Lab
 from tests.harness.nginx import Nginx
 from tests.harness.place import free_port, jupyter_environment
 from tests.harness.wait import wait_until
@@ -88,10 +92,14 @@ def ask(port: int, path: str, tls: bool = False, **headers: str) -> http.client.
 
 def test_the_name_that_jupyterhub_says_is_known(manager, monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.net:8443/user/ada/")
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
     server = serve(manager)
     try:
         token = server.auth.tokens[Role.VIEWER]
-        assert ask(server.port, f"/?token={token}", Host="hub.example.net:8443").status == 200
+        answer = ask(server.port, f"/?token={token}", Host="hub.example.net:8443")
+        assert answer.status == 200
+        assert f"Path=/user/ada/proxy/{server.port}/;" in answer.getheader("Set-Cookie")
+        assert "Path=/;" in ask(server.port, f"/?token={token}").getheader("Set-Cookie")
         assert ask(server.port, f"/?token={token}", Host="hub.example.org").status == 403
     finally:
         server.stop()
@@ -232,6 +240,59 @@ def test_jupyter_server_proxy_brings_no_foreign_name(server, jupyter):
     # Jupyter itself asks for the name too: it is told to let any pass, as it is behind JupyterHub.
     assert ask(port, path).status == 200
     assert ask(port, path, Host="evil.example").status == 403
+
+
+# ---- the links in a cell of JupyterLab
+
+CELLS = [
+    "import agentrt\n"
+    "async def add(activity, state):\n"
+    "    return state + activity.payload\n"
+    "manager = agentrt.RuntimeManager(name='in a notebook')\n"
+    "runtime = manager.create('sum', 0, add)\n"
+    "server = manager.serve()",
+    "server",
+    "runtime",
+    "print(server.port)",
+]
+
+
+def proxied(lab: Lab, port: str, path: str = "") -> str:
+    """The start of a link that leads through the proxy of this JupyterLab."""
+    return f"{lab.url}/proxy/{port}/{path}?token="
+
+
+@pytest.mark.lab
+def test_the_links_in_a_cell_lead_through_the_proxy_of_jupyterlab(jupyterlab: Lab, page: Page):
+    notebook = jupyterlab.open(page, CELLS, name="links.ipynb")
+    for index in range(len(CELLS)):
+        notebook.run(index)
+    port = notebook.output(3).strip()
+    for index, words, path in ((1, "open the dashboard", ""), (1, "view only", ""), (2, "page", "runtime/sum")):
+        link = notebook.cell(index).get_by_role("link", name=words)
+        wait_until(
+            lambda link=link, path=path: link.evaluate("(a) => a.href").startswith(proxied(jupyterlab, port, path)), 20
+        )
+        with page.context.expect_page() as opened:
+            link.click()
+        opened.value.get_by_text("idle").first.wait_for(timeout=30_000)
+        assert opened.value.url == proxied(jupyterlab, port, path or "").partition("?")[0]
+        opened.value.close()
+    assert "serve(hosts" not in notebook.output(1)
+    notebook.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+
+
+@pytest.mark.lab
+def test_a_cell_says_what_to_do_where_the_name_is_not_known(jupyterlab: Lab, page: Page, guard: Guard):
+    guard.allow("403")
+    page.route("**/proxy/*/health", lambda route: route.fulfill(status=403))
+    notebook = jupyterlab.open(page, CELLS, name="hint.ipynb")
+    for index in range(2):
+        notebook.run(index)
+    notebook.wait_for_output(1, r'manager.serve\(hosts=\["127.0.0.1"\]\)')
+    port = urlsplit(notebook.cell(1).get_by_role("link", name="view only").evaluate("(a) => a.href")).port
+    assert port != urlsplit(jupyterlab.url).port, "the link stays as it is"
+    notebook.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
 
 # ---- nginx, with TLS and a path
