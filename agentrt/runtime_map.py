@@ -107,13 +107,13 @@ class RuntimeMap(LoopHost):
 
     def _remove(self, entry: Entry) -> None:
         """Take an entry out of the map; its counts and its last snapshot stay. The lock is held."""
-        if self.holds(entry):
-            del self._entries[entry.id]
         self.last_errors.remove(entry)
         for key in tuple(entry.keys or ()):
             entry.forget_key(key)
-        self._retired = self._retired + fates(entry)
+        retired = self._retired + fates(entry)
         self.terminated[entry.id] = snapshot(entry)
+        self._retired = retired  # with the next line: no call in between, so both or none
+        del self._entries[entry.id]
 
     def _handle(self, entry: Entry) -> Handle:
         with self.lock:

@@ -83,6 +83,7 @@ class Sender(Promise[Any]):
     """Somebody who waits for room in a lane. Decided with True, a place was granted, or with why there will be none."""
 
     loop: Any = None  # the event loop it waits on
+    has_place: bool = False
 
 
 def check_payload(entry: Entry, payload: Any) -> Any:
@@ -210,17 +211,25 @@ def _set_timer(entry: Entry, id: int, due: float) -> None:
 def _release(entry: Entry, id: int) -> None:
     """Put a delayed activity in its lane: it is due. Takes the lock itself."""
     with entry.host.lock:
-        activity = entry.mailbox.release(id)
-        if activity is not None:
+        activity = entry.mailbox.delayed_activity(id)
+        if activity is None:
+            return
+        try:
+            entry.mailbox.release(id)
             entry.queue(activity)
             end_drain(entry)
+        except BaseException:
+            entry.mailbox.release(id)
+            entry.complete_queue(activity)
+            end_drain(entry)
+            raise
 
 
 def end_drain(entry: Entry) -> None:
     """A runtime that is being drained ends with its lanes, once nothing is delayed any more."""
-    if entry.ended is None or entry.draining or entry.mailbox.has_delayed:
+    if entry.ended is None or entry.mailbox.has_delayed:
         return
-    entry.begin_drain()
+    entry.begin_drain()  # may be done already by a call that was interrupted here
     if not entry.scheduled or entry.failed:
         entry.host.post(lambda: entry.host.leave(entry))
 
@@ -294,11 +303,11 @@ async def wait_for_room(entry: Entry, offer: Offer, wait: float | None, check: C
     `check()` raises if the sender may not send any more; it is called when the place is used.
     """
     sender = Sender(entry, loop=asyncio.get_running_loop())
-    with entry.host.lock:
-        entry.mailbox.add_sender(offer.lane, sender)
-        admit_waiting(entry)
     limit = asyncio.timeout(wait)
     try:
+        with entry.host.lock:
+            entry.mailbox.add_sender(offer.lane, sender)
+            admit_waiting(entry)
         with entry.register_wait():
             async with limit:
                 await sender.wait()
@@ -326,20 +335,19 @@ async def wait_for_room(entry: Entry, offer: Offer, wait: float | None, check: C
 
 def _withdraw(entry: Entry, lane: Lane, sender: Sender) -> None:
     """The sender waits no longer, and holds no place."""
-    if sender.value is None:
-        entry.mailbox.remove_sender(lane, sender)
-    elif sender.value is True:
-        entry.mailbox.grant_place(lane, -1)
+    entry.mailbox.remove_sender(lane, sender)
+    entry.mailbox.return_place(lane, sender)
 
 
 def admit_waiting(entry: Entry) -> None:
     """Grant places to those who wait for room, first come first served, as far as there is room."""
     mailbox = entry.mailbox
     for lane in Lane:
-        while mailbox.room(lane) > 0 and (sender := mailbox.next_sender(lane)) is not None:
+        while mailbox.room(lane) > 0 and (sender := mailbox.first_sender(lane)) is not None:
             if not sender.loop.is_closed():
-                mailbox.grant_place(lane, +1)
+                mailbox.grant_place(lane, sender)
                 sender._decide(True)
+            mailbox.remove_sender(lane, sender)  # last: what is interrupted before is done again
         if mailbox.has_senders(lane) and entry.limits.rate is not None:
             _admit_when_due(entry)
 

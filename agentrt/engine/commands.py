@@ -80,7 +80,7 @@ def resume(entry: Entry) -> None:
         if entry.paused:
             entry.resume()
             _record(entry, "resumed")
-            entry.unpark()
+        entry.unpark()  # also if a call before was interrupted here
 
 
 def step(entry: Entry, n: int = 1) -> int:
@@ -103,7 +103,7 @@ def recover(entry: Entry) -> None:
         if entry.failed:
             entry.recover()
             _record(entry, "recovered")
-            entry.unpark()
+        entry.unpark()  # also if a call before was interrupted here
 
 
 # ---- limits and workflow
@@ -184,19 +184,23 @@ def terminate(entry: Entry, drain: bool = False) -> Promise[bool]:
     """
     host = entry.host
     with host.lock:
-        first = entry.ended is None
-        ended = entry.begin_end()
-        if drain and not entry.failed:
+        first = entry.ended is None  # else as it was asked for before, or sooner
+
+        def begin() -> None:
+            entry.begin_end()
+            if drain and not entry.failed:
+                if first:
+                    refuse_senders(entry)
+                    entry.lift_pause()
+                    entry.unpark()
+                    end_drain(entry)
+                return
             if first:
-                refuse_senders(entry)
-                entry.lift_pause()
-                entry.unpark()
-                end_drain(entry)
-            return ended  # else as it was told already, or sooner
-        if first:
-            entry.begin_drain()
-        host.post(lambda: host.leave(entry))
-        return ended
+                entry.begin_drain()
+            host.post(lambda: host.leave(entry))
+
+        completely(begin)
+        return entry.begin_end()
 
 
 def close(entry: Entry) -> None:
@@ -204,23 +208,28 @@ def close(entry: Entry) -> None:
 
     The loop's thread; another one only where the loop is dead, or blocked for good: then what runs can't be cancelled.
     """
+    with entry.host.lock:
+        if not entry.closed:
+            completely(lambda: _end(entry))
+
+
+def _end(entry: Entry) -> None:
+    """Close it. Doing it twice is fine, as after an interruption. The lock is held."""
     host = entry.host
-    with host.lock:
-        if entry.closed:
-            return
+    if not entry.closed:
         _record(entry, "terminated")
-        entry.begin_end()
-        entry.close()
-        if entry.driver is not None:
-            host.asleep.pop(entry.driver, None)
-        refuse_senders(entry)
-        if entry.current is not None:
-            decide_fate(
-                entry, entry.current, Fate.TERMINATED, entry.started, error=_termination_error(entry, entry.current)
-            )
+    entry.begin_end()
+    entry.close()
+    if entry.driver is not None:
+        host.asleep.pop(entry.driver, None)
+    refuse_senders(entry)
+    if entry.current is not None:
+        decide_fate(
+            entry, entry.current, Fate.TERMINATED, entry.started, error=_termination_error(entry, entry.current)
+        )
     if entry.task is not None and _on_its_loop(entry):
         entry.task.cancel()
-    if len(entry.undelivered) > SLICE and _on_its_loop(entry):
+    if len(entry.undelivered) > SLICE and _on_its_loop(entry) and host.loop.is_running():
         # Not through the loop's task factory: that is for the tasks of workflows, see `detached_tasks.py`.
         task = asyncio.Task(_dead_letter_in_slices(entry), loop=host.loop, name=f"agentrt {entry.id}, terminated")
         task.add_done_callback(lambda _: finish_close(entry))  # also of one that is cancelled before it began
@@ -278,8 +287,8 @@ def _finish(entry: Entry) -> None:
 
 
 def _on_its_loop(entry: Entry) -> bool:
-    """Whether this is the thread of the entry's loop, and that runs."""
-    return threading.get_ident() == entry.host.thread and entry.host.loop.is_running()
+    """Whether this is the thread of the entry's loop, and that may still run."""
+    return threading.get_ident() == entry.host.thread and not entry.host.loop.is_closed()
 
 
 def _termination_error(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:

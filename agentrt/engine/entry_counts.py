@@ -66,9 +66,9 @@ class EntryCounts:
 
     def count_move(self, was: Lane, to: Lane) -> None:
         """An activity that was accepted in one lane waits in the other now."""
-        if to is not was:
-            self._count_in_lane(was, -1)
-            self._count_in_lane(to, +1)
+        n = (to is Lane.PRIORITY) - (was is Lane.PRIORITY)
+        self.accepted_priority += n  # no call between the two: nothing can interrupt them there
+        self.accepted_standard -= n
 
     def count(self, fate: Fate) -> None:
         """Count one more activity with this fate."""

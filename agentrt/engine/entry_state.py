@@ -143,8 +143,8 @@ class EntryState(EntryCounts, Generic[S, P]):
 
     def set_breakpoints(self, breakpoints: Any) -> None:
         """Ask these before each activity; holds the runtime while there are any."""
-        self.breakpoints = breakpoints
-        self.held = self.paused or self.failed or bool(breakpoints)
+        held = self.paused or self.failed or bool(breakpoints)
+        self.breakpoints, self.held = breakpoints, held
 
     # ---- accepting: any thread, the lock is held
 
@@ -173,11 +173,15 @@ class EntryState(EntryCounts, Generic[S, P]):
 
     def complete_send(self, activity: Activity[Any], is_due: bool = True) -> None:
         """Finish the accepting of an activity that an exception from outside interrupted anywhere."""
+        self.complete_queue(activity, is_due)
+        self.complete_accept(activity)
+
+    def complete_queue(self, activity: Activity[Any], is_due: bool = True) -> None:
+        """Finish the queueing of an accepted activity that an exception from outside interrupted anywhere."""
         if not self.has(activity):
             (self.mailbox.add if is_due else self.mailbox.delay)(activity)
         self.scheduled = True
         self.host.wake(self)
-        self.complete_accept(activity)
 
     def complete_accept(self, activity: Activity[Any]) -> None:
         """Finish the recording and counting of an activity that an exception from outside interrupted anywhere."""
@@ -204,8 +208,9 @@ class EntryState(EntryCounts, Generic[S, P]):
 
     def _pending(self) -> int:
         """How many activities there are without a fate: waiting, delayed, or running."""
-        runs = self.current is not None and self.current.receipt.value is None
-        return len(self._waiting()) + runs
+        current = self.current
+        activities = self._waiting() if current is None else [*self._waiting(), current]
+        return sum(activity.receipt.value is None for activity in activities)
 
     def _waiting(self) -> list[Activity[Any]]:
         """A copy of all that waits for its turn, or for its fate: the processing takes meanwhile."""
@@ -325,13 +330,13 @@ class EntryState(EntryCounts, Generic[S, P]):
 
     def stop(self) -> None:
         """Take no more activities: status FAILED. The lock is held."""
-        self.failed = self.held = True
         self.mailbox.disable_fast_path()
+        self.failed = self.held = True
 
     def recover(self) -> None:
         """Take activities again. The lock is held."""
-        self.failed, self.failures = False, None
-        self.held = self.paused or bool(self.breakpoints)
+        held = self.paused or bool(self.breakpoints)
+        self.failed, self.failures, self.held = False, None, held
 
     # ---- pause and steps: any thread, the lock is held
 
@@ -341,8 +346,8 @@ class EntryState(EntryCounts, Generic[S, P]):
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self.paused, self.steps = False, 0
-        self.held = self.failed or bool(self.breakpoints)
+        held = self.failed or bool(self.breakpoints)
+        self.paused, self.steps, self.held = False, 0, held  # nothing can interrupt it in between
 
     def allow_steps(self, n: int) -> int:
         """Let `n` more of what waits through a pause; how many there are now."""
@@ -370,8 +375,8 @@ class EntryState(EntryCounts, Generic[S, P]):
     def unpark(self) -> None:
         """Start the processing again, if it was parked and may go on."""
         if self.parked and (not (self.paused or self.failed) or self.steps > 0):
-            self.parked = False
             self.host.wake(self)
+            self.parked = False  # last: a call that is interrupted before it is completed by the next one
 
     def may_sleep(self) -> bool:
         """Whether nothing waits; from then on a send wakes it. The lock is held."""
@@ -411,9 +416,11 @@ class EntryState(EntryCounts, Generic[S, P]):
 
     def close(self) -> None:
         """It is over: status TERMINATED. What waited is `undelivered`."""
-        self.closed = self.draining = True
         self.deadline = -math.inf
-        self.undelivered = deque(self.mailbox.clear())
+        if not self.closed:
+            # Together: an exception from outside finds it open, or closed with all that waited.
+            self.undelivered, self.closed, self.draining = deque(self.mailbox.items()), True, True
+        self.mailbox.clear()
 
     # ---- what others wait for
 

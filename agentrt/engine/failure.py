@@ -309,8 +309,9 @@ def refusal(entry: Entry) -> AgentError:
 def refuse_senders(entry: Entry) -> None:
     """End every wait for room: nothing is accepted any more. The lock is held."""
     for lane in Lane:
-        while (sender := entry.mailbox.next_sender(lane)) is not None:
+        while (sender := entry.mailbox.first_sender(lane)) is not None:
             sender._decide(refusal(entry))
+            entry.mailbox.remove_sender(lane, sender)  # last: what is interrupted before is done again
 
 
 # ---- an activity that takes too long

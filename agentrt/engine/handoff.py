@@ -166,19 +166,18 @@ class Driver:
 
     def wake(self) -> None:
         """Have the task take its next step, if it sleeps."""
-        sleeper, self.sleeper = self.sleeper, None
+        sleeper = self.sleeper
         if sleeper is not None and not sleeper.done():  # done: its task is being cancelled
             self.entry.host.asleep.pop(self, None)
             sleeper.set_result(None)
+        self.sleeper = None  # last: a call that is interrupted before it is completed by the next one
 
     def dismiss(self) -> None:
         """End the task of an idle runtime; its next activity makes another."""
-        sleeper, self.sleeper = self.sleeper, None
+        self.wake()
         self.entry.host.asleep.pop(self, None)
-        self.entry.detach_driver()
+        self.entry.detach_driver()  # after `wake`: the task finds itself replaced when its turn comes
         self.process.close()
-        if sleeper is not None and not sleeper.done():
-            sleeper.set_result(None)
 
     def run_inline(self, promise: Any) -> None:
         """Step the processing in the turn of who waits for `promise`, until that is decided or the activity suspends.

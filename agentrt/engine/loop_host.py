@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ class LoopHost:
         self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
         self._timers = Timers(self.clock, self.loop, self._may_leap)
         self._sleepers: set[Entry] = set()  # those of the busy entries whose own task is in `sleep`
-        self._woken: list[Entry] = []
+        self._woken: deque[Entry] = deque()
         self._waking = False
         watch(self.loop)
 
@@ -103,15 +104,21 @@ class LoopHost:
             return
         self._woken.append(entry)
         if not self._waking:
-            self._waking = True
             self.loop.call_soon_threadsafe(self._start_woken)
+            self._waking = True
 
     def _start_woken(self) -> None:
         with self.lock:
-            woken, self._woken, self._waking = self._woken, [], False
-        for entry in woken:
-            if not entry.closed:
-                entry.start()
+            self._waking = False
+        try:
+            while self._woken:
+                entry = self._woken[0]
+                if not entry.closed:
+                    entry.start()
+                self._woken.popleft()  # last: to start an entry twice is fine
+        except BaseException:
+            self.loop.call_soon(self._start_woken)
+            raise
 
     def loop_closed(self) -> None:
         """The loop was closed by somebody else: nothing will run any more, and nothing may wait for it."""

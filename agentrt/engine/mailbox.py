@@ -210,17 +210,31 @@ class PrioritizedMailbox:
     def delay(self, activity: Activity[Any]) -> None:
         """Keep an activity that is not due yet, and reserve its place in the bound. The lock is held."""
         self.delayed = self.delayed if self.delayed is not None else {}
-        self.delayed[activity.id] = activity
-        self._reserve(activity.lane, +1)
+        self.disable_fast_path()
+        # No call in between: an exception from outside finds the activity and its place, or neither.
+        if activity.lane is Lane.PRIORITY:
+            self.delayed[activity.id] = activity
+            self.reserved_priority += 1
+        else:
+            self.delayed[activity.id] = activity
+            self.reserved_standard += 1
 
     def release(self, id: int) -> Activity[Any] | None:
         """Take out a delayed activity and give back its place; None if there is none of this id. The lock is held."""
-        activity = self.delayed.pop(id, None) if self.delayed else None
         timer = self.timers.pop(id, None) if self.timers else None
         if timer is not None:
             timer.cancel()
-        if activity is not None:
-            self._reserve(activity.lane, -1)
+        delayed = self.delayed
+        activity = self.delayed_activity(id)
+        if delayed is None or activity is None:
+            return None
+        self.disable_fast_path()
+        if activity.lane is Lane.PRIORITY:  # no call in between, as in `delay`
+            del delayed[id]
+            self.reserved_priority -= 1
+        else:
+            del delayed[id]
+            self.reserved_standard -= 1
         return activity
 
     def arm(self, id: int, set_timer: Callable[[], Timer]) -> None:
@@ -237,13 +251,6 @@ class PrioritizedMailbox:
     def delayed_activity(self, id: int) -> Activity[Any] | None:
         """The delayed activity of this id; None if there is none."""
         return self.delayed.get(id) if self.delayed else None
-
-    def _reserve(self, lane: Lane, n: int) -> None:
-        self.disable_fast_path()
-        if lane is Lane.PRIORITY:
-            self.reserved_priority += n
-        else:
-            self.reserved_standard += n
 
     # ---- by id
 
@@ -287,10 +294,11 @@ class PrioritizedMailbox:
         """Put another record in the place of the activity with the same id. The one it was; None if it is not here."""
         old = self.delayed_activity(activity.id)
         if self.delayed is not None and old is not None:
-            self.delayed[activity.id] = activity
-            if old.lane is not activity.lane:
-                self._reserve(old.lane, -1)
-                self._reserve(activity.lane, +1)
+            self.disable_fast_path()
+            n = (activity.lane is Lane.PRIORITY) - (old.lane is Lane.PRIORITY)
+            self.delayed[activity.id] = activity  # no call from here on, as in `delay`
+            self.reserved_priority += n
+            self.reserved_standard -= n
             return old
         found = self._find(activity.id)
         if found is None:
@@ -341,26 +349,32 @@ class PrioritizedMailbox:
         """Whether somebody waits for room in a lane."""
         return self.senders is not None and bool(self.senders[lane])
 
-    def next_sender(self, lane: Lane) -> Any | None:
-        """Take out the sender that has waited longest for a lane; None if nobody waits. The lock is held."""
-        if self.senders is None or not self.senders[lane]:
-            return None
-        sender = self.senders[lane].popleft()
-        self._forget_senders()
-        return sender
+    def first_sender(self, lane: Lane) -> Any | None:
+        """The sender that has waited longest for a lane; None if nobody waits. The lock is held."""
+        return self.senders[lane][0] if self.senders is not None and self.senders[lane] else None
 
     @property
     def granted(self) -> int:
         """How many places were given to senders that have not used them yet."""
         return self.granted_priority + self.granted_standard
 
-    def grant_place(self, lane: Lane, n: int) -> None:
-        """Give `n` places of a lane to senders that waited, or with -1 take one back. The lock is held."""
+    def grant_place(self, lane: Lane, sender: Any) -> None:
+        """Give a place of a lane to a sender that waited, unless it has one. The lock is held."""
         self.disable_fast_path()
+        if not sender.has_place:
+            self._move_place(lane, sender, True)
+
+    def return_place(self, lane: Lane, sender: Any) -> None:
+        """Take back the place of a sender, if it has one. The lock is held."""
+        if sender.has_place:
+            self._move_place(lane, sender, False)
+
+    def _move_place(self, lane: Lane, sender: Any, has_place: bool) -> None:
+        n = 1 if has_place else -1
         if lane is Lane.PRIORITY:
-            self.granted_priority += n
+            sender.has_place, self.granted_priority = has_place, self.granted_priority + n  # both or none of them
         else:
-            self.granted_standard += n
+            sender.has_place, self.granted_standard = has_place, self.granted_standard + n
 
     def _forget_senders(self) -> None:
         if self.senders is not None and not any(self.senders.values()):

@@ -704,3 +704,20 @@ def test_what_waits_is_discarded_at_once_where_the_loop_ends():
         asyncio.run(main())
         last = receipts[10 * commands.SLICE :]
         assert all(receipt.outcome is not None for receipt in (receipts if close else last))
+
+
+def test_a_runtime_that_ends_while_its_loop_stands_still_leaves_no_task():
+    loop = asyncio.new_event_loop()
+
+    async def make():
+        manager = RuntimeManager(loop="current")
+        runtime = manager.create("a", 0, add)
+        await runtime.ask(1)
+        return manager, runtime
+
+    manager, runtime = loop.run_until_complete(make())
+    ended = runtime.terminate()
+    loop.run_until_complete(ended.wait())
+    assert asyncio.all_tasks(loop) == set()
+    manager.close()
+    loop.close()

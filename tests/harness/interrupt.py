@@ -20,7 +20,8 @@ from typing import Any
 import agentrt
 
 PACKAGE = str(Path(agentrt.__file__).parent)
-PLACES = tuple(f"{PACKAGE}/{place}" for place in ("engine/", "receipt.py", "events.py", "runtime.py", "manager.py"))
+MODULES = ("receipt", "events", "runtime", "manager", "runtime_map", "groups", "dead_letters", "snapshot")
+PLACES = tuple(f"{PACKAGE}/{place}" for place in ("engine/", *(f"{module}.py" for module in MODULES)))
 
 
 class Interrupted(BaseException):

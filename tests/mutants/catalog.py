@@ -54,8 +54,8 @@ MUTANTS = (
     Mutant(
         "one that ended at rest is still dismissed",
         "engine/commands.py",
-        "            host.asleep.pop(entry.driver, None)\n",
-        "            pass\n",
+        "        host.asleep.pop(entry.driver, None)\n",
+        "        pass\n",
         ("tests/engine/test_handoff.py", "-k", "ended_at_rest"),
     ),
     Mutant(
@@ -131,7 +131,7 @@ MUTANTS = (
     Mutant(
         "a stopped runtime takes what comes the short way",
         "engine/entry_state.py",
-        "        self.failed = self.held = True\n        self.mailbox.disable_fast_path()\n",
+        "        self.mailbox.disable_fast_path()\n        self.failed = self.held = True\n",
         "        self.failed = self.held = True\n",
         (ADMISSION, "-k", "stopped_refuses"),
     ),
@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         "what is delayed has no place in the bound",
         "engine/mailbox.py",
-        "            self.reserved_standard += n",
+        "            self.reserved_standard += 1",
         "            pass",
         (ADMISSION, "-k", "place_in_the_bound"),
     ),
@@ -196,7 +196,7 @@ MUTANTS = (
     Mutant(
         "a parked runtime is not woken",
         "engine/entry_state.py",
-        "            self.parked = False\n            self.host.wake(self)",
+        "            self.host.wake(self)\n            self.parked = False",
         "            self.parked = False",
         (COMMANDS, "-k", "pause"),
     ),
@@ -210,8 +210,8 @@ MUTANTS = (
     Mutant(
         "other threads wake the loop only once",
         "engine/loop_host.py",
-        "woken, self._woken, self._waking = self._woken, [], False",
-        "woken, self._woken, self._waking = self._woken, [], True",
+        "        with self.lock:\n            self._waking = False\n",
+        "",
         ("tests/engine/test_handoff.py", "-k", "another_thread_lends_nothing"),
     ),
     Mutant(
@@ -361,8 +361,8 @@ MUTANTS = (
     Mutant(
         "a terminated runtime takes its counts with it",
         "runtime_map.py",
-        "        self._retired = self._retired + fates(entry)\n",
-        "",
+        "        self._retired = retired  # with",
+        "        # with",
         (MANAGER, "-k", "outlive"),
     ),
     # --- time, the record, grants, asks

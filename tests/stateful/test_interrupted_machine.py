@@ -46,8 +46,18 @@ class InterruptedMachine(ManagerMachine):
         for place in (at, 10**9):
             self.interrupt(place, lambda: runtime.swap(runtime.entry.workflow.call))
 
+    @rule(id=which, command=st.sampled_from((ManagerMachine.pause, ManagerMachine.resume)), at=places)
+    def command_interrupted(self, id, command, at):
+        for place in (at, 10**9):
+            self.interrupt(place, lambda: command(self, self.agents[id]))
 
-@pytest.mark.skipif(not THOROUGH, reason="finds an interrupted end of a runtime that is not completed yet")
+    @rule(id=which, drain=st.booleans(), at=st.integers(1, 400))
+    def terminate_interrupted(self, id, drain, at):
+        runtime = self.agents[id].runtime
+        self.interrupt(at, lambda: runtime.terminate(drain))
+        self.steer(False, id, self.terminate, drain)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(0 if THOROUGH else 170)
 class TestInterrupted(InterruptedMachine.TestCase):
