@@ -26,7 +26,7 @@ READING = "seconds on the clock"
 FASTEST = 1e9
 SPEED = f"0 (stopped), a factor such as 60 (at most {FASTEST:,.0f}), or math.inf"
 REAL_TIME = asyncio.BaseEventLoop.time
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05  # seconds between two looks whether time may leap
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.05  # seconds between two checks whether time may leap
 
 
 class Clock:
@@ -82,7 +82,7 @@ class Clock:
         with self._lock:
             self._set_rate(0.0 if math.isinf(speed) else speed)
             self._speed = speed
-            # Clock seconds in a real second for the length of time slices: infinite on a clock that stands still.
+            # Clock seconds in a real second, for the length of time slices: infinite on a clock that stands still.
             self.frozen = speed == 0 or math.isinf(speed)
             self.pace = math.inf if self.frozen else speed
             self.now = self._scaled
@@ -125,13 +125,13 @@ class Clock:
                 self._pace = (max(_reading(pace, real), at), real, pace[2])
 
     def run_in_real_time(self, runs: bool) -> None:
-        """Whether a clock of infinite speed runs as a real one for now, or stands still until it leaps."""
+        """Set whether a clock of infinite speed runs as a real one for now, or stands still until it leaps."""
         with self._lock:
             if math.isinf(self._speed) and self._read_pace()[2] != runs:
                 self._set_rate(float(runs))
 
     def renew(self) -> None:
-        """Begin anew in a process that was forked: of what belongs to threads of the parent, nothing is left."""
+        """Make it usable in a process that was forked, without what threads of the parent had set or locked."""
         self._lock = threading.Lock()
         self.timers, self.waiting = WeakSet(), set()
         if self._pace is None:  # a thread of the parent was about to replace it
@@ -139,7 +139,7 @@ class Clock:
             self._pace = (real, real, 0.0 if math.isinf(self._speed) else self._speed)
 
     def may_leap(self) -> bool:
-        """Whether nothing that takes real time is being done by those who go by this clock."""
+        """Whether no manager with this clock does anything that takes real time."""
         return all(timers.may_leap() for timers in tuple(self.timers))
 
     def wall(self, at: float) -> datetime:
@@ -189,7 +189,7 @@ class Timers:
         may_leap: Says at infinite speed whether nothing that takes real time is being done.
 
     They share one timer of the event loop, which is set again when the speed of the clock changes: no timer is lost and
-    none overtakes another. Only the loop's thread may use it, except `rearm`.
+    none fires before an earlier one. Only the loop's thread may use it, except `rearm`.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class Timers:
         due = self._next()
         delay = self._clock.until(due)
         if delay is None or due == math.inf:
-            self._clock.run_in_real_time(False)  # nobody looks any more whether it should
+            self._clock.run_in_real_time(False)  # nothing checks any more whether it may leap
             return
         self._armed = due
         if math.isinf(self._clock.speed):
@@ -277,7 +277,7 @@ class Timers:
         return self._heap[0][0] if self._heap else math.inf
 
     def _jump_when_idle(self) -> None:
-        # What is ready runs first: time must not move past work that could be done now.
+        # What is ready runs first: time must not pass what could be done now.
         if any(map(_is_work, tuple(getattr(self._loop, "_ready", ())))):
             self._handle = self._loop.call_soon(self._jump_when_idle)
             return
@@ -292,10 +292,10 @@ class Timers:
             self._fire()
 
     def _next_pause(self) -> float:
-        """Real seconds until the next look whether time may leap.
+        """Real seconds until the next check whether time may leap.
 
-        Doubled each time, so that looking costs little and is late by no more than the work has taken. On a loop with a
-        time of its own, waiting costs nothing and the pause has no bound.
+        Doubled each time, so that checking costs little and the delay is never longer than the work was. On a loop with
+        a time of its own, waiting costs nothing and the pause has no bound.
         """
         own_time = isinstance(self._loop, asyncio.BaseEventLoop) and type(self._loop).time is not REAL_TIME
         pause, self._pause = self._pause, min(2 * self._pause, math.inf if own_time else LONGEST_PAUSE)
@@ -324,6 +324,6 @@ class Timers:
 
 
 def _is_work(handle: asyncio.Handle) -> bool:
-    """Whether a call that is ready is anything but another look whether time may leap."""
+    """Whether a callback that is ready does anything but check whether time may leap."""
     look = getattr(getattr(handle, "_callback", None), "__func__", None)
     return look is not Timers._jump_when_idle and not handle.cancelled()

@@ -15,7 +15,7 @@ from .engine.admission import wait_for_room
 from .engine.commands import ACTOR
 from .engine.deadlock import awaits
 from .engine.entry_state import EntryState
-from .engine.isolation import original, thread_of
+from .engine.isolation import original_function, thread_of
 from .errors import ConfigurationError
 from .frames import StackFrame, definition_of, location_of, suspended_stack, thread_stack
 from .receipt import Promise
@@ -77,7 +77,7 @@ def whereabouts(entry: Entry) -> Whereabouts:
     activity, how, frames = _position(entry)
     with host.lock:
         waits_for = tuple(other.id for other in awaits(entry)) if activity is not None else ()
-    begins = definition_of(original(entry.workflow.call))
+    begins = definition_of(original_function(entry.workflow.call))
     return Whereabouts(entry.id, host.clock.now(), how, activity, tuple(frames), waits_for, begins)
 
 

@@ -237,11 +237,11 @@ async def test_a_stopped_clock_lets_nothing_time_out(manager):
 
 @virtual
 async def test_a_delay_and_a_deadline_follow_the_speed(manager):
-    async def hang(activity, state):
-        await asyncio.Event().wait()
+    async def sleeps(activity, state, ctx):
+        await ctx.sleep(1000)
 
     manager.speed = 60
-    runtime = manager.create("a", 0, hang, timeout=120)
+    runtime = manager.create("a", 0, sleeps, timeout=120)
     receipt = runtime.send_nowait(1, delay=60)
     with pytest.raises(TimeoutError):
         await receipt

@@ -1,7 +1,8 @@
-"""Tasks that workflows start and nobody awaits: a failure is told at once, not when the garbage is collected.
+"""Tasks that workflows start and nobody awaits: a failure is reported at once.
 
-asyncio reports such an exception when the task is collected: late where somebody keeps it, and never where it is kept
-for good. Here it becomes an event of kind "background" of the runtime that started the task, and a line in the log.
+asyncio reports such an exception when the garbage collector removes the task: late where something refers to it, and
+never where something always does. Here it becomes an event of kind "background" of the runtime that started the task,
+and a line in the log.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ __all__ = ["watch"]
 
 logger = logging.getLogger(__name__)
 
-TURNS = 3  # of the loop, until whoever awaits the task (through `gather`, `wait`, a group) has taken its exception
+TURNS = 3  # of the loop, until whoever awaits the task (through `gather`, `wait`, a group) has read its exception
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> None:
-    """Look after the tasks that workflows start on this loop. Once does for all managers on it; other tasks pass by."""
+    """Report the failures of tasks that workflows start on this loop. Doing it twice changes nothing."""
     factory = loop.get_task_factory()
     if not isinstance(factory, _Factory):
         loop.set_task_factory(_Factory(factory))
@@ -47,16 +48,16 @@ class _Factory:
             options["context"] = context = copy_context()
             context.run(CURRENT.set, Branch(entry, activity))
         task = make(**options)
-        task.add_done_callback(partial(_done, entry, None if activity is None else activity.id, TURNS))
+        task.add_done_callback(partial(_report_failure, entry, None if activity is None else activity.id, TURNS))
         return task
 
 
-def _done(starter: Member, activity: int | None, turns: int, task: asyncio.Task[Any]) -> None:
-    if not getattr(task, "_log_traceback", False):  # no exception, or somebody has taken it
+def _report_failure(starter: Member, activity: int | None, turns: int, task: asyncio.Task[Any]) -> None:
+    if not getattr(task, "_log_traceback", False):  # it has no exception, or somebody has read it
         return
     if turns:
-        task.get_loop().call_soon(_done, starter, activity, turns - 1, task)
+        task.get_loop().call_soon(_report_failure, starter, activity, turns - 1, task)
         return
-    error = task.exception()  # from now on asyncio holds it for taken, and does not report it a second time
+    error = task.exception()  # after this asyncio does not report it a second time
     starter.record_event("background", {"activity": activity, "task": task.get_name(), "error": error})
     log_safely(logger, "task %r, started by %r, failed and nobody awaits it", task.get_name(), starter.id, error=error)

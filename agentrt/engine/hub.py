@@ -1,7 +1,7 @@
 """The hub: one thread that sends frames of what is new to whoever is attached, at most ten a second.
 
-It is part of the core, because `param` watchers need it too; views attach to it like anybody else. Its thread runs only
-while somebody is attached, and sends nothing while nothing happens.
+It belongs to the core, because `param` watchers need it too; views attach to it as they do. Its thread runs only while
+a client is attached, and sends nothing while there are no new records.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Frame(msgspec.Struct):
 
 
 class _Client:
-    """One attached function. A slow one gets fewer frames, each with all that came in between."""
+    """One attached function. A slow one gets fewer frames, each with all records since the one before."""
 
     def __init__(self, hub: Hub, flush: Flush, schedule: Schedule | None, cursor: int) -> None:
         self.hub = hub
@@ -73,7 +73,7 @@ class _Client:
         try:
             self.schedule(self.draw)
         except BaseException as error:
-            self.hub.remove(self, "its thread is gone")
+            self.hub.remove(self, "its thread has ended")
             if is_interrupt(error):
                 raise
 
@@ -89,7 +89,7 @@ class _Client:
         self.hub.missed += frame.missed
         try:
             self.flush(frame)
-        except BaseException as error:  # a view is anybody's code: it must not end the thread that feeds the others
+        except BaseException as error:  # users write views: none may end the thread that draws the others
             log_safely(logger, "a view failed and was detached")
             self.hub.remove(self, None)
             if is_interrupt(error):
@@ -115,7 +115,7 @@ class _Beat(NamedTuple):
 class Hub:
     """Sends frames to whoever is attached. `attach`, and the function that it returns, work on any thread.
 
-    Watching has a budget: once drawing takes more than `budget` of a processor core, all clients together, frames come
+    Drawing has a budget: once it takes more than `budget` of a processor core, all clients together, frames come
     less often, down to two a second; the runtimes go on as before. These can be read at any time:
 
     - `cost`: Processor seconds spent on drawing so far.
@@ -223,7 +223,7 @@ class Hub:
                 self._offered = (0, {})
 
     def _next_frame(self, last: _Beat | None) -> _Beat:
-        """Offer a frame, and see how long the next pause has to be. The thread that feeds the clients."""
+        """Offer a frame, and compute how long the next pause has to be. The hub's thread only."""
         self._offer()
         cost, now = self.cost, time.monotonic()
         if last is None:
@@ -235,7 +235,7 @@ class Hub:
     def next_pause(self, share: float) -> float:
         """Return the next pause in seconds, when drawing took this share of a core during the last one."""
         target = min(LONGEST_PAUSE, max(self.interval, self.pause * share / self.budget))
-        # Half of the way at a time: one expensive frame, such as the first, does not delay those after it.
+        # Only half of the difference: one expensive frame, such as the first, does not delay those after it.
         return (self.pause + target) / 2
 
     def _offer(self) -> None:
@@ -255,11 +255,11 @@ class Hub:
 
 
 def _feed(reference: weakref.ref[Hub], stop: threading.Event) -> None:
-    """Offer frames until the hub is stopped. Of a manager that nobody has any more, this does not keep it alive."""
+    """Offer frames until the hub is stopped. It holds no strong reference to the hub: a manager can be collected."""
     beat = None
     while (hub := reference()) is not None:
         beat = hub._next_frame(beat)
-        # Counted from when the last frame was due: under load this thread is late each time, and that must not add up.
+        # Counted from when the last frame was due: under load it is late each time, and the delays must not add up.
         due = beat.due + hub.pause
         del hub
         if stop.wait(max(0.0, due - time.monotonic())):

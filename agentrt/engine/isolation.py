@@ -1,4 +1,4 @@
-"""Where a workflow runs if not on the loop: in a worker thread if it blocks, in a process if it must be stoppable."""
+"""Workflows that do not run on the loop: in a worker thread if they block, in a process if they must be killable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .process_pool import Processes, move_to_process, run_in_process
 from .thread_pool import ThreadPool
 from .workflow import Workflow
 
-__all__ = ["Workers", "isolate", "original", "thread_of"]
+__all__ = ["Workers", "isolate", "original_function", "thread_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Workers:
 
     @contextmanager
     def track(self, work: Work, activity: Activity[Any]) -> Iterator[None]:
-        """While it is open, this work in a thread is not waited for longer than `END_GRACE` after `close`."""
+        """In this block, work in a thread is registered, so that `close` waits for it no longer than `END_GRACE`."""
         with self._lock:
             self._running[work] = activity
             closed = self._closed
@@ -116,8 +116,8 @@ def isolate(workflow: Workflow, limits: Limits, workers: Workers) -> Workflow:
     return msgspec.structs.replace(workflow, call=partial(_run_in_thread, workflow.call, workers), is_async=True)
 
 
-def original(call: Callable[..., Any]) -> Any:
-    """Return the function that a person wrote behind what is called; None for one that runs in another process."""
+def original_function(call: Callable[..., Any]) -> Any:
+    """Return the function that the user wrote, of what is called; None if it runs in another process."""
     if not isinstance(call, partial):
         return call
     return call.args[0] if call.func is _run_in_thread else None if call.func is run_in_process else call
@@ -140,14 +140,14 @@ async def _run_in_thread(call: Callable[..., Any], workers: Workers, *args: Any)
     run = partial(copy_context().run, _start, start, call, *args)
     work: Work = loop.run_in_executor(workers.threads(), run)
     cancelled: asyncio.CancelledError | None = None
-    # A thread can't be interrupted: a cancellation is remembered, and nothing goes on before the thread is done.
+    # A thread can't be interrupted: a cancellation is raised once the thread is done.
     with workers.track(work, args[0]):
         while not work.done():
             try:
                 await asyncio.wait([work])
             except asyncio.CancelledError as error:
                 cancelled = error
-                if start.acquire(blocking=False):  # no thread was free yet: it is not started after its end
+                if start.acquire(blocking=False):  # no thread was free yet: it never starts
                     work.cancel()
                 elif getattr(asyncio.current_task(), "is_shut_down", False):
                     workers.abandon_soon(work)
@@ -167,5 +167,5 @@ def _call_workflow(call: Callable[..., Any], *args: Any) -> Any:
     try:
         return call(*args)
     except StopIteration as error:
-        # A future refuses it, and whoever waits would wait for ever. A coroutine turns it into the same.
+        # A future does not accept StopIteration: whoever waits would wait for ever. A coroutine does the same.
         raise RuntimeError("a workflow raised StopIteration") from error

@@ -27,7 +27,7 @@ Entry = RuntimeEntry[Any, Any]
 
 
 class LoopHost:
-    """A loop, on a thread of its own or shared, its lock, and the clock by which the agents on it live.
+    """A loop, on a thread of its own or shared, its lock, and the clock of the agents on it.
 
     `lock` guards what several threads change; `thread` is the id of the loop's thread.
     """
@@ -43,7 +43,7 @@ class LoopHost:
         self.thread = threading.get_ident() if self._own is None else self._own.ident
         self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
         self._timers = Timers(self.clock, self.loop, self._may_leap)
-        self._sleepers: set[Entry] = set()  # those of the busy entries whose own task is in `sleep`
+        self._sleepers: set[Entry] = set()  # the busy entries whose own task is in `sleep`
         self._woken: deque[Entry] = deque()
         self._waking = False
         watch(self.loop)
@@ -92,7 +92,7 @@ class LoopHost:
             call()
 
     def wake(self, entry: Entry) -> None:
-        """See that an entry processes: at once on the loop's thread, else one wake-up for all that come together.
+        """Have an entry process: at once on the loop's thread, else by one callback for all that are woken together.
 
         The lock is held.
         """
@@ -121,7 +121,7 @@ class LoopHost:
             raise
 
     def loop_closed(self) -> None:
-        """The loop was closed by somebody else: nothing will run any more, and nothing may wait for it."""
+        """Called when somebody else has closed the loop: nothing runs any more, so nothing may wait for it."""
 
     def at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call when the clock reads `when`; the loop's thread only."""

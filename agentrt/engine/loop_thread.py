@@ -54,15 +54,15 @@ class LoopThread:
         try:
             self.loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
-            # asyncio lets these two out of any task. This thread is nobody's main program: whoever awaits the task
-            # has it as its exception, and the other agents go on.
+            # asyncio raises these two from `run_forever`, whichever task raised them. This is not the main thread:
+            # whoever awaits the task gets the exception, and the other agents go on.
             log_safely(logger, "a task on the loop of %r tried to end the program; the loop goes on", self._name)
         except BaseException:
-            # asyncio reports what a callback raises through `logging`, and lets out what a log handler raises.
+            # asyncio logs what a callback raises; what a log handler raises comes out of `run_forever`.
             log_safely(logger, "the loop of %r met an error and goes on", self._name)
 
     def _finish(self) -> None:
-        """Cancel what workflows have left behind, as `asyncio.run` does, and close the loop."""
+        """Cancel the tasks that are not done, as `asyncio.run` does, and close the loop."""
         left = asyncio.all_tasks(self.loop)
         for task in left:
             task.cancel()
@@ -79,13 +79,13 @@ class LoopThread:
         self._thread.join(timeout)
 
     def stop_soon(self) -> None:
-        """Stop the loop once those who wait for what it does now have been told; from the loop's thread."""
+        """Stop the loop after two more turns: callers that wait get their results. The loop's thread only."""
         self.loop.call_soon(self.loop.call_soon, self._stop)
 
     def stop_after_fork(self) -> None:
-        """Run nothing more in a process that was forked, and leave the loop alone: its files are the parent's too."""
+        """Run nothing more in a process that was forked, and do not close the loop: the parent uses the same files."""
         self._stopping = self._forked = True
-        if threading.get_ident() == self.ident:  # what forked is a task on the loop
+        if threading.get_ident() == self.ident:  # a task on the loop has forked
             self.loop.stop()
 
     def _stop(self) -> None:
@@ -127,7 +127,7 @@ def in_ipython() -> bool:
 
 
 def time_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """The loop's own time if it has one (a virtual loop), else the monotonic clock without a detour through Python."""
+    """The loop's own time if it has one (a virtual loop), else `time.monotonic`, which is faster than `loop.time`."""
     own = isinstance(loop, asyncio.BaseEventLoop) and type(loop).time is not asyncio.BaseEventLoop.time
     return loop.time if own else time.monotonic
 
