@@ -1,5 +1,5 @@
 // In JupyterLab a browser may reach the machine of the kernel through jupyter-server-proxy only. Where that is there and
-// the server of a link answers behind it, the link leads through it; elsewhere it stays as it is.
+// a server answers behind it at the port of a link, the link leads through it; elsewhere it stays as it is.
 const PROXY = "@jupyterhub/jupyter-server-proxy"
 
 function jupyter() {
@@ -7,25 +7,26 @@ function jupyter() {
   return data ? JSON.parse(data) : {}
 }
 
-async function behindProxy(port, instance) {
+async function behindProxy(port) {
   const {baseUrl, federated_extensions: extensions = []} = jupyter()
   if (!baseUrl || !extensions.some(({name}) => name === PROXY)) return {}
   const front = new URL(`${baseUrl.replace(/\/$/, "")}/proxy/${port}/`, location.href).href
   const answer = await fetch(`${front}health`, {cache: "no-store"})
   if (!answer.ok) return {status: answer.status}
-  return (await answer.json()).instance === instance ? {front} : {}
+  return (await answer.json()).instance ? {front} : {}
 }
 
-function frontOf(port, instance) {
+function frontOf(port) {
   const fronts = (globalThis.agentrtFronts ??= new Map())
-  const key = `${port} ${instance}`
-  if (!fronts.has(key)) fronts.set(key, behindProxy(port, instance).catch(() => ({})))
-  return fronts.get(key)
+  if (!fronts.has(port)) fronts.set(port, behindProxy(port).catch(() => ({})))
+  return fronts.get(port)
 }
 
-function leadThroughProxy(root) {
+// What was found out about a port is asked again with `anew`, when a cell has run again.
+function leadThroughProxy(root, anew = false) {
+  if (anew) globalThis.agentrtFronts = new Map()
   for (const link of root.querySelectorAll("a[data-port]")) {
-    frontOf(link.dataset.port, link.dataset.instance).then(({front, status}) => {
+    frontOf(link.dataset.port).then(({front, status}) => {
       const {pathname, search, port} = new URL(link.href)
       if (front && port === link.dataset.port) link.href = front + pathname.slice(1) + search
       const hint = root.querySelector("[data-host-hint]")

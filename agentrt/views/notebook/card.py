@@ -19,13 +19,15 @@ from ..html import Content, Markup, div, span, strong
 from ..inject.inject import Inject
 from ..layout import WIDE
 from ..live import Live
-from ..role import Commands, Role
+from ..role import Commands
 from ..runtime.lanes import fill_bar
 from ..runtime.last_error import LastError
 from ..runtime.log import Log
 from ..runtime.runtime import headline, moves_by_itself
 from ..runtime.state import State
 from ..runtime.steer import Steer
+from ..server.links import page_link
+from ..server.process import ServerProcess
 from ..server.server import Server
 from ..text import percent, plain
 from ..theme import CSS, LANES
@@ -156,7 +158,7 @@ def _static_bundle(subject: Subject) -> dict[str, str]:
     return {"text/plain": runtime_text(shot), "text/html": str(runtime_html(shot))}
 
 
-def _live(subject: Subject, server: Server | None, loop: asyncio.AbstractEventLoop) -> Any:
+def _live(subject: Subject, server: Server | ServerProcess | None, loop: asyncio.AbstractEventLoop) -> Any:
     schedule = loop.call_soon_threadsafe
     if subject.id is None:
         fill = partial(_show_manager, subject.source, schedule=schedule)
@@ -178,7 +180,7 @@ def _show_manager(source: Source, holder: Any, feed: Feed, schedule: Schedule) -
     board.draw()
 
 
-def _page_link(server: Server | None, id: str) -> Content:
+def _page_link(server: Server | ServerProcess | None, id: str) -> Content:
     if server is None or not server.running:
         return None
-    return server.anchor("page", Role.OPERATOR, str(Address("runtime", id)), title=plain(id, 60))
+    return page_link("page", server.url, str(Address("runtime", id)), title=plain(id, 60))

@@ -16,12 +16,12 @@ import msgspec
 from ... import discovery
 from ...discovery import ManagerRecord, ServerRecord
 from ...errors import ConfigurationError
-from ..html import a
+from .links import links_of
 
 __all__ = ["ServerProcess", "serve_in_process"]
 
 TIMEOUT = 60.0  # seconds for the process to start; to end it has a third of that
-OPTIONS = ("address", "title", "note", "hosts", "loud")
+OPTIONS = ("address", "title", "note", "hosts", "loud", "proxies")
 
 
 class ServerProcess:
@@ -65,8 +65,7 @@ class ServerProcess:
         return f"<ServerProcess of {self.record.name!r}, process {self.pid}: {where}>"
 
     def _repr_html_(self) -> str:
-        view = a("view only", href=self.view_url, target="_blank")
-        return a("open the dashboard", href=self.url, target="_blank") + " · " + view
+        return links_of(self)
 
 
 def serve_in_process(manager: ManagerRecord | None, port: int = 0, auth: bool = True, **options: Any) -> ServerProcess:
@@ -97,7 +96,7 @@ def serve_in_process(manager: ManagerRecord | None, port: int = 0, auth: bool = 
 
 
 def _spawn(manager: ManagerRecord, options: dict[str, Any]) -> ServerProcess:
-    options = {name: sorted(value) if name == "hosts" else value for name, value in options.items()}
+    options = {name: sorted(value) if name in ("hosts", "proxies") else value for name, value in options.items()}
     announce = json.dumps({"manager": msgspec.to_builtins(manager), "options": options})
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "agentrt", "watch", "--announce", announce],

@@ -29,11 +29,12 @@ from ...errors import ConfigurationError
 from ...feed.source import HasSource
 from ...schema.numbers import count
 from ..app.address import ALIASES, NAMING, PAGES
-from ..html import Markup, a, div, script, span
+from ..html import span
 from ..role import Role
 from .auth import JsonHandler, TokenAuth
 from .content import Content, ManagerPage
 from .gate import install
+from .links import links_of
 from .proxies import host_name, hub_path
 
 __all__ = ["Server", "serve", "start"]
@@ -41,8 +42,6 @@ __all__ = ["Server", "serve", "start"]
 log = logging.getLogger(__name__)
 
 ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in (*PAGES, *ALIASES)))
-LINK_CODE = Path(__file__).parents[1].joinpath("link.js").read_text(encoding="utf-8")
-THROUGH_PROXY = script(f"{{{LINK_CODE}leadThroughProxy(document.currentScript.parentElement)}}")
 PORTS_TRIED = 20
 TIMEOUT = 20.0  # seconds for the server to start, and to stop
 
@@ -97,11 +96,6 @@ class Server:
         host = "localhost" if self.address == "0.0.0.0" else self.address
         return f"http://{host}:{self.port}/{address}?token={self.auth.tokens[role]}"
 
-    def anchor(self, words: str, role: Role, address: str = "", **attributes: str) -> Markup:
-        """The link of a role as HTML, in a tab of its own; in JupyterLab it leads through jupyter-server-proxy."""
-        attributes |= {"data_port": str(self.port), "data_instance": self.instance}
-        return a(words, href=self.link(role, address), target="_blank", rel="noopener", **attributes)
-
     @property
     def running(self) -> bool:
         """Whether it answers."""
@@ -127,8 +121,7 @@ class Server:
     def _repr_html_(self) -> str:
         if not self.running:
             return span("The dashboard was stopped.")
-        links = self.anchor("open the dashboard", Role.OPERATOR), " · ", self.anchor("view only", Role.VIEWER)
-        return div(links, span(data_host_hint="")) + THROUGH_PROXY
+        return links_of(self)
 
     # ---- on its thread
 

@@ -32,11 +32,12 @@ class Watch:
         note: str = "",
         hosts: Iterable[str] = (),
         loud: bool = False,
+        proxies: Iterable[str] = (),
     ) -> None:
         self.source = RemoteSource(manager)
         try:
             page = ManagerPage(self.source, title, note, loud, watches=manager.pid)
-            self.server: Server = start(page, port, address, hosts)
+            self.server: Server = start(page, port, address, hosts, proxies)
         except BaseException:
             self.source.close()
             raise

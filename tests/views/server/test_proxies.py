@@ -292,6 +292,11 @@ def test_a_cell_says_what_to_do_where_the_name_is_not_known(jupyterlab: Lab, pag
     notebook.wait_for_output(1, r'manager.serve\(hosts=\["127.0.0.1"\]\)')
     port = urlsplit(notebook.cell(1).get_by_role("link", name="view only").evaluate("(a) => a.href")).port
     assert port != urlsplit(jupyterlab.url).port, "the link stays as it is"
+    page.unroute("**/proxy/*/health")  # done as it says, and the cell run again
+    notebook.run(1)
+    link = notebook.cell(1).get_by_role("link", name="view only")
+    wait_until(lambda: link.evaluate("(a) => a.href").startswith(proxied(jupyterlab, str(port))), 20)
+    assert "serve(hosts" not in notebook.output(1)
     notebook.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
 
