@@ -60,7 +60,7 @@ def _check_view(of: Exports, view: Any) -> str:
     raise ConfigurationError(f"view is {preview(view, 80)}; there are {names}")
 
 
-VIEW_PAGES = {"dead_letters": "letters"}
+VIEW_PAGES = {"dead_letters": "dead-letters"}
 
 
 class Exports:
