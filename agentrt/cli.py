@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 from . import __version__
 from .clock import FASTEST
 from .errors import AgentError, ConfigurationError
+from .optional import explain_missing
 from .schema.numbers import number
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ def _run_serve(options: argparse.Namespace) -> int:
 
 
 def _run_serve_all(options: argparse.Namespace) -> int:
-    from .views.server.managers import ManagersPage
-    from .views.server.server import start
+    with explain_missing("the page needs"):
+        from .views.server.managers import ManagersPage
+        from .views.server.server import start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = start(ManagersPage(), port=options.port)
@@ -168,7 +170,8 @@ def _run_watch(options: argparse.Namespace) -> int:
         print(f"{manager.name} has a dashboard already, in process {there.pid}:")
         _print_links(there, options, "It ends with that process.")
         return 0
-    from .views.server.watch import Watch
+    with explain_missing("the page needs"):
+        from .views.server.watch import Watch
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"{manager.name}, process {manager.pid}\nStarting the page ...", flush=True)
@@ -185,7 +188,9 @@ def _run_announce(announced: str) -> int:
     import msgspec
 
     from .discovery import ManagerRecord
-    from .views.server.watch import Watch
+
+    with explain_missing("the page needs"):
+        from .views.server.watch import Watch
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = msgspec.json.decode(announced)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 from .dead_letters import DeadLetters
 from .deprecation import warn_of_new_name
 from .errors import ConfigurationError
+from .optional import explain_missing
 from .schema.preview import preview
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 
 
 def _standalone(of: Any, name: str) -> Standalone:
-    from .views.notebook.standalone import Standalone
+    with explain_missing("a view needs"):
+        from .views.notebook.standalone import Standalone
 
     return Standalone(of, name)
 
@@ -182,12 +184,14 @@ class Serving:
         """
         self.check_process()
         if process:
-            from .views.server.process import serve_in_process
+            with explain_missing("the dashboard needs"):
+                from .views.server.process import serve_in_process
 
             record = None if self._offer is None else self._offer.record
             self._server = serve_in_process(record, port=port, **options)
         else:
-            from .views.server.server import serve
+            with explain_missing("the dashboard needs"):
+                from .views.server.server import serve
 
             self._server = serve(self, port=port, **options)  # type: ignore[arg-type]
         return self._server

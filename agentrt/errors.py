@@ -13,6 +13,7 @@
     ├── AccessDeniedError         the handle or the role does not allow it
     ├── ManagerClosedError        the manager is closed
     ├── JournalError              the journal can't be written, or is damaged
+    ├── MissingPackageError       a package is not installed that this part of agentrt needs
     └── ConfigurationError        an argument that is wrong
 
 Each has a `tag` (its kind in one word that does not change between versions, for counting and for `match`), the ids
@@ -33,6 +34,7 @@ __all__ = [
     "JournalError",
     "MailboxFullError",
     "ManagerClosedError",
+    "MissingPackageError",
     "ProcessingError",
     "RuntimeExistsError",
     "RuntimeFailedError",
@@ -192,6 +194,12 @@ class JournalError(AgentError):
     """The journal can't be written, or is damaged."""
 
     tag = "journal"
+
+
+class MissingPackageError(AgentError, ModuleNotFoundError):
+    """A package is not installed that this part of agentrt needs. The message says how to get it."""
+
+    tag = "missing_package"
 
 
 class ConfigurationError(AgentError, ValueError):

@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from .engine.loop_thread import running_loop
+from .errors import MissingPackageError
+from .optional import explain_missing
 
 __all__ = ["mime_bundle", "run_within", "wake_loop_on_signals"]
 
@@ -22,7 +24,8 @@ def run_within(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) ->
     From then on tasks are slower on that loop, and nested calls return last in, first out. A manager with a thread of
     its own does not need it.
     """
-    import nest_asyncio
+    with explain_missing("to block on a loop that runs already needs"):
+        import nest_asyncio
 
     nest_asyncio.apply(loop)
     return loop.run_until_complete(work)
@@ -42,7 +45,13 @@ def wake_loop_on_signals() -> None:
 
 
 def mime_bundle(item: Any, include: Any = None, exclude: Any = None) -> Any:
-    """Return what IPython shows for a runtime or a manager: a live view, or a static picture and a text."""
-    from .views.notebook.card import repr_mimebundle
+    """Return what IPython shows for a runtime or a manager: a live view, or a static picture and a text.
 
+    Where the views can't be imported: a text that says what is missing.
+    """
+    try:
+        with explain_missing("its view needs"):
+            from .views.notebook.card import repr_mimebundle
+    except MissingPackageError as error:
+        return {"text/plain": f"{item!r}\n({error})"}
     return repr_mimebundle(item, include, exclude)

@@ -20,6 +20,7 @@ from .engine.protocols import Manager
 from .grants import Grant
 from .limits import Overflow
 from .metrics import Fates, Metrics
+from .optional import explain_missing
 from .publisher import Namespace
 from .readouts import ChoiceKnob, IntegerKnob, NumberKnob, PausedKnob, Readout
 from .receipt import Promise, Receipt
@@ -364,7 +365,8 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
 
     def widget(self) -> Any:
         """Show it as plain ipywidgets, for front ends that support nothing else."""
-        from .views.notebook.widget import Widget
+        with explain_missing("a widget needs"):
+            from .views.notebook.widget import Widget
 
         return Widget(self)
 

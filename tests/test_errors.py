@@ -41,6 +41,7 @@ def test_they_can_be_caught_as_what_python_calls_them():
     assert issubclass(errors.ActivityTimeoutError, TimeoutError)
     assert issubclass(errors.ActivityValidationError, ValueError)
     assert issubclass(errors.ConfigurationError, ValueError)
+    assert issubclass(errors.MissingPackageError, ModuleNotFoundError)
 
 
 def test_not_found_reads_as_a_sentence_though_it_is_a_key_error():
