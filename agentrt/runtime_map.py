@@ -108,8 +108,8 @@ class RuntimeMap(LoopHost):
     def _remove(self, entry: Entry) -> None:
         """Take an entry out of the map; its counts and its last snapshot stay. The lock is held."""
         self.last_errors.remove(entry)
-        for key in tuple(entry.keys or ()):
-            entry.forget_key(key)
+        for key in tuple(entry.keys or ()):  # whoever has its handle keeps them
+            self.remembered.remove(entry, key)
         retired = self._retired + fates(entry)
         self.terminated[entry.id] = snapshot(entry)
         self._retired = retired  # with the next line: no call in between, so both or none

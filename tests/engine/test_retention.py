@@ -68,3 +68,12 @@ async def test_nothing_is_kept_of_runtimes_that_left(manager):
         await runtime.terminate()
     gc.collect()
     assert (len(manager.last_errors), len(manager.remembered)) == (0, 0)
+
+
+@virtual
+async def test_a_runtime_that_ended_still_gives_the_receipt_of_a_key(manager):
+    runtime = manager.create("a", b"", replace)
+    receipt = runtime.send_nowait(1, key="k")
+    await receipt
+    await runtime.terminate()
+    assert runtime.send_nowait(1, key="k") is receipt
