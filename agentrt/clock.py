@@ -85,7 +85,7 @@ class Clock:
             # Clock seconds in a real second, for the length of time slices: infinite on a clock that stands still.
             self.frozen = speed == 0 or math.isinf(speed)
             self.pace = math.inf if self.frozen else speed
-            self.now = self._scaled
+            self.now = self._scaled_time
         for timers in tuple(self.timers):
             timers.rearm()
 
@@ -101,7 +101,7 @@ class Clock:
         finally:
             self._pace = pace
 
-    def _scaled(self) -> float:
+    def _scaled_time(self) -> float:
         real = self._source()  # read before the pace: see `_set_rate`
         return _reading(self._read_pace(), real)
 
@@ -177,7 +177,7 @@ class Timer:
         """Do not call it. Idempotent."""
         if self.call is not None:
             self.call = None
-            self.timers.count_cancelled()
+            self.timers.count_cancellation()
 
 
 class Timers:
@@ -209,7 +209,7 @@ class Timers:
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
 
-    def count_cancelled(self) -> None:
+    def count_cancellation(self) -> None:
         """Count one more cancelled timer; remove them all once they are more than 100 and more than half."""
         self._cancelled += 1
         if self._cancelled > 100 and self._cancelled > len(self._heap) // 2:

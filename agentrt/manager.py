@@ -223,7 +223,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
         discard(awaitable)
         raise deadlock_error(self, None, "await ...")
 
-    def loop_closed(self) -> None:
+    def end_with_loop(self) -> None:
         """End with the loop, which somebody else has closed."""
         self._end()
 

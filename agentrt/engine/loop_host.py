@@ -97,17 +97,17 @@ class LoopHost:
         The lock is held.
         """
         if self.loop.is_closed():
-            self.loop_closed()
+            self.end_with_loop()
             return
         if threading.get_ident() == self.thread:
             entry.start()
             return
         self._woken.append(entry)
         if not self._waking:
-            self.loop.call_soon_threadsafe(self._start_woken)
+            self.loop.call_soon_threadsafe(self._start_entries)
             self._waking = True
 
-    def _start_woken(self) -> None:
+    def _start_entries(self) -> None:
         with self.lock:
             self._waking = False
         try:
@@ -117,10 +117,10 @@ class LoopHost:
                     entry.start()
                 self._woken.popleft()  # last: to start an entry twice is fine
         except BaseException:
-            self.loop.call_soon(self._start_woken)
+            self.loop.call_soon(self._start_entries)
             raise
 
-    def loop_closed(self) -> None:
+    def end_with_loop(self) -> None:
         """Called when somebody else has closed the loop: nothing runs any more, so nothing may wait for it."""
 
     def at(self, when: float, call: Callable[[], object]) -> Timer:

@@ -110,7 +110,7 @@ class Processes:
         """
         process = self._take()
         try:
-            with call.attached(process):
+            with call.attach(process):
                 answer = process.ask(call.job)
         except (EOFError, OSError):
             raise ProcessEndedError(_describe_end(self._end(process), call.cpu)) from None
@@ -185,7 +185,7 @@ class Call:
         self._cancelled = False
 
     @contextmanager
-    def attached(self, process: _Process) -> Iterator[None]:
+    def attach(self, process: _Process) -> Iterator[None]:
         """While it is open, `cancel` kills this process."""
         with self._lock:
             if self._cancelled:
