@@ -193,14 +193,14 @@ def _failure(error: BaseException) -> Failure:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as another:  # anybody's class
+    except Exception as another:  # a user's class
         return f"(its message can't be read: {type(another).__name__})"
 
 
 def _trace(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error))
-    except Exception as another:  # anybody's class
+    except Exception as another:  # a user's class
         return f"(its traceback can't be read: {type(another).__name__})"
 
 
@@ -223,7 +223,7 @@ def _pickled_error(error: BaseException) -> bytes:
         packed = _pickle((False, error))
         pickle.loads(packed)
         return packed
-    except Exception:  # anybody's class: one that can't be pickled comes back as its text
+    except Exception:  # a user's class: one that can't be pickled comes back as its text
         return pickle.dumps((False, RuntimeError(text)))
 
 
