@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--all", action="store_true", help="all managers served on this machine, side by side")
     serve.set_defaults(run=_run_serve)
     watch = commands.add_parser("watch", parents=[page], help="the dashboard of a manager that runs in another program")
-    watch.add_argument("name", nargs="?", default="", help="its name or its process; not needed if there is only one")
+    whom = watch.add_mutually_exclusive_group()
+    whom.add_argument("name", nargs="?", default="", help="its name or its process; not needed if there is only one")
+    whom.add_argument("--all", action="store_true", help="all that run now, on one page")
     watch.add_argument("--announce", help=argparse.SUPPRESS)  # as `manager.serve(process=True)` starts it
     watch.set_defaults(run=_run_watch)
     listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
@@ -164,18 +166,20 @@ def _run_watch(options: argparse.Namespace) -> int:
     from . import discovery
     from .feed.connection import find_manager
 
-    manager = find_manager(options.name)
-    there = discovery.find_watcher(manager)
+    several = discovery.list_managers() if options.all else []
+    managers = several if len(several) > 1 else [find_manager(options.name)]
+    there = discovery.find_watcher(managers[0]) if len(managers) == 1 else None
     if there is not None:
-        print(f"{manager.name} has a dashboard already, in process {there.pid}:")
+        print(f"{managers[0].name} has a dashboard already, in process {there.pid}:")
         _print_links(there, options, "It ends with that process.")
         return 0
     with explain_missing("the page needs"):
         from .views.server.watch import Watch
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"{manager.name}, process {manager.pid}\nStarting the page ...", flush=True)
-    watch = Watch(manager, port=options.port)
+    names = "\n".join(f"{manager.name}, process {manager.pid}" for manager in managers)
+    print(f"{names}\nStarting the page ...", flush=True)
+    watch = Watch(managers, port=options.port)
     try:
         _print_links(watch.server, options, "Ctrl-C here ends the page; the agents go on.")
         _wait_for_interrupt()
@@ -195,7 +199,7 @@ def _run_announce(announced: str) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = msgspec.json.decode(announced)
     try:
-        watch = Watch(msgspec.convert(given["manager"], ManagerRecord), **given["options"])
+        watch = Watch([msgspec.convert(given["manager"], ManagerRecord)], **given["options"])
     except AgentError as error:
         print(error, flush=True)
         return USAGE_ERROR

@@ -1,5 +1,6 @@
 """The command line, as a person meets it: in a process of its own."""
 
+import json
 import os
 import re
 import signal
@@ -376,3 +377,14 @@ def test_watch_serves_a_program_that_knows_nothing_of_pages() -> None:
         assert f"quiet has a dashboard already, in process {process.pid}:" in again.stdout
         assert ended_by(process, signal.SIGINT).rstrip().endswith("Stopped.")
         assert agents.poll() is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_list")
+def test_watch_all_is_one_page_of_several() -> None:
+    with program("north") as north, program("south"), running("watch", "--all", "--no-browser") as process:
+        said, url = read_until(process.stdout, LINK)
+        assert said.startswith(f"north, process {north.pid}\nsouth, process ")
+        summary = json.loads(get(url.replace("/?", "/summary?")))
+        assert (summary["name"], summary["runtimes"]) == ("Several managers", 2)
+        ended_by(process, signal.SIGINT)

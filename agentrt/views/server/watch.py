@@ -1,31 +1,34 @@
-"""The dashboard of a manager in another process: `agentrt watch`."""
+"""The dashboard of managers in other processes: `agentrt watch`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ...discovery import ManagerRecord
 from ...feed.remote import RemoteSource
+from ...feed.several import SeveralSource
 from .content import ManagerPage
 from .server import Server, start
 
 __all__ = ["Watch"]
 
+TOGETHER = "Several managers"  # what the page is called
+
 
 class Watch:
-    """A server of the dashboard of a manager that runs elsewhere on this machine.
+    """A server of the dashboard of one manager that runs elsewhere on this machine, or of several side by side.
 
     Args:
-        manager: The manager.
+        managers: The managers, one at least.
         port: As all others, those of `agentrt.views.server.server.serve`.
 
     Raises:
-        ConfigurationError: The manager can't be watched, or the page can't be served.
+        ConfigurationError: A manager can't be watched, or the page can't be served.
     """
 
     def __init__(
         self,
-        manager: ManagerRecord,
+        managers: Sequence[ManagerRecord],
         port: int = 0,
         address: str = "127.0.0.1",
         title: str = "",
@@ -34,12 +37,18 @@ class Watch:
         loud: bool = False,
         proxies: Iterable[str] = (),
     ) -> None:
-        self.source = RemoteSource(manager)
+        self.sources: list[RemoteSource] = []
         try:
-            page = ManagerPage(self.source, title, note, loud, watches=manager.pid)
+            self.sources += map(RemoteSource, managers)
+            alone = len(managers) == 1
+            self.source: RemoteSource | SeveralSource = (
+                self.sources[0] if alone else SeveralSource(self.sources, TOGETHER)
+            )
+            page = ManagerPage(self.source, title, note, loud, watches=managers[0].pid if alone else None)
+            page.listed = alone
             self.server: Server = start(page, port, address, hosts, proxies)
         except BaseException:
-            self.source.close()
+            self._close_sources()
             raise
 
     @property
@@ -50,4 +59,8 @@ class Watch:
     def stop(self) -> None:
         """End it. Idempotent."""
         self.server.stop()
-        self.source.close()
+        self._close_sources()
+
+    def _close_sources(self) -> None:
+        for source in self.sources:
+            source.close()

@@ -38,6 +38,11 @@ def run_program(name: str, id: str, how: str) -> tuple[subprocess.Popen[str], st
     return process, process.stdout.readline()
 
 
+def limit() -> float:
+    """Two seconds; on a machine that has no time for it, ten."""
+    return 2.0 if os.getloadavg()[0] < 2 * (os.cpu_count() or 1) else 10.0
+
+
 def end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.wait(20)
@@ -57,7 +62,7 @@ def test_the_page_outlives_its_manager_and_comes_back(page: Page, guard: Guard) 
         first.kill()
         killed = time.monotonic()
         expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_be_visible(timeout=10_000)
-        assert time.monotonic() - killed < 2
+        assert time.monotonic() - killed < limit()
         expect(page.get_by_text("The runtime is fine.")).to_be_visible()  # the last picture
         page.goto(f"{url.partition('?')[0]}runtime/one")  # and pages that are opened now
         expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_be_visible(timeout=20_000)
@@ -68,7 +73,7 @@ def test_the_page_outlives_its_manager_and_comes_back(page: Page, guard: Guard) 
         came = time.monotonic()
         expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_have_count(0, timeout=10_000)
         expect(page.get_by_text("two").first).to_be_visible(timeout=10_000)
-        assert time.monotonic() - came < 2
+        assert time.monotonic() - came < limit()
         expect(page.get_by_text("one", exact=True)).to_have_count(0)
     finally:
         for each in filter(None, (first, second)):
