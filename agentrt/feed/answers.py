@@ -1,7 +1,7 @@
 """What a manager answers to one reader in another process: frames, reads and commands, within a budget.
 
 It runs on the thread of the offer, never on the agents' loop, and answers while that loop is blocked. To answer may
-take `SHARE` of a processor core: the reader is told when it may ask again, and gets no more records than that pays for.
+take `SHARE` of what the agents use: the reader is told when it may ask again, and gets only so many records.
 """
 
 from __future__ import annotations
@@ -23,12 +23,32 @@ from .wire import FeedAnswer, Order, ProtocolError, Read, Row, Settled, encode_f
 
 __all__ = ["Answers"]
 
-SHARE = 0.015  # of a processor core
+SHARE = 0.01
+LEAST_CORE = 0.2  # of a core: whoever uses less can spare it
 LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.5  # seconds between two requests
-FRAME_BUDGET, FIRST_BUDGET = 0.0012, 0.04  # processor seconds for the records of an answer, and of the first one
+FRAME_BUDGET, FIRST_BUDGET = 0.0008, 0.04  # processor seconds for the records of an answer, and of the first one
 FEWEST = 50  # records that are sent if there are so many
 MOST_READS = 5_000
 MOST_TICKETS = 200
+
+
+class Budget:
+    """When the reader may ask again, so that answers take no more than their share of what the agents use."""
+
+    def __init__(self) -> None:
+        self.pause = LEAST_PAUSE
+        self._spent = 0.0  # processor seconds of an answer
+        self._at = time.monotonic(), time.process_time()
+
+    def spend(self, seconds: float) -> None:
+        """Count an answer to a reader that follows."""
+        last, used = self._at
+        now, total = self._at = time.monotonic(), time.process_time()
+        self._spent = min(seconds, 0.01) if not self._spent else self._spent + (seconds - self._spent) / 4
+        # On a machine that has little time for it, this process gets less than a core; the share is of that.
+        core = min(1.0, max(LEAST_CORE, (total - used - seconds) / max(now - last, 0.001)))
+        target = min(LONGEST_PAUSE, max(LEAST_PAUSE, self._spent / SHARE / core))
+        self.pause += (target - self.pause) / 2
 
 
 class Answers:
@@ -46,7 +66,7 @@ class Answers:
         self.ring = ring
         self.role = role
         self.blocked = blocked
-        self._spent = 0.001  # processor seconds of an answer
+        self._budget = Budget()
         self._each = 1e-6  # of a record
         self._tickets: dict[int, Future[Reply]] = {}
         self._was: dict[str, Any] = {}  # how a runtime was at the last answer
@@ -68,7 +88,7 @@ class Answers:
             wall=self.source.wall(at),
             speed=self.source.speed,
             blocked=self.blocked(),
-            pause=min(LONGEST_PAUSE, max(LEAST_PAUSE, self._spent / SHARE)),
+            pause=self._budget.pause,
             cursor=cursor,
             missed=missed,
             rows=rows,
@@ -78,8 +98,8 @@ class Answers:
             settled=settled,
         )
         encoded = encode_frame(answer)
-        if request.cursor:  # the first answer is another matter
-            self._spent += (time.thread_time() - started - self._spent) / 4
+        if request.cursor is not None:
+            self._budget.spend(time.thread_time() - started)
         return encoded
 
     # ---- records

@@ -23,7 +23,7 @@ from .wire import FeedAnswer, Order, ProtocolError, Read, Request
 
 __all__ = ["Link"]
 
-USED = 3.0  # seconds since a view has read it, for which an answer is kept up to date
+USED = 10.0  # seconds since a view has read it, for which an answer is kept up to date
 MOST = 2_000  # answers that are kept up to date
 KEPT = 5_000  # answers that are kept
 RETRY = 0.25  # seconds between two attempts to connect

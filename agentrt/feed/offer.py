@@ -208,6 +208,7 @@ class Reader:
         self._came = bytearray()
         self._goes = memoryview(b"")
         self._last = False  # whether the connection ends once all is sent
+        self._writes = False  # whether it waits to write
 
     def attend(self, events: int) -> None:
         """Read or write what is possible without waiting."""
@@ -272,12 +273,17 @@ class Reader:
             try:
                 self._goes = self._goes[self.connection.send(self._goes) :]
             except BlockingIOError:  # a slow reader: nothing more is read from it until it has taken this
-                self.offer.watch(self, selectors.EVENT_WRITE)
+                self._wait_to_write(True)
                 return
         if self._last:
             self.offer.drop(self, None)
         else:
-            self.offer.watch(self, selectors.EVENT_READ)
+            self._wait_to_write(False)
+
+    def _wait_to_write(self, writes: bool) -> None:
+        if writes is not self._writes:  # each call lets go of the interpreter, and waits for it again
+            self._writes = writes
+            self.offer.watch(self, selectors.EVENT_WRITE if writes else selectors.EVENT_READ)
 
 
 def offer(manager: OfferedManager) -> FeedOffer | None:

@@ -118,7 +118,8 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
     order: Order | None = None
 
 
-class ActivityRow(msgspec.Struct, array_like=True, tag=0, frozen=True):
+# Of plain data, so without cycles: the garbage collector of the agents need not look at them.
+class ActivityRow(msgspec.Struct, array_like=True, tag=0, frozen=True, gc=False):
     """An activity, as a record."""
 
     id: int
@@ -134,7 +135,7 @@ class ActivityRow(msgspec.Struct, array_like=True, tag=0, frozen=True):
     key: str | None
 
 
-class OutcomeRow(msgspec.Struct, array_like=True, tag=1, frozen=True):
+class OutcomeRow(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
     """An outcome, as a record."""
 
     sequence: int
@@ -151,7 +152,7 @@ class OutcomeRow(msgspec.Struct, array_like=True, tag=1, frozen=True):
     attempts: int
 
 
-class EventRow(msgspec.Struct, array_like=True, tag=2, frozen=True):
+class EventRow(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):
     """An event, as a record. `stack` and `error` are parts of its detail that views read the members of."""
 
     sequence: int

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import statistics
 import time
 from typing import Any
 
@@ -24,6 +26,8 @@ from ..work import Kind, add
 AGENTS = 10
 STEADY = 1_000  # activities a second, all agents together
 BURST = 500
+SLICE = 0.5  # seconds of one measurement of a pair
+PAIRS = 5  # in each second of a look
 LOWEST = 19  # the niceness of the dashboard's process and the browser's
 
 
@@ -90,23 +94,40 @@ def child(seconds: str, where: str, *numbers: str) -> Figures:
 
 
 def apart(seconds: str, *numbers: str) -> Figures:
-    """Percent more processor time, and real time, of an activity; each number of pages between two runs without."""
+    """Percent more processor time, and real time, of an activity while pages are fed; see `measure_pairs`."""
     found: Figures = {}
     for n in map(int, numbers):
         with RuntimeManager(loop="thread", name="measured") as manager:
             runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
-            measure_load(manager, runtimes, 0.5)
-            before = measure_load(manager, runtimes, float(seconds))
             server: Any = manager.serve(process=True)
             os.setpriority(os.PRIO_PROCESS, server.pid, LOWEST)
             with visitors(server.url, n, niceness=LOWEST):
-                now = measure_load(manager, runtimes, float(seconds))
+                pairs = measure_pairs(manager, runtimes, server.pid, max(1, round(PAIRS * float(seconds))))
             server.stop()
-            after = measure_load(manager, runtimes, float(seconds))
-        alone = {name: (before[name] + after[name]) / 2 for name in before}
-        found[f"{n} cost %"] = now["core %"] - alone["core %"]
-        found[f"{n} more %"] = 100 * (now["us"] / alone["us"] - 1)
-        found[f"{n} more wall %"] = 100 * (now["wall us"] / alone["wall us"] - 1)
+        for place, name in enumerate(("more %", "more wall %")):
+            found[f"{n} {name}"] = 100 * (statistics.median(on[place] / off[place] for off, on in pairs) - 1)
+    return found
+
+
+Times = tuple[float, float]  # of one activity: processor time, real time
+
+
+def measure_pairs(manager: Any, runtimes: list[Any], dashboard: int, pairs: int) -> list[tuple[Times, Times]]:
+    """At full speed, in turn, with the dashboard's process stopped and going on: what else runs meets both alike."""
+
+    def once() -> Times:
+        cpu, started = time.process_time(), time.perf_counter()
+        done = manager.run(send_at_full_speed(runtimes, SLICE))
+        return (time.process_time() - cpu) / done, (time.perf_counter() - started) / done
+
+    once()
+    found = []
+    for _ in range(pairs):
+        os.kill(dashboard, signal.SIGSTOP)
+        off = once()
+        os.kill(dashboard, signal.SIGCONT)
+        time.sleep(SLICE / 2)  # until it has noticed
+        found.append((off, once()))
     return found
 
 
