@@ -17,12 +17,14 @@ from weakref import WeakKeyDictionary
 from bokeh.server.auth_provider import AuthProvider
 from tornado.httputil import HTTPConnection
 from tornado.web import HTTPError, RequestHandler, create_signed_value, decode_signed_value
+from tornado.websocket import WebSocketHandler
 
 from ...discovery import PageKeys
 from ..role import Role
 
 __all__ = ["JsonHandler", "TokenAuth", "Visit"]
 
+ROLES = {role.value: role for role in Role}
 MOST_UNUSED = 50  # sessions of a role that no browser is connected to; each ends after half a minute at most
 
 
@@ -90,7 +92,7 @@ class TokenAuth(AuthProvider):
         visit = self.visits.get(handler.request.connection, Visit())
         if visit.role is None:
             raise HTTPError(401)
-        if "Upgrade" not in handler.request.headers:
+        if not isinstance(handler, WebSocketHandler):
             self._check_sessions(handler.application, visit.role)
             # Bokeh takes the id of the session from here. The gate has refused one that came with the request.
             handler.request.headers["Bokeh-Session-Id"] = self.new_session_id(visit.role)
@@ -141,7 +143,7 @@ class TokenAuth(AuthProvider):
         text, _, signature = id.partition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
             return None
-        return Role(text.partition("-")[0])
+        return ROLES.get(text.partition("-")[0])
 
     def _signature(self, text: str) -> str:
         digest = hmac.new(self.session_key, text.encode(), hashlib.sha256).digest()

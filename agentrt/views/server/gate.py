@@ -7,13 +7,15 @@ no log line has it: the token of a link, all cookies, and ids of sessions, which
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Awaitable
 from typing import Any, cast
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from bokeh.server.views.ws import WSHandler
 from bokeh.util.token import check_token_signature, get_session_id, get_token_payload
+from panel.io.resources import COMPONENT_PATH
 from tornado.httputil import (
     HTTPConnection,
     HTTPHeaders,
@@ -35,7 +37,8 @@ __all__ = ["Gate", "Refusal", "install"]
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/health", "/favicon.ico")  # they say nothing of a manager, and need no role
+OPEN = ("/health", "/favicon.ico")  # they say nothing of a manager, and need no role; nor do files
+FILES = "/static/"
 SESSION_IDS = {"bokeh-session-id", "bokeh-token"}  # parameters with which Bokeh lets a request choose its session
 SECRET_HEADERS = ("Cookie", "Authorization", "Sec-WebSocket-Protocol")
 ADVICE = {405: {"Allow": "GET"}, 429: {"Retry-After": "1"}}  # headers that belong to a status
@@ -65,6 +68,11 @@ class Gate(HTTPServerConnectionDelegate):
         """Tornado calls it for each request."""
         return Entrance(self, server_conn, request_conn)
 
+    def _imports(self, path: str) -> bool:
+        """Whether Panel would import a module, which may do anything, to look for a file of a component in it."""
+        below = f"{self.application.prefix}/{COMPONENT_PATH}"
+        return path.startswith(below) and unquote(path[len(below) :]).partition("/")[0] not in sys.modules
+
     def admit(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> tuple[RequestStartLine, Visit]:
         """Decide whose request from this address it is, and take the secrets out of it. Raises `Refusal`."""
         way = read_way(headers, address, self.auth.proxies, self.auth.path)
@@ -72,12 +80,13 @@ class Gate(HTTPServerConnectionDelegate):
         if host_name(way.host) not in self.auth.hosts:
             raise Refusal(403, "this host name is not served here")
         path, token, query = split_target(line.path)
-        if path.endswith("/autoload.js"):  # Bokeh gives its pages to scripts of any origin there
+        # Bokeh gives its pages to scripts of any origin at the first.
+        if path.endswith("/autoload.js") or self._imports(path):
             raise Refusal(404, "there is no such page")
         if "Bokeh-Session-Id" in headers:
             raise Refusal(403, OWN_IDS)
         visit = self.auth.visit(token, cookie_value(headers, self.auth.cookie))._replace(way=way)
-        if visit.role is None and not is_open(path):
+        if visit.role is None and path not in OPEN and not self._is_file(path):
             raise Refusal(401, LINK_NEEDED)
         if "Upgrade" in headers:
             self._check_websocket(headers, visit)
@@ -89,9 +98,13 @@ class Gate(HTTPServerConnectionDelegate):
             headers["Sec-WebSocket-Protocol"] = protocol
         return line._replace(path=f"{path}?{query}" if query else path), visit
 
+    def _is_file(self, path: str) -> bool:
+        """Whether it is a file that is the same for every manager."""
+        return path.startswith(f"{self.application.prefix}{FILES}")
+
     def _check_size(self, line: RequestStartLine, headers: HTTPHeaders, address: str) -> None:
         """Nothing here has a use for a body, so none is read."""
-        if "/static/" not in line.path.partition("?")[0] and not self.rate.allow(address):
+        if not self._is_file(line.path) and not self.rate.allow(address):
             raise Refusal(429, "too many requests a second from this address")
         if line.method != "GET":
             raise Refusal(405, "only GET is answered here")
@@ -178,11 +191,6 @@ class Entrance(HTTPMessageDelegate):
         answer = ResponseStartLine("HTTP/1.1", refusal.status, refusal.reason)
         self.connection.write_headers(answer, headers, None if line.method == "HEAD" else body)
         self.connection.finish()
-
-
-def is_open(path: str) -> bool:
-    """Whether an address needs no role: it is the same for every manager."""
-    return path in OPEN or "/static/" in path
 
 
 def split_target(target: str) -> tuple[str, str | None, str]:

@@ -48,7 +48,7 @@ class PageHeaders(OutputTransform):
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
         """Tornado calls it before the first byte is sent."""
-        if "/static/" not in self.request.path:
+        if not self.request.path.startswith("/static/"):
             headers["Cache-Control"] = "no-store"
         secure(headers, POLICY.replace("{host}", self.request.host))
         return status_code, headers, chunk

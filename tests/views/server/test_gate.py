@@ -7,10 +7,11 @@ import json
 import logging
 import re
 import socket
+import sys
 import zlib
 
 import pytest
-from bokeh.util.token import generate_jwt_token
+from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.httpclient import HTTPRequest
 from tornado.httputil import parse_cookie
 from tornado.websocket import websocket_connect
@@ -176,6 +177,40 @@ def test_a_body_is_not_waited_for(server, method, length, role):
     query = f"?token={server.auth.tokens[role]}" if role else ""
     line = answer_to(server, f"{method} /{query} HTTP/1.1\r\nHost: HOST\r\n{length}\r\n\r\n")
     assert int(line.split()[1]) == (413 if method == "GET" else 405)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runtime/static/metadata",
+        "/runtime/static/",
+        "/flow/static/x",
+        "/components/bokeh/x/static/y",
+        "/?/static/",
+        "/%73ummary",
+        "/summary/",
+        "http://127.0.0.1/summary",
+        "//health",
+    ],
+)
+def test_what_only_looks_like_a_file_needs_a_role(server, path):
+    assert ask(server, path).status == 401
+
+
+@pytest.mark.parametrize("path", ["/components/this/s/__css__/x", "/components/%74his/s/__css__/x"])
+def test_no_request_imports_a_module(server, path):
+    assert "this" not in sys.modules
+    assert ask(server, path, Cookie=cookie_for(server, Role.OPERATOR)).status == 404
+    assert "this" not in sys.modules
+
+
+def test_a_page_that_is_asked_for_as_a_websocket_has_an_id_of_the_server(server):
+    viewer = cookie_for(server, Role.VIEWER)
+    token = session_token(ask(server, "/", Cookie=viewer).text)
+    headers = {"Upgrade": "websocket", "Sec-WebSocket-Protocol": f"bokeh, {token}", "Cookie": viewer}
+    assert ask(server, "/", **headers).status == 200
+    assert {server.auth.role_of_session(id) for id in session_ids(server)} == {Role.VIEWER}
+    assert server.auth.role_of_session(generate_session_id(server.auth.session_key, signed=True)) is None
 
 
 def test_an_address_has_so_many_requests_a_second(server):
