@@ -26,13 +26,14 @@ class Notice:
         self.source = source
         self.redraw = redraw
         self.generation = source.standing().generation
-        self.panel = Live(css=CSS)
+        self.panel = Live(css=CSS, visible=False)  # else it takes the room of a line
 
     def update(self, update: Update) -> bool:
         """Say how the source is now. Returns whether that may change without a record."""
         standing = self.source.standing()
         words = safe_text(standing.words, 400) if standing.words else None
         self.panel.draw(span(words, cls="notice", role="alert"))
+        self.panel.visible = words is not None
         if standing.generation != self.generation:
             self.generation = standing.generation
             self.redraw()

@@ -269,10 +269,8 @@ class Flow(pn.viewable.Viewer):
     def _sentence(self, edges: dict[Edge, FlowCount], hidden: int) -> Markup:
         total = sum(edges.values(), FlowCount())
         wrong = _failures_in_words(total)
-        failed = f"; {wrong}" if wrong else ""
-        parts = [
-            f"{rate(total.rate)} between {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."
-        ]
+        failed, to = f"; {wrong}" if wrong else "", "to" if len(self.nodes) == 1 else "between"
+        parts = [f"{rate(total.rate)} {to} {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."]
         parts += [f"{quantity(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
         idle = len(self.source.runtimes) - self.statuses.live
         parts += [f"{quantity(idle, 'runtime')} neither sent nor received anything."] if idle > 0 else []
