@@ -32,6 +32,7 @@ from tests.soak import resident
 
 THREADS, RUNTIMES = 8, 40
 GROWTH = 1.05
+LONG_ENOUGH = 600  # seconds of a run, for what is bounded to be full after its first third
 LEFT: list[asyncio.Future[None]] = []
 SECRET = contextvars.ContextVar("secret", default=0)
 
@@ -229,12 +230,21 @@ class Chaos:
         manager.close()
         return counts
 
-    def grown(self) -> float:
-        """Memory of the last third beside that of the second: the first is the warm-up."""
+    def thirds(self) -> list[float]:
+        """Memory in each third of the run, in MB: the first is the warm-up. Nothing of a run that was too short."""
         third = len(self.memory) // 3
-        if not third:
-            return 1.0
-        return statistics.median(self.memory[-third:]) / statistics.median(self.memory[third : 2 * third])
+        starts = (0, third, len(self.memory) - third)
+        return [statistics.median(self.memory[start : start + third]) / 2**20 for start in starts] if third else []
+
+    def grown(self) -> float:
+        """Memory of the last third beside that of the second."""
+        thirds = self.thirds()
+        return thirds[2] / thirds[1] if thirds else 1.0
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether memory stays what it was after the warm-up; True of a run too short to tell."""
+        return self.seconds < LONG_ENOUGH or self.grown() <= GROWTH
 
 
 def raise_in(thread: threading.Thread) -> None:
@@ -251,9 +261,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.disable(logging.CRITICAL)
     chaos = Chaos(options.seconds, options.seed)
     counts = chaos.run(verbose=True)
-    print(f"\n{counts}\n{dict(chaos.counts)}\nmemory: {chaos.grown():.3f} of what it was after the warm-up")
+    print(f"\n{counts}\n{dict(chaos.counts)}")
+    print(f"memory: {[round(mb) for mb in chaos.thirds()]} MB, {chaos.grown():.3f} of what it was after the warm-up")
     print(*chaos.errors[:20], sep="\n")
-    return int(bool(chaos.errors) or not counts.adds_up or counts.pending > 0 or chaos.grown() > GROWTH)
+    return int(bool(chaos.errors) or not counts.adds_up or counts.pending > 0 or not chaos.is_flat)
 
 
 if __name__ == "__main__":

@@ -21,3 +21,4 @@ def test_nothing_is_lost_whatever_comes(caplog: pytest.LogCaptureFixture) -> Non
     assert counts.pending == 0
     assert counts.done > THREADS * SECONDS
     assert min(counts.failed, counts.timed_out, counts.dropped) > 0
+    assert chaos.is_flat
