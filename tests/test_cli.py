@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import agentrt
+from agentrt import cli
 from agentrt.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -388,3 +389,18 @@ def test_watch_all_is_one_page_of_several() -> None:
         summary = json.loads(get(url.replace("/?", "/summary?")))
         assert (summary["name"], summary["runtimes"]) == ("Several managers", 2)
         ended_by(process, signal.SIGINT)
+
+
+def test_a_page_of_its_own_ends_some_time_after_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watch:
+        looks = 0
+
+        @property
+        def needed(self) -> bool:
+            self.looks += 1
+            return self.looks < 8
+
+    watch = Watch()
+    monkeypatch.setattr(cli, "LINGER", 0.04)
+    cli._wait_for_pages(watch)  # type: ignore[arg-type]
+    assert watch.looks > 8

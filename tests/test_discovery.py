@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from agentrt import RuntimeManager, discovery
@@ -59,6 +60,25 @@ def test_a_server_whose_process_has_ended_is_removed(place):
     (place / "server-x.json").write_text("{")
     assert discovery.list_servers() == here[::-1]
     assert not stale.exists()
+
+
+def test_the_dashboard_of_a_manager_is_found_again(place):
+    def manager(pid: int, name: str = "tower") -> discovery.ManagerRecord:
+        return discovery.ManagerRecord(pid, name, 1, 0, "", 1.0)
+
+    own, gone = os.getpid(), ended_process()
+    assert discovery.find_watcher(manager(own)) is None
+    discovery.add_server(record(own))  # one that shows its own manager
+    assert discovery.find_watcher(manager(own)) is None
+    waiting = discovery.ServerRecord(own, "tower", 5007, "x", "y", 1.0, watches=gone)
+    discovery.add_server(waiting)
+    assert discovery.find_watcher(manager(own)) == waiting  # it waits for the next manager of the name
+    assert discovery.find_watcher(manager(own, "another")) is None
+    other = msgspec.structs.replace(waiting, watches=os.getppid())
+    discovery.add_manager(manager(os.getppid()))
+    discovery.add_server(other)
+    assert discovery.find_watcher(manager(own)) is None  # that of another program of the name, which runs
+    assert discovery.find_watcher(manager(os.getppid())) == other
 
 
 def test_a_removed_server_is_not_listed_and_may_be_removed_again():

@@ -15,6 +15,7 @@ CROSS_CUTTING = {
     "test_bad_input.py": "whatever is given to a public name",
     "test_benchmarks.py": "benchmarks/",
     "test_chaos.py": "random faults of every kind",
+    "feed/test_same_picture.py": "every page, from each kind of source",
     "test_dashboard.py": "dashboard/app.py",
     "test_demo_page.py": "`agentrt demo` in a browser",
     "test_docstrings.py": "the examples of all modules",

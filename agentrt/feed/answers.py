@@ -19,7 +19,18 @@ from .entrance import Role, entrance
 from .failures import failure_of
 from .reads import NOT_OF_ONE, make_answer
 from .source import Reply, Source
-from .wire import FeedAnswer, Order, ProtocolError, Read, Row, Settled, encode_frame, read_request, rows_of
+from .wire import (
+    LONGEST_ANSWER,
+    FeedAnswer,
+    Order,
+    ProtocolError,
+    Read,
+    Row,
+    Settled,
+    encode_frame,
+    read_request,
+    rows_of,
+)
 
 __all__ = ["Answers"]
 
@@ -29,6 +40,7 @@ LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.5  # seconds between two requests
 FRAME_BUDGET, FIRST_BUDGET = 0.0008, 0.04  # processor seconds for the records of an answer, and of the first one
 FEWEST = 50  # records that are sent if there are so many
 MOST_READS = 5_000
+MOST_SECONDS = 2.0  # processor seconds of an answer
 MOST_TICKETS = 200
 
 
@@ -70,7 +82,7 @@ class Answers:
         self._each = 1e-6  # of a record
         self._tickets: dict[int, Future[Reply]] = {}
         self._was: dict[str, Any] = {}  # how a runtime was at the last answer
-        self._sent: dict[int, bytes] = {}  # of the reads that name no runtime: the last answer
+        self._sent: dict[int, int] = {}  # of the reads that name no runtime: the hash of the last answer
         self._due: dict[str, float] = {}  # when a read that takes long may be answered again
 
     def answer(self, data: bytes) -> bytes:
@@ -121,8 +133,11 @@ class Answers:
 
     def _read(self, reads: list[Read], changed: set[str], missed: bool) -> dict[int, msgspec.Raw]:
         fresh: dict[str, Any] = {}
-        found = {}
+        found: dict[int, msgspec.Raw] = {}
+        until, left = time.thread_time() + MOST_SECONDS, LONGEST_ANSWER
         for read in reads:
+            if left < 0 or time.thread_time() > until:
+                raise ProtocolError(f"it asked for too much at once: {len(reads):,} reads")
             if read.name in NOT_OF_ONE:
                 answer = self._read_of_all(read, bool(changed) or missed)
             elif not read.seen or missed or self._may_differ(read, changed, fresh):
@@ -131,6 +146,7 @@ class Answers:
                 answer = None
             if answer is not None:
                 found[read.number] = msgspec.Raw(answer)
+                left -= len(answer)
         self._was |= fresh
         if len(self._was) > MOST_READS:
             self._was.clear()
@@ -160,9 +176,9 @@ class Answers:
             self._due[read.name] = now + 4 * took / SHARE
         else:
             self._due.pop(read.name, None)
-        if read.seen and self._sent.get(read.number) == answer:
+        if read.seen and self._sent.get(read.number) == hash(answer):
             return None
-        self._sent[read.number] = answer
+        self._sent[read.number] = hash(answer)
         if len(self._sent) > MOST_TICKETS:
             del self._sent[next(iter(self._sent))]
         return answer

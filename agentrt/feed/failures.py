@@ -15,7 +15,7 @@ from ..errors import AgentError
 from ..frames import RUNNERS, package_of
 from ..schema.outline import clean
 
-__all__ = ["FailureRecord", "SourcePlace", "error_of", "failure_of", "places", "traceback_of"]
+__all__ = ["FailureRecord", "SourcePlace", "error_of", "failure_of", "identity_of", "places", "traceback_of"]
 
 AROUND, DEEPEST, CHAIN = 2, 8, 4
 LONGEST_MESSAGE, LONGEST_TRACE = 2_000, 8_000  # characters
@@ -134,6 +134,11 @@ def _source_place(file: str, line: int, function: str) -> SourcePlace:
     while found and not found[-1][1]:
         found.pop()
     return SourcePlace(clean(file), line, clean(function), tuple(found))
+
+
+def identity_of(error: BaseException) -> object:
+    """What is equal for two that are one error. One that has travelled twice is two objects."""
+    return (type(error).__name__, error.args) if isinstance(error, DistantError) else id(error)
 
 
 def traceback_of(error: BaseException) -> str:

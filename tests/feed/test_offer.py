@@ -265,6 +265,14 @@ def test_who_does_not_read_costs_nothing_and_is_told_what_it_missed(manager, rec
     other.close()
 
 
+def test_who_asks_for_too_much_at_once_is_dropped(manager, record, caplog):
+    manager.create("large", tuple("x" * 2_000 for _ in range(50)), add)
+    connection = greeted(record)
+    connection.sendall(frame(encode_frame(Request(None, [Read(n, "snapshots", [None, True]) for n in range(5_000)]))))
+    assert receive(connection) == b""
+    wait_until(lambda: "it asked for too much at once: 5,000 reads" in caplog.text)
+
+
 def test_a_reader_that_falls_behind_is_told_how_many_it_missed(manager, record):
     manager.ring.limit = 100
     source = RemoteSource(record, max_age=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 
-from ...feed.failures import SourcePlace, places
+from ...feed.failures import SourcePlace, identity_of, places
 from ..html import Markup, div, fragment, p, pre, section, span, strong
 from ..text import safe_text
 
@@ -21,16 +21,16 @@ CSS = """
 """
 
 
-def causes(error: BaseException, earlier: Container[int] = ()) -> Iterator[tuple[BaseException, str]]:
+def causes(error: BaseException, earlier: Container[object] = ()) -> Iterator[tuple[BaseException, str]]:
     """The error and its causes, each with how it is related to the one before.
 
-    `earlier` are ids of errors to leave out, those of earlier attempts: Python sets them as the context.
+    `earlier` are the identities of errors to leave out, those of earlier attempts: Python sets them as the context.
     """
     words = ""
     for _ in range(CHAIN):
         yield error, words
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if cause is None or id(cause) in earlier:
+        if cause is None or identity_of(cause) in earlier:
             return
         words = "It was caused by" if error.__cause__ else "While this was handled:"
         error = cause
@@ -38,7 +38,7 @@ def causes(error: BaseException, earlier: Container[int] = ()) -> Iterator[tuple
 
 def traceback_html(error: BaseException, before: Iterable[BaseException] = ()) -> Markup:
     """The error of an activity (of the workflow, where there is one) with its source. `before`: of earlier attempts."""
-    earlier = {id(each.__cause__ or each) for each in before}
+    earlier = {identity_of(each.__cause__ or each) for each in before}
     return div([_error_html(each, words) for each, words in causes(error.__cause__ or error, earlier)], cls="trace")
 
 

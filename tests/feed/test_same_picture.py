@@ -1,0 +1,87 @@
+"""A page looks the same, whether its manager runs in this process or in another one."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from agentrt import AgentError, RuntimeManager
+from agentrt.feed.connection import find_manager
+from agentrt.feed.remote import RemoteSource
+from agentrt.feed.several import SeveralSource
+from agentrt.views.app.address import OF_RUNTIME
+from agentrt.views.app.dashboard import Dashboard
+from agentrt.views.feed import Feed
+from agentrt.views.role import Commands
+from tests.support import add
+from tests.views.app.test_dashboard import texts
+
+
+@dataclass(frozen=True)
+class Flight:
+    number: int
+    carrier: str = "UA <b>"
+
+
+def board(activity: Any, state: tuple[Flight, ...]) -> tuple[Flight, ...]:
+    return (*state, activity.payload)
+
+
+def broken(activity: Any, state: Any) -> Any:
+    raise ValueError("no such <gate>")
+
+
+@pytest.fixture(scope="module")
+def manager():
+    """With something of everything, and a clock that stands still."""
+    with RuntimeManager(loop="thread", name="pictured") as manager:
+        gate = manager.create("gate", (), board, accepts=Flight)
+        for number in range(3):
+            gate.send_nowait(Flight(number), priority=number == 1).result(5)
+        gate.pause()
+        for number in range(4):
+            gate.send_nowait(Flight(number, "AA"), priority=number == 2)
+        wrong = manager.create("broken", (1, "x"), broken, retries=1)
+        with pytest.raises(AgentError):
+            wrong.send_nowait({"deep": [1, {"er": None}]}).result(10)
+
+        async def forward(activity, state, ctx):
+            await ctx.send("sum", activity.payload)
+            return state
+
+        total = manager.create("sum", 0, add)
+        manager.run(manager.create("first", 0, forward).ask(5))
+        manager.run(total.ask(1))
+        gone = manager.create("gone", 0, add)
+        gone.pause()
+        gone.send_nowait(7)
+        manager.run(gone.terminate())
+        manager.speed = 0
+        yield manager
+
+
+def draw(source: Any, address: str) -> str:
+    feed = Feed(source, schedule=lambda call: None, later=lambda seconds, call: None)
+    shown = Dashboard(source, feed, Commands(source), root="./", paths=True)
+    shown.draw(address)
+    html = texts(shown.panel)
+    feed.stop()
+    return re.sub(r"watching costs [^<]*", "", html)
+
+
+PAGES = ["", "flow", "timeline", "dead-letters", "runtime/gone", "activity/3"]
+PAGES += [f"{page}/{id}" for page in OF_RUNTIME for id in ("gate", "broken")]
+
+
+@pytest.mark.parametrize("address", [*PAGES, "activity/failed", "activity/waiting"])
+def test_every_page_looks_the_same_from_another_process(manager, address):
+    records = manager.source.frame().records
+    failed = next(record.id for record in records if record.kind == "failed")
+    waiting = manager.source.mailbox("gate").items[0].id
+    address = address.replace("failed", str(failed)).replace("waiting", str(waiting))
+    with RemoteSource(find_manager("pictured")) as remote:
+        live = draw(manager.source, address)
+        assert draw(remote, address) == live
+        assert draw(SeveralSource([remote], "pictured", [""]), address) == live
+    assert len(live) > 200
