@@ -436,4 +436,47 @@ MUTANTS = (
         "",
         ("tests/engine/test_deadlock.py", "-k", "outlives"),
     ),
+    # --- who gets in to the served dashboard
+    Mutant(
+        "a foreign host name is answered",
+        "views/server/gate.py",
+        "        if host_name(way.host) not in self.auth.hosts:\n",
+        "        if not way.host:\n",
+        ("tests/views/server/test_server.py", "-k", "foreign_host"),
+    ),
+    Mutant(
+        "a viewer connects to the session of an operator",
+        "views/server/gate.py",
+        "visit.role not in (Role.OPERATOR, session)",
+        "visit.role is None",
+        ("tests/views/server/test_gate.py", "-k", "higher_one_only"),
+    ),
+    Mutant(
+        "the token of a link stays in the request",
+        "views/server/gate.py",
+        '        if name != "token":\n',
+        "        if True:\n",
+        ("tests/views/server/test_gate.py", "-k", "neither_token_nor_cookie"),
+    ),
+    Mutant(
+        "the viewer's link takes the operator's cookie",
+        "views/server/auth.py",
+        "role is not None and by_cookie is not Role.OPERATOR",
+        "role is not None",
+        ("tests/views/server/test_gate.py", "-k", "viewers_link"),
+    ),
+    Mutant(
+        "a forwarded header is believed from anybody",
+        "views/server/proxies.py",
+        "    if address not in proxies:\n",
+        "    if False:\n",
+        ("tests/views/server/test_proxies.py", "-k", "was_told_to_believe"),
+    ),
+    Mutant(
+        "a body is waited for",
+        "views/server/gate.py",
+        'headers.get("Content-Length", "0") != "0" or ',
+        "",
+        ("tests/views/server/test_gate.py", "-k", "body and GET"),
+    ),
 )
