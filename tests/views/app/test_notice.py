@@ -1,6 +1,13 @@
+import pytest
+from playwright.sync_api import Page, expect
+
+from agentrt import RuntimeManager
+from agentrt.feed.live import LiveSource
 from agentrt.feed.source import Standing
 from agentrt.views.app.notice import Notice
 from agentrt.views.feed import Update
+from agentrt.views.server.server import serve
+from tests.support import add
 
 
 class Source:
@@ -27,3 +34,23 @@ def test_it_says_what_is_wrong_and_has_the_page_drawn_again():
     notice.update(Update(0.0, [], set()))
     assert "gone" not in str(notice.panel.html)
     assert redrawn == [1]
+
+
+@pytest.mark.browser
+def test_the_page_shows_it_while_there_is_something_to_say(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    standing = Standing()
+    monkeypatch.setattr(LiveSource, "standing", lambda self: standing)
+    with RuntimeManager(loop="thread") as manager:
+        runtime, server = manager.create("a", 0, add), serve(manager)
+        try:
+            page.goto(server.url)
+            page.locator(".say").first.wait_for()
+            expect(page.locator(".notice")).to_be_hidden()
+            standing = Standing("the manager is blocked", 0, True)
+            runtime.send_nowait(1)
+            expect(page.get_by_role("alert").get_by_text("the manager is blocked")).to_be_visible()
+            standing = Standing()
+            runtime.send_nowait(1)
+            expect(page.locator(".notice")).to_be_hidden()
+        finally:
+            server.stop()
