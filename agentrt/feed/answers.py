@@ -35,6 +35,7 @@ from .wire import (
 __all__ = ["Answers"]
 
 SHARE = 0.01
+LARGE_SHARE = 0.1  # of a core, for a read that takes long: of ten thousand runtimes
 LEAST_CORE = 0.2  # of a core: whoever uses less can spare it
 LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.5  # seconds between two requests
 FRAME_BUDGET, FIRST_BUDGET = 0.0008, 0.04  # processor seconds for the records of an answer, and of the first one
@@ -172,8 +173,8 @@ class Answers:
         answer = make_answer(self.source, read.name, read.arguments)
         took = time.thread_time() - started
         # One that takes long comes less often. It is due even if nothing happens until then.
-        if took > SHARE * LEAST_PAUSE / 4 and changed:
-            self._due[read.name] = now + 4 * took / SHARE
+        if took > LARGE_SHARE * LEAST_PAUSE and changed:
+            self._due[read.name] = now + took / LARGE_SHARE
         else:
             self._due.pop(read.name, None)
         if read.seen and self._sent.get(read.number) == hash(answer):

@@ -30,7 +30,7 @@ from .wire import (
 
 __all__ = ["Connection", "ConnectionEnded", "find_manager"]
 
-TIMEOUT = 1.5  # seconds for an answer
+TIMEOUT = 4.0  # seconds for an answer
 
 
 class ConnectionEnded(Exception):

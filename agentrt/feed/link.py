@@ -242,6 +242,16 @@ class Link:
             kept.used = now
         return [kept.value if kept.known else self._find_last(kept) for kept in found]
 
+    def read_once(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """The answer to a read that is not kept; nothing if there is none."""
+        kept = Kept(self.number(), name, arguments)
+        self._by_number[kept.number] = kept
+        try:
+            self._ask([kept], None)
+        finally:
+            self._by_number.pop(kept.number, None)
+        return kept.value
+
     def _find_last(self, kept: Kept) -> Any:
         """What can be said where there is no answer."""
         if kept.name != "snapshot":

@@ -44,7 +44,7 @@ from .wire import FeedAnswer, Order, ProtocolError, record_of
 __all__ = ["RemoteSource"]
 
 BLOCKED = 1.0  # seconds after which a page says that the agents' loop is blocked
-SEVERAL = 100  # snapshots that are asked for one by one, each remembered; more are asked for at once
+SEVERAL = 100  # snapshots that are asked for one by one, each kept up to date; more are asked for once, together
 
 
 class RemoteIds(Collection[str]):
@@ -261,10 +261,13 @@ class RemoteSource:
     def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
         """How several runtimes are."""
         wanted = None if ids is None else tuple(ids)
-        if wanted is None or len(wanted) > SEVERAL:
+        if wanted is None:
             found: list[Snapshot] = self._read("snapshots", wanted, metrics)
             return list(found)
         with self._lock:
+            if len(wanted) > SEVERAL:
+                several: list[Snapshot] = self._link.read_once("snapshots", (wanted, metrics))
+                return several
             shots = self._link.read_several("snapshot", [(id, metrics) for id in wanted])
         return [shot for shot in shots if shot is not None]
 

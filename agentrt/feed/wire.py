@@ -51,7 +51,7 @@ VERSION = 1
 LENGTH = struct.Struct("!I")
 LONGEST_HELLO = 1 << 12  # bytes
 LONGEST_REQUEST = 4 << 20
-LONGEST_ANSWER = 32 << 20
+LONGEST_ANSWER = 64 << 20
 TRACED = 10  # failures of one answer that come with their traceback: the newest
 OF_RECORD = Bounds(most=60, widest=20, deepest=5, longest=400)
 

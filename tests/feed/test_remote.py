@@ -166,6 +166,22 @@ def test_many_views_are_one_reader(monkeypatch):
         assert len(asked) == count
 
 
+def test_a_large_fleet_is_read_at_once_and_not_kept():
+    with RuntimeManager(loop="thread", name="large") as manager:
+        ids = [str(n) for n in range(3_000)]
+        for id in ids:
+            manager.create(id, 0, add)
+        with RemoteSource("large") as source:
+            detach = source.attach(lambda frame: source.snapshots(frame.changed))
+            assert [shot.id for shot in source.snapshots()] == ids
+            assert [shot.id for shot in source.snapshots(ids[:500])] == ids[:500]
+            manager["7"].send_nowait(1).result(5)
+            wait_until(lambda: source.snapshot("7").state == 1)
+            assert all(len(kept.arguments) < 3 for kept in source._link._kept.values())
+            assert len(source._link._kept) < 20
+            detach()
+
+
 def _count(exchange, asked):
     def counted(self, request):
         asked.append(request)
