@@ -109,6 +109,11 @@ def test_ids_are_always_current(manager, source):
     assert list(ended) == ["b", "aa", "cc", "bb", "aaaa", "cccc"]
 
 
+def test_it_says_that_nothing_is_wrong(source):
+    assert source.standing().words == ""
+    assert source.standing().generation == source.standing().generation
+
+
 def test_what_it_can_do_is_listed(source):
     assert source.capabilities <= COMMANDS | READS
 

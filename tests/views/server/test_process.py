@@ -17,6 +17,8 @@ from tests.harness.guard import Guard
 from tests.harness.wait import wait_until, within
 from tests.support import add
 
+pytestmark = pytest.mark.slow  # each process loads Panel
+
 PROGRAM = """
 import os, sys, agentrt
 manager = agentrt.RuntimeManager(loop="thread", name=sys.argv[1])
