@@ -13,6 +13,7 @@ from panel.io import notebook
 from ...feed.source import Source
 from ..feed import Feed, feed_notebook
 from ..layout import WIDE
+from .callback_output import replace_stdout_capture
 from .dedupe_modules import dedupe_modules
 
 __all__ = ["bundle", "kernel_loop"]
@@ -46,6 +47,7 @@ def _load() -> None:
     if not pn.extension._loaded:
         pn.extension(inline=True)
     notebook.send = _send_whole
+    replace_stdout_capture()
 
 
 _send, _sending = notebook.send, threading.Lock()

@@ -1,0 +1,39 @@
+"""Views in cells of a real JupyterLab: what they show stays true, and what they leave behind."""
+
+import pytest
+
+START = (
+    "import agentrt, threading\n"
+    "from agentrt import Activity\n"
+    "manager = agentrt.RuntimeManager()\n"
+    "def add(activity: Activity[int], state: int) -> int:\n"
+    "    return state + activity.payload\n"
+    "runtime = manager.create('sum', 0, add)"
+)
+
+OVERLAP = [
+    START + "\nruntime",
+    "import panel as pn\n"
+    "begun, gate = threading.Event(), threading.Event()\n"
+    "def callback(event):\n"
+    "    if event.obj.name == 'Again':\n"
+    "        begun.set()\n"
+    "        gate.wait(60)\n"
+    "    event.obj.name = 'Again'\n"
+    "pn.widgets.Button(name='Callback', on_click=callback)",
+    "begun.wait(30)\nprint('meanwhile', begun.is_set())\ngate.set()",
+    "print('afterwards')",
+]
+
+
+@pytest.mark.lab
+def test_cells_print_while_a_callback_runs(jupyterlab, page):
+    notebook = jupyterlab.open(page, OVERLAP, name="overlap.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    for name in ("Callback", "Again"):  # JupyterLab has a thread for it from the first answer on
+        notebook.cell(1).get_by_role("button", name=name).click()
+    notebook.run(2)
+    notebook.wait_for_output(2, "meanwhile True", timeout=10)
+    notebook.run(3)
+    notebook.wait_for_output(3, "afterwards", timeout=10)
