@@ -281,9 +281,9 @@ def _finish(entry: Entry) -> None:
         finish()
         return
     # In a context of its own: the one here may hold the entry, which would stay until the grace is over.
-    limit = host.loop.call_later(entry.limits.grace, ended._decide, True, context=Context())
-    task.add_done_callback(lambda _: limit.cancel())
+    limit = host.loop.call_later(entry.limits.grace, finish, context=Context())
     task.add_done_callback(finish)
+    task.add_done_callback(lambda _: limit.cancel() if ended.value else None)  # else something has interrupted `finish`
 
 
 def _on_its_loop(entry: Entry) -> bool:
