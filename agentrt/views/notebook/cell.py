@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -15,31 +16,40 @@ from ..feed import Feed, feed_notebook
 from ..layout import WIDE
 from .callback_output import replace_stdout_capture
 from .dedupe_modules import dedupe_modules
+from .execution import CellViews, current_execution, end_view
 
 __all__ = ["bundle", "kernel_loop"]
 
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
     """The loop of the Jupyter kernel this runs in; None outside of one."""
+    loop = getattr(_kernel(), "io_loop", None)
+    return getattr(loop, "asyncio_loop", None)
+
+
+def _kernel() -> Any:
     try:
         from IPython import get_ipython
     except ImportError:
         return None
-    kernel = getattr(get_ipython(), "kernel", None)
-    loop = getattr(kernel, "io_loop", None)
-    return getattr(loop, "asyncio_loop", None)
+    return getattr(get_ipython(), "kernel", None)
 
 
 def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
     """The mime bundle of a live view: `fill(holder, feed)` puts the view into the cell, and lets the feed follow it."""
+    execution = current_execution(_kernel())
     _load()
     holder = pn.Column(**WIDE)
     feed = feed_notebook(source, holder, loop)
+    _views.add(execution, partial(end_view, holder, feed))
     fill(holder, feed)
     output = holder._repr_mimebundle_()
     feed.start()
     data, meta = output if isinstance(output, tuple) else (output, {})
     return {**data, "text/html": dedupe_modules(data["text/html"]), "text/plain": text}, meta
+
+
+_views = CellViews()
 
 
 def _load() -> None:

@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.harness.wait import wait_until
+
+# Panel's comm in a notebook loses a message now and then while outputs are being made.
+STUMBLE = "_apply_json_patch"
 START = (
     "import agentrt, threading\n"
     "from agentrt import Activity\n"
@@ -37,3 +41,33 @@ def test_cells_print_while_a_callback_runs(jupyterlab, page):
     notebook.wait_for_output(2, "meanwhile True", timeout=10)
     notebook.run(3)
     notebook.wait_for_output(3, "afterwards", timeout=10)
+
+
+COUNTS = (
+    "import gc\n"
+    "import panel as pn\n"
+    "from agentrt.views.notebook.card import Card\n"
+    "gc.collect()\n"
+    "cards = sum(isinstance(each, Card) for each in gc.get_objects())\n"
+    "comms = len(get_ipython().kernel.comm_manager.comms)\n"
+    "f'{len(manager.hub.clients)} feeds, {cards} cards, {len(pn.state._views)} views, {comms} comms'"
+)
+
+
+@pytest.mark.lab
+def test_a_view_ends_when_its_cell_runs_again(jupyterlab, page, guard):
+    guard.allow(STUMBLE)
+    notebook = jupyterlab.open(
+        page, [START, "runtime", COUNTS, "runtime.send_nowait(5).result(10)"], name="again.ipynb"
+    )
+    notebook.run(0)
+    notebook.run(1)
+    notebook.wait_for_output(1, "0 processed")
+    once = notebook.run(2)
+    for _ in range(4):
+        notebook.run(1)
+        notebook.wait_for_output(1, "0 processed")
+    wait_until(lambda: notebook.run(2) == once, 20, f"as after the first run: {once}")
+    assert once.startswith("'1 feeds, 1 cards")
+    notebook.run(3)
+    notebook.wait_for_output(1, "1 processed")
