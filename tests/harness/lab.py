@@ -165,6 +165,15 @@ class Notebook:
             raise AssertionError(f"cell {index} never showed {pattern!r}, but: {self.output(index)}") from None
         return self.output(index)
 
+    def save(self) -> None:
+        """Save it, with its outputs."""
+        self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+
+    def reload(self, timeout: float = 60.0) -> None:
+        """Load the page again: it shows what was saved, and the kernel goes on."""
+        self.page.reload()
+        self.page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=timeout * 1000)
+
     def interrupt(self) -> None:
         """The stop button."""
         self.page.evaluate(f"() => {KERNEL}.interrupt()")

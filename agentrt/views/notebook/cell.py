@@ -16,7 +16,7 @@ from ..feed import Feed, feed_notebook
 from ..layout import WIDE
 from .callback_output import replace_stdout_capture
 from .dedupe_modules import dedupe_modules
-from .execution import CellViews, current_execution, end_view
+from .execution import CellViews, Execution, current_execution, end_view
 
 __all__ = ["bundle", "kernel_loop"]
 
@@ -38,7 +38,7 @@ def _kernel() -> Any:
 def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
     """The mime bundle of a live view: `fill(holder, feed)` puts the view into the cell, and lets the feed follow it."""
     execution = current_execution(_kernel())
-    _load()
+    _load(execution)
     holder = pn.Column(**WIDE)
     feed = feed_notebook(source, holder, loop)
     _views.add(execution, partial(end_view, holder, feed))
@@ -50,12 +50,23 @@ def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any,
 
 
 _views = CellViews()
+_loaded_in: Execution | None = None  # the run of a cell whose outputs have the JavaScript
 
 
-def _load() -> None:
-    """Load the JavaScript of Panel into this notebook once, from this machine: nothing is fetched."""
+def _load(execution: Execution) -> None:
+    """Load the JavaScript of Panel into this notebook, from this machine: nothing is fetched.
+
+    Once for each page, as a page that is loaded again may show a notebook whose outputs do not have it; and again when
+    the cell that has it runs again, as its outputs are replaced.
+    """
+    global _loaded_in
+    before = _loaded_in or execution
     if not pn.extension._loaded:
         pn.extension(inline=True)
+    elif execution.page != before.page or execution.repeats(before):
+        notebook.load_notebook(inline=True)
+        before = execution
+    _loaded_in = before
     notebook.send = _send_whole
     replace_stdout_capture()
 

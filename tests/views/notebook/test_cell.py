@@ -71,3 +71,22 @@ def test_a_view_ends_when_its_cell_runs_again(jupyterlab, page, guard):
     assert once.startswith("'1 feeds, 1 cards")
     notebook.run(3)
     notebook.wait_for_output(1, "1 processed")
+
+
+@pytest.mark.lab
+def test_views_are_there_after_the_first_cell_ran_twice_and_the_page_was_loaded_again(jupyterlab, page, guard):
+    guard.allow(STUMBLE)
+    notebook = jupyterlab.open(
+        page, [START, "runtime", "manager", "runtime.send_nowait(5).result(10)"], name="twice.ipynb"
+    )
+    for cell in (0, 1, 2, 1, 3):
+        notebook.run(cell)
+    for view in (1, 2):
+        notebook.wait_for_output(view, r"\b1 (processed|done)|\bsum\b")
+    notebook.wait_for_output(1, "1 processed")
+    notebook.save()
+    notebook.reload()
+    for view in (1, 2):
+        notebook.wait_for_output(view, r"\bsum\b")
+    notebook.run(2)
+    notebook.wait_for_output(2, r"\bsum\b")
