@@ -17,6 +17,7 @@ from ..layout import WIDE
 from .callback_output import replace_stdout_capture
 from .dedupe_modules import dedupe_modules
 from .execution import CellViews, Execution, current_execution, end_view
+from .resync import send_to_new_pages
 
 __all__ = ["bundle", "kernel_loop"]
 
@@ -44,6 +45,7 @@ def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any,
     _views.add(execution, partial(end_view, holder, feed))
     fill(holder, feed)
     output = holder._repr_mimebundle_()
+    send_to_new_pages(holder, loop.call_soon_threadsafe)
     feed.start()
     data, meta = output if isinstance(output, tuple) else (output, {})
     return {**data, "text/html": dedupe_modules(data["text/html"]), "text/plain": text}, meta

@@ -90,3 +90,18 @@ def test_views_are_there_after_the_first_cell_ran_twice_and_the_page_was_loaded_
         notebook.wait_for_output(view, r"\bsum\b")
     notebook.run(2)
     notebook.wait_for_output(2, r"\bsum\b")
+
+
+@pytest.mark.lab
+def test_a_page_that_is_loaded_again_shows_now(jupyterlab, page, guard):
+    guard.allow(STUMBLE)
+    sends = "for n in range(7):\n    runtime.send_nowait(n).result(10)"
+    notebook = jupyterlab.open(page, [START, "runtime", sends], name="now.ipynb")
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    notebook.wait_for_output(1, "7 processed")
+    notebook.save()
+    notebook.reload()
+    notebook.wait_for_output(1, "7 processed")  # nothing has happened since the page was loaded
+    notebook.run(2)
+    notebook.wait_for_output(1, "14 processed")
