@@ -17,7 +17,6 @@ from ..layout import WIDE
 from .callback_output import replace_stdout_capture
 from .dedupe_modules import dedupe_modules
 from .execution import CellViews, Execution, current_execution, end_view
-from .liveness import with_notice
 from .resync import send_to_new_pages
 
 __all__ = ["bundle", "kernel_loop"]
@@ -49,8 +48,7 @@ def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any,
     send_to_new_pages(holder, loop.call_soon_threadsafe)
     feed.start()
     data, meta = output if isinstance(output, tuple) else (output, {})
-    html = with_notice(dedupe_modules(data["text/html"]), next(iter(holder._models)))
-    return {**data, "text/html": html, "text/plain": text}, meta
+    return {**data, "text/html": dedupe_modules(data["text/html"]), "text/plain": text}, meta
 
 
 _views = CellViews()

@@ -7,11 +7,8 @@ from typing import Any
 
 import panel as pn
 from bokeh.document.events import DocumentChangedEvent, ModelChangedEvent
-from bokeh.protocol.messages.patch_doc import patch_doc
 from panel.io import notebook
 from panel.io.model import diff
-
-from .liveness import ANSWERED
 
 __all__ = ["Saved", "send_to_new_pages"]
 
@@ -23,7 +20,6 @@ class Saved:
 
     def __init__(self, document: Any) -> None:
         self.document = document
-        self.root = document.roots[0]
         self.properties = {model.id: set(_values(model)) for model in document.models}
 
     def changes(self) -> list[DocumentChangedEvent]:
@@ -60,15 +56,8 @@ class _Opened:
     def __call__(self, message: Any) -> None:
         self.comm.init()
         self.pages += 1
-        self._answer()
         if self.pages > 1:  # the first one has missed nothing
             self.schedule(self._send)
-
-    def _answer(self) -> None:
-        # At once and on any thread, as a cell may block the loop; so it leaves the document alone.
-        event: Any = {"kind": "ModelChanged", "model": self.saved.root.ref, "attr": "tags", "new": [ANSWERED]}
-        message = patch_doc(patch_doc.create_header(), {"use_buffers": False}, {"events": [event]})
-        notebook.send(self.comm, message)
 
     def _send(self) -> None:
         document = self.saved.document

@@ -4,10 +4,6 @@ import pytest
 
 from tests.harness.wait import wait_until
 
-UNREACHABLE = """buttons => buttons.every(button => {
-    for (let at = button; at; at = at.parentElement ?? at.getRootNode().host) if (at.inert) return true;
-    return false;
-})"""
 # Panel's comm in a notebook loses a message now and then while outputs are being made.
 STUMBLE = "_apply_json_patch"
 START = (
@@ -109,25 +105,3 @@ def test_a_page_that_is_loaded_again_shows_now(jupyterlab, page, guard):
     notebook.wait_for_output(1, "7 processed")  # nothing has happened since the page was loaded
     notebook.run(2)
     notebook.wait_for_output(1, "14 processed")
-
-
-@pytest.mark.lab
-def test_an_output_says_that_its_kernel_was_restarted(jupyterlab, page, guard):
-    guard.allow(STUMBLE)
-    notebook = jupyterlab.open(page, [START, "runtime"], name="ended.ipynb")
-    notebook.run(0)
-    notebook.run(1)
-    notebook.wait_for_output(1, "0 processed")
-    note, pause = notebook.cell(1).get_by_text("Not live"), notebook.cell(1).get_by_role("button", name="Pause")
-    note.wait_for(state="hidden")
-    notebook.save()
-    notebook.restart()
-    note.wait_for(state="visible")
-    notebook.reload()
-    notebook.wait_for_output(1, "0 processed")
-    note.wait_for(state="visible")
-    assert pause.evaluate_all(UNREACHABLE), "nothing of it can be pressed"
-    notebook.run(0)
-    notebook.run(1)
-    note.wait_for(state="hidden")
-    pause.wait_for(state="visible")
