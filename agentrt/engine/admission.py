@@ -253,8 +253,9 @@ def _handle_overflow(entry: Entry, offer: Offer) -> Receipt:
         entry.accept(activity)
         _drop(entry, activity)
     except BaseException:
-        entry.complete_accept(activity)
+        entry.host.ring.ensure(activity)
         _drop(entry, activity)
+        entry.complete_accept(activity)  # last: it counts again, and an activity without a place or a fate is none
         raise
     return receipt
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agentrt import Backoff, MailboxFullError, RuntimeManager, RuntimeTerminatedError, Status
+from agentrt import Activity, Backoff, MailboxFullError, RuntimeManager, RuntimeTerminatedError, Status
 from agentrt.testing.virtual import VirtualLoop
 from tests.harness.interrupt import Interrupted, Interruption, everywhere, is_free
 from tests.support import add
@@ -68,6 +68,28 @@ def test_a_send_to_a_full_lane_can_be_interrupted_anywhere(overflow: str) -> Non
             runtime.resume()
             manager.run(runtime.ask(1, priority=True), TIMEOUT)
             settled(manager, interruption)
+
+
+@pytest.mark.parametrize("overflow", ["wait", "drop_oldest", "drop_newest"])
+def test_a_send_to_a_full_lane_of_this_loop_can_be_interrupted_anywhere(overflow: str) -> None:
+    for interruption in everywhere():
+        loop = VirtualLoop(seed=1)
+        try:
+            loop.run_until_complete(interrupted_overflow(interruption, overflow))
+        finally:
+            loop.close()
+
+
+async def interrupted_overflow(interruption: Interruption, overflow: str) -> None:
+    async with RuntimeManager(loop="current", seed=1) as manager:
+        runtime = manager.create("a", 0, add, standard_capacity=1, overflow=overflow)
+        runtime.pause()
+        runtime.send_nowait(1)
+        with interruption.here(), suppress(MailboxFullError):
+            runtime.send_nowait(1)
+        accepted = [record.id for record in manager.ring.since(0)[0] if isinstance(record, Activity)]
+        assert runtime.fates().accepted == len(accepted), interruption.where
+        assert runtime.fates().pending == len(runtime.mailbox_items()), interruption.where
 
 
 def settled(manager: RuntimeManager, interruption: Interruption) -> None:

@@ -93,6 +93,7 @@ class ManagerMachine(RuleBasedStateMachine):
         self.agents, self.gone = {}, []
         self.receipts, self.outcomes, self.endings = [], {}, []
         self.sending, self.let_in, self.tickets = {}, {}, 0
+        self.fastest = 1  # of the finite speeds so far
         for id, (plain, limits) in zip(IDS, agents, strict=True):
             self.create(id, plain, limits)
 
@@ -262,7 +263,11 @@ class ManagerMachine(RuleBasedStateMachine):
 
     @rule(value=st.sampled_from((0, 0.1, 1, 1, 60, math.inf)), later=flags)
     def change_speed(self, value, later):
-        self.act(later, setattr, self.manager, "speed", value)
+        self.act(later, self.set_speed, value)
+
+    def set_speed(self, value):
+        self.manager.speed = value
+        self.fastest = max(self.fastest, value if math.isfinite(value) else 1)
 
     @rule(id=which, command=st.sampled_from(BY_HAND), index=st.integers(0, 5), later=flags)
     def by_hand(self, id, command, index, later):
