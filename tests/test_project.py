@@ -37,7 +37,11 @@ def parsed(requirements: list[str]) -> dict[str, str]:
     """{"panel": ">=1.9"}: each name once."""
     found = [REQUIREMENT.match(requirement) for requirement in requirements]
     assert all(found), f"no bound in one of {requirements}"
-    pairs = [(CONDA_NAMES.get(match["name"], match["name"]), match["bounds"].strip()) for match in found if match]
+    pairs = [
+        (CONDA_NAMES.get(match["name"], match["name"]), match["bounds"].partition(";")[0].strip())
+        for match in found
+        if match
+    ]
     assert len(dict(pairs)) == len(pairs), f"a name twice in {requirements}"
     return dict(pairs)
 

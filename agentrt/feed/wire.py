@@ -237,7 +237,7 @@ def _clean_all(value: Any) -> Any:
 def _decode_frame(decoder: Any, data: bytes) -> Any:
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise ProtocolError(f"no such frame: {str(error)[:200]}") from None
 
 

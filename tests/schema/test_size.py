@@ -208,7 +208,7 @@ ARROW: dict[str, Callable[[], Any]] = {
     "table": lambda: pa.table({"a": np.ones(TEXT), "b": np.ones(TEXT)}),
     "rows of a table": lambda: pa.table({"a": np.ones(TEXT), "b": np.ones(TEXT)}).slice(0, 3),
     "chunks": lambda: pa.concat_tables([pa.table({"a": np.ones(TEXT)}), pa.table({"a": np.zeros(TEXT)})]),
-    "batch": lambda: pa.record_batch({"a": np.ones(2 * TEXT)}),
+    "batch": lambda: pa.RecordBatch.from_arrays([pa.array(np.ones(2 * TEXT))], names=["a"]),
     "array": lambda: pa.array(np.ones(2 * TEXT)),
     "slice of an array": lambda: pa.array(np.ones(2 * TEXT))[:3],
     "texts": lambda: pa.array([text(160)] * 10 * KB),
