@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from . import __version__
 from .clock import FASTEST
@@ -198,19 +198,26 @@ def _run_announce(announced: str) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = msgspec.json.decode(announced)
+    with _only_reader() as reader:
+        try:
+            watch = Watch([msgspec.convert(given["manager"], ManagerRecord)], **given["options"])
+        except AgentError as error:
+            print(error, file=reader)
+            return USAGE_ERROR
+        print(msgspec.json.encode(watch.server.record()).decode(), file=reader)
     try:
-        watch = Watch([msgspec.convert(given["manager"], ManagerRecord)], **given["options"])
-    except AgentError as error:
-        print(error, flush=True)
-        return USAGE_ERROR
-    try:
-        print(msgspec.json.encode(watch.server.record()).decode(), flush=True)
-        with open(os.devnull, "w") as nothing:  # nobody reads what is printed from now on
-            os.dup2(nothing.fileno(), sys.stdout.fileno())
         _wait_for_pages(watch)
     finally:
         watch.stop()
     return 0
+
+
+def _only_reader() -> TextIO:
+    """Who reads stdout now; from here on nobody does, whatever is printed when it ends."""
+    reader = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    return reader
 
 
 def _wait_for_pages(watch: Watch) -> None:

@@ -37,10 +37,11 @@ def checkpoints(code: CodeType) -> frozenset[int]:
     # have the same handler. What differs (a call as the last thing in a `with`) is left to the test with real signals.
     handlers = dis._parse_exception_table(code)  # type: ignore[attr-defined]
     handler = {i.offset: next((e.target for e in handlers if e.start <= i.offset < e.end), None) for i in instructions}
+    following = {a.offset: a.argval if a.opname.startswith("JUMP") else b.offset for a, b in pairwise(instructions)}
     return frozenset(
-        b.offset
-        for a, b in pairwise(instructions)
-        if a.opname.startswith(checked) and handler[a.offset] == handler[b.offset]
+        following[a.offset]
+        for a, _ in pairwise(instructions)
+        if a.opname.startswith(checked) and handler[a.offset] == handler[following[a.offset]]
     )
 
 
@@ -56,7 +57,9 @@ class Interruption:
         """For `sys.settrace`."""
         if self.where is not None or not frame.f_code.co_filename.startswith(PLACES):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if frame.f_trace is None:  # Python 3.13 wants the function before the flags
+            frame.f_trace = self.trace
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode" and frame.f_lasti in checkpoints(frame.f_code):
             self.seen += 1
             if self.seen == self.at:
@@ -68,6 +71,7 @@ class Interruption:
     def here(self) -> Iterator[Interruption]:
         """Trace this thread; what is raised is caught."""
         before = sys.gettrace()
+        sys._getframe().f_trace_opcodes = True  # since Python 3.12 no frame is traced by opcode unless one was before
         sys.settrace(self.trace)
         try:
             yield self
