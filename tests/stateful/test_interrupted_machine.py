@@ -59,6 +59,8 @@ class InterruptedMachine(ManagerMachine):
 
 
 @pytest.mark.slow
+# A coroutine that was made and not yet awaited when the interruption came.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(0 if THOROUGH else 170)
 class TestInterrupted(InterruptedMachine.TestCase):
     settings = PROFILE if THOROUGH else settings(PROFILE, max_examples=STEPS // PROFILE.stateful_step_count)
