@@ -52,5 +52,6 @@ def test_the_page_shows_it_while_there_is_something_to_say(page: Page, monkeypat
             standing = Standing()
             runtime.send_nowait(1)
             expect(page.locator(".notice")).to_be_hidden()
+            page.goto("about:blank")  # what it still loads is not refused
         finally:
             server.stop()
