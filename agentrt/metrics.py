@@ -173,6 +173,12 @@ class LaneTimes:
         if len(self._parts[2]) >= FLUSH_AT:
             self._start(*self._merge())
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many values were added so far, (wait, service)."""
+        wait, service, waits, services = self._parts
+        return wait.counts.total() + len(waits), service.counts.total() + len(services)
+
     def percentiles(self) -> tuple[Percentiles, Percentiles]:
         """The distributions of all values added so far, (wait, service). Any thread."""
         wait, service = self._merge()

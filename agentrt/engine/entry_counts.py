@@ -89,6 +89,18 @@ class EntryCounts:
         add_wait(started - activity.created)
         add_service(finished - started)
 
+    def complete_times(self, activity: Activity[Any], started: float, finished: float) -> None:
+        """Add the times of an activity as far as they are missing, after an exception from outside."""
+        if self.times is None:
+            return
+        ran = self.processed + self.terminated  # what was dropped or dead did not run
+        waits, services = map(sum, zip(*(lane.counts for lane in self.times), strict=True))
+        add_wait, add_service = self.priority_recorders if activity.lane is Lane.PRIORITY else self.standard_recorders
+        if waits < ran:
+            add_wait(started - activity.created)
+        if services < ran:
+            add_service(finished - started)
+
     def start_times(self) -> None:
         """Begin to record how long activities wait and take."""
         self.times = (LaneTimes(), LaneTimes())

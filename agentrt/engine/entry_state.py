@@ -248,7 +248,12 @@ class EntryState(EntryCounts, Generic[S, P]):
         self.host.ring.ensure(outcome)
         self.finish(activity)
         decide_receipt(activity, outcome)
-        self.host.post(lambda: self.recount_fate(outcome.fate))
+        self.host.post(lambda: self._recount(activity, outcome))
+
+    def _recount(self, activity: Activity[Any], outcome: Outcome) -> None:
+        self.recount_fate(outcome.fate)
+        if outcome.started is not None:
+            self.complete_times(activity, outcome.started, outcome.finished)
 
     def finish(self, activity: Activity[Any]) -> None:
         """The activity runs no longer, if it did."""

@@ -169,6 +169,10 @@ async def interrupted_processing(interruption: Interruption, way: str, workflow:
         records = manager.ring.since(0)[0]
         outcomes = [record.id for record in records if record.kind in ("done", "failed", "timed_out")]
         assert len(outcomes) == len(set(outcomes)), interruption.where
+        lanes = (runtime.metrics.priority, runtime.metrics.standard)
+        times = (sum(lane.wait.count for lane in lanes), sum(lane.service.count for lane in lanes))
+        ran = len(outcomes) - 1  # one is of the other runtime
+        assert times == (ran, ran), interruption.where
         assert is_free(manager.lock), interruption.where
 
 

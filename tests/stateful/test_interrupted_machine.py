@@ -17,12 +17,7 @@ STEPS = 10_000
 
 
 class InterruptedMachine(ManagerMachine):
-    """As the machine above it, with interruptions of what this thread does.
-
-    The times of an activity whose end was interrupted may be missing among the measured ones.
-    """
-
-    is_interrupted = True
+    """As the machine above it, with interruptions of what this thread does."""
 
     def interrupt(self, at, call):
         """Call, interrupted or not; an error of the call itself is none here."""

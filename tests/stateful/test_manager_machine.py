@@ -85,8 +85,6 @@ limits = st.fixed_dictionaries(
 class ManagerMachine(RuleBasedStateMachine):
     """A command with `later` is one of the callbacks of the loop's next turn, which run in a random order."""
 
-    is_interrupted = False
-
     @initialize(seed=st.integers(0, 2**16), agents=st.tuples(*[st.tuples(flags, limits)] * len(IDS)))
     def begin(self, seed, agents):
         self.loop = VirtualLoop(seed)
