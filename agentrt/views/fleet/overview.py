@@ -78,7 +78,7 @@ class Overview:
         if update.first or now >= self.sum_at:
             self._sum(update.at)
         self.panel.draw(self._html(update.at))
-        return bool(self.rate) or bool(self.health.moving)
+        return bool(self.rate or self.health.moving or self.health.unsettled)
 
     def _take(self, update: Update) -> None:
         self.changed |= update.changed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from ..feed import Schedule, Update, run_now
 from ..html import Markup, action, div, empty, li, p, pre, row, ul
 from ..layout import WIDE
 from ..live import Live
+from ..pace import window
 from ..role import Commands
 from ..text import plain, quantity, rate, within_last
-from ..timeline.axes import SECONDS
 from .graph import edge_of, graph_of, node_of, redraw, width_of, zoom_of
 from .node_status import NodeStatuses, label_of
 from .nodes import LAST, Node, Places
@@ -100,8 +99,7 @@ class Flow(pn.viewable.Viewer):
     @property
     def window(self) -> float:
         """Seconds of the agents' clock over which rates are counted: a minute of real time."""
-        speed = self.source.speed
-        return SECONDS * speed if 0 < speed < math.inf else float(SECONDS)
+        return window(self.source.speed)
 
     def update(self, update: Update) -> bool:
         """Draw what is new. True while anything flows, or may change without a record."""

@@ -10,6 +10,7 @@ from ...activity import Activity
 from ...feed.source import Time
 from ..app.address import Address
 from ..html import Content, Markup, action, button, code, div, join, li, link, ol, p, pre, quiet, span, strong
+from ..pace import real_second
 from ..text import brief, duration, plain, quantity, safe_block, safe_text
 from ..theme import Look
 
@@ -56,15 +57,6 @@ CSS = """
 .foot { padding: var(--s2) var(--s1); }
 .lane-head { border-top: 3px solid var(--tone); padding-top: var(--s2); }
 """
-
-
-def real_second(speed: float) -> float:
-    """How many seconds of the agents' clock pass in a real one; 1 where it runs slower or without a speed.
-
-    >>> real_second(60), real_second(0.1), real_second(float("inf"))
-    (60, 1.0, 1.0)
-    """
-    return speed if 1 < speed < float("inf") else 1.0
 
 
 class Ages:

@@ -35,7 +35,7 @@ from ..html import (
 )
 from ..layout import WIDE
 from ..live import Live
-from ..mailbox.items import real_second
+from ..pace import real_second
 from ..role import Commands
 from ..text import duration, safe_text
 from ..theme import STATUSES, look_of

@@ -23,6 +23,7 @@ class Summary:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.health = Health(source)  # kept: what it says is judged over a window
         self.read_at = -FRESH
         self.last: dict[str, Any] = {}
 
@@ -33,7 +34,7 @@ class Summary:
         return self.last
 
     def _read(self) -> dict[str, Any]:
-        health = Health(self.source)
+        health = self.health
         health.look_at()
         sentence = health.sentence(self.source.now())
         return {

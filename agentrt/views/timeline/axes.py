@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from bokeh.models import CustomJSTickFormatter, DatetimeTicker, NoOverlap, Range1d
 from bokeh.plotting import figure
 
 from ...feed.source import Time
+from ..pace import window
 from ..theme import style
 
 __all__ = ["Scale", "TimeAxis"]
 
-SECONDS = 60  # real seconds in view
 LEAST = 1e-3
 
 # Hours, minutes and seconds of the date of a reading; with fractions where the ticks are closer than a second.
@@ -45,8 +44,7 @@ class TimeAxis:
     @property
     def span(self) -> float:
         """Seconds of the agents' clock in view."""
-        speed = self.clock.speed
-        return SECONDS * speed if 0 < speed < math.inf else SECONDS
+        return window(self.clock.speed)
 
     def move(self, now: float) -> None:
         """Move the axis: it ends a little after `now`."""

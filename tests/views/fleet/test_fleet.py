@@ -171,7 +171,7 @@ def test_the_sentence_says_what_is_wrong_and_names_it(manager):
         manager["LGA"].send_nowait(1)
     health.look_at({"LGA"})
     assert health.sentence(0).startswith('<button class="link" data-do="go" data-with="runtime/LGA">LGA</button>')
-    assert "standard lane is 100 % full" in health.sentence(0)
+    assert "standard lane was full in the last minute" in health.sentence(0)
     assert health.waiting == [0, 10]
     manager.run(manager["LGA"].terminate())
     health.look_at({"LGA"})
@@ -187,7 +187,7 @@ async def test_failing_and_stopped_runtimes_are_counted(manager):
             await manager[name].ask(1)
     health = Health(manager.source)
     health.look_at()
-    assert "2 of 2 runtimes are failing" in health.sentence(0)
+    assert "2 of 2 runtimes had failures in the last minute" in health.sentence(0)
 
 
 def test_a_row_that_is_read_while_its_runtime_ends_is_left_out(manager):
