@@ -100,7 +100,7 @@ def _position(entry: Entry) -> tuple[Activity[Any] | None, How, list[StackFrame]
         return activity, How.THREAD, [] if thread is None else thread_stack(thread)
     if not host.loop.is_closed() and asyncio.current_task(host.loop) is task:
         return activity, How.RUNNING, thread_stack(host.thread)
-    return activity, How.AWAITING, suspended_stack(workflow) if entry.workflow.is_async else []
+    return activity, How.AWAITING, suspended_stack(workflow, host.awaits) if entry.workflow.is_async else []
 
 
 def breakpoints(entry: Entry) -> Breakpoints:

@@ -6,17 +6,20 @@ import asyncio
 import functools
 import gc
 import inspect
+import itertools
 import linecache
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 __all__ = [
     "RUNNERS",
+    "AwaitNumbers",
     "StackFrame",
     "awaited_object",
     "definition_of",
@@ -51,6 +54,8 @@ class StackFrame(msgspec.Struct, frozen=True):
         locals: The values of its first 20 variables by name, shortened; see `safe_repr`.
         types: The class names of the same variables.
         first: Number of the line where the function begins.
+        awaits: Number of what it awaits. At the same line with another number it has gone on and has come back; 0 if
+            that can't be said.
     """
 
     file: str
@@ -60,18 +65,40 @@ class StackFrame(msgspec.Struct, frozen=True):
     locals: dict[str, str] = {}
     types: dict[str, str] = {}
     first: int = 1
+    awaits: int = 0
 
 
-def suspended_stack(awaitable: object) -> list[StackFrame]:
+class AwaitNumbers:
+    """Gives each object that is awaited a number, for as long as it exists."""
+
+    def __init__(self) -> None:
+        self._numbers: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+        self._next = itertools.count(1)
+
+    def of(self, awaited: object) -> int:
+        """The number of this object, or of what it wraps if nobody can refer to it weakly; 0 if there is none."""
+        for each in (awaited, awaited_object(awaited)):
+            try:
+                return self._numbers.setdefault(each, next(self._next))
+            except TypeError:
+                continue
+        return 0
+
+
+def suspended_stack(awaitable: object, numbers: AwaitNumbers | None = None) -> list[StackFrame]:
     """The frames in which a suspended coroutine waits, through the tasks, futures and generators that it awaits.
 
     Args:
         awaitable: A coroutine, a task, a generator, or anything else; what has no frames gives an empty list.
+        numbers: What numbers the objects that are awaited; without it they have the number 0.
 
     Returns:
         At most 100 frames, outermost first.
     """
-    return [_stack_frame(frame) for frame in _suspended_frames(awaitable)]
+    return [
+        _stack_frame(frame, numbers.of(awaited) if numbers is not None else 0)
+        for frame, awaited in _suspended_frames(awaitable)
+    ]
 
 
 def thread_stack(thread: int) -> list[StackFrame]:
@@ -129,14 +156,16 @@ def _package_and_function(frame: FrameType) -> tuple[str, str]:
     return package_of(frame.f_code.co_filename), frame.f_code.co_name
 
 
-def _suspended_frames(awaitable: object) -> Iterator[FrameType]:
+def _suspended_frames(awaitable: object) -> Iterator[tuple[FrameType, object | None]]:
+    """Each frame, and what it awaits."""
     thing: object | None = awaitable
     for _ in range(MAX_FRAMES):
+        awaited = awaited_object(thing)
         for name in ("cr_frame", "gi_frame", "ag_frame"):
             frame = getattr(thing, name, None)
             if frame is not None:
-                yield frame
-        thing = awaited_object(thing)
+                yield frame, awaited
+        thing = awaited
         if thing is None:
             return
 
@@ -163,13 +192,13 @@ def awaited_object(thing: object) -> object | None:
     return None
 
 
-def _stack_frame(frame: FrameType) -> StackFrame:
+def _stack_frame(frame: FrameType, awaits: int = 0) -> StackFrame:
     code, line = frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno
     source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
     found = list(frame.f_locals.items())[:MAX_LOCALS] if code.co_name != "<module>" else []
     values = {name: safe_repr(value) for name, value in found}
     types = {name: type(value).__name__ for name, value in found}
-    return StackFrame(code.co_filename, line, code.co_qualname, source, values, types, code.co_firstlineno)
+    return StackFrame(code.co_filename, line, code.co_qualname, source, values, types, code.co_firstlineno, awaits)
 
 
 def safe_repr(value: Any, depth: int = 2) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ..clock import Clock, Timer, Timers
 from ..errors import ManagerClosedError
+from ..frames import AwaitNumbers
 from ..receipt import complete_future
 from .clock_waits import waits_for_clock
 from .deadlock import CURRENT
@@ -46,6 +47,7 @@ class LoopHost:
         self._sleepers: set[Entry] = set()  # the busy entries whose own task is in `sleep`
         self._woken: deque[Entry] = deque()
         self._waking = False
+        self.awaits = AwaitNumbers()  # of whoever looks where a workflow is
         watch(self.loop)
 
     @property

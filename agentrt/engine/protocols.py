@@ -58,6 +58,7 @@ class Host(Protocol):
     busy: set[Any]
     asleep: dict[Any, None]  # the drivers of idle entries that keep their task
     inline_budget: Any
+    awaits: Any  # the numbers of what workflows await, for those who look
     listeners: dict[Any, Callable[[], None]]
     deadlines: Any
     watchdog: Any

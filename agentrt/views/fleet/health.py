@@ -97,7 +97,7 @@ class Health:
     def _judge(self) -> None:
         """Find the problems, and forget the runtimes that have none any more."""
         judgement = Judgement(self.source.now(), self.source.speed)
-        found = [(id, _find_problem(id, signs, judgement)) for id, signs in self.signs.items()]
+        found = [(id, _problem_of(id, signs, judgement)) for id, signs in self.signs.items()]
         self.problems = [problem for _, problem in found if problem is not None]
         self.unsettled = judgement.unsettled or any(each.status is Status.STUCK for each in self.problems)
         for id in [id for id, problem in found if problem is None]:
@@ -119,7 +119,7 @@ def _is_suspect(shot: Snapshot, recent: float) -> bool:
     return shot.error_at is not None and shot.at - shot.error_at <= recent
 
 
-def _find_problem(id: str, signs: Signs, judgement: Judgement) -> Problem | None:
+def _problem_of(id: str, signs: Signs, judgement: Judgement) -> Problem | None:
     stopped = True if signs.status is Status.FAILED else None
     judged = zip(WORST, (stopped, judgement.of(signs.stuck), judgement.of(signs.failing)), strict=True)
     status, now = next(((status, now) for status, now in judged if now is not None), (None, True))

@@ -56,13 +56,17 @@ def wait_reason(frames: Sequence[StackFrame]) -> str:
     return next((words for frame in frames if (words := WORDS.get((package_of(frame.file), frame.function)))), "")
 
 
-def activity_sentence(shot: Snapshot, found: Whereabouts, here: float) -> Markup:
-    """What it does now and for how long. `here`: seconds it has been seen at its line."""
+PASSES = "; it comes back there again and again"
+
+
+def activity_sentence(shot: Snapshot, found: Whereabouts, here: float | None) -> Markup:
+    """What it does now and for how long. `here`: seconds it has been seen at its line; None if it often passes it."""
     assert found.activity is not None
     ran = duration(found.at - shot.started) if shot.started is not None else "a while"
     steps = join(" / ", [safe_text(span, 60) for span in shot.spans])
     step = (" (step ", em(steps), ")") if steps else None
-    since = f"; seen there for {duration(here)}" if found.frames and here > 0 else None
+    stays = f"; seen there for {duration(here)}" if here else None
+    since = None if not found.frames else PASSES if here is None else stays
     return fragment(f"Activity {found.activity.id} runs for ", strong(ran), step, ", ", _place_words(found), since, ".")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import panel as pn
 
+from ...activity import Activity
 from ...debugger import How, Whereabouts
 from ...events import Event, Outcome
 from ...feed.source import Source
@@ -42,9 +43,11 @@ from ..theme import STATUSES, look_of
 from .diagnosis import activity_sentence, idle_html, loop_advice, outcome_html, stuck_advice, wait_reason
 from .source import CSS as SOURCE_CSS
 from .source import is_own, listing_html, locals_html, place_of, title_of
+from .stay import Stay
 
 __all__ = ["Where"]
 
+READINGS = 3  # at most, until the snapshot and the place are of the same activity
 HOPS = 6  # runtimes of a chain of waits that are shown
 LAST = 8  # activities that are listed while none runs
 RUNNING = (Status.IDLE, Status.ERROR, Status.PROCESSING)
@@ -89,6 +92,10 @@ h4 { margin: 0 0 var(--s1); font-size: var(--t1); font-weight: 600; }
 )
 
 
+def _id_of(activity: Activity[Any] | None) -> int | None:
+    return None if activity is None else activity.id
+
+
 class Where(pn.viewable.Viewer):
     """Where one runtime is right now. `update(update)` looks again; between two looks the workflow is left alone.
 
@@ -114,7 +121,7 @@ class Where(pn.viewable.Viewer):
         self.stopped: Event | None = None
         self.ended: deque[Outcome] = deque(maxlen=LAST)
         self._chosen: tuple[int, int] | None = None
-        self._here: tuple[Any, float] = (None, 0.0)
+        self._stay = Stay()
         self._found: Whereabouts | None = None
         on = {"go": go or (lambda address: None), "frame": self.choose, "stop": self.toggle}
         self.head = Live(css=CSS, on=on)
@@ -175,14 +182,24 @@ class Where(pn.viewable.Viewer):
             self.stopped = record if record.kind == "breakpoint" else None
 
     def _draw(self) -> Snapshot | None:
-        shot = self.source.snapshot(self.id, metrics=False)
+        shot, found = self._read()
         if shot is None:
             return None
-        found = self._found = self.source.where(self.id)
+        self._found = found
         self.head.draw(self._head(shot, found))
         self.body.draw("" if found is None else self._body(shot, found))
         self.breakpoints.draw(self._breakpoints())
         return shot
+
+    def _read(self) -> tuple[Snapshot | None, Whereabouts | None]:
+        """How the runtime is and where: of one moment, or of two between which nothing ended."""
+        shot = self.source.snapshot(self.id, metrics=False)
+        found = self.source.where(self.id)
+        for _ in range(READINGS):
+            if shot is None or found is None or _id_of(shot.current) == _id_of(found.activity):
+                break
+            shot, found = self.source.snapshot(self.id, metrics=False), self.source.where(self.id)
+        return shot, found
 
     @property
     def last(self) -> Outcome | None:
@@ -192,12 +209,12 @@ class Where(pn.viewable.Viewer):
     def _head(self, shot: Snapshot, found: Whereabouts | None) -> Markup:
         stuck: Content = None
         words: Content
-        if self._runs_short_activities(shot):
+        if self._runs_short_activities(shot) or (found is not None and _id_of(shot.current) != _id_of(found.activity)):
             words = SHORT_ACTIVITIES
         elif found is None or found.activity is None:
             words = idle_html(shot, self.last, self.stopped, self.source)
         else:
-            words = activity_sentence(shot, found, self._time_at_line(found))
+            words = activity_sentence(shot, found, self._stay.look(found, real_second(self.source.speed)))
             stuck = stuck_advice(shot, found, self.stuck_at)
         loop = loop_advice(shot, self.blocked, self._blocker())
         return div(chip(look_of(shot.status)), " ", words, stuck, loop, cls="words")
@@ -208,14 +225,6 @@ class Where(pn.viewable.Viewer):
         if shot.status not in RUNNING or len(self.ended) < 3 or shot.at - self.ended[-3].at > 2 * second:
             return False
         return shot.current is None or shot.started is None or shot.at - shot.started < second / 2
-
-    def _time_at_line(self, found: Whereabouts) -> float:
-        """For how many seconds it has been seen where it is."""
-        assert found.activity is not None
-        key = (found.activity.id, [(frame.file, frame.line) for frame in found.frames if is_own(frame)])
-        if key != self._here[0]:
-            self._here = (key, found.at)
-        return found.at - self._here[1]
 
     def _blocker(self) -> str | None:
         """The runtime that blocks the loop at this moment, if the watchdog has reported one."""
