@@ -206,27 +206,22 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         CURRENT.set(self)
         host, mailbox, variables, task = self.host, self.mailbox, driver.variables, driver.task
         base: Any = copy_context()
-        if self.times is None:
-            self.start_times()
         while True:
             clock = host.clock
-            if self.done + self.failed_count + self.timed_out >= self.flush_at:
-                self.flush()
-            if driver.single:
-                driver.single, slice_end = False, -math.inf
-            else:
-                slice_end = self._begin_slice()
+            slice_end = self._begin_slice(driver)
             finished = clock.now()
             for _ in TURNS:
-                lane = None if self.held and not self._may_step() else mailbox.next_lane()
-                if lane is None:
-                    activity = taken = None  # nothing of what was done stays alive while it sleeps
-                    finished = -math.inf
-                    if self._ends():
-                        return
-                    if not self.scheduled:
-                        await wait_for_wakeup()
-                    break
+                lane: Any = mailbox.standard  # most often the only one in which anything waits
+                if mailbox.priority or mailbox.streak or self.held or not lane:
+                    lane = None if self.held and not self._may_step() else mailbox.next_lane()
+                    if lane is None:
+                        activity = taken = None  # nothing of what was done stays alive while it sleeps
+                        finished = -math.inf
+                        if self._ends():
+                            return
+                        if not self.scheduled:
+                            await wait_for_wakeup()
+                        break
                 try:
                     # In two steps: whatever exception comes in between, the activity is not lost.
                     self.current = activity = lane[0]
@@ -266,8 +261,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     self._commit(activity, started, finished, new, reply)
                 if task.is_cancelled_once or variables != base or self.closed:
                     # Neither a value the workflow left in its context nor a cancellation may reach the next activity.
-                    self._renew()
-                    return
+                    return self._renew()
                 if finished > slice_end:
                     break
             else:
@@ -277,8 +271,15 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     self.end_slice()
                 await yield_to_loop()
 
-    def _begin_slice(self) -> float:
+    def _begin_slice(self, driver: Driver) -> float:
         """Until when to go on before the event loop gets a turn; on the manager's clock."""
+        if self.times is None:
+            self.start_times()
+        if self.done + self.failed_count + self.timed_out >= self.flush_at:
+            self.flush()
+        if driver.single:
+            driver.single = False
+            return -math.inf
         host = self.host
         if host.watchdog.due <= monotonic():
             host.watchdog.yield_interpreter()

@@ -7,6 +7,7 @@ import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
 from .fork import RefusingLock
+from .lock import make_lock
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
 
 __all__ = ["LoopHost"]
@@ -38,7 +40,7 @@ class LoopHost:
     def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
         shared = choose(loop)
         self.name = name
-        self.lock: Any = threading.RLock()
+        self.lock: AbstractContextManager[Any] = make_lock()
         self._own = LoopThread(name) if shared is None else None
         self.loop: asyncio.AbstractEventLoop = self._own.loop if self._own is not None else shared  # type: ignore[assignment]
         self.thread = threading.get_ident() if self._own is None else self._own.ident
@@ -57,7 +59,7 @@ class LoopHost:
 
     def check_process(self) -> None:
         """Raise `ManagerClosedError` if the agents run in another process, from which this one was forked."""
-        if self.is_forked:
+        if isinstance(self.lock, RefusingLock):
             self.lock.acquire()
 
     def submit(self, awaitable: Awaitable[T]) -> concurrent.futures.Future[T]:

@@ -48,7 +48,7 @@ class Member(Protocol):
 class Host(Protocol):
     """The manager, as its entries see it. `lock` guards what any thread may call; the rest is for the loop's thread."""
 
-    lock: Any
+    lock: AbstractContextManager[Any]
     loop: asyncio.AbstractEventLoop
     thread: int
     clock: Clock

@@ -10,7 +10,7 @@ import dis
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import count, pairwise
 from pathlib import Path
@@ -92,16 +92,13 @@ def everywhere(most: int = 100_000) -> Iterator[Interruption]:
         assert at < most
 
 
-def is_free(lock: Any) -> bool:
-    """Whether another thread can take a lock."""
-    found: list[bool] = []
+def is_free(lock: AbstractContextManager[Any], seconds: float = 10) -> bool:
+    """Whether another thread can take a lock within these seconds; it gives it back."""
+    taken = threading.Event()
 
     def take() -> None:
-        found.append(lock.acquire(timeout=5))
-        if found[0]:
-            lock.release()
+        with lock:
+            taken.set()
 
-    thread = threading.Thread(target=take)
-    thread.start()
-    thread.join()
-    return found[0]
+    threading.Thread(target=take, daemon=True).start()
+    return taken.wait(seconds)
