@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from . import plot, report, rounds
+from .before import compare_with
 from .measure import Measure
 from .measures import MEASURES
 from .peer import Peer
@@ -28,6 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="only these beside agentrt")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="less work in about a minute, with less certain results")
+    parser.add_argument("--before", metavar="COMMIT", help="only agentrt, as it was at a commit and as it is, in turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG of the cost by size (needs matplotlib)")
     parser.add_argument("--profile", metavar="MEASURE", help="show where the time of one activity of agentrt goes")
@@ -62,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from .profiling import show
 
         print(show(select_measures([chosen.profile])[0], size_of(chosen)))
+        return
+    if chosen.before:
+        print(compare_with(chosen.before, chosen.measures, chosen.rounds, ["--quick"] if chosen.quick else []))
         return
     size = size_of(chosen)
     measures = [m for m in select_measures(chosen.measures) if chosen.measures or m.name not in size.leave_out]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import plot, profiling, report, rounds, targets
+from benchmarks import child, plot, profiling, report, rounds, targets
 from benchmarks.measures import MEASURES
 from benchmarks.peer import Peer
 from benchmarks.peers import OURS, PEERS
@@ -143,3 +143,13 @@ def test_messages_are_immutable(kind: Any) -> None:
 def test_work_that_was_not_done_has_no_figure() -> None:
     with pytest.raises(AssertionError, match="3 activities were sent"):
         check(2, 3)
+
+
+@pytest.mark.skipif(not (child.ROOT / ".git").exists(), reason="the history is not here")
+def test_the_same_measures_at_another_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["one-way", "--before", "HEAD", "--rounds", "1", "--quick"])
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["HEAD", "now", "ratio"]
+    assert [row.partition("  ")[0] for row in rows] == ["one-way, struct", "one-way, dataclass"]
+    with pytest.raises(SystemExit, match="no commit 'nothing'"):
+        command.main(["one-way", "--before", "nothing"])
