@@ -16,8 +16,8 @@ from ..text import plain, quantity
 from .address import OF_RUNTIME, Address, address_of, folder_of, root_of
 from .bar import TopBar, banner, column
 from .notice import Notice
-from .page_template import page_template
-from .routes import build_page
+from .page_template import bundle_url, page_template
+from .routes import Deferred, build_page
 from .window import Window
 
 __all__ = ["Dashboard", "dashboard"]
@@ -25,7 +25,11 @@ __all__ = ["Dashboard", "dashboard"]
 log = logging.getLogger(__name__)
 
 # Addresses are paths: what a page loads later has to be found from its first folder, whatever its address is by then.
-WITH_BASE = '{% extends "base.html" %}{% block preamble %}<base href="FOLDER">{{ super() }}{% endblock %}'
+# The bundle that draws the page is imported only once the page's document has come: fetch it before.
+WITH_BASE = (
+    '{% extends "base.html" %}{% block preamble %}<base href="FOLDER">'
+    '<link rel="preload" as="fetch" crossorigin href="BUNDLE">{{ super() }}{% endblock %}'
+)
 
 
 class Dashboard:
@@ -54,6 +58,8 @@ class Dashboard:
         self.schedule = schedule
         self.title = title or source.name
         self.at = Address()
+        self.loading = False  # whether the page has still to be drawn for the first time
+        self._deferred: tuple[Deferred, ...] = ()
         self._ends: list[Callable[[], Any]] = []
         self.bar = TopBar(source, commands, self.go, root=root, paths=paths)
         self.window = None if root is None else Window(self.go, self.key, root=root, paths=paths, health=health)
@@ -78,7 +84,17 @@ class Dashboard:
         page = build_page(self, self.at)
         self.mark(self.at)
         self._ends = [*page.ends, *(self.feed.follow(view) for view in (self.bar, *page.views))]
+        self._deferred = page.deferred
+        if not self.loading:
+            self.load()
         self.holder.objects = page.objects
+
+    def load(self) -> None:
+        """Show what was deferred until the page has loaded."""
+        self.loading = False
+        deferred, self._deferred = self._deferred, ()
+        with self.feed.batch():
+            self._ends += [each.show(self.feed.follow) for each in deferred]
 
     def mark(self, at: Address) -> None:
         """Show this address in the bar and in the window."""
@@ -151,10 +167,16 @@ def dashboard(
         health=f"{root_of(path)}{health}" if health else "",
         title=title,
     )
+    board.loading = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
     board.draw(at if at is not None else str(address_of(path if paths else "", search)))
+    pn.state.onload(board.load)
     return page_template(
         title=title,
         main=[board.panel],
-        template=_env.from_string(WITH_BASE.replace("FOLDER", folder_of(path))) if paths else None,
+        template=_page_with_base(path) if paths else None,
         meta_description=f"{quantity(len(source.runtimes), 'runtime')} live",
     )
+
+
+def _page_with_base(path: str) -> Any:
+    return _env.from_string(WITH_BASE.replace("FOLDER", folder_of(path)).replace("BUNDLE", plain(bundle_url(), 500)))

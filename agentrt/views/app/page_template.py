@@ -8,7 +8,7 @@ import param
 from panel.util import edit_readonly  # type: ignore[attr-defined]
 from panel_material_ui.template.base import Page
 
-__all__ = ["page_template"]
+__all__ = ["bundle_url", "page_template"]
 
 FONT = {"fontFamily": 'system-ui, "Segoe UI", Roboto, sans-serif'}
 THEME = {
@@ -37,3 +37,8 @@ def page_template(**options: Any) -> Page:
     with edit_readonly(page):
         page.busy = NeverBusy().param.busy
     return page
+
+
+def bundle_url() -> str:
+    """The address of the script that draws a page, as the page that is made now will ask for it."""
+    return str(Page._render_esm(server=True))

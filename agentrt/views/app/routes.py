@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import panel as pn
+
 from ...feed.source import Source, Subject
 from ..activity.activity import ActivityView
 from ..download import downloads
@@ -14,7 +16,7 @@ from ..fleet.overview import Overview
 from ..flow.flow import Flow
 from ..html import empty
 from ..inject.inject import Inject
-from ..layout import beside, section
+from ..layout import WIDE, beside, section
 from ..live import Live
 from ..mailbox.dead_letters import DeadLettersView
 from ..mailbox.microscope import Microscope
@@ -28,7 +30,7 @@ from ..timeline.swimlanes import Swimlanes
 from .address import TABS, Address
 from .tabs import Tabs
 
-__all__ = ["Board", "PageParts", "build_page"]
+__all__ = ["Board", "Deferred", "PageParts", "build_page"]
 
 
 LEGEND = "pale: waiting, solid: working, marks: what failed"
@@ -49,12 +51,33 @@ class Board(Protocol):
         """Show another address for the page that is shown, without drawing it again."""
 
 
+class Deferred:
+    """A view that is made once the page has loaded: the first paint does not wait for it, nor for its JavaScript.
+
+    Args:
+        make: Makes the view.
+        height: Pixels that its place takes until then.
+    """
+
+    def __init__(self, make: Callable[[], View], height: int) -> None:
+        self.make = make
+        self.panel = pn.Column(**{**WIDE, "styles": {**WIDE["styles"], "min-height": f"{height}px"}})
+
+    def show(self, follow: Callable[[View], Callable[[], Any]]) -> Callable[[], Any]:
+        """Make the view and put it in its place. Returns what ends it."""
+        view = self.make()
+        end = follow(view)
+        self.panel.objects = [view]
+        return end
+
+
 class PageParts(NamedTuple):
     """A page: its objects from top to bottom, the views that are fed, and calls that end what is fed otherwise."""
 
     objects: list[Any]
     views: list[View]
     ends: tuple[Callable[[], Any], ...] = ()
+    deferred: tuple[Deferred, ...] = ()
 
 
 def build_page(board: Board, at: Address) -> PageParts:
@@ -69,14 +92,15 @@ def _message_page(words: str) -> PageParts:
 
 
 def _overview(board: Board, at: Address) -> PageParts:
-    overview = Overview(board.source, board.go)
-    timeline = Swimlanes(board.source, commands=board.commands, go=board.go, schedule=board.schedule, lanes=8)
-    flow = Flow(board.source, board.commands, go=board.go, schedule=board.schedule)
-    fleet = Fleet(board.source, go=board.go, schedule=board.schedule)
-    what_happened = section("What happened", timeline, note=LEGEND, grow=3)
+    source, commands, go, schedule = board.source, board.commands, board.go, board.schedule
+    overview = Overview(source, go)
+    timeline = Deferred(lambda: Swimlanes(source, commands=commands, go=go, schedule=schedule, lanes=8), 470)
+    flow = Deferred(lambda: Flow(source, commands, go=go, schedule=schedule), 300)
+    fleet = Fleet(source, go=go, schedule=schedule)
+    what_happened = section("What happened", timeline.panel, note=LEGEND, grow=3)
     table = section("Runtimes", fleet, note="click one to open it")
-    parts = [overview.panel, beside(what_happened, section("Who sends to whom", flow, grow=2)), table]
-    return PageParts(parts, [overview, timeline, flow, fleet])
+    parts = [overview.panel, beside(what_happened, section("Who sends to whom", flow.panel, grow=2)), table]
+    return PageParts(parts, [overview, fleet], deferred=(timeline, flow))
 
 
 def _runtime(board: Board, at: Address) -> PageParts:

@@ -31,6 +31,7 @@ from .auth import TokenAuth, Visit
 from .headers import PageHeaders, secure
 from .proxies import host_name, read_way
 from .rate import Rate
+from .static_files import install_static_files
 from .websocket import MOST_BYTES, PageSocket
 
 __all__ = ["Gate", "Refusal", "install"]
@@ -139,6 +140,7 @@ def install(server: Any, auth: TokenAuth) -> Gate:
     for rule in application.wildcard_router.rules:
         if isinstance(rule.target, type) and issubclass(rule.target, WSHandler):
             rule.target = rule.handler_class = PageSocket
+    install_static_files(application)
     application.settings["websocket_max_message_size"] = MOST_BYTES
     application.add_transform(PageHeaders)
     gate = server._http.request_callback = Gate(application, auth)

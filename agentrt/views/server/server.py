@@ -36,6 +36,7 @@ from .content import Content, ManagerPage
 from .gate import install
 from .links import links_of
 from .proxies import host_name, hub_path
+from .static_files import omit_webgl
 
 __all__ = ["Server", "serve", "start"]
 
@@ -155,6 +156,7 @@ class Server:
                 ("/summary", JsonHandler, {"auth": self.auth, "answer": self._summary}),
             ],
         )
+        omit_webgl(server._tornado)
         self.gate = install(server, self.auth)
         server.start()
         return server

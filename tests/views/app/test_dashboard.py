@@ -79,6 +79,25 @@ def test_only_what_is_shown_is_fed(manager):
     assert "RuntimeView" in {type(view).__name__ for view in shown.feed.views}
 
 
+def test_plots_and_the_graph_are_made_when_the_page_has_loaded(manager):
+    def views() -> set[str]:
+        return {type(view).__name__ for view in shown.feed.views}
+
+    manager.create("a", 0, add)
+    shown = board(manager)
+    shown.loading = True
+    shown.go()
+    assert views() == {"Notice", "TopBar", "Overview", "Fleet"}
+    shown.load()
+    assert views() >= {"Swimlanes", "Flow"}
+    shown.load()
+    assert len(shown.feed.views) == 6, "once"
+    shown.go()
+    assert views() >= {"Swimlanes", "Flow"}, "the page has loaded: nothing is put off"
+    shown.go("runtime/a")
+    assert not views() & {"Swimlanes", "Flow"}
+
+
 def test_an_unknown_id_is_told_and_harmless(manager):
     manager.create("a", 0, add)
     shown = board(manager)
