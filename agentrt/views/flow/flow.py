@@ -18,7 +18,8 @@ from ..live import Live
 from ..pace import window
 from ..role import Commands
 from ..text import plain, quantity, rate, within_last
-from .graph import edge_of, graph_of, node_of, redraw, width_of, zoom_of
+from .graph import box_of, edge_of, graph_of, middle_of, node_of, redraw, width_of, zoom_of
+from .labels import LabelPlaces
 from .node_status import NodeStatuses, label_of
 from .nodes import LAST, Node, Places
 from .traffic import FlowCount, Pair, Traffic
@@ -219,9 +220,28 @@ class Flow(pn.viewable.Viewer):
         self.list.draw(self._edge_list(busiest))
         nodes = [self._node(node, edges) for node in self.places.of]
         lines = [edge for edge in busiest if edge[0] != edge[1]]
-        labels = set(lines[:LABELS])
+        labels = {edge: self._label(edge, busiest[edge], mutual=edge[::-1] in busiest) for edge in lines[:LABELS]}
+        shifts = self._shifts(labels)
         # The busiest last: its label is over the lines of the others.
-        self._show(nodes, [self._edge(edge, busiest[edge], label=edge in labels) for edge in reversed(lines)])
+        self._show(
+            nodes,
+            [self._edge(edge, busiest[edge], labels.get(edge, ""), shifts.get(edge, 0.0)) for edge in reversed(lines)],
+        )
+
+    def _label(self, edge: Edge, flow: FlowCount, *, mutual: bool) -> str:
+        """The rate and what failed; where both send to each other, which of the two it is about."""
+        wrong = _failures_in_words(flow)
+        if not flow.sent and not wrong:
+            return ""
+        source, target = (self.places.of[node] for node in edge)
+        arrow = "" if not mutual else "→ " if source < target else "← "
+        return arrow + ", ".join(filter(None, (rate(flow.rate), wrong)))
+
+    def _shifts(self, labels: dict[Edge, str]) -> dict[Edge, float]:
+        """How far each label is moved from the middle of its edge, so that none lies over another."""
+        places = LabelPlaces(map(box_of, self.places.of.values()))
+        middles = {edge: middle_of(*(self.places.of[node] for node in edge)) for edge in labels}
+        return {edge: places.shift(*middles[edge], text) for edge, text in labels.items() if text}
 
     def _rank(self, item: tuple[Edge, FlowCount]) -> tuple[int, int, Edge]:
         """The busiest first. The order is fixed: an equal graph in another order would be sent again."""
@@ -249,12 +269,10 @@ class Flow(pn.viewable.Viewer):
         name = "outside" if node.kind == "outside" else plain(node.name, 120)
         return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 
-    def _edge(self, edge: Edge, flow: FlowCount, *, label: bool) -> dict[str, Any]:
-        wrong = _failures_in_words(flow)
-        text = ", ".join(filter(None, (rate(flow.rate), wrong))) if label and (flow.sent or wrong) else ""
+    def _edge(self, edge: Edge, flow: FlowCount, label: str, shift: float) -> dict[str, Any]:
         source, target = map(self._number, edge)
-        words = self._words(edge, flow)
-        return edge_of(source, target, text, words, flow.rate, wrong=bool(wrong), quiet=not flow.sent)
+        words, wrong = self._words(edge, flow), bool(flow.failed or flow.lost)
+        return edge_of(source, target, label, words, flow.rate, wrong=wrong, quiet=not flow.sent, shift=shift)
 
     def _words(self, edge: Edge, flow: FlowCount) -> str:
         """One edge in words, as plain text."""

@@ -14,10 +14,12 @@ from panel_reactflow import ReactFlow
 from param.parameterized import discard_events
 
 from ..theme import CSS, NEUTRAL, STATUSES
+from .labels import Box
 
-__all__ = ["edge_of", "graph_of", "node_of", "redraw", "width_of", "zoom_of"]
+__all__ = ["box_of", "edge_of", "graph_of", "middle_of", "node_of", "redraw", "width_of", "zoom_of"]
 
 Props = dict[str, Any]
+Place = tuple[int, int]  # column and row
 WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
 LARGEST, PADDING = 1.25, 1.12
 ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}
@@ -124,13 +126,25 @@ def _no_editor(*args: Any, **options: Any) -> None:
     """No editor: this graph is only shown."""
 
 
-def node_of(number: str, place: tuple[int, int], kind: str, name: str, label: str, tone: str) -> Props:
+def box_of(place: Place) -> Box:
+    """Where a node is. Every other column is half a row lower: an edge that passes a column runs between its nodes."""
+    left, top = place[0] * ACROSS, (place[1] + place[0] % 2 / 2) * DOWN
+    return Box(left, top, left + WIDTH, top + HEIGHT)
+
+
+def middle_of(source: Place, target: Place) -> tuple[float, float]:
+    """The middle of an edge, which goes from the right side of a node to the left side of another."""
+    begin, end = box_of(source), box_of(target)
+    return (begin.right + end.left) / 2, (begin.top + end.top + HEIGHT) / 2
+
+
+def node_of(number: str, place: Place, kind: str, name: str, label: str, tone: str) -> Props:
     """A node of kind one, many or still (nothing to open), with a label of up to three lines of plain text."""
+    box = box_of(place)
     return {
         "id": number,
         "type": "panel",
-        # Every other column half a row lower: an edge that passes a column runs between its nodes, not behind them.
-        "position": {"x": place[0] * ACROSS, "y": (place[1] + place[0] % 2 / 2) * DOWN},
+        "position": {"x": box.left, "y": box.top},
         "width": WIDTH,
         "height": HEIGHT,
         "measured": {
@@ -145,14 +159,22 @@ def node_of(number: str, place: tuple[int, int], kind: str, name: str, label: st
     }
 
 
-def edge_of(source: str, target: str, label: str, words: str, rate: float, *, wrong: bool, quiet: bool) -> Props:
-    """An edge: thick for a high rate, in the error tone where something failed, pale where nothing is sent."""
+def edge_of(
+    source: str, target: str, label: str, words: str, rate: float, *, wrong: bool, quiet: bool, shift: float = 0.0
+) -> Props:
+    """An edge: thick for a high rate, in the error tone where something failed, pale where nothing is sent.
+
+    Its label stands `shift` pixels below its middle.
+    """
     tone = STATUSES["error"].tone if wrong else NEUTRAL
+    moved = {"transform": f"translateY({shift:g}px)"} if shift else {}
     return {
         "id": f"{source}-{target}",
         "source": source,
         "target": target,
         "label": label,
+        "labelStyle": moved,
+        "labelBgStyle": moved,
         "ariaLabel": words,
         "focusable": False,
         "style": {"stroke": tone, "strokeWidth": _stroke_width(rate), "opacity": 0.35 if quiet else 1},

@@ -620,3 +620,60 @@ Shown()"""
     notebook.run(1)
     notebook.wait_for_output(0, "late → counter")
     page.locator(".react-flow__node", has_text="late").wait_for()
+
+
+OVERLAPS = """() => {
+  const nodes = (root, found = []) => {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.matches(".react-flow__edge-textwrapper, .react-flow__node")) found.push(node)
+      if (node.shadowRoot) nodes(node.shadowRoot, found)
+    }
+    return found
+  }
+  const boxes = nodes(document).map((node) => {
+    const label = node.matches(".react-flow__edge-textwrapper")
+    return {label, text: node.textContent, box: (label ? node.querySelector("rect") : node).getBoundingClientRect()}
+  })
+  const found = []
+  for (const [n, a] of boxes.entries()) for (const b of boxes.slice(n + 1)) {
+    const across = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left)
+    const down = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top)
+    if ((a.label || b.label) && across > 1 && down > 1) found.push(`${a.text} | ${b.text}: ${across} x ${down}`)
+  }
+  return {labels: boxes.filter((each) => each.label).length, found}
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "sends",
+    [
+        {"a": ["b"], "b": ["a"]},
+        {"a": ["b", "c"], "b": ["c", "a"], "c": ["a", "b"]},
+        {"a": ["b"], "b": ["c"], "c": ["d"], "d": ["a"]},
+    ],
+    ids=["two", "three", "circle"],
+)
+def test_no_label_lies_over_another_or_over_a_node(new_page, sends):
+    page = new_page(viewport={"width": 1100, "height": 700})
+    with RuntimeManager(loop="thread") as manager:
+        for name in sends:
+            manager.create(name, 0, send_once)
+        for name, to in sends.items():
+            manager[name].send_nowait(to)
+        wait_until(lambda: manager.fates().pending == 0, 20)
+        with shown(manager, lambda: Flow(manager.source)) as url:
+            page.goto(url)
+            page.locator(".react-flow__edge-textwrapper").nth(sum(map(len, sends.values()))).wait_for()
+            loaded(page)
+            measured = page.evaluate(OVERLAPS)
+            shoot(page, f"flow-labels-{len(sends)}")
+    assert measured["labels"] == len(sends) + sum(map(len, sends.values()))
+    assert measured["found"] == []
+
+
+async def send_once(activity, state, ctx):
+    """Sends something to each it is told, which does nothing more."""
+    for to in activity.payload:
+        await ctx.send(to, ())
+    return state
