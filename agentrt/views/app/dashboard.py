@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
-from panel_material_ui.base import _env
 
 from ...feed.source import HasSource, Source, Subject, subject_of
 from ..feed import Feed, Schedule, feed_page, run_now
@@ -16,20 +15,13 @@ from ..text import plain, quantity
 from .address import OF_RUNTIME, Address, address_of, folder_of, root_of
 from .bar import TopBar, banner, column
 from .notice import Notice
-from .page_template import bundle_url, page_template
+from .page_template import page_template
 from .routes import Deferred, build_page
 from .window import Window
 
 __all__ = ["Dashboard", "dashboard"]
 
 log = logging.getLogger(__name__)
-
-# Addresses are paths: what a page loads later has to be found from its first folder, whatever its address is by then.
-# The bundle that draws the page is imported only once the page's document has come: fetch it before.
-WITH_BASE = (
-    '{% extends "base.html" %}{% block preamble %}<base href="FOLDER">'
-    '<link rel="preload" as="fetch" crossorigin href="BUNDLE">{{ super() }}{% endblock %}'
-)
 
 
 class Dashboard:
@@ -173,10 +165,6 @@ def dashboard(
     return page_template(
         title=title,
         main=[board.panel],
-        template=_page_with_base(path) if paths else None,
+        folder=folder_of(path) if paths else "",
         meta_description=f"{quantity(len(source.runtimes), 'runtime')} live",
     )
-
-
-def _page_with_base(path: str) -> Any:
-    return _env.from_string(WITH_BASE.replace("FOLDER", folder_of(path)).replace("BUNDLE", plain(bundle_url(), 500)))

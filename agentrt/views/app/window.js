@@ -81,6 +81,23 @@ function help() {
   return node
 }
 
+// ---- light or dark: `theme.js` says which, and the page of Panel is set to it until somebody presses its button
+
+function followTheme(view, theme) {
+  const page = view.model.document.roots().map((root) => root.data).find((data) => data?.dark_theme !== undefined)
+  if (!theme || !page) return () => {}
+  const set = () => { page.dark_theme = theme.dark() }
+  const onPreferred = () => { if (!theme.chosen()) set() }
+  const onChange = () => { if (page.dark_theme !== theme.dark()) theme.choose(page.dark_theme) }
+  set()
+  page.properties.dark_theme.change.connect(onChange)
+  theme.preferred.addEventListener("change", onPreferred)
+  return () => {
+    page.properties.dark_theme.change.disconnect(onChange)
+    theme.preferred.removeEventListener("change", onPreferred)
+  }
+}
+
 // ---- the manager
 
 async function instance(health) {
@@ -147,6 +164,7 @@ export function render({model, view}) {
 
   let leaving = false
   const onUnload = () => { leaving = true }
+  const forgetTheme = followTheme(view, window.agentrtTheme)
   view.model.document?.on_event("connection_lost", () => { if (!leaving) onConnectionLost() })
   document.addEventListener("keydown", onKey)
   window.addEventListener("popstate", back)
@@ -159,6 +177,7 @@ export function render({model, view}) {
     window.removeEventListener("popstate", back)
     window.removeEventListener("beforeunload", onUnload)
     clearTimeout(asking)
+    forgetTheme()
   })
   show()
   return root

@@ -132,3 +132,47 @@ def test_a_page_says_that_the_manager_is_gone_and_comes_back_with_it(manager, se
         wait_until(lambda: manager["JFK"].paused, 10, "it is live again")
     finally:
         again.stop()
+
+
+# ---- light or dark
+
+DARK, LIGHT = "rgb(18, 18, 18)", "rgb(255, 255, 255)"
+
+
+def wait_for_background(page, colour: str) -> None:
+    page.wait_for_function("(colour) => getComputedStyle(document.body).backgroundColor === colour", arg=colour)
+
+
+def test_it_is_as_light_as_the_browser_prefers_until_somebody_chooses(server, new_page):
+    page = new_page(color_scheme="dark")
+    page.goto(server.url)
+    live(page)
+    wait_for_background(page, DARK)
+    page.emulate_media(color_scheme="light")
+    wait_for_background(page, LIGHT)
+    page.emulate_media(color_scheme="dark")
+    wait_for_background(page, DARK)
+    page.get_by_role("button", name="Toggle theme").click()
+    wait_for_background(page, LIGHT)
+    page.reload()
+    live(page)
+    wait_for_background(page, LIGHT)
+    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    page.locator(".say").wait_for()
+    wait_for_background(page, LIGHT)
+    page.goto(server.url + "&theme=dark")  # an address says what it means
+    live(page)
+    wait_for_background(page, DARK)
+
+
+FIRST = """addEventListener("DOMContentLoaded", () => {
+  window.atFirst = getComputedStyle(document.body).backgroundColor
+})"""
+
+
+def test_a_dark_page_is_dark_before_it_is_drawn(server, new_page):
+    page = new_page(color_scheme="dark")
+    page.add_init_script(FIRST)
+    page.goto(server.url)
+    assert page.evaluate("window.atFirst") == DARK
