@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from .activity import SendNowaitOptions, SendOptions
 from .clock import Clock
 from .engine.entry import RuntimeEntry
+from .engine.id_changes import IdChanges
 from .engine.loop_host import LoopHost
 from .engine.retention import LastErrors, RememberedKeys
 from .errors import RuntimeNotFoundError, RuntimeTerminatedError
@@ -39,6 +40,7 @@ class RuntimeMap(LoopHost):
         self.terminated: BoundedDict[str, Snapshot] = BoundedDict(KEEP_TERMINATED)
         self.last_errors = LastErrors()
         self.remembered = RememberedKeys()
+        self.id_changes = IdChanges()
         self._entries: dict[str, Entry] = {}
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
@@ -66,6 +68,10 @@ class RuntimeMap(LoopHost):
     def runtimes(self) -> list[Handle]:
         """Return the handles of all runtimes, in the order they were made."""
         return [self._handle(entry) for entry in tuple(self._entries.values())]
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries of all runtimes, in the order they were made. For the modules of this package."""
+        return tuple(self._entries.values())
 
     def snapshots(self, metrics: bool = False) -> list[Snapshot]:
         """Return a snapshot of every runtime; without metrics it takes a few microseconds each."""
@@ -104,6 +110,7 @@ class RuntimeMap(LoopHost):
         """Put an entry into the map. The lock is held."""
         self._entries[entry.id] = entry
         self.terminated.pop(entry.id, None)
+        self.id_changes.add(entry.id, made=True)
 
     def _remove(self, entry: Entry) -> None:
         """Take an entry out of the map; its counts and its last snapshot stay. The lock is held."""
@@ -114,6 +121,7 @@ class RuntimeMap(LoopHost):
         self.terminated[entry.id] = snapshot(entry)
         self._retired = retired  # with the next line: no call in between, so both or none
         del self._entries[entry.id]
+        self.id_changes.add(entry.id, made=False)
 
     def _handle(self, entry: Entry) -> Handle:
         with self.lock:

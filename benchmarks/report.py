@@ -38,7 +38,7 @@ def spread(samples: list[dict[str, float]], figure: str) -> float:
 
 def table(measure: Measure, results: Results) -> list[str]:
     """One measure: a line for each kind and peer, with its ratio to agentrt."""
-    if measure.name.startswith(("scale", "sessions")):
+    if measure.name.startswith(("scale", "sessions", "pages")):
         return scale_table(measure, results)
     lines = [f"{measure.name}: {measure.text}"]
     for kind in measure.kinds:

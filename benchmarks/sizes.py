@@ -24,6 +24,7 @@ class Size(msgspec.Struct, frozen=True):
     starts: int = 1
     looks: float = 4.0  # seconds
     pages: tuple[int, ...] = (0, 1, 10, 20)
+    shown: tuple[int, ...] = (10_000, 100_000)  # runtimes
     heavy: int = 2  # at most so many rounds of measures that take long
     leave_out: tuple[str, ...] = ()
     runtimes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000)
@@ -44,7 +45,7 @@ QUICK = Size(
     heavy=1,
     looks=2.0,
     pages=(0, 1),
-    leave_out=("import", "first page", "sessions", "sessions elsewhere", "sessions apart"),
+    leave_out=("import", "first page", "sessions", "sessions elsewhere", "sessions apart", "pages", "pages apart"),
     runtimes=(1, 1_000),
     queued=(1, 100_000),
 )
@@ -62,6 +63,7 @@ SMOKE = Size(
     starts=1,
     looks=0.1,
     pages=(0,),
+    shown=(0,),
     runtimes=(1, 10),
     queued=(1, 100),
 )

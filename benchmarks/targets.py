@@ -102,6 +102,17 @@ TARGETS: list[Target] = [
         for n, most in (("1", 3.0), ("20", 10.0))
         for what, figure in ((": more processor time", "more %"), (": more real time", "more wall %"))
     ),
+    *(
+        Target(f"first page over {n:,} runtimes{place}{what}", name, MOST, most, figure=f"{n} {figure}", unit="s")
+        for name, place in (("pages", ""), ("pages apart", ", apart"))
+        for n in (10_000, 100_000)
+        for what, most, figure in (
+            ("", 2.0, "paint s"),
+            (": a frame", 0.5, "s a frame"),
+            (": a search", 0.5, "search s"),
+            (": a sort", 1.0, "sort s"),
+        )
+    ),
     *both(Target("one step / burr", "step", FASTER, 25.0, "burr")),
     *both(Target("one step / langgraph", "step", FASTER, 400.0, "langgraph")),
     Target("one step, its completion awaited / burr", "completion", FASTER, None, "burr", peer_measure="step"),

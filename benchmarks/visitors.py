@@ -9,6 +9,20 @@ from contextlib import contextmanager
 
 from .child import ROOT
 
+# Counts how often something that is shown changes, in frames of at least 50 ms.
+FRAMES = """() => {
+  window.frames_seen = 0
+  let last = 0
+  const watch = (root) => {
+    new MutationObserver(() => {
+      const now = performance.now()
+      if (now - last > 50) { window.frames_seen += 1; last = now }
+    }).observe(root, {subtree: true, childList: true, characterData: true, attributes: true})
+    for (const node of root.querySelectorAll("*")) if (node.shadowRoot) watch(node.shadowRoot)
+  }
+  watch(document)
+}"""
+
 
 @contextmanager
 def visitors(url: str, n: int, *, elsewhere: bool = False, niceness: int = 0) -> Iterator[None]:

@@ -17,6 +17,7 @@ from ..errors import AgentError, ConfigurationError
 from ..metrics import Fates
 from .connection import Connection, ConnectionEnded, find_manager
 from .entrance import Role
+from .ids import FollowedIds
 from .reads import read_answer_of
 from .source import Page
 from .wire import FeedAnswer, Order, ProtocolError, Read, Request
@@ -28,10 +29,10 @@ MOST = 2_000  # answers that are kept up to date
 KEPT = 5_000  # answers that are kept
 RETRY = 0.25  # seconds between two attempts to connect
 PATIENCE = 5.0  # seconds to the next attempt where the last one took long, and nobody watches
-ALWAYS = (("runtimes",), ("ended",))  # what is kept up to date even if no view reads it
+ALWAYS = (("ids",), ("ended",))  # what is kept up to date even if no view reads it
 NOTHING: dict[str, Any] = {
-    "runtimes": {}, "ended": {}, "snapshots": [], "mailbox": Page(), "fates": Fates(), "dead_letters": Page(),
-    "ledger": Ledger(), "outcomes": {},
+    "ended": {}, "snapshots": [], "figures": [], "active": [], "mailbox": Page(), "fates": Fates(),
+    "dead_letters": Page(), "ledger": Ledger(), "outcomes": {},
 }  # fmt: skip
 
 Take = Callable[[FeedAnswer, bool, int | None], None]
@@ -46,15 +47,23 @@ class Kept:
         self.number = number
         self.name = name
         self.arguments = arguments
-        self.value: Any = NOTHING.get(name)
+        self.value: Any = FollowedIds() if name == "ids" else NOTHING.get(name)
         self.known = False
         self.at = self.used = 0.0
         self.update = 0  # the number of the update that it was part of
 
+    def ask_with(self) -> list[Any]:
+        """The arguments to ask with: of the ids only what has changed is asked for."""
+        return [self.value.number] if self.name == "ids" else list(self.arguments)
+
     def take(self, data: bytes) -> None:
         """Take a new answer. What is equal to what was there stays the same object: views look at that."""
         new = read_answer_of(self.name, data)
-        if self.name in ("runtimes", "ended"):
+        if self.name == "ids":
+            self.value.take(new)
+            self.known = True
+            return
+        if self.name == "ended":
             new = dict.fromkeys(new)
         old = self.value
         if self.name == "snapshot" and old is not None and new is not None and old.state == new.state:
@@ -271,7 +280,7 @@ class Link:
 
     def _ask(self, kept: list[Kept], cursor: int | None) -> bool:
         known = cursor is not None  # without records nobody could say what has changed
-        reads = [Read(each.number, each.name, list(each.arguments), known and each.known) for each in kept]
+        reads = [Read(each.number, each.name, each.ask_with(), known and each.known) for each in kept]
         answer = self._exchange(Request(cursor, reads))
         if answer is None:
             return False

@@ -13,13 +13,16 @@ from ..debugger import Whereabouts, whereabouts
 from ..engine.commands import items
 from ..engine.entry import RuntimeEntry
 from ..engine.hub import Frame, Hub
+from ..engine.id_changes import IdChanges
 from ..errors import AgentError
 from ..events import Outcome
 from ..metrics import Fates
-from ..snapshot import Snapshot
+from ..snapshot import Snapshot, snapshot
 from .commands import LiveCommands, SteeredManager, waiting
+from .find import LastRates, cut, find_entries, find_ids, is_active
 from .forms import form_of, form_with
-from .source import COMMANDS, READS, BurstProgress, Page, PayloadForm, Reply, Settings, Standing, Watching
+from .ids import IdsUpdate
+from .source import COMMANDS, READS, BurstProgress, Found, Page, PayloadForm, Reply, Settings, Standing, Watching
 
 __all__ = ["LiveManager", "LiveSource"]
 
@@ -33,6 +36,11 @@ class LiveManager(SteeredManager, Protocol):
 
     name: str
     hub: Hub
+
+    id_changes: IdChanges
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries of all runtimes."""
 
     def __contains__(self, id: object) -> bool:
         """Whether a runtime has this id."""
@@ -86,6 +94,7 @@ class LiveSource:
     def __init__(self, manager: LiveManager) -> None:
         self._manager = manager
         self._commands = LiveCommands(manager)
+        self._rates = LastRates()
         self._forms: dict[str, tuple[Any, PayloadForm]] = {}
         self.name = manager.name
         self.runtimes = Ids(manager)
@@ -161,6 +170,30 @@ class LiveSource:
         if ids is None:
             return self._manager.snapshots(metrics)
         return [found for id in ids if (found := self.snapshot(id, metrics)) is not None]
+
+    def figures(self, ids: Iterable[str], metrics: bool = True) -> list[Snapshot]:
+        """Snapshots of these ids for a table."""
+        return self.snapshots(ids, metrics)
+
+    def active(self, recent: float = 0.0) -> list[Snapshot]:
+        """Snapshots of those runtimes of which there is something to say."""
+        since = self.now() - recent
+        return [snapshot(entry, False) for entry in self._manager.entries() if is_active(entry, since)]
+
+    def find(
+        self, search: str = "", sort: str = "", down: bool = False, start: int = 0, count: int | None = None
+    ) -> Found:
+        """The ids of a part of the runtimes, searched and sorted."""
+        if not sort:
+            return find_ids(self.runtimes, self.ended, search, start, count)
+        return cut(find_entries(self._manager.entries(), self.ended, self._rates, search, sort, down), start, count)
+
+    def ids_since(self, number: int) -> IdsUpdate:
+        """How the ids have changed since the update of this number."""
+        changes = self._manager.id_changes
+        now = changes.number  # first: what changes meanwhile is told again, and that is harmless
+        found = changes.since(number)
+        return IdsUpdate(now, list(self.runtimes), []) if found is None else IdsUpdate(now, None, found)
 
     def settings(self, id: str) -> Settings | None:
         """What can be set of a runtime."""

@@ -18,14 +18,20 @@ from ..schema.fields import Field, Kind
 from ..schema.outline import OF_STATE, Bounds, clean, outline, restore
 from ..snapshot import Snapshot
 from .failures import FailureRecord, error_of, failure_of
-from .source import BurstProgress, Page, PayloadForm, Settings, Source
+from .ids import IdsUpdate
+from .source import BurstProgress, Found, Page, PayloadForm, Settings, Source
 from .wire import ActivityRow, OutcomeRow, ProtocolError, encode_frame, record_of, row_of
 
 __all__ = ["NOT_OF_ONE", "READERS", "make_answer", "read_answer_of"]
 
 MOST_ITEMS = 1_000  # of what waits in one runtime, of dead letters: more are counted and not sent
 OF_ITEM = Bounds(most=100, widest=50, deepest=5, longest=2_000)
-NOT_OF_ONE = frozenset({"runtimes", "ended", "snapshots", "fates", "dead_letters", "ledger", "outcomes", "burst"})
+NOT_OF_ONE = frozenset(
+    {
+        "ids", "ended", "snapshots", "figures", "active", "find", "fates", "dead_letters", "ledger", "outcomes",
+        "burst",
+    }
+)  # fmt: skip
 
 
 class Shot(msgspec.Struct, frozen=True):
@@ -35,6 +41,13 @@ class Shot(msgspec.Struct, frozen=True):
     state: Any
     current: ActivityRow | None
     first: tuple[ActivityRow | None, ActivityRow | None]
+    failure: FailureRecord | None
+
+
+class FigureRow(msgspec.Struct, array_like=True, frozen=True):
+    """A snapshot for a table: without its activities and its state."""
+
+    plain: Snapshot
     failure: FailureRecord | None
 
 
@@ -135,6 +148,13 @@ def _shot(shot: Snapshot | None, traced: bool = True) -> Shot | None:
     )
 
 
+def _figure_row(shot: Snapshot | None) -> FigureRow | None:
+    if shot is None:
+        return None
+    plain = msgspec.structs.replace(shot, state=None, current=None, first=(None, None), error=None)
+    return FigureRow(plain, None if shot.error is None else failure_of(shot.error, traced=False))
+
+
 def _settings(settings: Settings | None) -> SettingsRow | None:
     if settings is None:
         return None
@@ -198,6 +218,16 @@ def _read_shots(rows: list[Shot]) -> list[Snapshot]:
     return [_read_shot(row) for row in rows]  # type: ignore[misc]
 
 
+def _read_figure(row: FigureRow | None) -> Snapshot | None:
+    if row is None or row.failure is None:
+        return None if row is None else row.plain
+    return msgspec.structs.replace(row.plain, error=error_of(row.failure))
+
+
+def _read_figures(rows: list[FigureRow]) -> list[Snapshot]:
+    return [_read_figure(row) for row in rows]  # type: ignore[misc]
+
+
 def _read_settings(row: SettingsRow | None) -> Settings | None:
     return None if row is None else Settings(row.paused, row.limits, row.breakpoints, restore(row.initial))
 
@@ -251,13 +281,31 @@ def _as_it_is(value: Any) -> Any:
 
 
 READERS: dict[str, ReadKind] = {
-    "runtimes": ReadKind(lambda source: list(source.runtimes), list[str], tuple),
+    "ids": ReadKind(lambda source, since: source.ids_since(since), IdsUpdate, _as_it_is),
     "ended": ReadKind(lambda source: list(source.ended), list[str], tuple),
     "snapshot": ReadKind(lambda source, id, metrics: _shot(source.snapshot(id, metrics)), Shot | None, _read_shot),
     "snapshots": ReadKind(
         lambda source, ids, metrics: [_shot(each, traced=False) for each in source.snapshots(ids, metrics)],
         list[Shot],
         _read_shots,
+    ),
+    "figure": ReadKind(
+        lambda source, id, metrics: next(map(_figure_row, source.figures([id], metrics)), None),
+        FigureRow | None,
+        _read_figure,
+    ),
+    "figures": ReadKind(
+        lambda source, ids, metrics: list(map(_figure_row, source.figures(ids, metrics))),
+        list[FigureRow],
+        _read_figures,
+    ),
+    "active": ReadKind(
+        lambda source, recent: list(map(_figure_row, source.active(recent))), list[FigureRow], _read_figures
+    ),
+    "find": ReadKind(
+        lambda source, search, sort, down, start, count: source.find(search, sort, down, start, count),
+        Found,
+        _as_it_is,
     ),
     "settings": ReadKind(lambda source, id: _settings(source.settings(id)), SettingsRow | None, _read_settings),
     "mailbox": ReadKind(

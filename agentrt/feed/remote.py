@@ -8,7 +8,7 @@ answer at a time, however many pages are open. When the manager is gone, the las
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +25,8 @@ from ..metrics import Fates
 from ..snapshot import Snapshot
 from .entrance import Role
 from .failures import error_of
+from .find import find_ids
+from .ids import RemoteIds
 from .link import Link
 from .mirror import Mirror
 from .source import (
@@ -32,6 +34,7 @@ from .source import (
     COMMANDS,
     READS,
     BurstProgress,
+    Found,
     Page,
     PayloadForm,
     Reply,
@@ -45,25 +48,6 @@ __all__ = ["RemoteSource"]
 
 BLOCKED = 1.0  # seconds after which a page says that the agents' loop is blocked
 SEVERAL = 100  # snapshots that are asked for one by one, each kept up to date; more are asked for once, together
-
-
-class RemoteIds(Collection[str]):
-    """Ids of a remote source, as of its last answer."""
-
-    def __init__(self, read: Callable[[], dict[str, None]]) -> None:
-        self._read = read
-
-    def __contains__(self, id: object) -> bool:
-        return id in self._read()
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._read()))
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} ids>"
 
 
 class RemoteSource:
@@ -92,8 +76,8 @@ class RemoteSource:
         self._futures: dict[int, Future[Reply]] = {}
         self._ended: dict[int, Callable[[], Any]] = {}  # by burst: what to call when it is over
         self._cursor = 0
-        self.runtimes = RemoteIds(partial(self._ids, "runtimes"))
-        self.ended = RemoteIds(partial(self._ids, "ended"))
+        self.runtimes = RemoteIds(lambda: self._read("ids").ids)
+        self.ended = RemoteIds(partial(self._read, "ended"))
         with self._lock:
             self._link.update(0)
 
@@ -249,10 +233,6 @@ class RemoteSource:
 
     # ---- how things are
 
-    def _ids(self, name: str) -> dict[str, None]:
-        found: dict[str, None] = self._read(name)
-        return found
-
     def snapshot(self, id: str, metrics: bool = True) -> Snapshot | None:
         """How a runtime is, or how it was when it ended."""
         found: Snapshot | None = self._read("snapshot", id, metrics)
@@ -270,6 +250,32 @@ class RemoteSource:
                 return several
             shots = self._link.read_several("snapshot", [(id, metrics) for id in wanted])
         return [shot for shot in shots if shot is not None]
+
+    def figures(self, ids: Iterable[str], metrics: bool = True) -> list[Snapshot]:
+        """Snapshots of these ids for a table."""
+        wanted = tuple(ids)
+        with self._lock:
+            if len(wanted) > SEVERAL:
+                several: list[Snapshot] = self._link.read_once("figures", (wanted, metrics))
+                return several
+            shots = self._link.read_several("figure", [(id, metrics) for id in wanted])
+        return [shot for shot in shots if shot is not None]
+
+    def active(self, recent: float = 0.0) -> list[Snapshot]:
+        """Snapshots of those runtimes of which there is something to say."""
+        with self._lock:
+            found: list[Snapshot] = self._link.read_once("active", (recent,))
+        return found
+
+    def find(
+        self, search: str = "", sort: str = "", down: bool = False, start: int = 0, count: int | None = None
+    ) -> Found:
+        """The ids of a part of the runtimes: searched here, sorted where the runtimes are."""
+        found: Found | None = None
+        if sort:
+            with self._lock:
+                found = self._link.read_once("find", (search, sort, down, start, count))
+        return find_ids(self.runtimes, self.ended, search, start, count) if found is None else found
 
     def settings(self, id: str) -> Settings | None:
         """What can be set of a runtime."""

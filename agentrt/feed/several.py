@@ -19,9 +19,10 @@ from ..errors import ConfigurationError, RuntimeNotFoundError
 from ..events import Outcome
 from ..metrics import Fates
 from ..snapshot import Snapshot
+from .find import cut, find_ids, merge_parts
 from .mirror import Mirror
 from .shift import STRIDE, Shift
-from .source import BurstProgress, Page, PayloadForm, Reply, Settings, Source, Standing, Watching
+from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Source, Standing, Watching
 
 __all__ = ["SeveralSource"]
 
@@ -37,6 +38,15 @@ class Part:
         self.source = source
         self.shift = shift
         self.cursor = 0
+
+    def find(self, search: str, sort: str, down: bool) -> Found:
+        """What is found here, with the ids that they have together."""
+        found = self.source.find("", sort, down)
+        ids = list(map(self.shift.id, found.ids))
+        wanted = search.casefold()
+        chosen = [n for n, id in enumerate(ids) if wanted in id.casefold()]
+        keys = tuple(found.keys[n] for n in chosen if n < found.live)
+        return Found(tuple(ids[n] for n in chosen), keys, len(keys), len(chosen), found.total)
 
 
 class SeveralIds(Collection[str]):
@@ -217,6 +227,28 @@ class SeveralSource:
         found = [part.shift.snapshot(shot) for part in self._parts for shot in part.source.snapshots(None, metrics)]
         return [shot for shot in found if shot is not None]
 
+    def figures(self, ids: Iterable[str], metrics: bool = True) -> list[Snapshot]:
+        """Snapshots of these ids for a table."""
+        by_part: dict[Part, list[str]] = defaultdict(list)
+        for id in ids:
+            found = self._part_of(id)
+            if found is not None:
+                by_part[found[0]].append(found[1])
+        return _shift_all((part, part.source.figures(own, metrics)) for part, own in by_part.items())
+
+    def active(self, recent: float = 0.0) -> list[Snapshot]:
+        """Snapshots of those runtimes of which there is something to say."""
+        return _shift_all((part, part.source.active(recent)) for part in self._parts)
+
+    def find(
+        self, search: str = "", sort: str = "", down: bool = False, start: int = 0, count: int | None = None
+    ) -> Found:
+        """The ids of a part of the runtimes, searched and sorted."""
+        if not sort:
+            return find_ids(self.runtimes, self.ended, search, start, count)
+        parts = [part.find(search, sort, down) for part in self._parts]
+        return cut(merge_parts(parts, down), start, count)
+
     def settings(self, id: str) -> Settings | None:
         """What can be set of a runtime."""
         found: Settings | None = self._of("settings", id)[1]
@@ -351,6 +383,11 @@ def _seconds_between(first: Source, source: Source) -> float:
     except TypeError:  # only one of them knows its time zone
         apart = SAME_DATE
     return now - own + (apart if abs(apart) < SAME_DATE else 0.0)
+
+
+def _shift_all(found: Iterable[tuple[Part, list[Snapshot]]]) -> list[Snapshot]:
+    shots = (part.shift.snapshot(shot) for part, several in found for shot in several)
+    return [shot for shot in shots if shot is not None]
 
 
 def _distinct_prefixes(sources: Sequence[Source]) -> list[str]:

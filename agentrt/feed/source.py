@@ -33,8 +33,10 @@ __all__ = [
     "COMMANDS",
     "MOST_IN_BURST",
     "READS",
+    "SORTS",
     "BurstProgress",
     "DeadLetter",
+    "Found",
     "Frame",
     "HasRuntime",
     "HasSource",
@@ -90,6 +92,12 @@ COMMANDS = frozenset(
         "undo",  # number: that of `Reply.undo`
     }
 )
+SORTS = frozenset(
+    {
+        "id", "status", "priority", "standard", "rate", "wait_priority", "wait_standard", "service50", "service95",
+        "processed", "failed", "error",
+    }
+)  # fmt: skip
 READS = frozenset({"follow", "where", "form"})  # reads that not every kind can answer
 
 
@@ -97,6 +105,24 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """A part of a list, and how long the whole list is."""
 
     items: tuple[T, ...] = ()
+    total: int = 0
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A part of the runtimes that were searched for, and how many there are.
+
+    Args:
+        ids: Their ids; those that have ended come last.
+        keys: What they are sorted by, of those that have not ended; empty if they are in the order they were made.
+        live: How many of `ids` have not ended.
+        found: How many were found in all.
+        total: How many there are, found or not.
+    """
+
+    ids: tuple[str, ...] = ()
+    keys: tuple[float | str | None, ...] = ()
+    live: int = 0
+    found: int = 0
     total: int = 0
 
 
@@ -261,6 +287,31 @@ class Source(Time, Protocol):
 
     def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
         """Return how several runtimes are: of these ids those that are known, without `ids` all that have not ended."""
+
+    def figures(self, ids: Iterable[str], metrics: bool = True) -> list[Snapshot]:
+        """Return snapshots of these ids for a table: states and activities may be left out."""
+
+    def active(self, recent: float = 0.0) -> list[Snapshot]:
+        """Return such snapshots, without metrics, of those runtimes of which there is something to say.
+
+        They work, have activities that wait, are paused or stopped, or failed. Costs a look at each runtime.
+
+        Args:
+            recent: Seconds on the clock; who has failed so recently is returned, whatever it did since.
+        """
+
+    def find(
+        self, search: str = "", sort: str = "", down: bool = False, start: int = 0, count: int | None = None
+    ) -> Found:
+        """Return the ids of a part of the runtimes, live ones first, as a table shows them.
+
+        Args:
+            search: A part of the id, in any case.
+            sort: One of `SORTS`; without it they come in the order they were made. Costs a look at each runtime.
+            down: Whether the largest come first.
+            start: How many to leave out at the beginning.
+            count: How many to return at most.
+        """
 
     def settings(self, id: str) -> Settings | None:
         """Return what can be set of a runtime; None once it has ended."""

@@ -129,8 +129,9 @@ def real_frames() -> list[bytes]:
         with pytest.raises(AgentError):
             broken.send_nowait(1).result(5)
         answers = Answers(manager.source, manager.ring, Role.OPERATOR, lambda: 0.0)
-        names = ["runtimes", "ended", "fates", "ledger"]
+        names = ["ended", "fates", "ledger"]
         reads = [Read(n, name) for n, name in enumerate(names, 1)]
+        reads += [Read(4, "ids", [-1]), Read(10, "active", [60.0]), Read(11, "find", ["", "failed", True, 0, 25])]
         reads += [Read(n, "snapshot", ["b", True]) for n in range(5, 9)]
         return [answers.answer(encode_frame(Request(0, reads))), answers.answer(encode_frame(Request(3, reads[:2])))]
 

@@ -11,8 +11,9 @@ import pytest
 
 from agentrt import AgentError, RuntimeManager, discovery
 from agentrt.errors import ConfigurationError
-from agentrt.feed.connection import find_manager
+from agentrt.feed.connection import Connection, find_manager
 from agentrt.feed.remote import RemoteSource
+from agentrt.limits import Limits
 from tests.harness.wait import wait_until, within
 from tests.support import add
 
@@ -229,3 +230,45 @@ def test_a_stale_record_is_removed(tmp_path, monkeypatch):
     assert discovery.list_managers() == []
     assert not path.exists()
     assert os.path.isdir(tmp_path)
+
+
+# ---- many runtimes
+
+
+def test_what_is_sent_does_not_grow_with_the_number_of_runtimes(monkeypatch):
+    answers: list[int] = []
+    exchange = Connection._exchange
+
+    def count(connection: Connection, data: bytes) -> bytes:
+        answer = exchange(connection, data)
+        answers.append(len(answer))
+        return answer
+
+    monkeypatch.setattr(Connection, "_exchange", count)
+    most = {}
+    for total in (50, 3_000):
+        with RuntimeManager(loop="thread", name=f"of {total}") as manager:
+            for n in range(total):
+                manager.create_entry(f"agent-{n:05}", 0, add, Limits())
+            with RemoteSource(manager.name, max_age=0) as source:
+                page = source.find(count=25).ids
+                read_page(source, page)
+                answers.clear()
+                for n in range(3):
+                    manager.create(f"new-{n}", 0, add)
+                    manager.run(manager[f"agent-{n:05}"].ask(1))
+                    read_page(source, page)
+                    assert len(source.runtimes) == total + n + 1
+                    assert f"new-{n}" in source.runtimes
+                    assert source.find("NEW", count=25).found == n + 1
+                    assert source.find(sort="processed", down=True, count=25).ids[0] < "agent-00003"
+                most[total] = max(answers)
+    assert most[3_000] < most[50] + 500
+
+
+def read_page(source: RemoteSource, page: tuple[str, ...]) -> None:
+    """What the first page reads, in one update as it comes while a page is open."""
+    source.now()
+    assert len(source.figures(page)) == 25
+    assert source.active(60.0) == []
+    source.fates()

@@ -18,7 +18,7 @@ from agentrt.discovery import list_managers
 from agentrt.errors import ActivityValidationError, ConfigurationError, MailboxFullError, RuntimeFailedError
 from agentrt.feed.remote import RemoteSource
 from agentrt.feed.several import SeveralSource
-from agentrt.feed.source import ACTOR, COMMANDS, READS, Source, subject_of
+from agentrt.feed.source import ACTOR, COMMANDS, READS, SORTS, Source, subject_of
 from agentrt.snapshot import Status
 from tests.harness.wait import wait_until
 from tests.support import add, fail
@@ -107,6 +107,60 @@ def test_ids_are_always_current(manager, source):
             manager.create(f"{id}{id}", 0, add)
             manager.run(manager[f"{id}{id}"].terminate())
     assert list(ended) == ["b", "aa", "cc", "bb", "aaaa", "cccc"]
+
+
+def test_runtimes_are_found_by_a_part_of_their_id_and_in_parts(manager, source):
+    for n in range(30):
+        manager.create(f"agent-{n:02}", 0, add)
+    manager.run(manager["agent-03"].terminate())
+    found = source.find("AGENT-1", start=2, count=3)
+    assert (found.ids, found.live, found.found, found.total) == (("agent-12", "agent-13", "agent-14"), 3, 10, 30)
+    found = source.find(start=28)
+    assert (found.ids, found.live, found.found) == (("agent-29", "agent-03"), 1, 30), "what has ended comes last"
+
+
+def test_runtimes_are_sorted_by_what_they_did(manager, source):
+    for id in ("b", "a", "c", "gone"):
+        manager.create(id, 0, add)
+    manager["a"].send_nowait(1).result(5)
+    for _ in range(2):
+        manager["b"].send_nowait(1).result(5)
+    manager.run(manager["gone"].terminate())
+    found = source.find(sort="processed", down=True, count=2)
+    assert (found.ids, found.keys, found.live, found.found, found.total) == (("b", "a"), (2, 1), 2, 4, 4)
+    assert source.find(sort="processed").ids == ("c", "a", "b", "gone")
+    assert source.find(sort="id", down=True, start=1).ids == ("b", "a", "gone")
+    assert source.find("A", sort="status").ids == ("a",)
+    assert source.find("no such", sort="failed").ids == ()
+    for sort in SORTS:
+        assert sorted(source.find(sort=sort).ids[:3]) == ["a", "b", "c"]
+
+
+def test_there_is_something_to_say_of_few(manager, source):
+    for id in ("rest", "done", "waits", "fails"):
+        manager.create(id, 0, fail if id == "fails" else add)
+    manager["done"].send_nowait(1).result(5)
+    manager["waits"].pause()
+    manager["waits"].send_nowait(1)
+    with pytest.raises(AgentError):
+        manager["fails"].send_nowait(1).result(5)
+    shots = {shot.id: shot for shot in source.active()}
+    assert shots.keys() == {"waits", "fails"}
+    assert (shots["waits"].depth, shots["waits"].status) == ((0, 1), Status.PAUSED)
+    assert shots["fails"].error is not None
+
+
+def test_figures_are_snapshots_for_a_table(manager, source):
+    for id in ("a", "b"):
+        manager.create(id, 0, add)
+    manager["a"].send_nowait(2).result(5)
+    manager.run(manager["b"].terminate())
+    a, b = source.figures(["a", "x", "b"])
+    assert (a.id, a.fates.done, a.metrics.processed, b.status) == ("a", 1, 1, Status.TERMINATED)
+    [a] = source.figures(["a"], metrics=False)
+    assert a.metrics is None
+    several = source.figures(["a"] * 150)
+    assert [shot.id for shot in several] == ["a"] * 150
 
 
 def test_it_says_that_nothing_is_wrong(source):

@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 
 from ...feed.source import HasSource, Source, Subject, subject_of
+from ...snapshot import Status
 from ..feed import Feed, Schedule, feed_page, run_now
 from ..role import Commands, Role
 from ..text import plain, quantity
@@ -124,8 +125,10 @@ class Dashboard:
             (self.commands.resume_all if self._are_all_paused() else self.commands.pause_all)()
 
     def _are_all_paused(self) -> bool:
-        settings = map(self.source.settings, self.source.runtimes)
-        return all(each is None or each.paused for each in settings)
+        shots = {shot.id for shot in self.source.active() if shot.status is not Status.FAILED}
+        if len(shots) < len(self.source.runtimes):  # of these nothing is paused
+            return False
+        return all(each is None or each.paused for each in map(self.source.settings, shots))
 
 
 def dashboard(

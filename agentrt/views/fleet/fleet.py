@@ -86,7 +86,7 @@ class Fleet(pn.viewable.Viewer):
     def turn(self, pages: int) -> None:
         """Show the page so many pages on; a negative number goes back."""
         self.rows.page = min(max(0, self.rows.page + pages), self.rows.pages - 1)
-        self.schedule(lambda: self._redraw(reorder=False))
+        self.schedule(self._redraw)
 
     def update(self, update: Update) -> bool:
         """Bring the visible rows up to date. True while one of them changes without a record."""
@@ -106,12 +106,12 @@ class Fleet(pn.viewable.Viewer):
     def _redraw(self, reorder: bool = True) -> None:
         if reorder:
             self.rows.reorder()
-        self.shown = {id: row for id in self.rows.visible if (row := self.rows.read(id)) is not None}
-        self.table.draw(table_html(self.shown, self.rows.sort) if self.rows.total else EMPTY)
+        self.shown = self.rows.read(self.rows.visible)
+        self.table.draw(table_html(self.shown, self.rows.sort) if self.rows.found.total else EMPTY)
         self._draw_count()
 
     def _draw_count(self) -> None:
-        total, found, page = self.rows.total, len(self.rows.order), self.rows.page
+        total, found, page = self.rows.found.total, self.rows.found.found, self.rows.page
         first = page * PAGE + 1
         place = f"{first:,} to {min(found, first + PAGE - 1):,} of " if found > PAGE else ""
         words = (
@@ -124,14 +124,10 @@ class Fleet(pn.viewable.Viewer):
 
     def _patch(self, update: Update) -> None:
         changed, self.changed = self.changed, set()
-        pieces = {}
-        for id, before in list(self.shown.items()):
-            if id not in changed and not _moves(before):
-                continue
-            row = self.rows.read(id, update)
-            if row is not None and row != before:
-                self.shown[id] = row
-                pieces[id] = row_html(id, row)
+        wanted = [id for id, before in self.shown.items() if id in changed or _moves(before)]
+        rows = self.rows.read(wanted, update)
+        pieces = {id: row_html(id, row) for id, row in rows.items() if row != self.shown[id]}
+        self.shown |= rows
         if pieces:
             self.table.patch(pieces)
 

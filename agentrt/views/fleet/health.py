@@ -56,25 +56,28 @@ class Health:
         self.source = source
         self.signs: dict[str, Signs] = {}  # of the runtimes that something was wrong with a short while ago
         self.problems: list[Problem] = []
-        self.depths: dict[str, tuple[int, int]] = {}
+        self.first = True  # whether nothing was looked at yet
+        self.depths: dict[str, tuple[int, int]] = {}  # of those in which something waits
         self.moving: set[str] = set()  # ids whose status changes without a record: they run, or are about to
         self.waiting = [0, 0]
         self.unsettled = False  # whether the sentence changes by itself
 
     def look_at(self, ids: Collection[str] | None = None) -> None:
         """Look at these runtimes again; at all of them without `ids`."""
-        first = not self.depths
-        live = self.source.runtimes
-        self._forget([id for id in (self.depths if ids is None else ids) if id not in live])
-        recent = window(self.source.speed)
-        for shot in self.source.snapshots(None if ids is None else (id for id in ids if id in live)):
-            self._add(shot, recent, first)
+        live, recent = self.source.runtimes, window(self.source.speed)
+        known = {*self.depths, *self.signs, *self.moving}
+        self._forget([id for id in (known if ids is None else ids) if id not in live])
+        shots = [] if ids is not None else self.source.active(recent)
+        rest = known.difference(shot.id for shot in shots) if ids is None else ids
+        shots += self.source.figures([id for id in rest if id in live], metrics=False)
+        for shot in shots:
+            self._add(shot, recent, self.first)
+        self.first = False
         self._judge()
 
     def _forget(self, ids: Iterable[str]) -> None:
         for id in ids:
             self._set_depth(id, (0, 0))
-            self.depths.pop(id, None)
             self.signs.pop(id, None)
             self.moving.discard(id)
 
@@ -89,8 +92,9 @@ class Health:
             signs.look(shot, first=first)
 
     def _set_depth(self, id: str, depth: tuple[int, int]) -> None:
-        before = self.depths.get(id, (0, 0))
-        self.depths[id] = depth
+        before = self.depths.pop(id, (0, 0))
+        if any(depth):
+            self.depths[id] = depth
         for lane in (0, 1):
             self.waiting[lane] += depth[lane] - before[lane]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from ...feed.source import Source
+from ...feed.source import Found, Source
 from ...metrics import LaneMetrics
 from ...snapshot import Snapshot
 from ..feed import Update
@@ -15,11 +16,11 @@ from ..theme import look_of
 __all__ = ["COLUMNS", "FleetRows", "Rates", "fleet_row"]
 
 PAGE = 25
+SHARE = 0.05  # of the time that sorting may take
 COLUMNS = (
     "status", "id", "priority", "standard", "rate", "wait_priority", "wait_standard", "service50", "service95",
     "processed", "failed", "error",
 )  # fmt: skip
-TIMES = {"wait_priority", "wait_standard", "service50", "service95"}
 
 Row = dict[str, Any]
 
@@ -79,7 +80,7 @@ def _fill_percent(depth: int, capacity: int) -> int:
 
 
 class FleetRows:
-    """All runtimes of a manager, ended ones last: filtered, sorted, and one page of them as rows."""
+    """All runtimes of a source, ended ones last: filtered, sorted, and one page of them as rows."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -87,62 +88,51 @@ class FleetRows:
         self.sort: tuple[str, bool] | None = None
         self.page = 0
         self.rates = Rates()
-        self.order: list[str] = []
+        self.found = Found()
         self.ordered_at = 0.0
-
-    @property
-    def total(self) -> int:
-        """How many there are, ended ones included."""
-        return len(self.source.runtimes) + len(self.source.ended)
+        self.took = 0.0  # real seconds of the last sort
 
     @property
     def pages(self) -> int:
         """How many pages the runtimes found take."""
-        return max(1, -(-len(self.order) // PAGE))
+        return max(1, -(-self.found.found // PAGE))
 
     @property
-    def visible(self) -> list[str]:
+    def visible(self) -> tuple[str, ...]:
         """The ids on this page."""
-        self.page = min(self.page, self.pages - 1)
-        return self.order[self.page * PAGE : (self.page + 1) * PAGE]
+        return self.found.ids
 
     def reorder(self) -> bool:
         """Filter and sort again. Returns whether the page holds other runtimes, or the same in another order."""
-        before = self.visible
-        live = self.source.runtimes
-        ids = [*live, *(id for id in self.source.ended if id not in live)]
-        wanted = self.search.casefold()
-        found = [id for id in ids if wanted in id.casefold()] if wanted else ids
-        self.order = self._sort_ids(found)
+        before, started = self.visible, time.monotonic()
+        self.found = self._find()
+        if self.page >= self.pages:  # some of them have gone
+            self.page = self.pages - 1
+            self.found = self._find()
         self.ordered_at = time.monotonic()
+        self.took = self.ordered_at - started
         return self.visible != before
 
-    def _sort_ids(self, ids: list[str]) -> list[str]:
-        if self.sort is None:
-            return ids
-        field, down = self.sort
-        live = self.source.runtimes
-        rows = ((id, self._row(id, field in TIMES)) for id in ids if id in live)
-        keys = {id: _sort_key(row, field) for id, row in rows if row is not None}
-        ended = [id for id in ids if id not in keys]
-        return sorted(keys, key=keys.__getitem__, reverse=down) + ended
+    def _find(self) -> Found:
+        sort, down = self.sort or ("", False)
+        return self.source.find(self.search, sort, down, self.page * PAGE, PAGE)
 
     def stale(self, after: float) -> bool:
-        """Whether it is sorted by a column that changes, more than `after` seconds ago."""
-        return self.sort is not None and self.sort[0] != "id" and time.monotonic() - self.ordered_at > after
+        """Whether it is sorted by a column that changes, more than `after` seconds ago; more where that is slow."""
+        if self.sort is None or self.sort[0] == "id":
+            return False
+        return time.monotonic() - self.ordered_at > max(after, self.took / SHARE)
 
-    def read(self, id: str, update: Update | None = None) -> Row | None:
-        """The row of one runtime now, or as of this update; None if it is gone for good."""
+    def read(self, ids: Iterable[str], update: Update | None = None) -> dict[str, Row]:
+        """The rows of these runtimes now, or as of this update; without those that are gone for good."""
+        wanted = tuple(ids)
         if update is None:
-            return self._row(id, metrics=True)
-        return self._of(update.once(("snapshot", id), lambda: self.source.snapshot(id)))
+            shots = self.source.figures(wanted)
+        else:
+            shots = update.once(("figures", wanted), lambda: self.source.figures(wanted))
+        return {shot.id: self._row(shot) for shot in shots}
 
-    def _row(self, id: str, metrics: bool) -> Row | None:
-        return self._of(self.source.snapshot(id, metrics))
-
-    def _of(self, shot: Snapshot | None) -> Row | None:
-        if shot is None:
-            return None
+    def _row(self, shot: Snapshot) -> Row:
         ended = shot.fates.done + shot.fates.failed + shot.fates.timed_out
         return fleet_row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
 
@@ -150,8 +140,3 @@ class FleetRows:
     def _second(self) -> float:
         speed = self.source.speed
         return speed if 0 < speed < float("inf") else 1.0
-
-
-def _sort_key(row: Row, field: str) -> Any:
-    value = row[field]
-    return (value is not None, value if value is not None else 0)

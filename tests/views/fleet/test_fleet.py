@@ -8,6 +8,7 @@ from agentrt.views.app.address import Address
 from agentrt.views.feed import Update
 from agentrt.views.fleet.fleet import Fleet
 from agentrt.views.fleet.health import Health
+from agentrt.views.fleet.overview import Overview
 from agentrt.views.fleet.rows import PAGE, FleetRows
 from tests.support import add, fail, virtual
 
@@ -41,7 +42,7 @@ def test_every_row_says_all_of_its_runtime(manager):
     manager.run(manager["sum"].ask(1))
     with pytest.raises(Exception, match="unsupported"):
         manager.run(manager["sum"].ask("x"))
-    row = FleetRows(manager.source).read("sum")
+    row = FleetRows(manager.source).read(["sum"])["sum"]
     assert (row["id"], row["processed"], row["failed"], row["standard"]) == ("sum", 2, 1, 0)
     assert row["status"].endswith("error")
     assert row["error"].startswith("TypeError: unsupported")
@@ -149,6 +150,62 @@ def test_ten_thousand_runtimes_cost_a_page(manager):
     assert time.thread_time() - started < 0.1
 
 
+def page_of(manager, source) -> tuple[int, list[int]]:
+    """Draw the first page: the bytes of its first drawing, and of what each later update sends to a browser."""
+    sent: list[int] = []
+    fleet, overview = Fleet(source), Overview(source, lambda address: None)
+    for view in (fleet, overview):
+        view.update(first(manager))
+    drawn = len(fleet.table.html) + len(overview.panel.html)
+    fleet.table.patch = lambda pieces: sent.append(sum(map(len, pieces.values())))
+    for n in range(3):
+        cursor = manager.ring.cursor
+        manager.create(f"new-{n}", 0, add)
+        manager.run(manager[f"agent-{n:05}"].ask(1))
+        overview.looked_at = fleet.looked_at = -math.inf
+        fleet.update(update(manager, cursor))
+        overview.update(update(manager, cursor))
+    return drawn, sent
+
+
+def test_what_is_drawn_and_sent_does_not_grow_with_the_number_of_runtimes():
+    found = []
+    for total in (50, 3_000):
+        with RuntimeManager(loop="thread") as manager:
+            for n in range(total):
+                manager.create_entry(f"agent-{n:05}", 0, add, manager_limits())
+            found.append(page_of(manager, Counted(manager.source)))
+    (few, few_sent), (many, many_sent) = found
+    assert many < few + 100, "a number has more digits"
+    assert all(b < a + 100 for a, b in zip(few_sent, many_sent, strict=True))
+
+
+class Counted:
+    """A source that lets a page read no more than the figures of a page, whatever there is."""
+
+    def __init__(self, source) -> None:
+        self.source = source
+
+    def __getattr__(self, name: str):
+        assert name not in ("snapshots", "snapshot"), "that is more than a table shows"
+        return getattr(self.source, name)
+
+    def figures(self, ids, metrics: bool = True):
+        ids = list(ids)
+        assert len(ids) <= PAGE
+        return self.source.figures(ids, metrics)
+
+    def active(self, recent: float = 0.0):
+        found = self.source.active(recent)
+        assert len(found) <= PAGE
+        return found
+
+    def find(self, *arguments):
+        found = self.source.find(*arguments)
+        assert len(found.ids) <= PAGE
+        return found
+
+
 def manager_limits():
     from agentrt.limits import Limits
 
@@ -196,4 +253,4 @@ def test_a_row_that_is_read_while_its_runtime_ends_is_left_out(manager):
     rows.reorder()
     manager.run(manager["a"].terminate())
     manager.terminated.clear()
-    assert rows.read("a") is None
+    assert rows.read(["a"]) == {}

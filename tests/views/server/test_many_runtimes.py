@@ -19,6 +19,7 @@ from playwright.sync_api import CDPSession, Page
 from agentrt import RuntimeManager
 from agentrt.limits import Limits
 from agentrt.views.server.server import serve
+from benchmarks.visitors import FRAMES
 
 MINUTES = float(os.environ.get("AGENTRT_WATCH_MINUTES", "0.3"))
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240 + int(90 * MINUTES))]
@@ -50,21 +51,6 @@ def manager() -> Iterator[RuntimeManager]:
         feeding = manager.submit(feed(manager, [f"agent-{n:05}" for n in range(0, ALL, ALL // BUSY)]))
         yield manager
         feeding.cancel()
-
-
-# How often something that is shown changed, in frames of at least 50 ms.
-COUNT = """() => {
-  window.frames_seen = 0
-  let last = 0
-  const watch = (root) => {
-    new MutationObserver(() => {
-      const now = performance.now()
-      if (now - last > 50) { window.frames_seen += 1; last = now }
-    }).observe(root, {subtree: true, childList: true, characterData: true, attributes: true})
-    for (const node of root.querySelectorAll("*")) if (node.shadowRoot) watch(node.shadowRoot)
-  }
-  watch(document)
-}"""
 
 
 class Browser:
@@ -103,7 +89,7 @@ def test_ten_thousand_runtimes(manager: RuntimeManager, page: Page) -> None:
         assert painted < PAINTED
         page.wait_for_function("() => !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=60_000)
         page.wait_for_timeout(5000)  # it has settled: from here on nothing may grow
-        page.evaluate(COUNT)
+        page.evaluate(FRAMES)
         began, before, heap, rss = time.monotonic(), browser.metrics, browser.heap, memory()
         page.wait_for_timeout(60_000 * MINUTES)
         worked, seconds = browser.metrics["TaskDuration"] - before["TaskDuration"], time.monotonic() - began
