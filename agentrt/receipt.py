@@ -14,6 +14,7 @@ import msgspec
 
 from .deprecation import warn_of_new_name
 from .engine.deadlock import CURRENT, check_loop, deadlock_error
+from .engine.interruptible import InterruptibleEvent
 from .engine.protocols import Host
 from .events import Outcome
 from .logs import log_safely
@@ -130,7 +131,7 @@ class Promise(msgspec.Struct, Generic[T], eq=False):
         entry.host.check_process()
         if threading.get_ident() == entry.host.thread:
             raise deadlock_error(entry.host, entry.id, advice)
-        done = threading.Event()
+        done = InterruptibleEvent()
         with entry.register_wait():
             self.add_callback(done.set)
             if not done.wait(limit):

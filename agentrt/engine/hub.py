@@ -19,6 +19,7 @@ from ..clock import Clock
 from ..events import Record, Ring
 from ..logs import is_interrupt, log_safely
 from ..schema.numbers import number
+from .interruptible import InterruptibleEvent
 
 __all__ = ["Frame", "Hub"]
 
@@ -146,7 +147,7 @@ class Hub:
         self.clients: list[_Client] = []
         self._offered: tuple[int, dict[int, Frame]] = (ring.cursor, {})
         self.lock: Any = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = InterruptibleEvent()
         self._thread: threading.Thread | None = None
 
     @property
@@ -202,7 +203,7 @@ class Hub:
             self.clients.append(client)
             if self._thread is None:
                 self.pause = self.interval
-                self._stop = threading.Event()
+                self._stop = InterruptibleEvent()
                 self._thread = threading.Thread(
                     target=_feed, args=(weakref.ref(self), self._stop), name="agentrt-hub", daemon=True
                 )
@@ -254,7 +255,7 @@ class Hub:
         self.clients.clear()
 
 
-def _feed(reference: weakref.ref[Hub], stop: threading.Event) -> None:
+def _feed(reference: weakref.ref[Hub], stop: InterruptibleEvent) -> None:
     """Offer frames until the hub is stopped. It holds no strong reference to the hub: a manager can be collected."""
     beat = None
     while (hub := reference()) is not None:

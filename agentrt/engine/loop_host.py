@@ -20,6 +20,7 @@ from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
 from .fork import RefusingLock
+from .interruptible import run_on
 from .lock import make_lock
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
 
@@ -72,7 +73,7 @@ class LoopHost:
             discard(awaitable)
             self.check_process()
             raise ManagerClosedError("the manager is closed; make a new one")
-        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self.loop)
+        return run_on(self.loop, as_coroutine(awaitable))
 
     def do(self, call: Callable[[], T], timeout: float = 10.0) -> T:
         """Call on the loop's thread and wait for the result, `timeout` real seconds at most."""

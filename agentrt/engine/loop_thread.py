@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from ..errors import ConfigurationError
 from ..logs import log_safely
 from ..schema.numbers import refuse
+from .interruptible import InterruptibleEvent
 from .thread_pool import ThreadPool
 
 __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]
@@ -32,7 +33,7 @@ class LoopThread:
         self._executor = ThreadPool(f"{name}-executor", EXECUTOR_THREADS)
         self.loop.set_default_executor(self._executor)  # asyncio's own would delay the exit of the interpreter
         self._stopping = self._forked = False
-        self._started = threading.Event()
+        self._started = InterruptibleEvent()
         self._name = name
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()

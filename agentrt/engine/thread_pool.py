@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from .interruptible import InterruptibleCondition, InterruptibleFuture
+
 __all__ = ["ThreadPool"]
 
 T = TypeVar("T")
@@ -40,7 +42,7 @@ class ThreadPool(ThreadPoolExecutor):
         self._free = 0
         self._own: list[threading.Thread] = []
         self._closed = False
-        self._changed = threading.Condition()
+        self._changed = InterruptibleCondition()
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> Future[T]:
         """Run a call on one of the threads. Any thread.
@@ -48,7 +50,7 @@ class ThreadPool(ThreadPoolExecutor):
         Raises:
             RuntimeError: The pool is shut down.
         """
-        future: Future[T] = Future()
+        future = InterruptibleFuture[T]()
         with self._changed:
             if self._closed:
                 raise RuntimeError("the thread pool is shut down: it runs nothing more")

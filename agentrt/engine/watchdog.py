@@ -11,6 +11,7 @@ from typing import Any
 
 from ..events import Event
 from ..frames import StackFrame, thread_stack
+from .interruptible import InterruptibleEvent
 from .loop_thread import time_of
 
 __all__ = ["Watchdog"]
@@ -52,10 +53,10 @@ class Watchdog:
         self.due = math.inf  # time.monotonic() from which on the loop has to call `yield_interpreter`: the earlier of
         self._next_check = math.inf  # when this thread wakes,
         self._next_pause = math.inf  # and the next pause for those who draw
-        self._work = threading.Event()
-        self._has_woken = threading.Event()
-        self._callback_ran = threading.Event()
-        self._end = threading.Event()
+        self._work = InterruptibleEvent()
+        self._has_woken = InterruptibleEvent()
+        self._callback_ran = InterruptibleEvent()
+        self._end = InterruptibleEvent()
         self._thread: threading.Thread | None = None
 
     def start_watching(self) -> None:

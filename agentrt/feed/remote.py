@@ -19,6 +19,7 @@ from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
 from ..discovery import ManagerRecord
 from ..engine.hub import Frame, Hub
+from ..engine.interruptible import InterruptibleEvent, InterruptibleFuture
 from ..errors import AgentError
 from ..events import Outcome
 from ..metrics import Fates
@@ -71,7 +72,7 @@ class RemoteSource:
         self.name = self._link.record.name
         self.hub = Hub(self._mirror, self)  # type: ignore[arg-type]  # of the clock it reads the time only
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._wake = InterruptibleEvent()
         self._closed = False
         self._futures: dict[int, Future[Reply]] = {}
         self._ended: dict[int, Callable[[], Any]] = {}  # by burst: what to call when it is over
@@ -338,7 +339,7 @@ class RemoteSource:
 
     def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
         """Carry out a command on the agents' loop, between two activities."""
-        future: Future[Reply] = Future()
+        future = InterruptibleFuture[Reply]()
         with self._lock:
             ticket = self._link.number()
             self._futures[ticket] = future

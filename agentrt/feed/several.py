@@ -15,6 +15,7 @@ from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
 from ..engine.hub import Frame, Hub
+from ..engine.interruptible import InterruptibleFuture
 from ..errors import ConfigurationError, RuntimeNotFoundError
 from ..events import Outcome
 from ..metrics import Fates
@@ -321,7 +322,7 @@ class SeveralSource:
     def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
         """Carry out a command on the loop of the agents that it is about."""
         part, own, rest = self._address(id, arguments)
-        future: Future[Reply] = Future()
+        future = InterruptibleFuture[Reply]()
 
         def settle(done: Future[Reply]) -> None:
             error = done.exception()

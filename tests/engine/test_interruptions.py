@@ -15,7 +15,7 @@ import pytest
 
 from agentrt import Activity, Backoff, MailboxFullError, RuntimeManager, RuntimeTerminatedError, Status
 from agentrt.testing.virtual import VirtualLoop
-from tests.harness.interrupt import Interrupted, Interruption, everywhere, is_free
+from tests.harness.interrupt import LIBRARY, PLACES, Interrupted, Interruption, everywhere, is_free
 from tests.support import add
 
 pytestmark = [
@@ -262,6 +262,31 @@ async def interrupted_end(interruption: Interruption, drain: bool) -> None:
         fates = manager.fates()
         assert (fates.adds_up, fates.pending) == (True, 0), (fates, interruption.where)
         assert len(manager.dead_letters) == fates.dead, (fates, interruption.where)
+
+
+WAITS: dict[str, Callable[[RuntimeManager, Any], object]] = {
+    "run": lambda manager, runtime: manager.run(runtime.ask(1), 0.001),
+    "result": lambda manager, runtime: runtime.send_nowait(1).result(0.001),
+    "command": lambda manager, runtime: manager.do(int, 0.001),
+    "submit": lambda manager, runtime: manager.submit(runtime.ask(1)).add_done_callback(str),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_who_waits_for_the_agents_can_be_interrupted_anywhere(wait: Callable[[RuntimeManager, Any], object]) -> None:
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        for interruption in everywhere(places=(*PLACES, *LIBRARY)):
+            manager.run(runtime.ask(1), TIMEOUT)  # so that each takes the same way
+            busy = threading.Lock()  # what is waited for comes after the wait
+            busy.acquire()
+            manager.loop.call_soon_threadsafe(busy.acquire)
+            with interruption.here(), suppress(TimeoutError):
+                wait(manager, runtime)
+            busy.release()
+            answered = threading.Event()
+            manager.loop.call_soon_threadsafe(answered.set)
+            assert answered.wait(TIMEOUT), interruption.where
 
 
 def test_a_thread_that_sends_can_be_interrupted_at_any_time() -> None:

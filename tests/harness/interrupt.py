@@ -6,6 +6,7 @@ the bytecodes at which it is raised here. Between them, for instance in the exit
 
 from __future__ import annotations
 
+import concurrent.futures._base
 import dis
 import sys
 import threading
@@ -22,6 +23,7 @@ import agentrt
 PACKAGE = str(Path(agentrt.__file__).parent)
 MODULES = ("receipt", "events", "runtime", "manager", "runtime_map", "groups", "dead_letters", "snapshot")
 PLACES = tuple(f"{PACKAGE}/{place}" for place in ("engine/", *(f"{module}.py" for module in MODULES)))
+LIBRARY = (threading.__file__, concurrent.futures._base.__file__)  # of Python's own: what threads wait with
 
 
 class Interrupted(BaseException):
@@ -46,16 +48,22 @@ def checkpoints(code: CodeType) -> frozenset[int]:
 
 
 class Interruption:
-    """Raises once, at place number `at` that the traced thread passes in the core; says whether and where it did."""
+    """Raises once, at place number `at` that the traced thread passes in the core; says whether and where it did.
 
-    def __init__(self, at: int) -> None:
+    Args:
+        at: The number of the place, from 1 on.
+        places: How the names of the files begin that have places; those of the core.
+    """
+
+    def __init__(self, at: int, places: tuple[str, ...] = PLACES) -> None:
         self.at = at
+        self.places = places
         self.seen = 0
         self.where: str | None = None
 
     def trace(self, frame: FrameType, event: str, arg: Any) -> Any:
         """For `sys.settrace`."""
-        if self.where is not None or not frame.f_code.co_filename.startswith(PLACES):
+        if self.where is not None or not frame.f_code.co_filename.startswith(self.places):
             return None
         if frame.f_trace is None:  # Python 3.13 wants the function before the flags
             frame.f_trace = self.trace
@@ -81,10 +89,10 @@ class Interruption:
             sys.settrace(before)
 
 
-def everywhere(most: int = 100_000) -> Iterator[Interruption]:
+def everywhere(most: int = 100_000, places: tuple[str, ...] = PLACES) -> Iterator[Interruption]:
     """Interruptions at the first bytecode, the second and so on, until one finds nothing left to interrupt."""
     for at in count(1):
-        interruption = Interruption(at)
+        interruption = Interruption(at, places)
         yield interruption
         if interruption.where is None:
             assert at > 5, "nothing was traced"
