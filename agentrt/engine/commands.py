@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import Context, ContextVar
+from itertools import chain, zip_longest
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -54,7 +55,7 @@ __all__ = [
 
 Entry = EntryState[Any, Any]
 T = TypeVar("T")
-SLICE = 256  # activities that are given their fate in one turn of the loop when a runtime is terminated, if that
+SLICE = 256  # activities of a long mailbox that are dealt with in one turn of the loop, if that
 SLICE_SECONDS = 0.005  # takes no longer
 
 # Who is acting: set by the views around every command, None for code.
@@ -162,16 +163,32 @@ def _use_workflow(entry: Entry, workflow: Workflow) -> None:
 
 
 def use_newest_classes(entry: Entry) -> None:
-    """Make the state, and what waits, again as objects of the newest classes. The loop's thread."""
+    """Make the state, and what waits, again as objects of the newest classes. The loop's thread.
+
+    Of what waits as much as a slice takes is done at once, the rest in later turns of the loop: faster than it is run.
+    """
     use_newest_state(entry)
     with entry.host.lock:
-        waiting = entry.mailbox.items()
-    for activity in waiting:
+        priority, standard, delayed = entry.mailbox.lists()
+    waiting = chain(chain.from_iterable(zip_longest(priority, standard)), delayed)  # what is taken first comes first
+    while _use_newest_payloads(entry, waiting):
+        if entry.host.loop.is_running():
+            _do_in_slices(entry, f"agentrt {entry.id}, redefined", lambda: _use_newest_payloads(entry, waiting))
+            return
+
+
+def _use_newest_payloads(entry: Entry, waiting: Iterator[Activity[Any] | None]) -> bool:
+    """Make the payloads of one slice of these again, where their class is an older one; whether there may be more."""
+    until = monotonic() + SLICE_SECONDS
+    for n, activity in enumerate(waiting, 1):
         with suppress(Redefined):  # its workflow says so
-            payload = newest_value(activity.payload)
-            if payload is not activity.payload:
+            payload = None if activity is None else newest_value(activity.payload)
+            if activity is not None and payload is not activity.payload:
                 with entry.host.lock:
                     entry.mailbox.replace(msgspec.structs.replace(activity, payload=payload))
+        if n == SLICE or monotonic() > until:
+            return not entry.closed
+    return False
 
 
 # ---- the end
@@ -230,18 +247,29 @@ def _end(entry: Entry) -> None:
     if entry.task is not None and _on_its_loop(entry):
         entry.task.cancel()
     if len(entry.undelivered) > SLICE and _on_its_loop(entry) and host.loop.is_running():
-        # Not through the loop's task factory: that is for the tasks of workflows, see `detached_tasks.py`.
-        task = asyncio.Task(_dead_letter_in_slices(entry), loop=host.loop, name=f"agentrt {entry.id}, terminated")
+        task = _do_in_slices(entry, f"agentrt {entry.id}, terminated", lambda: _dead_letter_slice(entry))
         task.add_done_callback(lambda _: finish_close(entry))  # also of one that is cancelled before it began
     else:
         finish_close(entry)
 
 
-async def _dead_letter_in_slices(entry: Entry) -> None:
-    """Discard what a closed entry has not run but for one slice, a slice in a turn of the loop."""
-    while len(entry.undelivered) > SLICE:
-        completely(lambda: _dead_letter_first(entry, SLICE, SLICE_SECONDS))
-        await asyncio.sleep(0)
+def _do_in_slices(entry: Entry, name: str, do: Callable[[], bool]) -> asyncio.Task[None]:
+    """Call `do()` in each turn of the loop until it is False; the first time at the next turn."""
+
+    async def repeat() -> None:
+        while do():
+            await asyncio.sleep(0)
+
+    # Not through the loop's task factory: that is for the tasks of workflows, see `detached_tasks.py`.
+    return asyncio.Task(repeat(), loop=entry.host.loop, name=name)
+
+
+def _dead_letter_slice(entry: Entry) -> bool:
+    """Discard a slice of what a closed entry has not run; False, and nothing done, if that is the last one."""
+    if len(entry.undelivered) <= SLICE:
+        return False
+    completely(lambda: _dead_letter_first(entry, SLICE, SLICE_SECONDS))
+    return True
 
 
 def finish_close(entry: Entry) -> None:

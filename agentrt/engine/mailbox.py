@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
@@ -118,7 +118,12 @@ class PrioritizedMailbox:
 
     def items(self) -> list[Activity[Any]]:
         """What waits: the priority lane, the standard lane, then what is not due yet, each oldest first."""
-        return [*self, *tuple((self.delayed or {}).values())]  # `tuple` copies in one step, from any thread
+        return [*chain.from_iterable(self.lists())]
+
+    def lists(self) -> tuple[Sequence[Activity[Any]], Sequence[Activity[Any]], Sequence[Activity[Any]]]:
+        """Copies of the priority lane, the standard lane, and what is not due yet; each oldest first."""
+        delayed = (self.delayed or {}).values()
+        return tuple(self.priority), tuple(self.standard), tuple(delayed)  # each in one step, from any thread
 
     def room(self, lane: Lane) -> int:
         """How many more the lane takes now."""
@@ -211,13 +216,11 @@ class PrioritizedMailbox:
         """Keep an activity that is not due yet, and reserve its place in the bound. The lock is held."""
         self.delayed = self.delayed if self.delayed is not None else {}
         self.disable_fast_path()
-        # No call in between: an exception from outside finds the activity and its place, or neither.
-        if activity.lane is Lane.PRIORITY:
-            self.delayed[activity.id] = activity
-            self.reserved_priority += 1
-        else:
-            self.delayed[activity.id] = activity
-            self.reserved_standard += 1
+        n = activity.lane is Lane.PRIORITY
+        # No call from here on: an exception from outside finds the activity and its place, or neither.
+        self.delayed[activity.id] = activity
+        self.reserved_priority += n
+        self.reserved_standard += not n
 
     def release(self, id: int) -> Activity[Any] | None:
         """Take out a delayed activity and give back its place; None if there is none of this id. The lock is held."""
@@ -229,12 +232,10 @@ class PrioritizedMailbox:
         if delayed is None or activity is None:
             return None
         self.disable_fast_path()
-        if activity.lane is Lane.PRIORITY:  # no call in between, as in `delay`
-            del delayed[id]
-            self.reserved_priority -= 1
-        else:
-            del delayed[id]
-            self.reserved_standard -= 1
+        n = activity.lane is Lane.PRIORITY
+        del delayed[id]  # no call from here on, as in `delay`
+        self.reserved_priority -= n
+        self.reserved_standard -= not n
         return activity
 
     def arm(self, id: int, set_timer: Callable[[], Timer]) -> None:

@@ -1,11 +1,14 @@
 """redefinition.py: a cell that defines a class is run again, and agents go on. Cells run in a `__main__` made here."""
 
+import asyncio
+import itertools
 import sys
 import types
 
 import pytest
 
 from agentrt import ActivityValidationError, ProcessingError
+from agentrt.engine import commands
 from agentrt.schema.redefinition import Redefined, newest_hint, newest_value
 from tests.support import turns, virtual
 
@@ -178,3 +181,31 @@ print(manager.run(add.ask(State(n=1))))
     assert kernel.run(CLASSES["dataclass"]).error is None
     again = "for _ in range(2): manager.run(add.ask(State(n=1)))\nprint(add.state, add.failed)"
     assert kernel.run(again).text.strip() == "State(n=5) 0"
+
+
+@pytest.mark.parametrize("held", [True, False])
+@virtual
+async def test_a_long_mailbox_goes_on_in_slices(manager, cell, held):
+    main = cell(CLASSES["dataclass"], WORKFLOW)
+    waiting = 6 * commands.SLICE
+    runtime = manager.create("a", main.State(n=0), main.add, standard_capacity=waiting, priority_capacity=waiting)
+    runtime.pause()
+    for n in range(waiting):
+        runtime.send_nowait(main.State(n=1), priority=n < waiting // 2)
+    old, main = main.State, cell(CLASSES["dataclass"], WORKFLOW)
+    runtime.swap(main.add)
+    if not held:
+        runtime.resume()
+
+    def old_ones():
+        return sum(type(activity.payload) is old for activity in runtime.mailbox_items())
+
+    left = [old_ones()]
+    while left[-1]:
+        await asyncio.sleep(0)
+        left.append(old_ones())
+    runtime.resume()
+    assert left[0] > 4 * commands.SLICE  # as much as a slice takes is done by `swap` itself
+    assert max(before - after for before, after in itertools.pairwise(left)) <= commands.SLICE + 64
+    await runtime.ask(main.State(n=0))
+    assert (runtime.state.n, runtime.fates().failed) == (waiting, 0)
