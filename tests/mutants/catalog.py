@@ -145,8 +145,8 @@ MUTANTS = (
     Mutant(
         "what is delayed has no place in the bound",
         "engine/mailbox.py",
-        "            self.reserved_standard += 1",
-        "            pass",
+        "        self.reserved_standard += not n",
+        "        pass",
         (ADMISSION, "-k", "place_in_the_bound"),
     ),
     Mutant(
