@@ -113,14 +113,14 @@ def clean(text: str) -> str:
     """The text without what UTF-8 can't hold.
 
     >>> clean("a"), len(clean(chr(0xD800)))
-    ('a', 8)
+    ('a', 6)
     """
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "".join(f"⟨U+{ord(char):04X}⟩" if 0xD800 <= ord(char) < 0xE000 else char for char in text)
+        return "".join(f"\\u{ord(char):04x}" if 0xD800 <= ord(char) < 0xE000 else char for char in text)
     return text
 
 

@@ -29,14 +29,18 @@ __all__ = [
 ]
 
 DEEPEST, WIDEST = 3, 8
-NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡"}
+JOINERS = "\u200c\u200d"
+MODIFIERS = "\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"  # of an emoji: in colour, and of which skin
+VIRAMA = 9  # the combining class of signs that Indic scripts join letters by
 
 
 def plain(value: Any, limit: int = 200) -> str:
     r"""One line of text for places that show text as it is: control characters visible, at most `limit` characters.
 
-    >>> plain("a\nb\x00")
-    'a⏎b␀'
+    They are written as Python writes them.
+
+    >>> print(plain("a\nb\x00"))
+    a\nb\x00
     """
     text = shorten(value if isinstance(value, str) else brief(value, limit), limit)
     return _make_visible(text)
@@ -65,22 +69,34 @@ def shorten(text: str, limit: int) -> str:
     >>> shorten("abcdef", 4)
     'abc…'
     """
-    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+    return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip(JOINERS) + "…"
 
 
 def _make_visible(text: str) -> str:
-    return text if text.isprintable() else "".join(map(_visible, text))
+    if text.isprintable():
+        return text
+    return "".join(_escape(char) if _hides(text, at) else char for at, char in enumerate(text))
 
 
-def _visible(char: str) -> str:
-    if char >= " " and char < "\x7f":
-        return char
-    if char in NAMED:
-        return NAMED[char]
-    if char < " ":
-        return chr(0x2400 + ord(char))
-    # Invisible, direction-changing and lone characters can make a text read as something else.
-    return f"⟨U+{ord(char):04X}⟩" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _hides(text: str, at: int) -> bool:
+    """Whether a character is not seen, or turns what is around it: a text can then read as something else."""
+    if unicodedata.category(text[at]) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return False
+    return text[at] not in JOINERS or not 0 < at < len(text) - 1 or not _joins(text, at)
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether a joiner stands where emoji of several parts have one, or scripts whose letters join."""
+    before, after = text[:at].rstrip(MODIFIERS)[-1:] or " ", text[at + 1]
+    if unicodedata.category(before) == unicodedata.category(after) == "So":
+        return text[at] == "\u200d"
+    if unicodedata.combining(before) == VIRAMA:
+        return True
+    return unicodedata.bidirectional(before) == unicodedata.bidirectional(after) == "AL"
 
 
 def brief(value: Any, limit: int = 200) -> str:

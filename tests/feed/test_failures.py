@@ -84,5 +84,5 @@ def test_a_hostile_error_travels():
     loop = ValueError("a")
     loop.__cause__ = loop
     assert travel(loop)
-    assert str(travel(ValueError("\ud800"))) == "⟨U+D800⟩"
+    assert str(travel(ValueError("\ud800"))) == r"\ud800"
     assert type(error_of(FailureRecord("a\0b", "x")).__cause__).__name__ == "ab"

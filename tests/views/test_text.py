@@ -26,9 +26,33 @@ def test_nothing_in_a_safe_text_is_markup(string, wrap):
 
 
 def test_control_characters_can_be_seen():
-    assert plain("a\nb\tc\x00\x1b[31m\x7f") == "a⏎b⇥c␀␛[31m␡"
-    assert plain("abc\u202exe.txt") == "abc⟨U+202E⟩xe.txt"
-    assert plain("\ud800") == "⟨U+D800⟩"
+    assert plain("a\nb\tc\x00\x1b[31m\x7f") == r"a\nb\tc\x00\x1b[31m\x7f"
+    assert plain("abc\u202exe.txt\u2028") == r"abc\u202exe.txt\u2028"
+    assert plain("\ud800") == r"\ud800"
+    assert plain("a\u00a0b\u00e9") == "a\u00a0b\u00e9"
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "\U0001f469\u200d\U0001f469\u200d\U0001f467",
+        "\U0001f469\U0001f3fd\u200d\U0001f680",
+        "\u2764\ufe0f\u200d\U0001f525",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0915\u094d\u200d\u0937",
+    ],
+    ids=["family", "astronaut", "heart on fire", "Persian", "Hindi"],
+)
+def test_what_is_joined_stays_joined(joined):
+    assert plain(joined) == joined
+    assert "\u200d" not in plain(joined, 3)[-2:]
+
+
+@pytest.mark.parametrize(
+    "joined", ["a\u200db", "\u200da", "a\u200d", "\u65e5\u200d\u672c", "\U0001f469\u200c\U0001f467"]
+)
+def test_a_joiner_that_joins_nothing_can_be_seen(joined):
+    assert r"\u200" in plain(joined)
 
 
 def test_a_long_text_is_shortened():

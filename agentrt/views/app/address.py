@@ -15,6 +15,8 @@ OF_RUNTIME = ("runtime", *TABS)  # one page, each with another of its tabs in fr
 NAMING = (*OF_RUNTIME, "activity")  # the address holds an id
 PAGES = (*NAMING, "flow", "timeline", "dead-letters")
 ALIASES = {"letters": "dead-letters"}  # earlier names, which links may still have
+DOTS = (".", "..")  # a browser takes these for folders, quoted or not,
+UP = "="  # unless this is before them: where an id is quoted, it never stands there
 
 
 class Address(NamedTuple):
@@ -24,7 +26,9 @@ class Address(NamedTuple):
     of: str = ""
 
     def __str__(self) -> str:
-        return f"{self.page}/{quote(self.of, safe='', errors='surrogatepass')}" if self.page in NAMING else self.page
+        if self.page not in NAMING:
+            return self.page
+        return f"{self.page}/{UP + self.of if self.of in DOTS else quote(self.of, safe='', errors='surrogatepass')}"
 
     @classmethod
     def read(cls, text: str) -> Address:
@@ -37,6 +41,8 @@ class Address(NamedTuple):
         """
         page, _, of = text.strip("/").partition("/")
         page = ALIASES.get(page, page)
+        if of.startswith(UP) and of[len(UP) :] in DOTS:
+            return cls(page, of[len(UP) :])
         try:
             return cls(page, unquote(of, errors="surrogatepass"))  # an id may be any text
         except UnicodeDecodeError:

@@ -1,8 +1,11 @@
+from urllib.parse import unquote
+
 import pytest
 
 from agentrt.views.app.address import NAMING, PAGES, Address, address_of
 
 ODD = ["JFK", "a b/c", "a&b=c?d#e", "<script>", "'\"", "%2F", "日本", "\u202e", "\n", "\ud800"]
+ODD += [".", "..", "...", "=..", "\U0001f469\u200d\U0001f467"]
 
 
 @pytest.mark.parametrize("id", ODD)
@@ -11,6 +14,12 @@ def test_an_address_survives_the_way_there_and_back(id):
     assert Address.read(text) == address_of(f"/{text}") == ("runtime", id)
     assert address_of("/app", f"?theme=dark&at={text.replace('%', '%25')}") == ("runtime", id)
     assert not set("<>'\"& \n#?") & set(text), "it stands in attributes and paths as it is"
+
+
+@pytest.mark.parametrize("id", ODD)
+def test_a_browser_takes_no_address_for_the_folder_above(id):
+    """It takes `.`, `..` and each way to quote them as a way through folders, in the middle of an address too."""
+    assert unquote(str(Address("runtime", id)), errors="surrogatepass").rpartition("/")[2] not in (".", "..")
 
 
 def test_what_is_no_text_is_the_address_of_nothing():

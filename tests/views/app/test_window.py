@@ -21,6 +21,30 @@ def manager():
         yield manager
 
 
+ODD = ["..", ".", "\U0001f469\u200d\U0001f469\u200d\U0001f467 family", "=.."]
+
+
+@pytest.mark.parametrize("id", ODD)
+def test_an_odd_id_works_in_links_and_in_texts(manager, server, page, id):
+    manager.create(id, 0, add).send_nowait(1)
+    page.goto(server.url)
+    live(page)
+    page.get_by_role("row").filter(has=page.get_by_text(id, exact=True)).click()
+    heading(page, id)
+    page.wait_for_url("**/runtime/*")
+    assert page.title() == f"{id} · Windowed"
+    page.reload()
+    heading(page, id)
+    page.get_by_role("tab", name="Events").click()
+    page.wait_for_url("**/events/*")
+    page.reload()
+    heading(page, id)
+    page.get_by_role("link", name="Overview").click()
+    page.locator(".say").first.wait_for()
+    page.go_back()
+    heading(page, id)
+
+
 @pytest.fixture
 def server(manager):
     server = serve(manager)
