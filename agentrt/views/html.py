@@ -14,6 +14,7 @@ that takes four times as long to make, and a table row makes thirty.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from html import escape as escape_all
 from typing import TypeAlias
 
@@ -62,6 +63,7 @@ __all__ = [
     "span",
     "strong",
     "summary",
+    "symbol",
     "table",
     "tbody",
     "td",
@@ -211,8 +213,10 @@ br = Element("br", void=True)
 quiet = span.with_(cls="muted")
 row = div.with_(cls="row")
 empty = div.with_(cls="empty")
-GLYPH = span.with_(aria_hidden="true")
-CHIP_GLYPH = i.with_(aria_hidden="true")
+DRAWING = Element("svg").with_(
+    viewBox="0 0 12 12", width=".8em", height=".8em", fill="currentColor", aria_hidden="true"
+)
+DRAWN_PATH = Element("path").with_(fill_rule="evenodd")
 BAR_FILL: Callable[[float], str] = "width:{:.0f}%".format
 
 
@@ -250,15 +254,21 @@ def bullets(items: Iterable[Content], **attributes: Value) -> Markup:
 
 def chip(look: Look, text: Content = None) -> Markup:
     """A status as a small label: its glyph and its word (or another text) on its tone."""
-    return span(CHIP_GLYPH(look.glyph), text or look.word, cls="chip", style=f"--tone:{look.tone}")
+    return span(i(symbol(look)), text or look.word, cls="chip", style=f"--tone:{look.tone}")
+
+
+@lru_cache(maxsize=64)
+def symbol(look: Look) -> Markup:
+    """The glyph of a look, drawn: it needs no font. A screen reader leaves it out."""
+    return DRAWING(DRAWN_PATH(d=look.drawing))
 
 
 def glyph(look: Look) -> Markup:
     """The glyph of a look in its tone. A screen reader leaves it out."""
-    return span(look.glyph, cls="tone", style=f"--tone:{look.tone}", aria_hidden=True)
+    return span(symbol(look), cls="tone", style=f"--tone:{look.tone}")
 
 
 def with_glyph(look: Look, text: Content = None) -> Markup:
     """The glyph of a look and its word (or another text) in its tone, with nothing around it."""
     words = look.word if text is None else text
-    return span(GLYPH(look.glyph), " ", words, cls="tone", style=f"--tone:{look.tone}")
+    return span(symbol(look), " ", words, cls="tone", style=f"--tone:{look.tone}")

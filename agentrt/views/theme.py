@@ -8,37 +8,56 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "Look", "look_of", "look_of_fate", "style"]
+__all__ = [
+    "CLOCK", "CSS", "FATES", "LANES", "NEUTRAL", "STATUSES", "UNKNOWN", "Look", "look_of", "look_of_fate", "style",
+]  # fmt: skip
 
 
 class Look(NamedTuple):
-    """A tone, a glyph and a word. A view never shows the tone alone."""
+    """A tone, a glyph and a word. A view never shows the tone alone.
+
+    Args:
+        tone: A colour.
+        glyph: A character, for what is plain text: one that every font with Latin, Greek and Cyrillic letters has.
+        word: The word.
+        drawing: The glyph as the path of a drawing, 12 wide and high, for HTML.
+    """
 
     tone: str
     glyph: str
     word: str
+    drawing: str = ""
 
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+RING = "M6 1a5 5 0 1 1 0 10A5 5 0 0 1 6 1zm0 1.6a3.4 3.4 0 1 0 0 6.8 3.4 3.4 0 0 0 0-6.8z"
+CROSS = "M2.4 1L6 4.6 9.6 1 11 2.4 7.4 6 11 9.6 9.6 11 6 7.4 2.4 11 1 9.6 4.6 6 1 2.4z"
+CLOCK = f"{RING}M5.3 3h1.4v2.7l1.9 1.1-.7 1.2-2.6-1.5z"
+BARRED = f"{RING}M2.4 5.2h7.2v1.6H2.4z"
 
 STATUSES = {
-    "idle": Look("#8A94A6", "○", "idle"),
-    "processing": Look("#0072B2", "●", "processing"),
-    "paused": Look("#CC79A7", "‖", "paused"),
-    "error": Look("#D55E00", "✕", "error"),
-    "stuck": Look("#B03A2E", "◷", "stuck"),
-    "failed": Look("#7B241C", "■", "failed"),
-    "terminated": Look("#4D5656", "⊘", "terminated"),
+    "idle": Look("#8A94A6", "○", "idle", RING),
+    "processing": Look("#0072B2", "●", "processing", "M6 1a5 5 0 1 1 0 10A5 5 0 0 1 6 1z"),
+    "paused": Look("#CC79A7", "║", "paused", "M2.5 1h2.6v10H2.5zM6.9 1h2.6v10H6.9z"),
+    "error": Look("#D55E00", TIMES, "error", CROSS),
+    "stuck": Look("#B03A2E", "◊", "stuck", CLOCK),
+    "failed": Look("#7B241C", "■", "failed", "M1.5 1.5h9v9h-9z"),
+    "terminated": Look("#4D5656", "Ø", "terminated", BARRED),
 }
-LANES = {"priority": Look("#E69F00", "▲", "priority"), "standard": Look("#56B4E9", "▬", "standard")}
+LANES = {
+    "priority": Look("#E69F00", "▲", "priority", "M6 1l5.5 10H.5z"),
+    "standard": Look("#56B4E9", "▬", "standard", "M.5 4h11v4H.5z"),
+}
 FATES = {
-    "done": Look("#009E73", "✓", "done"),
-    "failed": Look("#D55E00", "✕", "failed"),
-    "timed_out": Look("#B03A2E", "◷", "timed out"),
-    "dropped": Look("#8A94A6", "↓", "dropped"),
-    "terminated": Look("#4D5656", "⊘", "terminated"),
-    "dead": Look("#7B241C", "✝", "dead-lettered"),
-    "pending": Look("#CFD5DD", "…", "pending"),
+    "done": Look("#009E73", "√", "done", "M4.4 10.4L.8 6.8l1.4-1.4 2.2 2.2 5.4-5.4 1.4 1.4z"),
+    "failed": Look("#D55E00", TIMES, "failed", CROSS),
+    "timed_out": Look("#B03A2E", "◊", "timed out", CLOCK),
+    "dropped": Look("#8A94A6", "↓", "dropped", "M5.2 1h1.6v6.2l2.4-2.4 1.1 1.1L6 10.8 1.7 5.9l1.1-1.1 2.4 2.4z"),
+    "terminated": Look("#4D5656", "Ø", "terminated", BARRED),
+    "dead": Look("#7B241C", "†", "dead-lettered", "M5.1 1h1.8v2.4h2.6v1.8H6.9V11H5.1V5.2H2.5V3.4h2.6z"),
+    "pending": Look("#CFD5DD", "…", "pending", "M.8 5h2v2h-2zM5 5h2v2H5zM9.2 5h2v2h-2z"),
 }
-UNKNOWN = Look("#8A94A6", "·", "unknown")
+UNKNOWN = Look("#8A94A6", "·", "unknown", "M4.8 4.8h2.4v2.4H4.8z")
 NEUTRAL = "#797c80"  # contrast of 4.3:1 on white and on JupyterLab's dark: a plot can't know the theme of its page
 MARKERS = {"done": "dot", "failed": "x", "timed_out": "hourglass", "dropped": "inverted_triangle"}
 

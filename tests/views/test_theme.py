@@ -1,10 +1,15 @@
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
 from agentrt import Fate, Lane, Status
+from agentrt.views import theme
 from agentrt.views.html import chip
 from agentrt.views.theme import CSS, FATES, LANES, STATUSES, look_of, look_of_fate
+
+VIEWS = Path(theme.__file__).parent
 
 
 def luminance(colour: str) -> float:
@@ -37,7 +42,7 @@ def test_every_status_lane_and_fate_has_a_look():
 
 @pytest.mark.parametrize("looks", [STATUSES, LANES, FATES])
 def test_none_is_told_by_colour_alone(looks):
-    for part in ("glyph", "word", "tone"):
+    for part in ("glyph", "word", "tone", "drawing"):
         assert len({getattr(look, part) for look in looks.values()}) == len(looks)
 
 
@@ -50,4 +55,23 @@ def test_a_chip_can_be_read_in_both_themes(look, text, surface):
 
 def test_a_new_word_gets_a_neutral_look_and_is_escaped():
     assert "&lt;b&gt;" in chip(look_of("<b>"))
-    assert look_of("processing").glyph in chip(look_of("processing"))
+    assert look_of("processing").drawing in chip(look_of("processing"))
+
+
+# What every font with Latin, Greek and Cyrillic letters has besides Latin 1, as far as views use it.
+IN_EVERY_FONT = set("\u2013\u2014\u2018\u2019\u201c\u201d\u2020\u2026\u2190\u2191\u2192\u2193\u2212\u221a\u2551")
+IN_EVERY_FONT |= set("\u25a0\u25b2\u25ba\u25ac\u25ca\u25cb\u25cf\u25e6\u03bb\u03bc\u03c1")
+NEVER_SHOWN = {"text.py": set("\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")}  # looked for in other texts
+
+
+@pytest.mark.parametrize("path", sorted(VIEWS.rglob("*.py")), ids=lambda path: str(path.relative_to(VIEWS)))
+def test_no_text_of_a_view_has_a_glyph_that_a_font_may_lack(path):
+    """What is drawn as an icon is a drawing."""
+    texts = [each.value for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Constant)]
+    odd = {char for text in texts if isinstance(text, str) for char in text if char > "\xff" and char.isprintable()}
+    assert odd - IN_EVERY_FONT - NEVER_SHOWN.get(path.name, set()) == set()
+
+
+@pytest.mark.parametrize("path", sorted(VIEWS.rglob("*.js")), ids=lambda path: path.name)
+def test_no_script_has_a_glyph_that_a_font_may_lack(path):
+    assert {char for char in path.read_text() if char > "\xff"} - IN_EVERY_FONT == set()

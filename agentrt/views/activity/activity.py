@@ -31,6 +31,7 @@ from ..html import (
     quiet,
     span,
     strong,
+    symbol,
 )
 from ..layout import WIDE, beside, section
 from ..live import Live
@@ -189,7 +190,7 @@ def _course(trace: CausalTrace) -> Markup:
         div(
             span(strong(duration(wait)), " waiting"),
             span(worked),
-            span(f"{lane.glyph} {lane.word} lane"),
+            span(symbol(lane), f" {lane.word} lane"),
             cls="legend",
         ),
     )
@@ -246,8 +247,7 @@ def _list(messages: tuple[Message, ...], trace: CausalTrace) -> Markup:
 
 def _relative(message: Message, trace: CausalTrace) -> Content:
     words = sequence.words_of_message(message, trace.at).removeprefix(f"activity {message.id} ")
-    glyph = span(sequence.look_of_message(message).glyph, aria_hidden=True)
-    return glyph, " ", _activity_link(message.id), " ", safe_text(words, 240)
+    return symbol(sequence.look_of_message(message)), " ", _activity_link(message.id), " ", safe_text(words, 240)
 
 
 def _payload(trace: CausalTrace) -> Markup:
@@ -297,7 +297,7 @@ def _span(step: Event, trace: CausalTrace) -> Markup:
     look = STATUSES["error"] if step.detail.get("failed") else FATES["done"]
     indent = 14 * int(step.detail.get("depth", 0))
     return div(
-        span(look.glyph, " ", safe_text(step.detail["name"], 60), style=f"padding-left:{indent}px"),
+        span(symbol(look), " ", safe_text(step.detail["name"], 60), style=f"padding-left:{indent}px"),
         i(b(style=f"left:{left:.2f}%;width:{width:.2f}%"), aria_hidden=True),
         span(duration(step.at - step.detail["started"]), cls="num"),
         cls="span",

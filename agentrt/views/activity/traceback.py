@@ -64,5 +64,5 @@ def _place_html(place: SourcePlace) -> Markup:
 
 
 def _line_html(number: int, text: str, hit: bool) -> Markup:
-    gutter = span(f"{'▶' if hit else ' '} {number:>4}  ", cls="no", style="display:inline")
+    gutter = span(f"{'►' if hit else ' '} {number:>4}  ", cls="no", style="display:inline")
     return span(gutter, safe_text(text.expandtabs(4), 300), cls="hit" if hit else None)

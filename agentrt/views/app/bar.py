@@ -12,12 +12,13 @@ import panel_material_ui as pmui
 
 from ...feed.source import Source
 from ..feed import Update
-from ..html import Markup, a, div, fragment, nav, row, span
+from ..html import Markup, a, div, fragment, nav, row, span, symbol
 from ..icons import drawing_of, icon
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
 from ..text import safe_text
+from ..theme import STATUSES
 from .address import Address
 
 __all__ = ["TopBar"]
@@ -111,7 +112,7 @@ class TopBar:
 
     def say(self, text: str, wrong: bool) -> None:
         """Show the result of a command in one line; an empty text removes it."""
-        words = fragment("✕ " if wrong else "", safe_text(text, 300)) if text else None
+        words = fragment((symbol(STATUSES["error"]), " ") if wrong else None, safe_text(text, 300)) if text else None
         self.message.draw(span(words, cls="message", role="status"))
 
     def update(self, update: Update) -> bool:

@@ -53,7 +53,7 @@ def fleet_row(shot: Snapshot, rate: float) -> Row:
     slowest: LaneMetrics | None = max(lanes, key=lambda lane: lane.service.p95, default=None)
     error = shot.error and (shot.error.__cause__ or shot.error)
     return {
-        "status": f"{look.glyph} {look.word}",
+        "status": look.word,
         "id": plain(shot.id, 80),
         "priority": shot.depth[0],
         "standard": shot.depth[1],
@@ -65,7 +65,6 @@ def fleet_row(shot: Snapshot, rate: float) -> Row:
         "processed": fates.done + fates.failed + fates.timed_out,
         "failed": fates.failed + fates.timed_out,
         "error": plain(f"{type(error).__name__}: {error}", 120) if error else "",
-        "tone": look.tone,
         "fill_priority": _fill_percent(shot.depth[0], shot.capacity[0]),
         "fill_standard": _fill_percent(shot.depth[1], shot.capacity[1]),
     }

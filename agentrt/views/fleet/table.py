@@ -5,21 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..app.address import Address
-from ..html import Content, Markup, action, bar, button, span, table, tbody, td, th, thead, tr
+from ..html import Content, Markup, action, bar, button, chip, span, symbol, table, tbody, td, th, thead, tr
 from ..text import duration, plain, rate
-from ..theme import LANES
+from ..theme import LANES, look_of
 from .rows import COLUMNS, Row
 
 __all__ = ["CSS", "row_html", "table_html"]
 
-TITLES = {
+TITLES: dict[str, Content] = {
     "status": "status",
     "id": "runtime",
-    "priority": f"{LANES['priority'].glyph} priority",
-    "standard": f"{LANES['standard'].glyph} standard",
+    "priority": (symbol(LANES["priority"]), " priority"),
+    "standard": (symbol(LANES["standard"]), " standard"),
     "rate": "rate",
-    "wait_priority": f"{LANES['priority'].glyph} wait p95",
-    "wait_standard": f"{LANES['standard'].glyph} wait p95",
+    "wait_priority": (symbol(LANES["priority"]), " wait p95"),
+    "wait_standard": (symbol(LANES["standard"]), " wait p95"),
     "service50": "service p50",
     "service95": "service p95",
     "processed": "processed",
@@ -89,8 +89,9 @@ def _column_head(name: str, sort: tuple[str, bool] | None) -> Markup:
     order = None
     if sort is not None and sort[0] == name:
         order = "descending" if sort[1] else "ascending"
-    title = f"{TITLES[name]}{ARROWS[order]}"
-    return HEADS[name](action("sort", title, value=name, title=MEANS.get(name, "")), aria_sort=order)
+    return HEADS[name](
+        action("sort", TITLES[name], ARROWS[order], value=name, title=MEANS.get(name, "")), aria_sort=order
+    )
 
 
 def row_html(id: str, row: Row) -> Markup:
@@ -104,7 +105,7 @@ def _content(name: str, row: Row) -> Content:
     if name in LANES:
         return _lane_meter(name, value, row[f"fill_{name}"])
     if name == "status":
-        return _status_chip(value, row["tone"])
+        return _status_chip(value)
     if name == "id":
         return button(plain(value, 80), title=plain(value, 200))
     if name == "rate":
@@ -122,8 +123,8 @@ def _lane_meter(lane: str, depth: int, percent: int) -> Markup:
 
 
 @lru_cache(maxsize=32)
-def _status_chip(text: str, tone: str) -> Markup:
-    return span(plain(text), cls="chip", style=f"--tone:{tone}")
+def _status_chip(status: str) -> Markup:
+    return chip(look_of(status))
 
 
 ARROWS = {None: "", "descending": " ↓", "ascending": " ↑"}

@@ -265,7 +265,7 @@ class Flow(pn.viewable.Viewer):
         label = label_of(node, tally)
         itself = edges.get((node, node))
         if itself is not None and itself.sent:
-            label += f"  ↻ {rate(itself.rate)}"
+            label += f"  itself {rate(itself.rate)}"
         name = "outside" if node.kind == "outside" else plain(node.name, 120)
         return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 

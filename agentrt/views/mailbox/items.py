@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...activity import Activity
 from ...feed.source import Time
 from ..app.address import Address
-from ..html import Content, Markup, action, button, code, div, join, li, link, ol, p, pre, quiet, span, strong
+from ..html import Content, Markup, action, button, code, div, join, li, link, ol, p, pre, quiet, span, strong, symbol
 from ..pace import real_second
 from ..text import brief, duration, plain, quantity, safe_block, safe_text
 from ..theme import Look
@@ -196,7 +196,7 @@ def footer_html(page: LanePage, name: str) -> Content:
 def lane_head_html(look: Look, page: LanePage, of: str) -> Markup:
     """The name of a lane and how many wait in it. `of` is its capacity in words, or empty."""
     matching = f", {page.found:,} match" if page.found != page.total else ""
-    name = span(span(look.glyph, aria_hidden=True), " ", look.word, cls="tone")
+    name = span(symbol(look), " ", look.word, cls="tone")
     waiting = quiet(f"{page.total:,}{of} waiting{matching}")
     return div(name, waiting, cls="row spread lane-head", style=f"--tone:{look.tone}")
 

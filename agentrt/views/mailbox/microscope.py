@@ -19,7 +19,7 @@ from ..html import Content, Markup, div, empty, p, pre
 from ..layout import WIDE, line
 from ..live import Live
 from ..role import Commands
-from ..theme import LANES, STATUSES, Look
+from ..theme import CLOCK, LANES, STATUSES, Look
 from . import items
 from .edit import PayloadEditor
 from .items import CSS, Ages, LanePage, PayloadTexts
@@ -28,7 +28,7 @@ from .undoable_commands import Undo, UndoableCommands, commands_html, question_h
 __all__ = ["Microscope"]
 
 LATER = "delayed"
-LOOKS = {**LANES, LATER: Look("#8A94A6", "◔", "not due yet")}
+LOOKS = {**LANES, LATER: Look("#8A94A6", "◦", "not due yet", CLOCK)}
 PAUSE = 0.25  # real seconds between two drawings of a mailbox that keeps changing
 WORDS = {
     "first": "Move to the front",

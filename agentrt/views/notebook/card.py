@@ -15,7 +15,7 @@ from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
 from ..feed import Feed, Schedule, Update, run_now
-from ..html import Content, Markup, div, span, strong
+from ..html import Content, Markup, div, span, strong, symbol
 from ..inject.inject import Inject
 from ..layout import WIDE
 from ..live import Live
@@ -62,7 +62,7 @@ def bars_html(snapshot: Snapshot) -> Markup:
         words = f"{look.word} lane: {depth:,} of {capacity:,} waiting, {percent(depth, capacity)} full"
         bar = fill_bar(depth, capacity, look.tone, words)
         cells.append(
-            div(span(f"{look.glyph} {look.word}", cls="tone", style=f"--tone:{look.tone}"), bar, strong(f"{depth:,}"))
+            div(span(symbol(look), f" {look.word}", cls="tone", style=f"--tone:{look.tone}"), bar, strong(f"{depth:,}"))
         )
     return div(cells, cls="bars")
 

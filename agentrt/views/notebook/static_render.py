@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...snapshot import Snapshot
 from .. import svg
-from ..html import Markup, b, code, div, fragment
+from ..html import Markup, b, code, div, fragment, symbol
 from ..text import brief, plain, safe_text
 from ..theme import LANES, STATUSES, Look, look_of
 
@@ -62,7 +62,7 @@ def runtime_html(snapshot: Snapshot) -> Markup:
     """The picture, the state, and the last error."""
     error = snapshot.error and (snapshot.error.__cause__ or snapshot.error)
     words = safe_text(f"{type(error).__name__}: {error}", 200)
-    wrong = div("✕ ", words, style=f"color:{STATUSES['error'].tone}") if error else None
+    wrong = div(symbol(STATUSES["error"]), " ", words, style=f"color:{STATUSES['error'].tone}") if error else None
     state = div(b("state"), " ", code(safe_text(brief(snapshot.state, 400), 400)))
     return div(picture(snapshot), state, wrong)
 

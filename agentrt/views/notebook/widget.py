@@ -12,11 +12,11 @@ from ...feed.source import Frame, HasRuntime, PayloadForm
 from ...schema.fields import Field
 from ...schema.form import Form
 from ...snapshot import Snapshot, Status
-from ..html import Content, Markup, b, br, fragment, small, span
+from ..html import Content, Markup, b, br, fragment, small, span, symbol
 from ..inject.injection import JSON, OPTIONS, Injection
 from ..role import Commands
 from ..text import plain, safe_text
-from ..theme import LANES, Look, look_of
+from ..theme import LANES, STATUSES, Look, look_of
 
 __all__ = ["Widget"]
 
@@ -214,7 +214,7 @@ class Control:
     def mark(self, problem: str) -> None:
         """Say what is wrong; with no problem, what the field is for."""
         if problem:
-            self.note.value = b("✕ ", safe_text(problem, 300), style=WRONG)
+            self.note.value = b(symbol(STATUSES["error"]), " ", safe_text(problem, 300), style=WRONG)
         else:
             self.note.value = small(safe_text(self.field.doc)) if self.field.doc else ""
 
@@ -268,14 +268,14 @@ def status_line(shot: Snapshot, refused: str) -> Markup:
     """Id, status, counts and the state in one line; under it what was refused."""
     counts = f"{shot.fates.done:,} done, {shot.fates.failed + shot.fates.timed_out:,} failed"
     name, status, state = b(safe_text(shot.id, 60)), label(look_of(shot.status)), safe_text(shot.state, 80)
-    refusal = (br(), b("✕ ", safe_text(refused, 300), style=WRONG)) if refused else None
+    refusal = (br(), b(symbol(STATUSES["error"]), " ", safe_text(refused, 300), style=WRONG)) if refused else None
     return fragment(name, " ", status, f" {counts}, state ", state, refusal)
 
 
 def label(look: Look, text: Content = None) -> Markup:
     """A status, lane or fate with its glyph; it needs no style sheet."""
     style = f"border:1px solid {look.tone};border-radius:8px;padding:0 6px;white-space:nowrap"
-    return span(look.glyph, " ", text or look.word, style=style)
+    return span(symbol(look), " ", text or look.word, style=style)
 
 
 def button(description: str, icon: str, pressed: Callable[[Any], Any], **look: Any) -> Any:

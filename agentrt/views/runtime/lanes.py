@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...metrics import LaneMetrics, Percentiles
 from ...snapshot import Snapshot
-from ..html import Markup, b, dd, div, dl, dt, quiet, section, span
+from ..html import Markup, b, dd, div, dl, dt, quiet, section, span, symbol
 from ..live import Live
 from ..text import duration, percent
 from ..theme import LANES, Look
@@ -37,7 +37,7 @@ def lanes_html(snapshot: Snapshot) -> Markup:
 def _lane_column(look: Look, depth: int, capacity: int, metrics: LaneMetrics | None) -> Markup:
     words = f"{look.word} lane: {depth:,} of {capacity:,} waiting, {percent(depth, capacity)} full"
     return section(
-        div(span(look.glyph, aria_hidden=True), " ", look.word, cls="tone"),
+        div(symbol(look), " ", look.word, cls="tone"),
         div(span(f"{depth:,}", cls="big"), " ", quiet(f"of {capacity:,} waiting")),
         fill_bar(depth, capacity, look.tone, words),
         _percentiles(metrics) if metrics is not None else None,

@@ -15,7 +15,7 @@ from ..feed import Update
 from ..html import Content, Markup, div, fragment, link, p, quiet, span, with_glyph
 from ..live import Live
 from ..text import brief, duration, plain, safe_text
-from ..theme import FATES, LANES, STATUSES, Look, look_of_fate
+from ..theme import FATES, LANES, STATUSES, UNKNOWN, Look, look_of_fate
 
 __all__ = ["Events", "Log", "record_row", "record_words"]
 
@@ -28,7 +28,7 @@ CSS = """
 .log > div > * { min-width: 0; overflow-wrap: anywhere; }
 """
 KINDS = {"paused": "paused", "failed": "failed", "stuck": "stuck", "terminated": "terminated", "resumed": "processing"}
-OTHER = STATUSES["idle"]._replace(glyph="·")
+OTHER = STATUSES["idle"]._replace(glyph="·", drawing=UNKNOWN.drawing)
 
 
 def record_words(record: Any) -> Content:

@@ -86,14 +86,14 @@ def _line_spans(lines: dict[int, str], here: int, marked: bool) -> Iterator[Mark
             yield _gap(n - before - 1)
         at = marked and n == here
         text = safe_text(lines[n].expandtabs(4).rstrip(), 300) or " "
-        yield span(i(f"{'▶ ' if at else ''}{n}"), text, cls="here" if at else None)
+        yield span(i(f"{'► ' if at else ''}{n}"), text, cls="here" if at else None)
         before = n
     if max(lines) > before:
         yield _gap(max(lines) - before)
 
 
 def _gap(lines: int) -> Markup:
-    return span(i("⋮"), f"{lines} lines", cls="gap")
+    return span(i("…"), f"{lines} lines", cls="gap")
 
 
 @lru_cache(maxsize=64)

@@ -27,7 +27,7 @@ from ..app.window import Window
 from ..feed import Session
 from ..fleet.overview import CSS as TILES
 from ..fleet.overview import fates_bar
-from ..html import Content, Markup, a, div, empty, fragment, glyph, h2, join, p, pre, quiet, section
+from ..html import Content, Markup, a, div, empty, fragment, glyph, h2, join, p, pre, quiet, section, symbol
 from ..live import Live
 from ..role import Role
 from ..text import plain, quantity, safe_text
@@ -161,7 +161,7 @@ def _card(server: ServerRecord, summary: ManagerSummary | None, role: Role) -> M
 def _figures(summary: ManagerSummary | None) -> Content:
     if summary is None:
         look = STATUSES["stuck"]
-        return p(f"{look.glyph} It does not answer.", cls="words tone", style=f"--tone:{look.tone}")
+        return p(symbol(look), " It does not answer.", cls="words tone", style=f"--tone:{look.tone}")
     waits = [fragment(glyph(look), f" {n:,}") for look, n in zip(LANES.values(), summary.waiting, strict=True)]
     return (
         p(safe_text(summary.sentence, 300), cls="words"),

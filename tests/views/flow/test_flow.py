@@ -363,7 +363,7 @@ async def test_what_one_sends_itself_stands_in_its_node(manager):
     await asyncio.sleep(5)
     flow = Flow(manager.source)
     flow.update(update(manager))
-    assert "↻" in drawn(flow)["a"]["label"]
+    assert "itself" in drawn(flow)["a"]["label"]
     assert [edge["ariaLabel"].split(":")[0] for edge in flow.graph.edges] == ["outside → a"]
 
 
@@ -513,7 +513,7 @@ def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
             loaded(page)
             node = page.locator(".react-flow__node")
             assert node.count() == 4, "outside, two runtimes and a group"
-            assert "✕ error" in node.filter(has_text="till").inner_text()
+            assert "\N{MULTIPLICATION SIGN} error" in node.filter(has_text="till").inner_text()
             assert serious(page) == []
             edge = page.locator(".react-flow__edge", has_text="1 failed").first
             edge.locator(".react-flow__edge-textwrapper").hover()

@@ -152,7 +152,7 @@ async def test_one_is_sent_again_to_the_same_or_another(manager):
     view = shown(manager, who="operator (page)")
     press(view, "open", str(first))
     assert "That runtime has ended" in view.list.html
-    assert view.list.html.count("</span> terminated</span>") == 2
+    assert view.list.html.count("</svg> terminated</span>") == 2
     by_hand(view, "resend", first)
     assert "was terminated" in view.undoable.message.html
     assert len(manager.dead_letters) == 2, "it stays"

@@ -69,7 +69,7 @@ async def test_the_line_it_awaits_is_marked_with_the_chain_and_the_variables(man
     await asyncio.sleep(10)
     view, page = shown(manager, runtime)
     line = inner.__code__.co_firstlineno + 2
-    assert f'<span class="here"><i>▶ {line}</i>    await ctx.sleep(seconds)</span>' in page
+    assert f'<span class="here"><i>► {line}</i>    await ctx.sleep(seconds)</span>' in page
     assert f"test_where.py, line {line}" in page
     assert "runs for <strong>10 s</strong>" in view.head.html
     assert "for time to pass, on the manager's clock" in view.head.html
@@ -263,7 +263,7 @@ async def test_stuck_says_how_long_and_what_helps(manager):
     assert "Stuck for <strong>17 s</strong>" in page
     assert "CancelledError" in page
     assert "1 activity waiting" in page
-    assert f"▶ {stubborn.__code__.co_firstlineno + 4}" in page
+    assert f"► {stubborn.__code__.co_firstlineno + 4}" in page
     assert view.update(update(manager)) is True
 
 
