@@ -14,8 +14,10 @@ import secrets
 import socket
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -92,6 +94,9 @@ class ManagerRecord(msgspec.Struct, frozen=True):
     def alive(self) -> bool:
         """Whether its process still runs."""
         return _is_alive(self.pid, self.port)
+
+
+Record = TypeVar("Record", ServerRecord, ManagerRecord)
 
 
 def _is_alive(pid: int, port: int) -> bool:
@@ -172,17 +177,7 @@ def remove_server(path: Path) -> None:
 
 def list_servers() -> list[ServerRecord]:
     """The servers that run now, oldest first. Servers whose process has ended are removed from the list."""
-    found = []
-    for path in directory().glob("server-*.json"):
-        try:
-            server = msgspec.json.decode(path.read_bytes(), type=ServerRecord)
-        except (OSError, msgspec.DecodeError):
-            continue  # removed in between, or written by another version
-        if server.alive:
-            found.append(server)
-        else:
-            remove_server(path)
-    return sorted(found, key=lambda each: each.started)
+    return _list_records("server-*.json", ServerRecord, remove_server)
 
 
 def socket_path(manager: ManagerRecord) -> Path:
@@ -205,16 +200,20 @@ def remove_manager(path: Path) -> None:
 
 def list_managers() -> list[ManagerRecord]:
     """The managers that offer their feed now, oldest first. Those whose process has ended are removed from the list."""
+    return _list_records("manager-*.json", ManagerRecord, remove_manager)
+
+
+def _list_records(files: str, kind: type[Record], remove: Callable[[Path], None]) -> list[Record]:
     found = []
-    for path in directory().glob("manager-*.json"):
+    for path in directory().glob(files):
         try:
-            manager = msgspec.json.decode(path.read_bytes(), type=ManagerRecord)
+            record = msgspec.json.decode(path.read_bytes(), type=kind)
         except (OSError, msgspec.DecodeError):
             continue  # removed in between, or written by another version
-        if manager.alive:
-            found.append(manager)
+        if record.alive:
+            found.append(record)
         else:
-            remove_manager(path)
+            remove(path)
     return sorted(found, key=lambda each: each.started)
 
 
