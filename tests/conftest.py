@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page
 
 from tests.harness import browser
-from tests.harness.guard import Guard, guarded
+from tests.harness.guard import Guard, guarded, leave_pages
 from tests.harness.kernel import Kernel
 from tests.harness.lab import Lab
 from tests.harness.screenshot import shoot
@@ -80,14 +80,22 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture(scope="session")
-def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A running JupyterLab: `jupyterlab.open(page, Path("notebooks/x.ipynb")).run_all()`."""
+def jupyterlab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A running JupyterLab."""
     lab = Lab(tmp_path_factory.mktemp("jupyterlab"))
     try:
         lab.wait()
         yield lab
     finally:
         lab.stop()
+
+
+@pytest.fixture
+def jupyterlab(jupyterlab_server: Lab) -> Iterator[Lab]:
+    """A running JupyterLab with no kernel: `jupyterlab.open(page, Path("notebooks/x.ipynb")).run_all()`."""
+    yield jupyterlab_server
+    leave_pages()
+    jupyterlab_server.end_kernels()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The served dashboard in a real Chromium, as a person uses it."""
 
 import re
+import threading
 
 import msgspec
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from agentrt import RuntimeManager
 from agentrt.views.server.server import serve
 from tests.harness.screenshot import is_blank, shoot
-from tests.harness.wait import wait_until
+from tests.harness.shown import loaded, serving
+from tests.harness.wait import wait_until, within
 
 HOSTILE = [
     "<script>window.owned = 1</script>",
@@ -28,7 +30,6 @@ class Order(msgspec.Struct, frozen=True):
 
 
 async def till(activity, total: int, ctx) -> int:
-    await ctx.sleep(0.8)
     if activity.payload.amount < 0:
         raise ValueError(f"can't take {activity.payload.amount}")
     return total + activity.payload.amount
@@ -42,32 +43,33 @@ def manager():
 
 @pytest.fixture
 def server(manager):
-    server = serve(manager)
-    yield server
-    server.stop()
+    with serving(serve(manager)) as server:
+        yield server
 
 
 def status(page, word: str) -> None:
     """Wait until the runtime that is shown has this status."""
-    page.locator("header .chip", has_text=word).wait_for(timeout=10_000)
+    page.locator("header .chip", has_text=word).wait_for()
 
 
 def button(page, name: str):
     return page.get_by_role("button", name=name, exact=True)
 
 
-def live(page) -> None:
-    """Wait until the page has loaded, and is fed from then on."""
-    page.wait_for_function("() => !window.Bokeh?.documents.some((doc) => !doc.is_idle)", timeout=20_000)
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["default", "dark"])
 def test_a_person_injects_pauses_steps_resumes_and_terminates(manager, server, page, theme, tmp_path):
-    runtime = manager.create("till", 0, till, accepts=Order)
+    seen = threading.Event()
+
+    async def slow_till(activity, total: int, ctx) -> int:
+        while not seen.is_set():
+            await ctx.sleep(0.01)
+        return await till(activity, total, ctx)
+
+    runtime = manager.create("till", 0, slow_till, accepts=Order)
     manager.create("other", 0, till)
     page.goto(f"{server.url}&theme={theme}")
-    page.get_by_text("All 2 runtimes are fine.").wait_for(timeout=20_000)
+    page.get_by_text("All 2 runtimes are fine.").wait_for()
     page.get_by_role("button", name="till").first.click()
     status(page, "idle")
     assert page.url.endswith(f"/runtime/till?theme={theme}")
@@ -78,7 +80,8 @@ def test_a_person_injects_pauses_steps_resumes_and_terminates(manager, server, p
     button(page, "▲ priority").click()
     button(page, "Send").click()
     status(page, "processing")
-    page.locator(".tree").get_by_text("7", exact=True).wait_for(timeout=10_000)
+    seen.set()
+    page.locator(".tree").get_by_text("7", exact=True).wait_for()
     assert runtime.state == 7
     assert runtime.metrics.priority.accepted == 1
 
@@ -86,12 +89,12 @@ def test_a_person_injects_pauses_steps_resumes_and_terminates(manager, server, p
     status(page, "paused")
     for _ in range(2):
         button(page, "Send").click()
-    wait_until(lambda: sum(runtime.depth) == 2, 5, "what is sent waits")
+    wait_until(lambda: sum(runtime.depth) == 2, what="what is sent waits")
     button(page, "Step").click()
-    page.locator(".tree").get_by_text("14", exact=True).wait_for(timeout=10_000)
+    page.locator(".tree").get_by_text("14", exact=True).wait_for()
     status(page, "paused")
     button(page, "Resume").click()
-    page.locator(".tree").get_by_text("21", exact=True).wait_for(timeout=10_000)
+    page.locator(".tree").get_by_text("21", exact=True).wait_for()
 
     assert not is_blank(shoot(page, f"dashboard-{theme}"))
     button(page, "Terminate").click()
@@ -102,7 +105,7 @@ def test_a_person_injects_pauses_steps_resumes_and_terminates(manager, server, p
     assert set(acts.values()) == {"operator (page)"}
 
     page.go_back()
-    page.get_by_text("The runtime is fine.").wait_for(timeout=10_000)
+    page.get_by_text("The runtime is fine.").wait_for()
     page.get_by_role("row", name=re.compile("terminated")).get_by_text("till").wait_for()
 
 
@@ -116,7 +119,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(manager, server, page):
     page.evaluate(ENABLE)
     button(page, "Pause").click(force=True)
     runtime.send_nowait(Order(3))
-    page.locator(".tree").get_by_text("3", exact=True).wait_for(timeout=10_000)
+    page.locator(".tree").get_by_text("3", exact=True).wait_for()
     assert not runtime.paused
     assert not [record for record in manager.ring.since(0)[0] if getattr(record, "who", None)]
 
@@ -139,9 +142,9 @@ def test_the_page_follows_within_a_quarter_of_a_second(manager, server, page):
     for n in range(2, 10):
         runtime.send_nowait(1).result(5)
         sent = page.evaluate("performance.timeOrigin + performance.now()")
-        page.wait_for_function("n => window.seen.has(String(n))", arg=n, timeout=5000)
+        page.wait_for_function("n => window.seen.has(String(n))", arg=n)
         late.append(page.evaluate("n => window.seen.get(String(n))", n) - sent)
-    assert sorted(late)[len(late) // 2] < 250, late
+    assert sorted(late)[len(late) // 2] < 1000 * within(0.25), late
 
 
 SEEN = """() => {
@@ -184,7 +187,7 @@ def test_hostile_strings_are_only_text_in_every_pane(manager, server, page):
         with pytest.raises(Exception, match=r"."):
             runtime.send_nowait(string, priority=True).result(5)
     page.goto(server.url)
-    page.locator("tbody tr").nth(len(HOSTILE)).wait_for(timeout=20_000)
+    page.locator("tbody tr").nth(len(HOSTILE)).wait_for()
     for row in page.locator("tbody tr").all():
         row.hover()
     page.locator("tbody tr").first.click()
@@ -192,7 +195,7 @@ def test_hostile_strings_are_only_text_in_every_pane(manager, server, page):
     assert HOSTILE[0] in page.locator("header h2").inner_text()
     page.get_by_text("traceback").first.click()
     page.locator(".problem pre").hover()
-    live(page)
+    loaded(page)
     assert page.evaluate("window.owned") is None
 
 
@@ -200,7 +203,7 @@ def test_hostile_strings_are_only_text_in_every_pane(manager, server, page):
 def test_an_unknown_runtime_says_which_there_are(manager, server, page):
     manager.create("till", 0, till)
     page.goto(server.link("operator", "runtime/nobody"))
-    page.get_by_text("There is no runtime nobody. There are: till.").wait_for(timeout=20_000)
+    page.get_by_text("There is no runtime nobody. There are: till.").wait_for()
     page.get_by_role("link", name="Overview").click()
     page.locator("tbody tr").first.wait_for()
 
@@ -215,8 +218,8 @@ def test_nothing_is_wider_than_the_page(manager, server, new_page, width):
     page = new_page(viewport={"width": width, "height": 900})
     for link in (server.url, server.link("operator", "runtime/till")):
         page.goto(link)
-        page.locator(".say, header h2").first.wait_for(timeout=20_000)
-        live(page)
+        page.locator(".say, header h2").first.wait_for()
+        loaded(page)
         assert page.evaluate(WIDEST, width) == []
 
 
@@ -243,7 +246,7 @@ def test_a_session_that_ends_lets_go_of_the_hub(manager, server, new_page):
     manager.create("till", 0, till)
     page = new_page()
     page.goto(server.url)
-    page.locator(".say").wait_for(timeout=20_000)
-    wait_until(lambda: manager.hub.running, 20, "the page is fed")
+    page.locator(".say").wait_for()
+    wait_until(lambda: manager.hub.running, what="the page is fed")
     server.stop()
-    wait_until(lambda: not manager.hub.running, 5, "the hub has nobody left")
+    wait_until(lambda: not manager.hub.running, what="the hub has nobody left")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.harness.guard import leave_pages
 from tests.harness.wait import wait_until
 
 LINK = re.compile(r"https?://\S+")
@@ -31,6 +32,7 @@ def demo() -> Iterator[tuple[str, psutil.Process]]:
     else:
         pytest.fail("no link was printed: " + "".join(said))
     yield found.group(), psutil.Process(process.pid)
+    leave_pages()
     process.terminate()
     process.wait(10)
     process.stdout.close()
@@ -41,10 +43,10 @@ def test_the_page_is_up_within_ten_seconds_and_the_towers_move(demo, page):
     link, process = demo
     page.goto(link)
     for tower in ("EWR", "JFK", "LGA"):
-        page.get_by_text(tower, exact=True).first.wait_for(timeout=15_000)
+        page.get_by_text(tower, exact=True).first.wait_for()
     # Ten seconds of work, not of waiting: what a busy machine adds is not ours.
     spent = [each.cpu_times() for each in (process, *process.children())]
     assert sum(each.user + each.system for each in spent) < 10
     done = page.get_by_text(re.compile(r"^[\d,]+ so far$"))
     before = done.inner_text()
-    wait_until(lambda: done.inner_text() != before, 15, "the count of flights goes on")
+    wait_until(lambda: done.inner_text() != before, what="the count of flights goes on")

@@ -25,7 +25,7 @@ def test_a_view_as_a_file(tmp_path, page, guard, view):
             manager.create("b", HOSTILE, fail).send_nowait(HOSTILE).result(5)
         path = manager.export(tmp_path / "view.html", view)
     page.goto(path.as_uri())
-    page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for(timeout=30_000)
+    page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for()
     assert page.evaluate("window.owned") is None
     assert not [url for url in guard.requests if not url.startswith("file:")]
 

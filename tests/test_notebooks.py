@@ -48,7 +48,7 @@ def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab,
 def test_the_three_towers_run_their_day_in_jupyterlab(jupyterlab, page, guard):
     guard.allow(STUMBLE)
     notebook = jupyterlab.open(page, FOLDER / "02_three_towers.ipynb")
-    notebook.run_all(timeout=90)
+    notebook.run_all()
     fleet, starts, rush, _, closed, storm = notebook.code_cells()[:6]
     for cell, words in (
         (starts, "in New York"),
@@ -56,7 +56,7 @@ def test_the_three_towers_run_their_day_in_jupyterlab(jupyterlab, page, guard):
         (closed, "and there wait"),
         (storm, "LGA: .* departed"),
     ):
-        notebook.wait_for_output(cell, words, timeout=5)  # what a cell prints is under it, whatever the views do
+        notebook.wait_for_output(cell, words)  # what a cell prints is under it, whatever the views do
     notebook.wait_for_output(fleet, r"EWR.*JFK.*LGA|LGA.*JFK.*EWR")
     # The view made by the first cell shows the end of the day: as many as flew, and those that did not.
     wait_until(

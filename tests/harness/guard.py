@@ -6,10 +6,23 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, WebError, WebSocket
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    WebError,
+    WebSocket,
+    expect,
+)
+
+from tests.harness.wait import PATIENCE
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 LOCAL_SCHEMES = {"about", "blob", "data"}
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 def leaves(url: str) -> bool:
@@ -26,6 +39,7 @@ class Guard:
         self.requests: list[str] = []
         self.problems: list[str] = []
         self._allowed: list[re.Pattern[str]] = []
+        context.set_default_timeout(1000 * PATIENCE)
         context.on("console", self._console)
         context.on("weberror", self._error)
         context.on("request", self._request)
@@ -40,6 +54,11 @@ class Guard:
         self._settle()
         found = [problem for problem in self.problems if not any(p.search(problem) for p in self._allowed)]
         assert not found, "the page did what it should not:\n" + "\n".join(found)
+
+    def leave(self) -> None:
+        """Take every page away from what it shows. What it still loads is not asked for any more."""
+        for page in self.context.pages:
+            page.goto("about:blank")
 
     def _settle(self) -> None:
         # A round trip to each page: what it reported before is here then.
@@ -67,6 +86,18 @@ class Guard:
             self.problems.append(f"request left this machine: {url}")
 
 
+_guards: list[Guard] = []
+
+
+def leave_pages() -> None:
+    """Take the pages of this test away from the servers that end now.
+
+    A page whose server ends while it loads a style or a script, or has a WebSocket open, says so in its console.
+    """
+    for guard in _guards:
+        guard.leave()
+
+
 @contextmanager
 def guarded(browser: Browser, **options: Any) -> Iterator[Guard]:
     """A browser context of its own, with its guard; what it did is checked at the end, unless the test failed already.
@@ -74,11 +105,13 @@ def guarded(browser: Browser, **options: Any) -> Iterator[Guard]:
     The options are Playwright's: `viewport`, `color_scheme`, `reduced_motion`, ...
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    guard = Guard(context)
+    _guards.append(guard)
     try:
-        guard = Guard(context)
         yield guard
         guard.check()
     finally:
+        _guards.remove(guard)
         context.close()
 
 

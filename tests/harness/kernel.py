@@ -10,6 +10,7 @@ from typing import Any
 from jupyter_client.manager import KernelManager
 
 from tests.harness.place import jupyter_environment
+from tests.harness.wait import PATIENCE
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -51,9 +52,9 @@ class Kernel:
         self._client = self._manager.client()
         self._answers: dict[str, Answer] = {}
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        self._client.wait_for_ready(timeout=PATIENCE)
 
-    def run(self, code: str, timeout: float = 60.0) -> Answer:
+    def run(self, code: str, timeout: float = PATIENCE) -> Answer:
         """Run a cell to its end. An error is in the answer, not raised; `TimeoutError` when it takes longer."""
         return self.finish(self.start(code), timeout)
 
@@ -62,11 +63,11 @@ class Kernel:
         answer = self._answers[self._client.execute(code)] = Answer()
         return answer
 
-    def finish(self, answer: Answer, timeout: float = 60.0) -> Answer:
+    def finish(self, answer: Answer, timeout: float = PATIENCE) -> Answer:
         """Wait for the end of a started cell."""
         return self._read_until(answer, lambda: answer.done, timeout)
 
-    def until(self, answer: Answer, pattern: str, timeout: float = 60.0) -> Answer:
+    def until(self, answer: Answer, pattern: str, timeout: float = PATIENCE) -> Answer:
         """Wait until the text of a started cell matches."""
         return self._read_until(answer, lambda: re.search(pattern, answer.text), timeout)
 
@@ -77,11 +78,11 @@ class Kernel:
     def restart(self) -> None:
         """The restart button: the same kernel with an empty memory."""
         self._manager.restart_kernel(now=True)
-        self._client.wait_for_ready(timeout=60)
+        self._client.wait_for_ready(timeout=PATIENCE)
 
     def alive(self) -> bool:
         """Whether it still answers 1+1."""
-        return self.run("1+1", timeout=20).text == "2"
+        return self.run("1+1").text == "2"
 
     def stop(self) -> None:
         """End the process, whatever it does."""

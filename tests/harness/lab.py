@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as Late
 
 from tests.harness.place import free_port, jupyter_environment
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false"},
@@ -65,7 +65,7 @@ class Lab:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, timeout: float = 60.0) -> None:
+    def wait(self, timeout: float = PATIENCE) -> None:
         """Until it answers. Raises with the end of its log when it does not."""
         try:
             wait_until(self._answers, timeout, "JupyterLab answers")
@@ -83,11 +83,21 @@ class Lab:
             nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), self.root / name)
         return name
 
-    def open(self, page: Page, notebook: Path | list[str], name: str = "", timeout: float = 60.0) -> "Notebook":
+    def open(self, page: Page, notebook: Path | list[str], name: str = "", timeout: float = PATIENCE) -> "Notebook":
         """Show a notebook in this page, its kernel started."""
         page.goto(f"{self.url}/lab/tree/{self.add(notebook, name)}?reset")
         page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=timeout * 1000)
         return Notebook(page)
+
+    def end_kernels(self) -> None:
+        """End what runs: the notebook of one test takes nothing from the next."""
+        for kernel in json.loads(self._ask("GET", "kernels")):
+            self._ask("DELETE", f"kernels/{kernel['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+            return bytes(reply.read())
 
     def stop(self) -> None:
         """End the server and every kernel it started, by their pids."""
@@ -104,8 +114,7 @@ class Lab:
         if not self._runs():
             raise RuntimeError(f"JupyterLab ended at its start:\n{self._log.read_text()[-3000:]}")
         try:
-            with urllib.request.urlopen(f"{self.url}/api/status", timeout=5) as reply:
-                return bool(reply.status == 200)
+            return bool(self._ask("GET", "status"))
         except (urllib.error.URLError, OSError):
             return False
 
@@ -127,18 +136,18 @@ class Notebook:
         """Run a cell without waiting for it."""
         self.page.evaluate(RUN, index)
 
-    def finish(self, index: int, timeout: float = 60.0) -> None:
+    def finish(self, index: int, timeout: float = PATIENCE) -> None:
         """Wait for the end of a started cell."""
         self.page.wait_for_function("index => agentrtRuns[index].done", arg=index, timeout=timeout * 1000)
 
-    def run(self, index: int, timeout: float = 60.0) -> str:
+    def run(self, index: int, timeout: float = PATIENCE) -> str:
         """Run a cell to its end and return what it shows then. An error in it is an `AssertionError`."""
         self.start(index)
         self.finish(index, timeout)
         assert not (errors := self.errors(index)), f"cell {index} failed: {errors}"
         return self.output(index)
 
-    def run_all(self, timeout: float = 60.0) -> None:
+    def run_all(self, timeout: float = PATIENCE) -> None:
         """Run every code cell, one after the other."""
         for index in self.code_cells():
             self.run(index, timeout)
@@ -156,7 +165,7 @@ class Notebook:
         outputs: list[dict[str, Any]] = self.page.evaluate(f"index => {CELLS}[index].model.outputs.toJSON()", index)
         return [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
 
-    def wait_for_output(self, index: int, pattern: str, timeout: float = 30.0) -> str:
+    def wait_for_output(self, index: int, pattern: str, timeout: float = PATIENCE) -> str:
         """Wait until the text under the cell matches (a JavaScript regular expression), and return it."""
         found = f"([index, pattern]) => new RegExp(pattern).test(({OUTPUT})(index))"
         try:
@@ -169,7 +178,7 @@ class Notebook:
         """Save it, with its outputs."""
         self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
 
-    def reload(self, timeout: float = 60.0) -> None:
+    def reload(self, timeout: float = PATIENCE) -> None:
         """Load the page again: it shows what was saved, and the kernel goes on."""
         self.page.reload()
         self.page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=timeout * 1000)
@@ -190,6 +199,7 @@ def _arguments(port: int, root: Path) -> list[str]:
         "--ip=127.0.0.1",
         f"--port={port}",
         "--ServerApp.port_retries=0",
+        "--ServerApp.disable_check_xsrf=True",
         "--IdentityProvider.token=",
         "--ServerApp.password=",
         "--expose-app-in-browser",

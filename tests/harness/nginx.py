@@ -55,7 +55,7 @@ class Nginx:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(self._runs, 10, "nginx is there")
+        wait_until(self._runs, what="nginx is there")
 
     def stop(self) -> None:
         """End it."""

@@ -1,20 +1,42 @@
-"""One view on a page of its own, live, for a browser to look at."""
+"""Servers for a browser to look at: a dashboard, or one view on a page of its own, live."""
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import panel as pn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from agentrt.views.app.page_template import page_template
-from agentrt.views.feed import feed_page
+from agentrt.views.feed import Feed, feed_page
+from tests.harness.guard import leave_pages
 from tests.harness.place import free_port
 from tests.harness.wait import wait_until
 
 FRAME = "MuiLinearProgress"  # of the page around the view
+IDLE = "() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)"
+
+
+class Stoppable(Protocol):
+    """A server."""
+
+    def stop(self) -> Any:
+        """End it."""
+
+
+Server = TypeVar("Server", bound=Stoppable)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Stop this server at the end, when the pages of the test have left it."""
+    try:
+        yield server
+    finally:
+        leave_pages()
+        server.stop()
 
 
 def answers(port: int) -> bool:
@@ -24,26 +46,24 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def shown(manager: Any, make: Callable[[], Any]) -> Iterator[str]:
-    """Serve the view that `make()` makes, fed, and give its address."""
+def shown(manager: Any, make: Callable[[Feed], Any]) -> Iterator[str]:
+    """Serve the view that `make(feed)` makes, fed, and give its address."""
 
     def app() -> Any:
-        view = make()
-        feed_page(manager.source, pn.state.curdoc).follow(view)
+        feed = feed_page(manager.source, pn.state.curdoc)
+        view = make(feed)
+        feed.follow(view)
         return page_template(title="One view", main=[view.panel])
 
     port = free_port()
-    server = pn.serve(app, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)
-    try:
-        wait_until(lambda: answers(port), 10, "the page is served")
+    with serving(pn.serve(app, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)):
+        wait_until(lambda: answers(port), what="the page is served")
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.stop()
 
 
 def loaded(page: Page) -> None:
     """Wait until the page has loaded, and is fed from then on."""
-    page.wait_for_function("() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)")
+    page.wait_for_function(IDLE)
 
 
 def serious(page: Page) -> list[str]:

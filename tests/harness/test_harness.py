@@ -13,6 +13,7 @@ from tests.harness.guard import Guard, guarded, leaves
 from tests.harness.kernel import Kernel, KernelDied
 from tests.harness.lab import Lab
 from tests.harness.screenshot import is_blank, shoot
+from tests.harness.shown import serving
 from tests.harness.wait import wait_until
 
 PAGES = {
@@ -24,11 +25,16 @@ PAGES = {
     "/socket": "<script>new WebSocket('ws://example.com/feed')</script>",
     "/popup": "<a href='/console' target='_blank'>more</a>",
     "/missing-part": "<script src='/nowhere.js'></script>",
+    "/loading": "<script async src='/never.js'></script>",
 }
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if self.path == "/never.js":
+            self.server.asked.set()
+            self.server.ended.wait()
+            return
         body = PAGES.get(self.path)
         self.send_response(404 if body is None and self.path != "/favicon.ico" else 200)
         self.send_header("Content-Type", "text/html")
@@ -39,15 +45,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
+class Site(http.server.ThreadingHTTPServer):
+    """Serves `PAGES`; a script of one of them is not there before it stops."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked, self.ended = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def stop(self) -> None:
+        self.ended.set()
+        self.shutdown()
+        self.server_close()
+        self.thread.join()
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Site()) as site:
+        yield site.url
 
 
 @pytest.mark.parametrize(
@@ -123,6 +144,15 @@ def test_the_guard_watches_every_page_of_the_context(chromium: Browser, site: st
 
 
 @pytest.mark.browser
+def test_pages_leave_a_server_before_it_stops(page: Page, guard: Guard) -> None:
+    with serving(Site()) as site:
+        page.goto(f"{site.url}/loading", wait_until="commit")
+        wait_until(site.asked.is_set, what="it loads a script")
+    assert page.url == "about:blank"
+    guard.check()
+
+
+@pytest.mark.browser
 def test_what_a_test_provokes_is_allowed_by_name(page: Page, guard: Guard, site: str) -> None:
     guard.allow("404.*nowhere.js")
     page.goto(f"{site}/missing-part")
@@ -166,6 +196,15 @@ def test_run_all_runs_every_code_cell(jupyterlab: Lab, page: Page) -> None:
     notebook = jupyterlab.open(page, ["x = 1", "x += 1", "print('x is', x)"], name="three.ipynb")
     notebook.run_all()
     assert notebook.output(2) == "x is 2"
+
+
+@pytest.mark.lab
+def test_the_kernels_of_a_test_end_with_it(jupyterlab: Lab, page: Page) -> None:
+    notebook = jupyterlab.open(page, ["import os\nos.getpid()"], name="pid.ipynb")
+    pid = int(notebook.run(0))
+    page.close()
+    jupyterlab.end_kernels()
+    wait_until(lambda: not psutil.pid_exists(pid), what="it has ended")
 
 
 @pytest.mark.lab

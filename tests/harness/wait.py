@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+# Seconds that a test waits for a condition before it fails. That is no claim about how long a thing may take: anything
+# takes long on a machine that others use too. What is claimed of a time is measured, and compared with `within`.
+PATIENCE = 60.0
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
     """Ask until the answer is true, and return it. Raises `TimeoutError` with `what` and the last answer."""
     pause = threading.Event()
     deadline = time.monotonic() + timeout
@@ -21,5 +24,6 @@ def wait_until(condition: Callable[[], T], timeout: float = 10.0, what: str = ""
 
 
 def within(seconds: float) -> float:
-    """A time that something may take; five times as long on a machine that has no time for it."""
-    return seconds if os.getloadavg()[0] < 2 * (os.cpu_count() or 1) else 5 * seconds
+    """A time that something may take on a machine that has nothing else to do; longer by how many wait for a core."""
+    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return seconds * max(1.0, 5 * waiting)

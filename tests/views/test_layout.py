@@ -26,7 +26,7 @@ def test_what_is_higher_than_the_window_lies_over_nothing(page):
         def update(self, update):
             return False
 
-    with RuntimeManager(loop="thread") as manager, shown(manager, High) as address:
+    with RuntimeManager(loop="thread") as manager, shown(manager, lambda feed: High()) as address:
         page.goto(address)
         loaded(page)
         page.get_by_text("much").wait_for()

@@ -535,7 +535,7 @@ def failed(manager) -> int:
     manager.create("till", 1.0, charge)
     for payload in (4, 0):
         manager["orders"].send_nowait(payload).result(5)
-    wait_until(lambda: manager.fates().pending == 0, 10)
+    wait_until(lambda: manager.fates().pending == 0)
     return next(r.id for r in manager.ring.since(0)[0] if r.kind == "failed")
 
 
@@ -546,9 +546,9 @@ def test_a_person_reads_why_it_failed_and_who_caused_it(new_page, theme):
     page = new_page(viewport={"width": 1440, "height": 1100})
     with RuntimeManager(loop="thread") as manager:
         id = failed(manager)
-        with shown(manager, lambda: ActivityView(manager.source, id, go=went.append)) as url:
+        with shown(manager, lambda feed: ActivityView(manager.source, id, go=went.append)) as url:
             page.goto(f"{url}/?theme={theme}")
-            page.locator("header .chip", has_text="failed").wait_for(timeout=20_000)
+            page.locator("header .chip", has_text="failed").wait_for()
             loaded(page)
             page.get_by_text("its first error was its last: no retries are set").wait_for()
             page.get_by_text("ZeroDivisionError: division by zero").wait_for()
@@ -558,10 +558,10 @@ def test_a_person_reads_why_it_failed_and_who_caused_it(new_page, theme):
             shoot(page, f"views/activity-{theme}")
             assert serious(page) == []
             page.get_by_role("button", name="activity").first.click()
-            wait_until(lambda: went, 10)
+            wait_until(lambda: went)
             assert went[0].startswith("activity/")
             page.locator("svg g[data-do] text").first.click()
-            wait_until(lambda: len(went) == 2, 10)
+            wait_until(lambda: len(went) == 2)
             assert went[1] == went[0]
 
 
@@ -576,13 +576,13 @@ def test_it_is_seen_to_grow_and_to_end(page):
             return 1
 
         receipt = manager.create("slow", 0, waits, timeout=600).send_nowait(1)
-        with shown(manager, lambda: ActivityView(manager.source, receipt.id)) as url:
+        with shown(manager, lambda feed: ActivityView(manager.source, receipt.id)) as url:
             page.goto(url)
-            page.locator("header .chip", has_text="processing").wait_for(timeout=20_000)
+            page.locator("header .chip", has_text="processing").wait_for()
             loaded(page)
             said = page.locator(".say")
             before = said.inner_text()
-            wait_until(lambda: said.inner_text() != before, 10)
+            wait_until(lambda: said.inner_text() != before)
             assert "its deadline is in" in said.inner_text()
             gate.set()
             page.locator("header .chip", has_text="done").wait_for()
@@ -593,9 +593,9 @@ def test_it_fits_a_narrow_page(new_page):
     page = new_page(viewport={"width": 400, "height": 1600})
     with RuntimeManager(loop="thread") as manager:
         id = failed(manager)
-        with shown(manager, lambda: ActivityView(manager.source, id)) as url:
+        with shown(manager, lambda feed: ActivityView(manager.source, id)) as url:
             page.goto(url)
-            page.locator("header .chip", has_text="failed").wait_for(timeout=20_000)
+            page.locator("header .chip", has_text="failed").wait_for()
             loaded(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= 400
             shoot(page, "views/activity-400")
@@ -622,13 +622,13 @@ def test_no_string_runs_as_a_script(new_page):
         manager[bad].send_nowait(bad).result(5)
         last = manager[bad].send_nowait(bad, key=bad)
         last.result(5)
-        wait_until(lambda: manager.fates().pending == 0, 10)
+        wait_until(lambda: manager.fates().pending == 0)
         child = max(r.id for r in manager.ring.since(0)[0] if r.kind == "accepted")
         for id in (last.id, child):
             page = new_page()
-            with shown(manager, lambda id=id: ActivityView(manager.source, id)) as url:
+            with shown(manager, lambda feed, id=id: ActivityView(manager.source, id)) as url:
                 page.goto(url)
-                page.locator("header .chip").wait_for(timeout=20_000)
+                page.locator("header .chip").wait_for()
                 loaded(page)
                 for group in page.locator("svg g").all():
                     group.hover(force=True)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 from agentrt import RuntimeManager
 from agentrt.views.server.managers import ManagersPage
 from agentrt.views.server.server import serve, start
+from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -47,13 +48,12 @@ def manager() -> Iterator[RuntimeManager]:
 
 @pytest.fixture(scope="module")
 def server(manager: RuntimeManager) -> Iterator[object]:
-    server = serve(manager, note="a note", loud=True)
-    yield server
-    server.stop()
+    with serving(serve(manager, note="a note", loud=True)) as server:
+        yield server
 
 
 def grave(page: Page) -> list[str]:
-    page.wait_for_function("() => window.Bokeh && !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=30_000)
+    loaded(page)
     found = Axe().run(page).response["violations"]
     bad = [each for each in found if each["impact"] in ("serious", "critical")]
     return [f"{each['id']}: {node['html'][:200]}" for each in bad for node in each["nodes"]]
@@ -65,24 +65,21 @@ def test_every_page(manager, server, page: Page, address: str, theme: str) -> No
     last = max(record.id for record in manager.ring.since(0)[0] if record.kind == "accepted")
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{server.link('operator', address.replace('LAST', str(last)))}&theme={theme}")
-    page.locator("nav a").first.wait_for(timeout=30_000)
+    page.locator("nav a").first.wait_for()
     assert grave(page) == []
 
 
 @pytest.mark.parametrize("theme", ["default", "dark"])
 def test_the_page_of_several_managers(server, page: Page, theme: str) -> None:
-    both = start(ManagersPage())
-    try:
+    with serving(start(ManagersPage())) as both:
         page.goto(f"{both.url}&theme={theme}")
-        page.locator(".manager").first.wait_for(timeout=30_000)
+        page.locator(".manager").first.wait_for()
         assert grave(page) == []
-    finally:
-        both.stop()
 
 
 def test_the_help_of_the_keys(server, page: Page) -> None:
     page.goto(server.url)
-    page.locator(".say").first.wait_for(timeout=30_000)
+    page.locator(".say").first.wait_for()
     page.keyboard.press("?")
     page.get_by_role("dialog", name="keyboard").wait_for()
     assert grave(page) == []

@@ -7,6 +7,7 @@ from agentrt.feed.source import Standing
 from agentrt.views.app.notice import Notice
 from agentrt.views.feed import Update
 from agentrt.views.server.server import serve
+from tests.harness.shown import serving
 from tests.support import add
 
 
@@ -41,8 +42,8 @@ def test_the_page_shows_it_while_there_is_something_to_say(page: Page, monkeypat
     standing = Standing()
     monkeypatch.setattr(LiveSource, "standing", lambda self: standing)
     with RuntimeManager(loop="thread") as manager:
-        runtime, server = manager.create("a", 0, add), serve(manager)
-        try:
+        runtime = manager.create("a", 0, add)
+        with serving(serve(manager)) as server:
             page.goto(server.url)
             page.locator(".say").first.wait_for()
             expect(page.locator(".notice")).to_be_hidden()
@@ -52,6 +53,3 @@ def test_the_page_shows_it_while_there_is_something_to_say(page: Page, monkeypat
             standing = Standing()
             runtime.send_nowait(1)
             expect(page.locator(".notice")).to_be_hidden()
-            page.goto("about:blank")  # what it still loads is not refused
-        finally:
-            server.stop()

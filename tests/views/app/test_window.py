@@ -6,6 +6,7 @@ import pytest
 
 from agentrt import RuntimeManager
 from agentrt.views.server.server import serve
+from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 from tests.support import add
 
@@ -28,7 +29,7 @@ ODD = ["..", ".", "\U0001f469\u200d\U0001f469\u200d\U0001f467 family", "=.."]
 def test_an_odd_id_works_in_links_and_in_texts(manager, server, page, id):
     manager.create(id, 0, add).send_nowait(1)
     page.goto(server.url)
-    live(page)
+    loaded(page)
     page.get_by_role("row").filter(has=page.get_by_text(id, exact=True)).click()
     heading(page, id)
     page.wait_for_url("**/runtime/*")
@@ -47,17 +48,12 @@ def test_an_odd_id_works_in_links_and_in_texts(manager, server, page, id):
 
 @pytest.fixture
 def server(manager):
-    server = serve(manager)
-    yield server
-    server.stop()
-
-
-def live(page) -> None:
-    page.wait_for_function("() => window.Bokeh && !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=20_000)
+    with serving(serve(manager)) as server:
+        yield server
 
 
 def heading(page, text: str) -> None:
-    page.locator("header h2", has_text=text).wait_for(timeout=20_000)
+    page.locator("header h2", has_text=text).wait_for()
 
 
 def test_a_deep_link_opens_its_page_and_forgets_the_token(server, page):
@@ -71,7 +67,7 @@ def test_a_deep_link_opens_its_page_and_forgets_the_token(server, page):
 
 def test_back_and_on_lead_where_one_was(server, page):
     page.goto(server.url)
-    live(page)
+    loaded(page)
     page.get_by_role("row", name=re.compile("JFK")).click()
     heading(page, "JFK")
     page.wait_for_url("**/runtime/JFK")
@@ -91,7 +87,7 @@ def test_back_and_on_lead_where_one_was(server, page):
 
 def test_back_leads_past_the_tabs_of_a_page(server, page):
     page.goto(server.url)
-    live(page)
+    loaded(page)
     page.get_by_role("row", name=re.compile("JFK")).click()
     heading(page, "JFK")
     for tab in ("Inject", "Waits"):
@@ -105,19 +101,19 @@ def test_back_leads_past_the_tabs_of_a_page(server, page):
 def test_keys(manager, server, page):
     page.goto(server.link("operator", "runtime/JFK"))
     heading(page, "JFK")
-    live(page)
+    loaded(page)
     page.keyboard.press("Space")
-    wait_until(lambda: manager["JFK"].paused, 10, "space pauses what is shown")
+    wait_until(lambda: manager["JFK"].paused, what="space pauses what is shown")
     manager["JFK"].send_nowait(2)
     page.keyboard.press(".")
-    wait_until(lambda: manager["JFK"].state == 2, 10, "a point is a step")
+    wait_until(lambda: manager["JFK"].state == 2, what="a point is a step")
     page.keyboard.press("?")
     page.get_by_role("dialog", name="keyboard").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog", name="keyboard").wait_for(state="hidden")
     page.keyboard.press("/")
     page.wait_for_url(f"**:{server.port}/")
-    page.wait_for_function("() => (" + ACTIVE + ")()?.placeholder === 'search runtimes'", timeout=10_000)
+    page.wait_for_function("() => (" + ACTIVE + ")()?.placeholder === 'search runtimes'")
     page.keyboard.type("a b. ?")
     assert page.get_by_placeholder("search runtimes").input_value() == "a b. ?", "in a field keys are letters"
     assert not manager["a b/c?"].paused
@@ -133,7 +129,7 @@ ACTIVE = """() => {
 def test_a_viewers_keys_do_nothing(manager, server, page):
     page.goto(server.link("viewer", "runtime/JFK"))
     heading(page, "JFK")
-    live(page)
+    loaded(page)
     page.keyboard.press("Space")
     page.get_by_text("This link is for looking only: to pause JFK").wait_for()
     assert not manager["JFK"].paused
@@ -143,19 +139,16 @@ def test_a_page_says_that_the_manager_is_gone_and_comes_back_with_it(manager, se
     guard.allow("ERR_CONNECTION_REFUSED|WebSocket|Lost websocket|connection")
     page.goto(server.link("operator", "runtime/JFK"))
     heading(page, "JFK")
-    live(page)
+    loaded(page)
     server.stop()
-    page.get_by_text(LOST).wait_for(timeout=10_000)
-    again = serve(manager)
-    try:
+    page.get_by_text(LOST).wait_for()
+    with serving(serve(manager)) as again:
         assert again.url == server.url
-        page.get_by_text(LOST).wait_for(state="hidden", timeout=20_000)
+        page.get_by_text(LOST).wait_for(state="hidden")
         heading(page, "JFK")
-        live(page)
+        loaded(page)
         page.keyboard.press("Space")
-        wait_until(lambda: manager["JFK"].paused, 10, "it is live again")
-    finally:
-        again.stop()
+        wait_until(lambda: manager["JFK"].paused, what="it is live again")
 
 
 # ---- light or dark
@@ -170,7 +163,7 @@ def wait_for_background(page, colour: str) -> None:
 def test_it_is_as_light_as_the_browser_prefers_until_somebody_chooses(server, new_page):
     page = new_page(color_scheme="dark")
     page.goto(server.url)
-    live(page)
+    loaded(page)
     wait_for_background(page, DARK)
     page.emulate_media(color_scheme="light")
     wait_for_background(page, LIGHT)
@@ -179,14 +172,14 @@ def test_it_is_as_light_as_the_browser_prefers_until_somebody_chooses(server, ne
     page.get_by_role("button", name="Toggle theme").click()
     wait_for_background(page, LIGHT)
     page.reload()
-    live(page)
+    loaded(page)
     wait_for_background(page, LIGHT)
     page.emulate_media(color_scheme="light")
     page.emulate_media(color_scheme="dark")
     page.locator(".say").wait_for()
     wait_for_background(page, LIGHT)
     page.goto(server.url + "&theme=dark")  # an address says what it means
-    live(page)
+    loaded(page)
     wait_for_background(page, DARK)
 
 

@@ -275,7 +275,7 @@ def test_an_empty_graph_teaches_the_next_step():
         assert "Nothing was sent yet" in flow.say.html
         assert flow.graph is None
         exec(html.unescape(EMPTY.partition("<pre>")[2].partition("</pre>")[0]), {"manager": manager})
-        wait_until(lambda: manager.fates().done == 2, 10, "what it teaches works")
+        wait_until(lambda: manager.fates().done == 2, what="what it teaches works")
         flow.update(update(manager))
         assert "relay → counter" in words(flow)
 
@@ -470,7 +470,7 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
         for n in range(10_000):
             manager.create_entry(f"agent-{n}", 0, add, Limits())
             manager.send_nowait(f"agent-{n}", 1)
-        wait_until(lambda: manager.fates().pending == 0, 30)
+        wait_until(lambda: manager.fates().pending == 0)
         flow = Flow(manager.source)
         first = update(manager)
         started = time.thread_time()
@@ -479,7 +479,7 @@ def test_ten_thousand_runtimes_cost_little(monkeypatch):
         cursor = manager.ring.cursor
         for n in range(0, 10_000, 10):
             manager.send_nowait(f"agent-{n}", 1)
-        wait_until(lambda: manager.fates().pending == 0, 30)
+        wait_until(lambda: manager.fates().pending == 0)
         more = update(manager, cursor)
         flow.looked_at = 0
         started = time.thread_time()
@@ -497,7 +497,7 @@ def shop(manager) -> None:
     manager["front"].send_nowait({"till": 1})
     for n in range(40):
         manager.create(f"agent-{n}", 0, add).send_nowait(1)
-    wait_until(lambda: manager.fates().pending == 0, 20)
+    wait_until(lambda: manager.fates().pending == 0)
 
 
 @pytest.mark.browser
@@ -507,9 +507,9 @@ def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
     page = new_page(viewport={"width": 1440, "height": 900})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
-        with shown(manager, lambda: Flow(manager.source, go=went.append)) as url:
+        with shown(manager, lambda feed: Flow(manager.source, go=went.append)) as url:
             page.goto(f"{url}/?theme={theme}")
-            page.get_by_text("front → till").first.wait_for(timeout=20_000)
+            page.get_by_text("front → till").first.wait_for()
             loaded(page)
             node = page.locator(".react-flow__node")
             assert node.count() == 4, "outside, two runtimes and a group"
@@ -526,10 +526,10 @@ def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
             node.filter(has_text="agent-#").click()
             node.filter(has_text="agent-3").first.wait_for()
             page.get_by_role("button", name="close agent-#").click()
-            wait_until(lambda: node.count() == 4, 20, "the group is one node again")
+            wait_until(lambda: node.count() == 4, what="the group is one node again")
             node.filter(has_text="till").focus()
             page.keyboard.press("Enter")
-            wait_until(lambda: went == ["runtime/till"], 10)
+            wait_until(lambda: went == ["runtime/till"])
 
 
 @pytest.mark.browser
@@ -538,9 +538,9 @@ def test_it_fits_a_narrow_page(new_page, width):
     page = new_page(viewport={"width": width, "height": 900})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
-        with shown(manager, lambda: Flow(manager.source)) as url:
+        with shown(manager, lambda feed: Flow(manager.source)) as url:
             page.goto(url)
-            page.get_by_text("front → till").first.wait_for(timeout=20_000)
+            page.get_by_text("front → till").first.wait_for()
             loaded(page)
             ends = "nodes => nodes.map(n => n.getBoundingClientRect()).map(box => [box.left, box.right])"
             nodes = page.locator(".react-flow__node")
@@ -548,7 +548,7 @@ def test_it_fits_a_narrow_page(new_page, width):
             def least() -> float:
                 return min((right - left for left, right in nodes.evaluate_all(ends)), default=0)
 
-            wait_until(lambda: least() > 100, 10, "they are large enough to be read")
+            wait_until(lambda: least() > 100, what="they are large enough to be read")
             assert all(left >= 0 and right <= width for left, right in nodes.evaluate_all(ends))
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             shoot(page, f"views/flow-{width}")
@@ -559,9 +559,9 @@ def test_the_wheel_scrolls_the_page_and_not_the_graph(new_page):
     page = new_page(viewport={"width": 1000, "height": 360})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
-        with shown(manager, lambda: Flow(manager.source)) as url:
+        with shown(manager, lambda feed: Flow(manager.source)) as url:
             page.goto(url)
-            page.get_by_text("front → till").first.wait_for(timeout=20_000)
+            page.get_by_text("front → till").first.wait_for()
             loaded(page)
             picture = page.locator(".react-flow__viewport")
             before = picture.get_attribute("style")
@@ -569,7 +569,7 @@ def test_the_wheel_scrolls_the_page_and_not_the_graph(new_page):
                 top = page.locator(".say").bounding_box()["y"]
                 over.hover(force=True)
                 page.mouse.wheel(0, 30)
-                wait_until(lambda top=top: page.locator(".say").bounding_box()["y"] < top, 10, "it scrolls")
+                wait_until(lambda top=top: page.locator(".say").bounding_box()["y"] < top, what="it scrolls")
             assert picture.get_attribute("style") == before
 
 
@@ -580,10 +580,10 @@ def test_no_name_runs_as_a_script(page):
         for name in names:
             manager.create(name, 0, relay)
         manager[names[0]].send_nowait({names[1]: {names[2]: {}}})
-        wait_until(lambda: manager.fates().pending == 0 and manager.fates().done == 3, 20)
-        with shown(manager, lambda: Flow(manager.source)) as url:
+        wait_until(lambda: manager.fates().pending == 0 and manager.fates().done == 3)
+        with shown(manager, lambda feed: Flow(manager.source)) as url:
             page.goto(url)
-            page.locator(".react-flow__node").nth(3).wait_for(timeout=20_000)
+            page.locator(".react-flow__node").nth(3).wait_for()
             loaded(page)
             for edge in page.locator(".react-flow__edge-textwrapper").all():
                 edge.hover()

@@ -3,14 +3,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import panel as pn
 import pytest
 from msgspec import Meta
-from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import Activity, Runtime, RuntimeManager
-from agentrt.views.feed import feed_page
 from agentrt.views.inject.inject import Inject
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
@@ -46,26 +43,16 @@ def manager() -> Iterator[RuntimeManager]:
 
 
 @pytest.fixture
-def show(page: Page) -> Iterator[Callable[..., Page]]:
-    """Serves the form of a runtime and opens it in the real browser."""
+def opened(show: Callable[..., Page]) -> Callable[..., Page]:
+    """Opens the form of a runtime in the real browser."""
 
-    def show(runtime: Runtime, role: Role = Role.OPERATOR) -> Page:
-        def app() -> Any:
-            feed = feed_page(runtime.manager.source, pn.state.curdoc)
-            inject = Inject(
-                runtime.manager.source, runtime.id, Commands(runtime.manager.source, role=role), feed.schedule
-            )
-            feed.follow(inject)
-            return inject
+    def open(runtime: Runtime, role: Role = Role.OPERATOR) -> Page:
+        source = runtime.manager.source
+        return show(
+            runtime.manager, lambda feed: Inject(source, runtime.id, Commands(source, role=role), feed.schedule)
+        )
 
-        port = serve_and_wait(app, address="127.0.0.1", verbose=False)
-        page.goto(f"http://127.0.0.1:{port}/")
-        expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=20_000)
-        return page
-
-    yield show
-    page.close()
-    pn.state.kill_all_servers()
+    return open
 
 
 def box(page: Page, label: str) -> Any:
@@ -80,9 +67,9 @@ def said(page: Page) -> Any:
     return page.get_by_role("status")
 
 
-def test_a_form_is_sent_and_its_fate_is_shown(manager: RuntimeManager, show: Any) -> None:
+def test_a_form_is_sent_and_its_fate_is_shown(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("gate", (), board)
-    page = show(runtime)
+    page = opened(runtime)
     box(page, "number *").fill("7")
     box(page, "note").fill("two bags")
     page.get_by_label("urgent").check()
@@ -93,17 +80,17 @@ def test_a_form_is_sent_and_its_fate_is_shown(manager: RuntimeManager, show: Any
     assert runtime.state == (Flight(7, "UA", "two bags", True, [1, 2]),)
 
 
-def test_enter_sends(manager: RuntimeManager, show: Any) -> None:
+def test_enter_sends(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("sum", 0, add)
-    page = show(runtime)
+    page = opened(runtime)
     box(page, "payload *").fill("41")
     box(page, "payload *").press("Enter")
     expect(said(page)).to_contain_text("state 41")
 
 
-def test_what_is_wrong_is_said_at_its_field(manager: RuntimeManager, show: Any) -> None:
+def test_what_is_wrong_is_said_at_its_field(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("gate", (), board)
-    page = show(runtime)
+    page = opened(runtime)
     box(page, "number *").fill("-1")
     box(page, "tags").fill('[1, "x"]')
     box(page, "delay (s)").fill("soon")
@@ -128,9 +115,9 @@ def test_what_is_wrong_is_said_at_its_field(manager: RuntimeManager, show: Any) 
     expect(box(page, "number *")).to_have_accessible_description("As on the ticket")
 
 
-def test_raw_json_says_where_it_does_not_parse(manager: RuntimeManager, show: Any) -> None:
+def test_raw_json_says_where_it_does_not_parse(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("gate", (), board)
-    page = show(runtime)
+    page = opened(runtime)
     press(page, "JSON")
     editor = page.get_by_label("payload as JSON")
     expect(editor).to_have_value(re.compile('"number": 1,'))
@@ -146,10 +133,10 @@ def test_raw_json_says_where_it_does_not_parse(manager: RuntimeManager, show: An
     assert runtime.state == (Flight(3),)
 
 
-def test_priority_overtakes_and_delay_holds_back(manager: RuntimeManager, show: Any) -> None:
+def test_priority_overtakes_and_delay_holds_back(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("sum", 0, add)
     runtime.pause()
-    page = show(runtime)
+    page = opened(runtime)
     box(page, "payload *").fill("1")
     press(page, "Send")
     expect(said(page)).to_contain_text("position 1 in its lane")
@@ -164,9 +151,9 @@ def test_priority_overtakes_and_delay_holds_back(manager: RuntimeManager, show: 
     expect(said(page)).to_contain_text("state 2")
 
 
-def test_a_burst_runs_and_is_stopped(manager: RuntimeManager, show: Any) -> None:
+def test_a_burst_runs_and_is_stopped(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("sum", 0, add)
-    page = show(runtime)
+    page = opened(runtime)
     box(page, "payload *").fill("1")
     box(page, "burst of").fill("30")
     box(page, "at a rate of (1/s)").fill("5000")
@@ -199,9 +186,9 @@ def test_a_burst_runs_and_is_stopped(manager: RuntimeManager, show: Any) -> None
     ],
     ids=["full", "terminated", "closed"],
 )
-def test_a_refusal_is_one_clear_line(manager: RuntimeManager, show: Any, trouble: Any, says: str) -> None:
+def test_a_refusal_is_one_clear_line(manager: RuntimeManager, opened: Any, trouble: Any, says: str) -> None:
     runtime = manager.create("sum", 0, add)
-    page = show(runtime)
+    page = opened(runtime)
     trouble(runtime)
     box(page, "payload *").fill("1")
     press(page, "Send")
@@ -213,9 +200,9 @@ async def _ended(runtime: Runtime) -> None:
     await runtime.terminate()
 
 
-def test_a_viewer_sends_nothing(manager: RuntimeManager, show: Any) -> None:
+def test_a_viewer_sends_nothing(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("sum", 0, add)
-    page = show(runtime, Role.VIEWER)
+    page = opened(runtime, Role.VIEWER)
     box(page, "payload *").fill("1")
     press(page, "Send")
     expect(said(page)).to_contain_text("for looking only")
@@ -223,7 +210,7 @@ def test_a_viewer_sends_nothing(manager: RuntimeManager, show: Any) -> None:
     assert runtime.fates().accepted == 0
 
 
-def test_hostile_strings_are_only_shown(manager: RuntimeManager, show: Any) -> None:
+def test_hostile_strings_are_only_shown(manager: RuntimeManager, opened: Any) -> None:
     @dataclass
     class Letter:
         text: Annotated[str, Meta(title=HOSTILE, description=HOSTILE)]
@@ -235,7 +222,7 @@ def test_hostile_strings_are_only_shown(manager: RuntimeManager, show: Any) -> N
         raise ValueError(activity.payload.text)
 
     runtime = manager.create(HOSTILE, "", read, accepts=Letter)
-    page = show(runtime)
+    page = opened(runtime)
     page.get_by_label(HOSTILE[:20]).fill(HOSTILE)
     press(page, "Send")
     expect(said(page)).to_contain_text("failed")
@@ -247,9 +234,9 @@ def test_hostile_strings_are_only_shown(manager: RuntimeManager, show: Any) -> N
     assert page.evaluate("window.hacked") is None
 
 
-def test_another_payload_type_gets_another_form(manager: RuntimeManager, show: Any) -> None:
+def test_another_payload_type_gets_another_form(manager: RuntimeManager, opened: Any) -> None:
     runtime = manager.create("sum", 0, add)
-    page = show(runtime)
+    page = opened(runtime)
 
     def shout(activity: Activity[Flight], state: int) -> int:
         return state + activity.payload.number

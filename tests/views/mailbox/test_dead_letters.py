@@ -1,15 +1,13 @@
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import panel as pn
 import pytest
-from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import RuntimeManager
 from agentrt.dead_letters import Ledger
-from agentrt.views.feed import Update, feed_page
+from agentrt.views.feed import Update
 from agentrt.views.mailbox.dead_letters import DeadLettersView
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
@@ -250,24 +248,14 @@ def manager() -> Iterator[RuntimeManager]:
 
 
 @pytest.fixture
-def show(page: Page) -> Iterator[Callable[..., Page]]:
-    """Serves the dead letters of a manager and opens them in the real browser."""
+def opened(show):
+    """Opens the dead letters of a manager in the real browser."""
 
-    def show(manager: RuntimeManager, role: Role = Role.OPERATOR) -> Page:
-        def app() -> Any:
-            feed = feed_page(manager.source, pn.state.curdoc)
-            view = DeadLettersView(manager.source, Commands(manager.source, role=role), schedule=feed.schedule)
-            feed.follow(view)
-            return view
+    def open(manager: RuntimeManager, role: Role = Role.OPERATOR) -> Page:
+        source = manager.source
+        return show(manager, lambda feed: DeadLettersView(source, Commands(source, role=role), schedule=feed.schedule))
 
-        port = serve_and_wait(app, address="127.0.0.1", verbose=False)
-        page.goto(f"http://127.0.0.1:{port}/")
-        expect(page.get_by_text("dead-lettered")).to_be_visible(timeout=20_000)
-        return page
-
-    yield show
-    page.close()
-    pn.state.kill_all_servers()
+    return open
 
 
 def button(page: Page, name: str) -> Any:
@@ -275,9 +263,9 @@ def button(page: Page, name: str) -> Any:
 
 
 @pytest.mark.browser
-def test_a_person_sends_one_to_another_runtime(manager, show):
+def test_a_person_sends_one_to_another_runtime(manager, opened):
     manager.run(buried(manager, "tea", HOSTILE))
-    page = show(manager)
+    page = opened(manager)
     page.locator(".items .line").first.click()
     expect(page.get_by_text("That runtime has ended")).to_be_visible()
     expect(button(page, "Send again to doomed")).to_be_disabled()
@@ -297,9 +285,9 @@ def test_a_person_sends_one_to_another_runtime(manager, show):
 
 
 @pytest.mark.browser
-def test_new_letters_come_while_one_is_read(manager, show):
+def test_new_letters_come_while_one_is_read(manager, opened):
     manager.run(buried(manager, "tea"))
-    page = show(manager)
+    page = opened(manager)
     row = page.locator(".items .line").last
     row.click()
     expect(button(page, "Discard")).to_be_visible()

@@ -1,18 +1,16 @@
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-import panel as pn
 import pytest
 from msgspec import Meta
-from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import Activity, Fate, Runtime, RuntimeManager
-from agentrt.views.feed import Update, feed_page
+from agentrt.views.feed import Update
 from agentrt.views.mailbox.edit import PayloadEditor
 from agentrt.views.mailbox.microscope import Microscope
 from agentrt.views.mailbox.undoable_commands import Undo
@@ -514,26 +512,17 @@ def test_a_page_does_not_wait_for_a_loop_that_is_kept(manager):
 
 
 @pytest.fixture
-def show(page: Page) -> Iterator[Callable[..., Page]]:
-    """Serves the microscope of a runtime and opens it in the real browser."""
+def opened(show):
+    """Opens the microscope of a runtime in the real browser."""
 
-    def show(runtime: Runtime, role: Role = Role.OPERATOR) -> Page:
-        def app() -> Any:
-            feed = feed_page(runtime.manager.source, pn.state.curdoc)
-            view = Microscope(
-                runtime.manager.source, runtime.id, Commands(runtime.manager.source, role=role), schedule=feed.schedule
-            )
-            feed.follow(view)
-            return view
+    def open(runtime: Runtime, role: Role = Role.OPERATOR) -> Page:
+        source = runtime.manager.source
+        return show(
+            runtime.manager,
+            lambda feed: Microscope(source, runtime.id, Commands(source, role=role), schedule=feed.schedule),
+        )
 
-        port = serve_and_wait(app, address="127.0.0.1", verbose=False)
-        page.goto(f"http://127.0.0.1:{port}/")
-        expect(page.get_by_placeholder("search what waits")).to_be_visible(timeout=20_000)
-        return page
-
-    yield show
-    page.close()
-    pn.state.kill_all_servers()
+    return open
 
 
 def button(page: Page, name: str) -> Any:
@@ -541,9 +530,9 @@ def button(page: Page, name: str) -> Any:
 
 
 @pytest.mark.browser
-def test_a_person_moves_an_item_and_takes_it_back(manager, show):
+def test_a_person_moves_an_item_and_takes_it_back(manager, opened):
     runtime, _ = paused(manager, "tea", "cake", HOSTILE)
-    page = show(runtime)
+    page = opened(runtime)
     rows = page.locator(".items .line")
     expect(rows).to_have_count(3)
     rows.nth(2).click()
@@ -558,9 +547,9 @@ def test_a_person_moves_an_item_and_takes_it_back(manager, show):
 
 
 @pytest.mark.browser
-def test_focus_and_what_is_typed_stay_while_it_changes(manager, show):
+def test_focus_and_what_is_typed_stay_while_it_changes(manager, opened):
     runtime, ids = paused(manager, {"n": 1}, {"n": 2})
-    page = show(runtime)
+    page = opened(runtime)
     page.locator(".items .line").nth(1).click()
     button(page, "Change payload").click()
     box = page.get_by_label("payload as JSON")
@@ -581,9 +570,9 @@ def test_focus_and_what_is_typed_stay_while_it_changes(manager, show):
 
 
 @pytest.mark.browser
-def test_focus_stays_on_an_item_while_those_before_it_are_taken_and_it_is_moved(manager, show):
+def test_focus_stays_on_an_item_while_those_before_it_are_taken_and_it_is_moved(manager, opened):
     runtime, ids = paused(manager, *(f"order {n}" for n in range(8)))
-    page = show(runtime)
+    page = opened(runtime)
     row = page.locator(f".items [data-key=b{ids[5]}]")
     row.focus()
     for left in (7, 6, 5):
@@ -599,9 +588,9 @@ def test_focus_stays_on_an_item_while_those_before_it_are_taken_and_it_is_moved(
 
 
 @pytest.mark.browser
-def test_what_is_opened_is_scrolled_into_view_and_nothing_else_moves(manager, show):
+def test_what_is_opened_is_scrolled_into_view_and_nothing_else_moves(manager, opened):
     runtime, _ = paused(manager, *(f"order {n}" for n in range(40)))
-    page = show(runtime)
+    page = opened(runtime)
     boxes = page.locator(".box")
     expect(page.locator(".items .line")).to_have_count(40)
     high = [box.bounding_box()["height"] for box in boxes.all()]
@@ -615,9 +604,9 @@ def test_what_is_opened_is_scrolled_into_view_and_nothing_else_moves(manager, sh
 
 
 @pytest.mark.browser
-def test_by_keyboard_and_search(manager, show):
+def test_by_keyboard_and_search(manager, opened):
     runtime, _ = paused(manager, *(f"order {n}" for n in range(120)))
-    page = show(runtime)
+    page = opened(runtime)
     expect(page.get_by_text("1 to 50 of 120, … 70 more")).to_be_visible()
     page.get_by_placeholder("search what waits").fill("order 117")
     row = page.locator(".items .line")
@@ -635,9 +624,9 @@ def test_by_keyboard_and_search(manager, show):
 
 
 @pytest.mark.browser
-def test_a_viewer_sees_and_moves_nothing(manager, show):
+def test_a_viewer_sees_and_moves_nothing(manager, opened):
     runtime, _ = paused(manager, "tea")
-    page = show(runtime, Role.VIEWER)
+    page = opened(runtime, Role.VIEWER)
     page.locator(".items .line").click()
     expect(button(page, "Drop")).to_be_disabled()
     page.locator(".act[data-with^=drop]").dispatch_event("click")

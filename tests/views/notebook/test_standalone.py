@@ -63,7 +63,7 @@ def test_a_saved_view_works_offline(manager, of_runtime, name, page, guard, tmp_
     path = show(manager, of_runtime, name).save(tmp_path / "view.html")
     assert path.stat().st_size < 12e6
     page.goto(path.as_uri())
-    page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for(timeout=30_000)
+    page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for()
     assert page.evaluate("window.owned") is None
     assert not [url for url in guard.requests if not url.startswith("file:")]
 

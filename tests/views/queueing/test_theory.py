@@ -12,6 +12,7 @@ from agentrt.views.feed import Update
 from agentrt.views.queueing.queue_window import QueueWindow
 from agentrt.views.queueing.stability import ENOUGH
 from agentrt.views.queueing.theory import Theory
+from tests.harness.shown import serving
 from tests.support import Gate, add, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
@@ -227,7 +228,7 @@ def test_on_its_page_the_curve_has_its_size_and_the_page_is_done_loading(page):
         runtime = manager.create("a", 0, add)
         for n in range(2 * ENOUGH):
             runtime.send_nowait(1, priority=n % 2 == 0).result(5)
-        server = manager.serve(port=0)
-        page.goto(server.url.replace("/?", "/theory/a?", 1))
-        page.get_by_text("Mean wait over load").wait_for()
-        page.wait_for_function(WIDE_ENOUGH)
+        with serving(manager.serve(port=0)) as server:
+            page.goto(server.url.replace("/?", "/theory/a?", 1))
+            page.get_by_text("Mean wait over load").wait_for()
+            page.wait_for_function(WIDE_ENOUGH)

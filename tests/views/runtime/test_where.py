@@ -2,16 +2,14 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import panel as pn
 import pytest
-from panel.tests.util import serve_and_wait
 from playwright.sync_api import Page, expect
 
 from agentrt import Backoff, Runtime, RuntimeManager, Status
-from agentrt.views.feed import Update, feed_page
+from agentrt.views.feed import Update
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.source import is_own, listing_html, place_of
 from agentrt.views.runtime.where import Where
@@ -532,30 +530,20 @@ def test_a_long_function_shows_what_is_around_the_line(tmp_path):
 
 
 @pytest.fixture
-def show(page: Page) -> Iterator[Callable[..., Page]]:
-    """Serves where a runtime is and opens it in the real browser."""
+def opened(show):
+    """Opens where a runtime is in the real browser."""
 
-    def show(runtime: Runtime, **options: Any) -> Page:
-        def app() -> Any:
-            feed = feed_page(runtime.manager.source, pn.state.curdoc)
-            view = Where(runtime.manager.source, runtime.id, schedule=feed.schedule, **options)
-            feed.follow(view)
-            return view
+    def open(runtime: Runtime, **options: Any) -> Page:
+        source = runtime.manager.source
+        return show(runtime.manager, lambda feed: Where(source, runtime.id, schedule=feed.schedule, **options))
 
-        port = serve_and_wait(app, address="127.0.0.1", verbose=False)
-        page.goto(f"http://127.0.0.1:{port}/")
-        expect(page.get_by_text("Stop before")).to_be_visible(timeout=20_000)
-        return page
-
-    yield show
-    page.close()
-    pn.state.kill_all_servers()
+    return open
 
 
 @pytest.mark.browser
-def test_a_person_finds_the_line_and_follows_the_chain(live, show):
+def test_a_person_finds_the_line_and_follows_the_chain(live, opened):
     runtime, went = live.create("a", 0, outer), []
-    page = show(runtime, go=went.append)
+    page = opened(runtime, go=went.append)
     expect(page.get_by_text("Nothing runs.")).to_be_visible()
     stops = page.get_by_role("group", name="breakpoints")
     before = stops.bounding_box()
@@ -573,10 +561,10 @@ def test_a_person_finds_the_line_and_follows_the_chain(live, show):
 
 
 @pytest.mark.browser
-def test_whom_it_waits_for_is_one_click_away(live, show):
+def test_whom_it_waits_for_is_one_click_away(live, opened):
     live.create("b&c/d", 0, outer)
     runtime, went = live.create("a", 0, asks), []
     runtime.send_nowait(["b&c/d"])
-    page = show(runtime, go=went.append)
+    page = opened(runtime, go=went.append)
     page.get_by_role("button", name="b&c/d").click()
     wait_until(lambda: went == ["runtime/b%26c%2Fd"])

@@ -2,16 +2,12 @@
 
 import asyncio
 import gc
-import http.client
 import inspect
 import itertools
 import json
-import re
 from typing import Any
 
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 from agentrt import RuntimeManager
 from agentrt.errors import AccessDeniedError
@@ -20,6 +16,8 @@ from agentrt.feed.source import COMMANDS as SOURCE_COMMANDS
 from agentrt.views.live import Live
 from agentrt.views.role import Commands, Role
 from agentrt.views.server.server import serve
+from tests.harness.client import Answer, ask, connect, session_token
+from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 from tests.support import Gate
 
@@ -49,26 +47,19 @@ def manager():
 
 @pytest.fixture(scope="module")
 def server(manager):
-    server = serve(manager)
-    server.auth.most_unused = server.gate.rate.most = 100_000
-    yield server
-    server.stop()
+    with serving(serve(manager)) as server:
+        server.auth.most_unused = server.gate.rate.most = 100_000
+        yield server
 
 
 @pytest.fixture(scope="module")
 def other(manager):
-    server = serve(manager)
-    yield server
-    server.stop()
+    with serving(serve(manager)) as server:
+        yield server
 
 
-def fetch_summary(server, path: str, host: str = "127.0.0.1:PORT", **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", path, headers={"Host": host.replace("PORT", str(server.port)), **headers})
-    response = connection.getresponse()
-    response.body = response.read()
-    connection.close()
-    return response
+def ask_host(server, path: str, host: str = "127.0.0.1:PORT", **headers: str) -> Answer:
+    return ask(server.port, path, Host=host.replace("PORT", str(server.port)), **headers)
 
 
 def keys(server, other) -> dict[str, tuple[str, str, Role | None]]:
@@ -102,7 +93,7 @@ def test_every_page_asks_for_a_good_host_and_a_role(server, other):
         keys(server, other).items(), SECRET, HOSTS.items()
     ):
         headers = {"Cookie": cookie} if cookie else {}
-        status = fetch_summary(server, f"{path}?token={token}" if token else path, host, **headers).status
+        status = ask_host(server, f"{path}?token={token}" if token else path, host, **headers).status
         if status != (403 if not good else 200 if role is not None else 401):
             wrong.append((words, path, host, status))
     assert wrong == []
@@ -110,7 +101,7 @@ def test_every_page_asks_for_a_good_host_and_a_role(server, other):
 
 def test_what_needs_no_role_tells_nothing_of_the_manager(server):
     for path in ("/health", "/favicon.ico", "/static/js/bokeh.min.js", "/autoload.js", "/nothing"):
-        body = fetch_summary(server, path).body
+        body = ask_host(server, path).body
         assert b"doors" not in body
         assert not any(token.encode() in body for token in server.auth.tokens.values())
 
@@ -120,13 +111,13 @@ def test_what_needs_no_role_tells_nothing_of_the_manager(server):
 )
 def test_no_script_of_another_origin_gets_a_page(server, path):
     cookie = {"Cookie": f"{server.auth.cookie}={server.auth.sign(Role.OPERATOR)}", "Origin": "http://localhost:1"}
-    answer = fetch_summary(server, f"{path}?bokeh-autoload-element=1", **cookie)
+    answer = ask_host(server, f"{path}?bokeh-autoload-element=1", **cookie)
     assert answer.status == 404
     assert answer.getheader("Access-Control-Allow-Origin") is None
 
 
 def test_a_page_is_in_nobodys_frame_and_its_link_goes_to_nobody(server):
-    answer = fetch_summary(server, f"/?token={server.auth.tokens[Role.VIEWER]}")
+    answer = ask_host(server, f"/?token={server.auth.tokens[Role.VIEWER]}")
     assert "frame-ancestors 'self'" in answer.getheader("Content-Security-Policy")
     assert answer.getheader("Referrer-Policy") == "no-referrer"
     cookie = answer.getheader("Set-Cookie")
@@ -137,35 +128,21 @@ def test_a_page_is_in_nobodys_frame_and_its_link_goes_to_nobody(server):
 # ---- the WebSocket
 
 
-def session_token(server, role: Role) -> str:
-    page = fetch_summary(server, f"/?token={server.auth.tokens[role]}").body.decode()
-    return re.search(r'"token":"([^"]+)"', page).group(1)
-
-
-async def opened(server, session: str, host: str, origin: str, cookie: str) -> int:
-    """What the WebSocket answers; 101 for one that opens and greets."""
-    port = str(server.port)
-    headers = {"Host": host.replace("PORT", port), "Sec-WebSocket-Protocol": f"bokeh, {session}"}
-    headers |= {"Origin": origin.replace("PORT", port)} if origin else {}
-    headers |= {"Cookie": cookie} if cookie else {}
-    try:
-        connection = await websocket_connect(HTTPRequest(f"ws://127.0.0.1:{port}/ws", headers=headers))
-    except Exception as error:
-        return getattr(error, "code", 0)
-    greeting = await connection.read_message()
-    connection.close()
-    return 101 if greeting else 0
+async def connect_from(server, session: str, host: str, origin: str, cookie: str) -> int:
+    given = {"Host": host, "Origin": origin, "Cookie": cookie}
+    headers = {name: value.replace("PORT", str(server.port)) for name, value in given.items() if value}
+    return await connect(f"ws://127.0.0.1:{server.port}/ws", session, **headers)
 
 
 def test_the_websocket_asks_for_the_same_and_for_its_own_origin(server, other):
     async def everything() -> list[tuple[Any, ...]]:
         wrong = []
-        sessions = {role: session_token(server, role) for role in Role}
+        sessions = {role: session_token(ask_host(server, f"/?token={server.auth.tokens[role]}").text) for role in Role}
         cookies = {words: (cookie, role) for words, (token, cookie, role) in keys(server, other).items() if not token}
         for (words, (cookie, role)), host, origin in itertools.product(
             cookies.items(), HOSTS, GOOD_ORIGINS + BAD_ORIGINS
         ):
-            status = await opened(server, sessions[role or Role.OPERATOR], host, origin, cookie)
+            status = await connect_from(server, sessions[role or Role.OPERATOR], host, origin, cookie)
             may = role is not None and HOSTS[host] and origin.partition("//")[2].lower() == host.lower()
             if (status == 101) is not may:
                 wrong.append((words, host, origin, status))
@@ -281,24 +258,20 @@ EVERYTHING = """(messages) => {
 @pytest.mark.parametrize("address", [path.lstrip("/") for path in PAGES])
 def test_a_viewer_who_sends_every_message_changes_nothing(busy, page, address):
     manager, runtime = busy
-    server = serve(manager)
-    try:
+    with serving(serve(manager)) as server:
         before = everything_of(manager)
         page.goto(server.link("viewer", address.replace("/1", f"/{runtime.mailbox_items()[0].id}")))
-        page.get_by_text("This link is for looking only").first.wait_for(timeout=20_000)
-        page.wait_for_function("() => !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=20_000)
+        page.get_by_text("This link is for looking only").first.wait_for()
+        loaded(page)
         panes = [each for each in gc.get_objects() if isinstance(each, Live)]
         acts = {act for live in panes for act in live.actions} - {"go"}
         waiting = [str(activity.id) for activity in runtime.mailbox_items()]
         page.evaluate(EVERYTHING, [[act, waiting[0]] for act in sorted(acts)])
         for name in ("Dead letters", "Overview"):  # messages are taken in turn: when this one is, all were
             page.locator("nav a", has_text=name).evaluate("(link) => link.click()")
-            page.locator("nav a[aria-current]", has_text=name).wait_for(timeout=60_000)
+            page.locator("nav a[aria-current]", has_text=name).wait_for()
         assert everything_of(manager) == before
         assert not [record for record in manager.ring.since(0)[0] if getattr(record, "who", None)]
-        page.goto("about:blank")
-    finally:
-        server.stop()
 
 
 def test_what_is_steered_is_recorded_with_who(busy):

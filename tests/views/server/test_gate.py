@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import http.client
 import json
 import logging
 import re
@@ -12,15 +11,15 @@ import zlib
 
 import pytest
 from bokeh.util.token import generate_jwt_token, generate_session_id
-from tornado.httpclient import HTTPRequest
 from tornado.httputil import parse_cookie
-from tornado.websocket import websocket_connect
 
 from agentrt import RuntimeManager
 from agentrt.views.role import Role
 from agentrt.views.server.gate import split_target
 from agentrt.views.server.rate import Rate
 from agentrt.views.server.server import serve
+from tests.harness.client import ask, connect, session_token
+from tests.harness.shown import serving
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +31,12 @@ def manager():
 
 @pytest.fixture
 def server(manager):
-    server = serve(manager)
-    yield server
-    server.stop()
-
-
-def ask(server, path: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", path, headers=headers)
-    response = connection.getresponse()
-    response.text = response.read().decode()
-    connection.close()
-    return response
+    with serving(serve(manager)) as server:
+        yield server
 
 
 def cookie_for(server, role: Role) -> str:
     return f"{server.auth.cookie}={server.auth.sign(role)}"
-
-
-def session_token(page: str) -> str:
-    return re.search(r'"token":"([^"]+)"', page).group(1)
 
 
 def unpack(token: str) -> str:
@@ -67,21 +52,13 @@ def session_ids(server) -> set[str]:
     return {each.id for context in server._server._tornado.applications.values() for each in context.sessions}
 
 
-async def connect(server, session: str, cookie: str) -> int:
-    """What the WebSocket answers; 101 for one that opens and greets."""
-    headers = {"Sec-WebSocket-Protocol": f"bokeh, {session}", "Cookie": cookie}
-    try:
-        connection = await websocket_connect(HTTPRequest(f"ws://127.0.0.1:{server.port}/ws", headers=headers))
-    except Exception as error:
-        return getattr(error, "code", 0)
-    greeting = await connection.read_message()
-    connection.close()
-    return 101 if greeting else 0
+async def connect_as(server, session: str, role: Role) -> int:
+    return await connect(f"ws://127.0.0.1:{server.port}/ws", session, Cookie=cookie_for(server, role))
 
 
 @pytest.mark.parametrize("way", ["session in the address", "token in the address", "header"])
 def test_nobody_chooses_his_session(server, way):
-    page = ask(server, "/", Cookie=cookie_for(server, Role.OPERATOR)).text
+    page = ask(server.port, "/", Cookie=cookie_for(server, Role.OPERATOR)).text
     token = session_token(page)
     (id,) = session_ids(server)
     path, headers = {
@@ -89,17 +66,17 @@ def test_nobody_chooses_his_session(server, way):
         "token in the address": (f"/?%62okeh-token={token}", {}),
         "header": ("/", {"Bokeh-Session-Id": id}),
     }[way]
-    answer = ask(server, path, Cookie=cookie_for(server, Role.VIEWER), **headers)
+    answer = ask(server.port, path, Cookie=cookie_for(server, Role.VIEWER), **headers)
     assert answer.status == 403
     assert token not in answer.text
     assert session_ids(server) == {id}
 
 
 def test_the_session_of_a_page_opens_for_its_role_and_a_higher_one_only(server):
-    tokens = {role: session_token(ask(server, "/", Cookie=cookie_for(server, role)).text) for role in Role}
+    tokens = {role: session_token(ask(server.port, "/", Cookie=cookie_for(server, role)).text) for role in Role}
 
     async def all_pairs() -> dict[tuple[str, str], int]:
-        return {(of, by): await connect(server, tokens[of], cookie_for(server, by)) for of in Role for by in Role}
+        return {(of, by): await connect_as(server, tokens[of], by) for of in Role for by in Role}
 
     status = asyncio.run(all_pairs())
     assert status.pop((Role.OPERATOR, Role.VIEWER)) == 403
@@ -120,7 +97,7 @@ def test_an_id_that_is_made_up_makes_no_session(server):
     ]
 
     async def all_of_them() -> list[int]:
-        return [await connect(server, each, cookie_for(server, Role.VIEWER)) for each in made_up]
+        return [await connect_as(server, each, Role.VIEWER) for each in made_up]
 
     assert set(asyncio.run(all_of_them())) == {403}
     assert session_ids(server) == set()
@@ -131,7 +108,7 @@ def test_the_source_of_a_page_has_neither_token_nor_cookie(server):
         link = f"/?token={server.auth.tokens[role]}&theme=dark"
         cookie = cookie_for(server, role)
         for path, headers in ((link, {}), ("/?theme=dark", {"Cookie": f"other=secret; {cookie}"})):
-            page = ask(server, path, **headers).text
+            page = ask(server.port, path, **headers).text
             said = page + unpack(session_token(page))
             assert "dark" in said
             for secret in (*server.auth.tokens.values(), cookie.partition("=")[2], "secret"):
@@ -145,7 +122,7 @@ def test_no_line_of_the_log_has_a_token(server, caplog, host):
     headers = {"Host": host} if host else {}
     for token in secrets:
         for path in ("/", "/nothing", "/metadata", "/ws", "/static/nothing.js", "/summary"):
-            ask(server, f"{path}?token={token}", Cookie=f"{server.auth.cookie}={secrets[-1]}", **headers)
+            ask(server.port, f"{path}?token={token}", Cookie=f"{server.auth.cookie}={secrets[-1]}", **headers)
     lines = "\n".join(record.getMessage() + (record.exc_text or "") for record in caplog.records)
     assert lines
     assert not [secret for secret in secrets if secret in lines]
@@ -153,12 +130,12 @@ def test_no_line_of_the_log_has_a_token(server, caplog, host):
 
 def test_the_viewers_link_does_not_take_the_operators_cookie(server):
     operator = cookie_for(server, Role.OPERATOR)
-    answer = ask(server, f"/?token={server.auth.tokens[Role.VIEWER]}", Cookie=operator)
+    answer = ask(server.port, f"/?token={server.auth.tokens[Role.VIEWER]}", Cookie=operator)
     assert answer.status == 200
     assert answer.getheader("Set-Cookie") is None
     (id,) = session_ids(server)
     assert server.auth.role_of_session(id) is Role.VIEWER, "what the link asks for is what it shows"
-    answer = ask(server, f"/?token={server.auth.tokens[Role.OPERATOR]}", Cookie=cookie_for(server, Role.VIEWER))
+    answer = ask(server.port, f"/?token={server.auth.tokens[Role.OPERATOR]}", Cookie=cookie_for(server, Role.VIEWER))
     signed = parse_cookie(answer.getheader("Set-Cookie"))[server.auth.cookie]
     assert server.auth.role_of_cookie(signed) is Role.OPERATOR
 
@@ -194,39 +171,39 @@ def test_a_body_is_not_waited_for(server, method, length, role):
     ],
 )
 def test_what_only_looks_like_a_file_needs_a_role(server, path):
-    assert ask(server, path).status == 401
+    assert ask(server.port, path).status == 401
 
 
 @pytest.mark.parametrize("path", ["/components/this/s/__css__/x", "/components/%74his/s/__css__/x"])
 def test_no_request_imports_a_module(server, path):
     assert "this" not in sys.modules
-    assert ask(server, path, Cookie=cookie_for(server, Role.OPERATOR)).status == 404
+    assert ask(server.port, path, Cookie=cookie_for(server, Role.OPERATOR)).status == 404
     assert "this" not in sys.modules
 
 
 def test_a_page_that_is_asked_for_as_a_websocket_has_an_id_of_the_server(server):
     viewer = cookie_for(server, Role.VIEWER)
-    token = session_token(ask(server, "/", Cookie=viewer).text)
+    token = session_token(ask(server.port, "/", Cookie=viewer).text)
     headers = {"Upgrade": "websocket", "Sec-WebSocket-Protocol": f"bokeh, {token}", "Cookie": viewer}
-    assert ask(server, "/", **headers).status == 200
+    assert ask(server.port, "/", **headers).status == 200
     assert {server.auth.role_of_session(id) for id in session_ids(server)} == {Role.VIEWER}
     assert server.auth.role_of_session(generate_session_id(server.auth.session_key, signed=True)) is None
 
 
 def test_an_address_has_so_many_requests_a_second(server):
     server.gate.rate = Rate(3, clock=lambda: 1.0)
-    assert [ask(server, "/health").status for _ in range(5)] == [200, 200, 200, 429, 429]
-    assert ask(server, "/?static=/static/").status == 429
-    assert ask(server, "/static/js/bokeh.min.js").status == 200
+    assert [ask(server.port, "/health").status for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert ask(server.port, "/?static=/static/").status == 429
+    assert ask(server.port, "/static/js/bokeh.min.js").status == 200
     server.gate.rate = Rate(3, clock=lambda: 2.0)
-    assert ask(server, "/health").status == 200
+    assert ask(server.port, "/health").status == 200
 
 
 def test_pages_that_nobody_opens_are_limited_for_each_role(server):
     server.auth.most_unused = 3
     viewer, operator = cookie_for(server, Role.VIEWER), cookie_for(server, Role.OPERATOR)
-    assert [ask(server, "/", Cookie=viewer).status for _ in range(5)] == [200, 200, 200, 503, 503]
-    assert ask(server, "/", Cookie=operator).status == 200
+    assert [ask(server.port, "/", Cookie=viewer).status for _ in range(5)] == [200, 200, 200, 503, 503]
+    assert ask(server.port, "/", Cookie=operator).status == 200
     assert len(session_ids(server)) == 4
 
 

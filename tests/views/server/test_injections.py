@@ -12,6 +12,7 @@ from agentrt.views.app.address import Address
 from agentrt.views.server.managers import ManagersPage
 from agentrt.views.server.server import serve, start
 from tests.harness.injections import INJECTIONS
+from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -71,14 +72,13 @@ def manager() -> Iterator[RuntimeManager]:
 
 @pytest.fixture(scope="module")
 def server(manager: RuntimeManager) -> Iterator[Any]:
-    server = serve(manager, note=INJECTIONS[6], title=INJECTIONS[6], loud=True)
-    yield server
-    server.stop()
+    with serving(serve(manager, note=INJECTIONS[6], title=INJECTIONS[6], loud=True)) as server:
+        yield server
 
 
 def look_around(page: Page) -> None:
     """Wait for the page, open all that opens, and let the mouse go over everything."""
-    page.wait_for_function("() => window.Bokeh && !Bokeh.documents.some((doc) => !doc.is_idle)", timeout=30_000)
+    loaded(page)
     page.evaluate(AROUND)
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
@@ -119,7 +119,7 @@ def test_it_bites_where_strings_are_not_escaped(guard: Any, page: Page) -> None:
 @pytest.mark.parametrize("address", PAGES)
 def test_the_pages_of_all(server: Any, page: Page, address: str) -> None:
     page.goto(server.link("operator", address))
-    page.locator("nav a").first.wait_for(timeout=30_000)
+    page.locator("nav a").first.wait_for()
     look_around(page)
     for _ in range(len(INJECTIONS) // 25 if address == "" else 0):
         page.get_by_role("button", name="next page").or_(page.locator("[aria-label='next page']")).first.click()
@@ -147,7 +147,7 @@ def test_the_pages_of_a_runtime(manager: RuntimeManager, server: Any, page: Page
             page.evaluate(
                 f"() => {{ history.pushState({{}}, '', '/{address}'); window.dispatchEvent(new Event('popstate')) }}"
             )
-        page.locator("header h2").first.wait_for(timeout=30_000)
+        page.locator("header h2").first.wait_for()
         look_around(page)
         clean(page)
 
@@ -156,7 +156,7 @@ def test_the_pages_of_a_runtime(manager: RuntimeManager, server: Any, page: Page
 def test_a_saved_view(manager: RuntimeManager, guard: Any, page: Page, name: str, tmp_path: Any) -> None:
     guard.allow("file:///")
     page.goto(attrgetter(name)(manager)().save(tmp_path / "view.html").as_uri())
-    page.locator(".live > *, canvas, .react-flow").first.wait_for(timeout=30_000)
+    page.locator(".live > *, canvas, .react-flow").first.wait_for()
     look_around(page)
     clean(page)
 
@@ -166,20 +166,17 @@ def test_a_saved_view_of_a_runtime(manager: RuntimeManager, guard: Any, page: Pa
     runtime = manager[INJECTIONS[7]]
     for make in (runtime.where_now, runtime.mailbox, runtime.events, runtime.inject, runtime.timeline):
         page.goto(make().save(tmp_path / "view.html").as_uri())
-        page.locator(".live > *, canvas").first.wait_for(state="attached", timeout=30_000)
+        page.locator(".live > *, canvas").first.wait_for(state="attached")
         look_around(page)
         clean(page)
 
 
 def test_the_page_of_several_managers(manager: RuntimeManager, server: Any, page: Page) -> None:
-    both = start(ManagersPage())
-    try:
+    with serving(start(ManagersPage())) as both:
         page.goto(both.url)
-        page.locator(".manager").first.wait_for(timeout=30_000)
+        page.locator(".manager").first.wait_for()
         look_around(page)
         clean(page)
-    finally:
-        both.stop()
 
 
 def test_the_pictures_that_are_shown_without_a_kernel(manager: RuntimeManager, page: Page) -> None:

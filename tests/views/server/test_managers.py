@@ -10,6 +10,7 @@ from agentrt.metrics import Fates
 from agentrt.views.role import Role
 from agentrt.views.server.managers import ManagersPage, ManagerSummary, fetch_summary, managers_html
 from agentrt.views.server.server import start
+from tests.harness.shown import serving
 from tests.harness.wait import wait_until
 from tests.support import add, fail
 
@@ -55,24 +56,21 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
         fine.create("a", 0, add)
         ill.create("b", 0, fail)
         links = [fine.serve().url, ill.serve().url]
-        both = start(ManagersPage())
-        try:
+        with serving(start(ManagersPage())) as both:
             assert sorted(each.url for each in discovery.list_servers()) == sorted(links), (
                 "the page itself is none of them"
             )
             page.goto(both.url)
-            page.get_by_text("All managers are fine.").wait_for(timeout=20_000)
+            page.get_by_text("All managers are fine.").wait_for()
             with pytest.raises(Exception, match=r"."):
                 ill.send_nowait("b", 1).result(5)
             card = page.locator("section.manager", has=page.get_by_role("heading", name="ill"))
-            card.get_by_text("1 of 1 runtime is failing (b).").wait_for(timeout=10_000)
-            page.get_by_text("1 manager of 2 need a look.").wait_for(timeout=10_000)
+            card.get_by_text("1 of 1 runtime is failing (b).").wait_for()
+            page.get_by_text("1 manager of 2 need a look.").wait_for()
             with page.context.expect_page() as opened:
                 card.get_by_role("link", name="open").click()
-            opened.value.get_by_text("is failing").wait_for(timeout=20_000)
+            opened.value.get_by_text("is failing").wait_for()
             assert opened.value.evaluate("document.referrer") == ""
             ill.close()
-            card.wait_for(state="detached", timeout=10_000)
-        finally:
-            both.stop()
-        wait_until(lambda: not both.content.pages, 5, "who left is asked about no longer")
+            card.wait_for(state="detached")
+        wait_until(lambda: not both.content.pages, what="who left is asked about no longer")

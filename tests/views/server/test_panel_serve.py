@@ -1,7 +1,6 @@
 """`panel serve dashboard/app.py`, as the README has it, and what happens without the file that it names."""
 
 import asyncio
-import http.client
 import os
 import re
 import subprocess
@@ -11,10 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 from agentrt.views.role import Role
+from tests.harness.client import Answer, ask, connect, session_token
+from tests.harness.shown import serving
 from tests.harness.wait import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +38,7 @@ class Served:
         )
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        wait_until(lambda: re.search(ready, self.printed) or self.process.poll() is not None, 60, "it is served")
+        wait_until(lambda: re.search(ready, self.printed) or self.process.poll() is not None, what="it is served")
         self.port = int(re.search(r"http://localhost:(\d+)", self.printed).group(1))
 
     def _read(self) -> None:
@@ -51,27 +50,11 @@ class Served:
         link = urlsplit(re.search(rf"^{role}: (\S+)$", self.printed, re.MULTILINE).group(1))
         return f"{link.path}?{link.query}"
 
-    def ask(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, headers=headers)
-        response = connection.getresponse()
-        response.text = response.read().decode()
-        connection.close()
-        return response
+    def ask(self, path: str, **options: str) -> Answer:
+        return ask(self.port, path, **options)
 
     def connect(self, cookie: str, session: str) -> int:
-        async def attempt() -> int:
-            headers = {"Cookie": cookie, "Sec-WebSocket-Protocol": f"bokeh, {session}"}
-            try:
-                url = f"ws://127.0.0.1:{self.port}/app/ws"
-                connection = await websocket_connect(HTTPRequest(url, headers=headers))
-            except Exception as error:
-                return getattr(error, "code", 0)
-            greeting = await connection.read_message()
-            connection.close()
-            return 101 if greeting else 0
-
-        return asyncio.run(attempt())
+        return asyncio.run(connect(f"ws://127.0.0.1:{self.port}/app/ws", session, Cookie=cookie))
 
     def stop(self) -> None:
         self.process.terminate()
@@ -87,13 +70,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(place):
-    served = Served(COMMAND, place, "viewer: http")
-    yield served
-    served.stop()
-
-
-def token_of(page: str) -> str:
-    return re.search(r'"token":"([^"]+)"', page).group(1)
+    with serving(Served(COMMAND, place, "viewer: http")) as served:
+        yield served
 
 
 def test_the_command_of_the_readme_asks_for_a_link(served):
@@ -111,7 +89,7 @@ def test_each_link_has_its_role(served):
         answer = served.ask(served.link(role))
         assert answer.status == 200
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
-        pages[role] = token_of(answer.text)
+        pages[role] = session_token(answer.text)
         cookies[role] = answer.getheader("Set-Cookie").split(";")[0]
         for each in Role:
             assert served.link(each).partition("=")[2] not in answer.text
@@ -131,25 +109,19 @@ def test_its_log_has_no_token(served):
 
 
 def test_its_links_stay_the_same(served, place):
-    again = Served(COMMAND, place, "viewer: http")
-    try:
+    with serving(Served(COMMAND, place, "viewer: http")) as again:
         assert again.link(Role.OPERATOR) == served.link(Role.OPERATOR)
-    finally:
-        again.stop()
 
 
 def test_without_the_file_nothing_is_shown(place):
-    without = Served(COMMAND[:2], place, "Bokeh app running at")
-    try:
+    with serving(Served(COMMAND[:2], place, "Bokeh app running at")) as without:
         page = without.ask("/app").text
         assert "Three towers" not in page
-        wait_until(lambda: "not served without access control" in without.printed, 20, "it says why")
-    finally:
-        without.stop()
+        wait_until(lambda: "not served without access control" in without.printed, what="it says why")
 
 
 @pytest.mark.browser
 def test_a_viewer_looks_at_it(served, page):
     page.goto(f"http://localhost:{served.port}{served.link(Role.VIEWER)}")
-    page.get_by_text("This link is for looking only").first.wait_for(timeout=30_000)
-    page.locator("tbody tr").first.wait_for(timeout=20_000)
+    page.get_by_text("This link is for looking only").first.wait_for()
+    page.locator("tbody tr").first.wait_for()

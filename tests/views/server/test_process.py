@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from agentrt import RuntimeManager, discovery
 from agentrt.errors import ConfigurationError
 from agentrt.views.server.process import ServerProcess
-from tests.harness.guard import Guard
+from tests.harness.guard import Guard, leave_pages
+from tests.harness.shown import serving
 from tests.harness.wait import wait_until, within
 from tests.support import add
 
@@ -54,25 +55,26 @@ def test_the_page_outlives_its_manager_and_comes_back(page: Page, guard: Guard) 
     second = None
     try:
         page.goto(url)
-        expect(page.get_by_text("The runtime is fine.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("The runtime is fine.")).to_be_visible()
         expect(page.get_by_text("from a program")).to_be_visible()
         first.kill()
         killed = time.monotonic()
-        expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_be_visible()
         assert time.monotonic() - killed < within(2)
         expect(page.get_by_text("The runtime is fine.")).to_be_visible()  # the last picture
         page.goto(f"{url.partition('?')[0]}runtime/one")  # and pages that are opened now
-        expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_be_visible()
         expect(page.get_by_role("heading", name="State")).to_be_visible()
         page.go_back()
-        expect(page.get_by_text("The runtime is fine.")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("The runtime is fine.")).to_be_visible()
         second, said = run_program("lasting", "two", "wait")
         came = time.monotonic()
-        expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_have_count(0, timeout=10_000)
-        expect(page.get_by_text("two").first).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("alert").filter(has_text="there is no answer")).to_have_count(0)
+        expect(page.get_by_text("two").first).to_be_visible()
         assert time.monotonic() - came < within(2)
         expect(page.get_by_text("one", exact=True)).to_have_count(0)
     finally:
+        leave_pages()
         for each in filter(None, (first, second)):
             end(each)
         os.kill(int(pid), signal.SIGTERM)
@@ -85,7 +87,7 @@ def test_kill_of_the_dashboard_is_not_noticed_by_the_agents(page: Page, guard: G
         runtime = manager.create("a", 0, add)
         server = manager.serve(process=True)
         page.goto(server.url)
-        expect(page.get_by_text("The runtime is fine.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("The runtime is fine.")).to_be_visible()
         page.get_by_role("button", name="Pause all").click()
         wait_until(lambda: runtime.paused)
         [paused] = [each for each in manager.source.frame().records if each.kind == "paused"]
@@ -97,20 +99,18 @@ def test_kill_of_the_dashboard_is_not_noticed_by_the_agents(page: Page, guard: G
             assert runtime.send_nowait(1).result(5).state == n
         wait_until(lambda: not server.running)
         wait_until(lambda: not manager._offer.readers)
-        again = manager.serve(process=True)
-        assert again.pid != server.pid
-        assert again.port == server.port  # so that pages that were open connect again
-        expect(page.get_by_text("The runtime is fine.")).to_be_visible(timeout=30_000)
-        again.stop()
+        with serving(manager.serve(process=True)) as again:
+            assert again.pid != server.pid
+            assert again.port == server.port  # so that pages that were open connect again
+            expect(page.get_by_text("The runtime is fine.")).to_be_visible()
 
 
 @pytest.fixture(scope="module")
 def served():
     with RuntimeManager(loop="thread", name="aside") as manager:
         manager.create("a", 0, add)
-        server = manager.serve(process=True, title="Aside <b>")
-        yield manager, server
-        server.stop()
+        with serving(manager.serve(process=True, title="Aside <b>")) as server:
+            yield manager, server
         assert not server.running
 
 

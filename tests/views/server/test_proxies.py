@@ -1,9 +1,7 @@
 """A page that is reached from elsewhere: through a tunnel, the real jupyter-server-proxy, a real nginx."""
 
 import asyncio
-import http.client
 import re
-import ssl
 import subprocess
 import sys
 import threading
@@ -11,9 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page
-from tornado.httpclient import HTTPRequest
 from tornado.httputil import HTTPHeaders
-from tornado.websocket import websocket_connect
 
 from agentrt import RuntimeManager
 from agentrt.errors import ConfigurationError
@@ -22,10 +18,12 @@ from agentrt.views.server.auth import Way
 from agentrt.views.server.proxies import read_way
 from agentrt.views.server.server import serve
 from tests.harness import nginx
+from tests.harness.client import ask, connect, session_token
 from tests.harness.guard import Guard
 from tests.harness.lab import Lab
 from tests.harness.nginx import Nginx
 from tests.harness.place import free_port, jupyter_environment
+from tests.harness.shown import serving
 from tests.harness.wait import wait_until
 
 PROXY = "127.0.0.1"
@@ -40,9 +38,8 @@ def manager():
 
 @pytest.fixture
 def server(manager):
-    server = serve(manager, hosts=["hub.example.org"], proxies=[PROXY])
-    yield server
-    server.stop()
+    with serving(serve(manager, hosts=["hub.example.org"], proxies=[PROXY])) as server:
+        yield server
 
 
 FORWARDED = {
@@ -76,33 +73,16 @@ def test_a_host_and_a_proxy_that_are_none_are_refused(manager):
         serve(manager, proxies=["localhost"])
 
 
-def ask(port: int, path: str, tls: bool = False, **headers: str) -> http.client.HTTPResponse:
-    if tls:
-        unverified = ssl.create_default_context()
-        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=unverified)
-    else:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", path, headers=headers)
-    response = connection.getresponse()
-    response.text = response.read().decode()
-    connection.close()
-    return response
-
-
 def test_the_name_that_jupyterhub_says_is_known(manager, monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.net:8443/user/ada/")
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
-    server = serve(manager)
-    try:
+    with serving(serve(manager)) as server:
         token = server.auth.tokens[Role.VIEWER]
         answer = ask(server.port, f"/?token={token}", Host="hub.example.net:8443")
         assert answer.status == 200
         assert f"Path=/user/ada/proxy/{server.port}/;" in answer.getheader("Set-Cookie")
         assert "Path=/;" in ask(server.port, f"/?token={token}").getheader("Set-Cookie")
         assert ask(server.port, f"/?token={token}", Host="hub.example.org").status == 403
-    finally:
-        server.stop()
 
 
 def look_around(page, front: str, token: str) -> None:
@@ -114,17 +94,17 @@ def look_around(page, front: str, token: str) -> None:
     )
     page.on("websocket", lambda opened: None if own in opened.url else outside.append(opened.url))
     page.goto(f"{front}?token={token}")
-    page.get_by_text("The runtime is fine.").wait_for(timeout=30_000)
+    page.get_by_text("The runtime is fine.").wait_for()
     page.get_by_role("button", name="a b").first.click()
-    page.locator("header .chip", has_text="idle").wait_for(timeout=20_000)
+    page.locator("header .chip", has_text="idle").wait_for()
     assert page.url == f"{front}runtime/a%20b"
     page.reload()
-    page.locator("header .chip", has_text="idle").wait_for(timeout=30_000)
+    page.locator("header .chip", has_text="idle").wait_for()
     assert page.url == f"{front}runtime/a%20b"
     link = page.get_by_role("link", name="Flow")
     assert link.evaluate("(link) => link.href") == f"{front}flow"
     link.click()
-    page.locator("nav a[aria-current]", has_text="Flow").wait_for(timeout=20_000)
+    page.locator("nav a[aria-current]", has_text="Flow").wait_for()
     assert page.url == f"{front}flow"
     health = page.evaluate("(front) => fetch(front + 'health').then((answer) => answer.status)", front)
     assert health == 200
@@ -173,9 +153,8 @@ async def _pour(reader, writer) -> None:
 
 @pytest.fixture
 def tunnel(server):
-    tunnel = Tunnel(server.port)
-    yield tunnel
-    tunnel.stop()
+    with serving(Tunnel(server.port)) as tunnel:
+        yield tunnel
 
 
 def test_a_tunnel_brings_no_foreign_name(server, tunnel):
@@ -189,7 +168,6 @@ def test_a_tunnel_brings_no_foreign_name(server, tunnel):
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_a_page_works_through_a_tunnel(server, tunnel, page, name):
     look_around(page, f"http://{name}:{tunnel.port}/", server.auth.tokens[Role.VIEWER])
-    page.goto("about:blank")
 
 
 # ---- jupyter-server-proxy
@@ -208,7 +186,7 @@ def jupyter(tmp_path_factory):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: _answers(port, "/user/ada/api/status"), 60, "Jupyter answers")
+    wait_until(lambda: _answers(port, "/user/ada/api/status"), what="Jupyter answers")
     yield f"http://localhost:{port}/user/ada/"
     process.terminate()
     process.wait(20)
@@ -230,7 +208,6 @@ def test_a_page_works_through_jupyter_server_proxy(server, jupyter, page):
         True,
         "Strict",
     )
-    page.goto("about:blank")
 
 
 @pytest.mark.lab
@@ -275,11 +252,10 @@ def test_the_links_in_a_cell_lead_through_the_proxy_of_jupyterlab(jupyterlab: La
         )
         with page.context.expect_page() as opened:
             link.click()
-        opened.value.get_by_text("idle").first.wait_for(timeout=30_000)
+        opened.value.get_by_text("idle").first.wait_for()
         assert opened.value.url == proxied(jupyterlab, port, path or "").partition("?")[0]
         opened.value.close()
     assert "serve(hosts" not in notebook.output(1)
-    notebook.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
 
 @pytest.mark.lab
@@ -295,9 +271,8 @@ def test_a_cell_says_what_to_do_where_the_name_is_not_known(jupyterlab: Lab, pag
     page.unroute("**/proxy/*/health")  # done as it says, and the cell run again
     notebook.run(1)
     link = notebook.cell(1).get_by_role("link", name="view only")
-    wait_until(lambda: link.evaluate("(a) => a.href").startswith(proxied(jupyterlab, str(port))), 20)
+    wait_until(lambda: link.evaluate("(a) => a.href").startswith(proxied(jupyterlab, str(port))))
     assert "serve(hosts" not in notebook.output(1)
-    notebook.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
 
 # ---- nginx, with TLS and a path
@@ -307,9 +282,8 @@ def test_a_cell_says_what_to_do_where_the_name_is_not_known(jupyterlab: Lab, pag
 def secured(server, tmp_path):
     if nginx.find() is None:
         pytest.skip(nginx.MISSING)
-    found = Nginx(tmp_path, server.port)
-    yield found
-    found.stop()
+    with serving(Nginx(tmp_path, server.port)) as found:
+        yield found
 
 
 def test_nginx_as_in_the_documentation_has_cookies_for_tls_and_its_path(server, secured):
@@ -325,23 +299,13 @@ def test_nginx_as_in_the_documentation_has_cookies_for_tls_and_its_path(server, 
 
 def test_nginx_lets_a_page_of_its_own_name_connect_only(server, secured):
     answer = ask(secured.port, f"/agents/?token={server.auth.tokens[Role.VIEWER]}", tls=True, Host="hub.example.org")
-    session = re.search(r'"token":"([^"]+)"', answer.text).group(1)
+    session = session_token(answer.text)
     cookie = answer.getheader("Set-Cookie").split(";")[0]
 
-    async def connect(origin: str) -> int:
-        headers = {"Host": "hub.example.org", "Origin": origin, "Cookie": cookie}
-        headers["Sec-WebSocket-Protocol"] = f"bokeh, {session}"
-        url = f"wss://127.0.0.1:{secured.port}/agents/ws"
-        try:
-            opened = await websocket_connect(HTTPRequest(url, headers=headers, validate_cert=False))
-        except Exception as error:
-            return getattr(error, "code", 0)
-        greeting = await opened.read_message()
-        opened.close()
-        return 101 if greeting else 0
-
     async def all_of_them() -> list[int]:
-        return [await connect(each) for each in ("https://hub.example.org", "https://evil.example", "http://localhost")]
+        url, headers = f"wss://127.0.0.1:{secured.port}/agents/ws", {"Host": "hub.example.org", "Cookie": cookie}
+        origins = ("https://hub.example.org", "https://evil.example", "http://localhost")
+        return [await connect(url, session, Origin=origin, **headers) for origin in origins]
 
     assert asyncio.run(all_of_them()) == [101, 403, 403]
 
@@ -350,4 +314,3 @@ def test_nginx_lets_a_page_of_its_own_name_connect_only(server, secured):
 def test_a_page_works_through_nginx(server, secured, new_page):
     page = new_page(ignore_https_errors=True)
     look_around(page, f"https://localhost:{secured.port}/agents/", server.auth.tokens[Role.VIEWER])
-    page.goto("about:blank")

@@ -1,11 +1,8 @@
 import asyncio
-import http.client
 import json
 import socket
 
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 from agentrt import RuntimeManager, discovery
 from agentrt.discovery import PageKeys
@@ -13,6 +10,8 @@ from agentrt.errors import ConfigurationError
 from agentrt.views.role import Role
 from agentrt.views.server.auth import TokenAuth
 from agentrt.views.server.server import serve
+from tests.harness.client import Answer, ask, connect
+from tests.harness.shown import serving
 from tests.support import add
 
 
@@ -25,19 +24,13 @@ def manager():
 
 @pytest.fixture
 def server(manager):
-    server = serve(manager)
-    yield server
-    server.stop()
+    with serving(serve(manager)) as server:
+        yield server
 
 
-def get(server, path: str = "/", *, host: str | None = None, cookie: str = "") -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+def get(server, path: str = "/", *, host: str | None = None, cookie: str = "") -> Answer:
     headers = {"Host": host or f"127.0.0.1:{server.port}", **({"Cookie": cookie} if cookie else {})}
-    connection.request("GET", path, headers=headers)
-    response = connection.getresponse()
-    response.body = response.read()
-    connection.close()
-    return response
+    return ask(server.port, path, **headers)
 
 
 def token(server, role: Role) -> str:
@@ -51,15 +44,8 @@ def cookie_of(response) -> str:
 async def socket_status(server, *, cookie: str = "", host: str = "", origin: str = "") -> int:
     """What the WebSocket answers: 101 if it opens."""
     at = f"127.0.0.1:{server.port}"
-    headers = {"Host": host or at, "Origin": f"http://{origin or at}", "Sec-WebSocket-Protocol": "bokeh, x"}
-    if cookie:
-        headers["Cookie"] = cookie
-    try:
-        connection = await websocket_connect(HTTPRequest(f"ws://{at}/ws", headers=headers))
-    except Exception as error:
-        return getattr(error, "code", 0)
-    connection.close()
-    return 101
+    headers = {"Host": host or at, "Origin": f"http://{origin or at}", **({"Cookie": cookie} if cookie else {})}
+    return await connect(f"ws://{at}/ws", "x", **headers)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -86,13 +72,10 @@ def test_a_forged_or_foreign_cookie_is_refused(server, manager):
     assert get(server, cookie=f"{name}=operator").status == 401
     cookie = cookie_of(get(server, token(server, Role.VIEWER)))
     assert get(server, cookie=cookie.replace("dmlld2Vy", "b3BlcmF0b3I=")).status == 401
-    other = serve(manager)
-    try:
+    with serving(serve(manager)) as other:
         theirs = cookie_of(get(other, token(other, Role.OPERATOR)))
         assert theirs.split("=")[0] != name, "two servers on one host keep their cookies apart"
         assert get(server, cookie=f"{name}={theirs.split('=', 1)[1]}").status == 401
-    finally:
-        other.stop()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +89,7 @@ def test_the_websocket_asks_for_the_same(server):
     cookie = cookie_of(get(server, token(server, Role.VIEWER)))
     at = f"127.0.0.1:{server.port}"
 
-    async def ask() -> list[int]:
+    async def statuses() -> list[int]:
         return [
             await socket_status(server),
             await socket_status(server, cookie=f"{server.auth.cookie}=x"),
@@ -115,7 +98,7 @@ def test_the_websocket_asks_for_the_same(server):
             await socket_status(server, cookie=cookie, host=at, origin="evil.example:80"),
         ]
 
-    assert asyncio.run(ask()) == [401, 401, 403, 403, 403]
+    assert asyncio.run(statuses()) == [401, 401, 403, 403, 403]
 
 
 def test_a_role_is_what_its_token_or_signature_says():

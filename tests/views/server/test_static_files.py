@@ -1,7 +1,6 @@
 """The files of a page: which ones the first page loads, how many bytes, and how long a browser may keep them."""
 
 import gzip
-import http.client
 import re
 from urllib.parse import urljoin
 
@@ -10,6 +9,8 @@ import pytest
 from agentrt import RuntimeManager
 from agentrt.views.role import Role
 from agentrt.views.server.server import serve
+from tests.harness.client import ask
+from tests.harness.shown import serving
 from tests.support import add
 
 FIRST = {
@@ -28,23 +29,12 @@ BUNDLE = "/static/js/bokeh.min.js"
 def server():
     with RuntimeManager(loop="thread", name="files") as manager:
         manager.create("a", 0, add)
-        server = serve(manager)
-        yield server
-        server.stop()
-
-
-def ask(server, path: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request("GET", path, headers=sent)
-    response = connection.getresponse()
-    response.body = response.read()
-    connection.close()
-    return response
+        with serving(serve(manager)) as server:
+            yield server
 
 
 def first_page(server) -> str:
-    return ask(server, f"/?token={server.auth.tokens[Role.OPERATOR]}").body.decode()
+    return ask(server.port, f"/?token={server.auth.tokens[Role.OPERATOR]}").body.decode()
 
 
 def scripts(html: str) -> list[str]:
@@ -55,7 +45,7 @@ def scripts(html: str) -> list[str]:
 def test_the_first_page_loads_these_scripts_and_so_many_bytes(server):
     found = scripts(first_page(server))
     assert {each.partition("?")[0].rpartition("/")[2] for each in found} == FIRST
-    answers = [ask(server, urljoin("/", each), Accept_Encoding="gzip, br") for each in found]
+    answers = [ask(server.port, urljoin("/", each), Accept_Encoding="gzip, br") for each in found]
     assert {answer.status for answer in answers} == {200}
     assert sum(len(answer.body) for answer in answers) < MOST_BYTES
 
@@ -70,7 +60,7 @@ def test_the_first_document_has_no_plot_and_no_graph(server):
 
 
 def test_a_text_is_sent_compressed_to_who_takes_it_so(server):
-    plain, packed = ask(server, BUNDLE), ask(server, BUNDLE, Accept_Encoding="gzip")
+    plain, packed = ask(server.port, BUNDLE), ask(server.port, BUNDLE, Accept_Encoding="gzip")
     assert plain.getheader("Content-Encoding") is None
     assert packed.getheader("Content-Encoding") == "gzip"
     assert len(packed.body) < len(plain.body) / 3
@@ -82,25 +72,25 @@ def test_a_text_is_sent_compressed_to_who_takes_it_so(server):
 
 def test_a_file_of_a_version_is_stored_for_good(server):
     for path in [*scripts(first_page(server))[-4:], f"{BUNDLE}?v=1"]:
-        answer = ask(server, urljoin("/", path), Accept_Encoding="gzip")
+        answer = ask(server.port, urljoin("/", path), Accept_Encoding="gzip")
         assert answer.getheader("Cache-Control") == "public, max-age=31536000, immutable"
-    assert ask(server, BUNDLE, Accept_Encoding="gzip").getheader("Cache-Control") is None
+    assert ask(server.port, BUNDLE, Accept_Encoding="gzip").getheader("Cache-Control") is None
 
 
 def test_a_file_that_is_still_the_same_is_not_sent_again(server):
     for headers in ({}, {"Accept_Encoding": "gzip"}):
-        first = ask(server, BUNDLE, **headers)
-        again = ask(server, BUNDLE, If_None_Match=first.getheader("Etag"), **headers)
+        first = ask(server.port, BUNDLE, **headers)
+        again = ask(server.port, BUNDLE, If_None_Match=first.getheader("Etag"), **headers)
         assert (again.status, again.body) == (304, b"")
 
 
 def test_a_part_of_a_file_and_a_picture_are_sent_as_they_are(server):
-    part = ask(server, BUNDLE, Range="bytes=0-9", Accept_Encoding="gzip")
+    part = ask(server.port, BUNDLE, Range="bytes=0-9", Accept_Encoding="gzip")
     assert (part.status, len(part.body), part.getheader("Content-Encoding")) == (206, 10, None)
-    icon = ask(server, "/static/extensions/panel/images/favicon.ico", Accept_Encoding="gzip")
+    icon = ask(server.port, "/static/extensions/panel/images/favicon.ico", Accept_Encoding="gzip")
     assert (icon.status, icon.getheader("Content-Encoding")) == (200, None)
 
 
 @pytest.mark.parametrize("path", ["/static/js/none.js", "/static/extensions/none/x.js", "/static/../server.js"])
 def test_a_file_that_is_not_there_is_not_found(server, path):
-    assert ask(server, path, Accept_Encoding="gzip").status in (403, 404)
+    assert ask(server.port, path, Accept_Encoding="gzip").status in (403, 404)

@@ -5,7 +5,6 @@ import base64
 import json
 import logging
 import os
-import re
 import socket
 import struct
 
@@ -17,6 +16,8 @@ from agentrt import RuntimeManager
 from agentrt.views.role import Role
 from agentrt.views.server import websocket
 from agentrt.views.server.server import serve
+from tests.harness.client import close, session_token
+from tests.harness.shown import serving
 
 LONG = "x" * 1_000_000
 
@@ -25,9 +26,8 @@ LONG = "x" * 1_000_000
 def server():
     with RuntimeManager(loop="thread", name="frames") as manager:
         manager.create("a", 0, lambda activity, state: state)
-        server = serve(manager)
-        yield server
-        server.stop()
+        with serving(serve(manager)) as server:
+            yield server
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def address(server, scheme: str, path: str) -> str:
 
 async def page_token(server) -> str:
     page = await AsyncHTTPClient().fetch(address(server, "http", ""))
-    return re.search(r'"token":"([^"]+)"', page.body.decode()).group(1)
+    return session_token(page.body.decode())
 
 
 async def send(server, *frames: str | bytes) -> int | None:
@@ -56,6 +56,7 @@ async def send(server, *frames: str | bytes) -> int | None:
         connection.write_message(frame, binary=isinstance(frame, bytes))
     while await connection.read_message() is not None:
         pass
+    connection.close()
     return connection.close_code
 
 
@@ -103,7 +104,7 @@ def test_a_message_that_fails_is_answered_and_not_logged(server, lines):
         for frame in message("PATCH-DOC", {"events": [{"kind": LONG, "model": LONG}]}):
             connection.write_message(frame)
         answer = [await connection.read_message() for _ in range(3)]
-        connection.close()
+        await close(connection)
         return answer[0]
 
     assert json.loads(asyncio.run(ask()))["msgtype"] == "ERROR"
