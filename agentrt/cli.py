@@ -8,7 +8,6 @@ import importlib.util
 import os
 import signal
 import sys
-import threading
 import time
 import webbrowser
 from collections.abc import Sequence
@@ -221,9 +220,9 @@ def _only_reader() -> TextIO:
 
 
 def _wait_for_pages(watch: Watch) -> None:
-    never, last = threading.Event(), time.monotonic()
+    last = time.monotonic()
     while time.monotonic() - last < LINGER:
-        never.wait(LINGER / 4)
+        time.sleep(LINGER / 4)
         if watch.needed:
             last = time.monotonic()
 
@@ -336,7 +335,6 @@ def _print_links(server: Server | ServerProcess | ServerRecord, options: argpars
 
 def _wait_for_interrupt() -> NoReturn:
     """Wait until Ctrl-C."""
-    never = threading.Event()
     while True:
         # One second at a time: a signal that comes just before a wait is handled only after it.
-        never.wait(1.0)
+        time.sleep(1.0)

@@ -14,9 +14,9 @@ import msgspec
 
 from .deprecation import warn_of_new_name
 from .engine.deadlock import CURRENT, check_loop, deadlock_error
-from .engine.interruptible import InterruptibleEvent
 from .engine.protocols import Host
 from .events import Outcome
+from .interruptible import InterruptibleEvent
 from .logs import log_safely
 from .schema.numbers import time_limit
 from .typevars import S

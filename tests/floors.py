@@ -28,7 +28,8 @@ FLOORS = (
     ("records", "receipt subscription journal events snapshot activity limits"),
     (
         "know nothing of agents",
-        "schema logs clock supervision queueing metrics frames discovery errors typevars deprecation optional",
+        "schema logs clock supervision queueing metrics frames discovery errors typevars deprecation optional "
+        "interruptible",
     ),
 )
 FLOOR_OF = {room: len(FLOORS) - i for i, (_, rooms) in enumerate(FLOORS) for room in rooms.split()}

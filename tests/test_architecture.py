@@ -55,10 +55,10 @@ def files_on_the_way() -> set[str]:
     async def main() -> None:
         async with agentrt.RuntimeManager(loop="current") as manager:
             runtime = manager.create("counter", 0, add)
-            await runtime.ask(1)  # the first one of a type is checked
+            await runtime.ask(1, priority=True)  # the first one of a type is checked
             sys.setprofile(profile)
             try:
-                receipt = runtime.send_nowait(2)
+                receipt = runtime.send_nowait(2, priority=True)
                 await asyncio.sleep(0)
                 await receipt
             finally:

@@ -17,9 +17,9 @@ import msgspec
 
 from ..clock import Clock
 from ..events import Record, Ring
+from ..interruptible import InterruptibleEvent
 from ..logs import is_interrupt, log_safely
 from ..schema.numbers import number
-from .interruptible import InterruptibleEvent
 
 __all__ = ["Frame", "Hub"]
 

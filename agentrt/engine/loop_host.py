@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from ..clock import Clock, Timer, Timers
 from ..errors import ManagerClosedError
 from ..frames import AwaitNumbers
+from ..interruptible import run_on
 from ..receipt import complete_future
 from .clock_waits import waits_for_clock
 from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
 from .fork import RefusingLock
-from .interruptible import run_on
 from .lock import make_lock
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
 

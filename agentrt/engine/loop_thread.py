@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
 from ..errors import ConfigurationError
+from ..interruptible import InterruptibleEvent
 from ..logs import log_safely
 from ..schema.numbers import refuse
-from .interruptible import InterruptibleEvent
 from .thread_pool import ThreadPool
 
 __all__ = ["LoopThread", "as_coroutine", "choose", "time_of"]

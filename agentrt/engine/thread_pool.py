@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from .interruptible import InterruptibleCondition, InterruptibleFuture
+from ..interruptible import InterruptibleCondition, InterruptibleFuture
 
 __all__ = ["ThreadPool"]
 

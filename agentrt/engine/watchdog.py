@@ -11,7 +11,7 @@ from typing import Any
 
 from ..events import Event
 from ..frames import StackFrame, thread_stack
-from .interruptible import InterruptibleEvent
+from ..interruptible import InterruptibleEvent
 from .loop_thread import time_of
 
 __all__ = ["Watchdog"]

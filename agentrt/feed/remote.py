@@ -19,9 +19,9 @@ from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
 from ..discovery import ManagerRecord
 from ..engine.hub import Frame, Hub
-from ..engine.interruptible import InterruptibleEvent, InterruptibleFuture
 from ..errors import AgentError
 from ..events import Outcome
+from ..interruptible import InterruptibleEvent, InterruptibleFuture
 from ..metrics import Fates
 from ..snapshot import Snapshot
 from .entrance import Role

@@ -15,9 +15,9 @@ from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
 from ..engine.hub import Frame, Hub
-from ..engine.interruptible import InterruptibleFuture
 from ..errors import ConfigurationError, RuntimeNotFoundError
 from ..events import Outcome
+from ..interruptible import InterruptibleFuture
 from ..metrics import Fates
 from ..snapshot import Snapshot
 from .find import cut, find_ids, merge_parts

@@ -27,6 +27,7 @@ from ... import discovery
 from ...discovery import PageKeys, ServerRecord
 from ...errors import ConfigurationError
 from ...feed.source import HasSource
+from ...interruptible import InterruptibleEvent
 from ...schema.numbers import count
 from ..app.address import ALIASES, NAMING, PAGES
 from ..html import span
@@ -60,7 +61,7 @@ class Server:
         self._process = os.getpid()
         self.instance = secrets.token_hex(8)
         self._loop = IOLoop(make_current=False)
-        self._ready = threading.Event()
+        self._ready = InterruptibleEvent()
         self._problem: BaseException | None = None
         self._server: Any = None
         self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{self.port}", daemon=True)

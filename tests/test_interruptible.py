@@ -1,16 +1,22 @@
 """interruptible.py: what threads wait with does what that of the standard library does."""
 
+import ast
 import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from agentrt.engine.interruptible import InterruptibleCondition, InterruptibleEvent, InterruptibleFuture, run_on
+import agentrt
+from agentrt.interruptible import InterruptibleCondition, InterruptibleEvent, InterruptibleFuture, run_on
 
 TIMEOUT = 30
+LOCKED_IN_PYTHON = {"Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Queue"}
+PACKAGE = Path(agentrt.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 @contextmanager
@@ -119,3 +125,19 @@ def test_a_coroutine_on_a_loop_gives_its_result_its_error_or_is_cancelled(loop: 
     run_on(loop, asyncio.sleep(0)).result(TIMEOUT)
     assert future.cancel()
     assert ended.wait(TIMEOUT)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_nobody_waits_with_what_an_exception_can_leave_locked(path: Path) -> None:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        call = node.func if isinstance(node, ast.Call) else None
+        call = call.value if isinstance(call, ast.Subscript) else call
+        name = ast.unparse(call) if call is not None else ""
+        module, _, last = name.rpartition(".")
+        is_future = last == "Future" and module in ("", "futures", "concurrent.futures")
+        if is_future or (module in ("threading", "queue") and last in LOCKED_IN_PYTHON):
+            found.append(f"line {node.lineno}: {name}")
+        if last == "run_coroutine_threadsafe":
+            found.append(f"line {node.lineno}: {name}, not run_on")
+    assert found == []
