@@ -11,9 +11,7 @@ from tests.harness.wait import wait_until
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-# Panel's comm in a notebook loses a message now and then while outputs are being made; the next one brings the view up
-# to date again, as the tests go on to show.
-STUMBLE = "_apply_json_patch"
+LARGEST = 4_000_000  # bytes of a notebook with its outputs
 
 
 @pytest.mark.kernel
@@ -27,8 +25,7 @@ def test_it_runs_from_top_to_bottom(path):
 
 
 @pytest.mark.lab
-def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab, page, guard):
-    guard.allow(STUMBLE)
+def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab, page):
     notebook = jupyterlab.open(page, FOLDER / "01_first_agent.ipynb")
     view = 1
     notebook.run(view)
@@ -42,11 +39,14 @@ def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab,
     notebook.wait_for_output(view, r"\b21\b")
     for cell in notebook.code_cells()[3:]:
         notebook.run(cell)
+    notebook.save()
+    size = (jupyterlab.root / "01_first_agent.ipynb").stat().st_size
+    print(f"\n{size:,} bytes with its outputs")
+    assert size < LARGEST
 
 
 @pytest.mark.lab
-def test_the_three_towers_run_their_day_in_jupyterlab(jupyterlab, page, guard):
-    guard.allow(STUMBLE)
+def test_the_three_towers_run_their_day_in_jupyterlab(jupyterlab, page):
     notebook = jupyterlab.open(page, FOLDER / "02_three_towers.ipynb")
     notebook.run_all()
     fleet, starts, rush, _, closed, storm = notebook.code_cells()[:6]

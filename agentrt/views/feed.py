@@ -269,16 +269,22 @@ class Session:
             call()
 
 
-def feed_notebook(source: Source, output: Any, loop: asyncio.AbstractEventLoop) -> Feed:
+def feed_notebook(
+    source: Source,
+    output: Any,
+    loop: asyncio.AbstractEventLoop,
+    batch: Callable[[], AbstractContextManager[Any]] | None = None,
+) -> Feed:
     """The feed of an output in a notebook, on the loop of the kernel; not started. It ends when the output is removed.
 
-    Jupyter drops messages over about 1,000 a second: a cell gets its changes a little later, and together.
+    Jupyter drops messages over about 1,000 a second: a cell gets its changes a little later, and together. What
+    `batch` returns sends them; by default Panel does.
     """
     return Feed(
         source,
         schedule=lambda call: loop.call_soon_threadsafe(loop.call_later, PAUSE, call),
         later=loop.call_later,
-        batch=lambda: _push_together(output),
+        batch=batch or (lambda: _push_together(output)),
         alive=lambda: bool(output._models),
     )
 

@@ -48,6 +48,7 @@ __all__ = [
     "h4",
     "header",
     "i",
+    "img",
     "join",
     "li",
     "link",
@@ -208,7 +209,7 @@ p, pre, section = map(Element, ("p", "pre", "section"))
 dd, dl, dt, li, ol, ul = map(Element, ("dd", "dl", "dt", "li", "ol", "ul"))
 table, tbody, td, th, thead, tr = map(Element, ("table", "tbody", "td", "th", "thead", "tr"))
 button, details, summary = map(Element, ("button", "details", "summary"))
-br = Element("br", void=True)
+br, img = (Element(name, void=True) for name in ("br", "img"))
 
 quiet = span.with_(cls="muted")
 row = div.with_(cls="row")

@@ -32,11 +32,15 @@ RUN = """index => {
     jupyterapp.shell.currentWidget.content.activeCellIndex = index;
     jupyterapp.commands.execute('notebook:run-cell').finally(() => { run.done = true; });
 }"""
+COMMAND = """([name, index]) => {
+    jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+    return jupyterapp.commands.execute(name);
+}"""
 # The text of an element as a person reads it, shadow roots walked; what Bokeh draws is in them.
 TEXT = """node => {
     const read = node => {
         if (node.nodeType === Node.TEXT_NODE) return node.textContent;
-        if (['STYLE', 'SCRIPT', 'TEMPLATE'].includes(node.nodeName)) return '';
+        if (['STYLE', 'SCRIPT', 'TEMPLATE'].includes(node.nodeName) || node.hidden) return '';
         const inner = [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes].map(read).join(' ');
         return ['INPUT', 'TEXTAREA'].includes(node.nodeName) ? inner + ' ' + node.value : inner;
     };
@@ -70,7 +74,7 @@ class Lab:
         try:
             wait_until(self._answers, timeout, "JupyterLab answers")
         except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self._log.read_text()[-3000:]}") from None
+            raise TimeoutError(f"{error}\n{self.log()[-3000:]}") from None
 
     def add(self, notebook: Path | list[str], name: str = "") -> str:
         """Put a notebook (a file, or the sources of its code cells) where the server finds it, under a name."""
@@ -99,6 +103,10 @@ class Lab:
         with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             return bytes(reply.read())
 
+    def log(self) -> str:
+        """What the server and its kernels have logged."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
     def stop(self) -> None:
         """End the server and every kernel it started, by their pids."""
         family = [self.process, *psutil.Process(self.process.pid).children(recursive=True)] if self._runs() else []
@@ -112,7 +120,7 @@ class Lab:
 
     def _answers(self) -> bool:
         if not self._runs():
-            raise RuntimeError(f"JupyterLab ended at its start:\n{self._log.read_text()[-3000:]}")
+            raise RuntimeError(f"JupyterLab ended at its start:\n{self.log()[-3000:]}")
         try:
             return bool(self._ask("GET", "status"))
         except (urllib.error.URLError, OSError):
@@ -182,6 +190,10 @@ class Notebook:
         """Load the page again: it shows what was saved, and the kernel goes on."""
         self.page.reload()
         self.page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=timeout * 1000)
+
+    def command(self, name: str, index: int) -> None:
+        """Carry out a command of JupyterLab, with this cell as the active one."""
+        self.page.evaluate(COMMAND, [name, index])
 
     def interrupt(self) -> None:
         """The stop button."""

@@ -34,7 +34,7 @@ from ..theme import CSS, LANES
 from ..timeline.axes import TimeAxis
 from ..timeline.timeline import Timeline
 from .cell import bundle, kernel_loop
-from .static_render import manager_html, manager_text, runtime_html, runtime_text
+from .static_render import text_and_picture
 
 __all__ = ["Card", "repr_mimebundle"]
 
@@ -144,18 +144,8 @@ def repr_mimebundle(item: HasRuntime | HasSource, include: Any = None, exclude: 
             return _live(subject, server, loop)
         except Exception:  # the picture is better than an error under every cell
             log.exception("the live view can't be shown; this is a picture")
-    return _static_bundle(subject), {}
-
-
-def _static_bundle(subject: Subject) -> dict[str, str]:
-    source = subject.source
-    if subject.id is None:
-        shots = source.snapshots()
-        return {"text/plain": manager_text(source.name, shots), "text/html": str(manager_html(shots))}
-    shot = source.snapshot(subject.id)
-    if shot is None:
-        return {"text/plain": f"{subject!r} has ended"}
-    return {"text/plain": runtime_text(shot), "text/html": str(runtime_html(shot))}
+    text, picture = text_and_picture(subject)
+    return {"text/plain": text, **({} if picture is None else {"text/html": str(picture)})}, {}
 
 
 def _live(subject: Subject, server: Server | ServerProcess | None, loop: asyncio.AbstractEventLoop) -> Any:
@@ -164,7 +154,7 @@ def _live(subject: Subject, server: Server | ServerProcess | None, loop: asyncio
         fill = partial(_show_manager, subject.source, schedule=schedule)
     else:
         fill = partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id), schedule=schedule)
-    return bundle(subject.source, loop, fill, _static_bundle(subject)["text/plain"])
+    return bundle(subject.source, loop, fill, *text_and_picture(subject))
 
 
 def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, schedule: Schedule) -> None:

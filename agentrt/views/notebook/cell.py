@@ -1,25 +1,40 @@
-"""Live views in a cell: the kernel's loop, the JavaScript that a notebook loads once, and the mime bundle."""
+"""Live views in a cell: the kernel's loop, and what an output has: a picture, and the script that makes it live."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import panel as pn
-from panel.io import notebook
+from bokeh.models.ui import UIElement
+from panel.io.notebook import EXEC_MIME, patch_inline_stylesheets
+from panel.io.resources import set_resource_mode
+from pyviz_comms import Comm
 
 from ...feed.source import Source
 from ..feed import Feed, feed_notebook
+from ..html import Content, Markup, div, p, script
 from ..layout import WIDE
 from .callback_output import replace_stdout_capture
-from .dedupe_modules import dedupe_modules
-from .execution import CellViews, Execution, current_execution, end_view
-from .resync import send_to_new_pages
+from .channel import Channel, LinkedDocument, listen
+from .execution import CellViews, current_execution, end_view
 
 __all__ = ["bundle", "kernel_loop"]
+
+VIEW = Path(__file__).with_name("view.js").read_text(encoding="utf-8")
+AGAIN = "Run the cell again to see it live."
+WORDS = {
+    "saved": f"As it was when the cell ran, and not live. {AGAIN}",
+    "ended": f"No longer live: the cell has run again since, or the kernel was restarted. {AGAIN}",
+    "gone": f"No longer live: the kernel was restarted or has ended. {AGAIN}",
+    "silent": "Not live now, as the kernel does not answer: it is busy, or it was restarted; then run the cell again.",
+}
+NOTE = "margin:0;padding:6px 14px;color:var(--jp-error-color1,#c0392b);font:13px system-ui,sans-serif"
 
 
 def kernel_loop() -> asyncio.AbstractEventLoop | None:
@@ -36,48 +51,57 @@ def _kernel() -> Any:
     return getattr(get_ipython(), "kernel", None)
 
 
-def bundle(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any], text: str) -> Any:
-    """The mime bundle of a live view: `fill(holder, feed)` puts the view into the cell, and lets the feed follow it."""
-    execution = current_execution(_kernel())
-    _load(execution)
+def bundle(
+    source: Source,
+    loop: asyncio.AbstractEventLoop,
+    fill: Callable[[Any, Feed], Any],
+    text: str,
+    picture: Content = None,
+) -> Any:
+    """The mime bundle of a live view: `fill(holder, feed)` puts the view into it, and lets the feed follow it.
+
+    Args:
+        source: What the view is drawn from.
+        loop: The loop of the kernel.
+        fill: Puts the view into a holder.
+        text: What is shown where there is only text.
+        picture: What is shown where the view can't be live, as in a saved notebook; the text by default.
+    """
+    if pn.config.comms != "default":
+        return _bundle_of_panel(source, loop, fill)
+    kernel = _kernel()
+    pn.config.inline = True  # type: ignore[misc]
+    replace_stdout_capture()
+    listen(kernel.comm_manager, _channels.get)
+    holder, document = pn.Column(**WIDE), LinkedDocument()
+    channel = Channel(document)
+    feed = feed_notebook(source, holder, loop, channel.batch)
+    _views.add(current_execution(kernel), partial(end_view, holder, feed, channel))
+    fill(holder, feed)
+    with set_resource_mode("inline"):
+        root = holder._render_model(document, Comm())
+    for model in root.select({"type": UIElement}):
+        patch_inline_stylesheets(model)
+    _channels[channel.id] = channel
+    feed.start()
+    html = _html(channel.id, text if picture is None else picture)
+    return {"text/html": str(html), EXEC_MIME: "", "text/plain": text}, {EXEC_MIME: {"id": channel.id}}
+
+
+def _html(id: str, picture: Content) -> Markup:
+    note = p(WORDS["saved"], role="status", style=NOTE)
+    call = f"{VIEW.rstrip()}(document.currentScript, {json.dumps(id)}, {json.dumps(WORDS)})"
+    return div(div(picture), note, div(data_lm_suppress_shortcuts="true"), script(call))
+
+
+def _bundle_of_panel(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any]) -> Any:
+    # For what a person chose with `pn.extension(comms=...)`: a front end that is not Jupyter's.
     holder = pn.Column(**WIDE)
     feed = feed_notebook(source, holder, loop)
-    _views.add(execution, partial(end_view, holder, feed))
     fill(holder, feed)
-    output = holder._repr_mimebundle_()
-    send_to_new_pages(holder, loop.call_soon_threadsafe)
     feed.start()
-    data, meta = output if isinstance(output, tuple) else (output, {})
-    return {**data, "text/html": dedupe_modules(data["text/html"]), "text/plain": text}, meta
+    return holder._repr_mimebundle_()
 
 
 _views = CellViews()
-_loaded_in: Execution | None = None  # the run of a cell whose outputs have the JavaScript
-
-
-def _load(execution: Execution) -> None:
-    """Load the JavaScript of Panel into this notebook, from this machine: nothing is fetched.
-
-    Once for each page, as a page that is loaded again may show a notebook whose outputs do not have it; and again when
-    the cell that has it runs again, as its outputs are replaced.
-    """
-    global _loaded_in
-    before = _loaded_in or execution
-    if not pn.extension._loaded:
-        pn.extension(inline=True)
-    elif execution.page != before.page or execution.repeats(before):
-        notebook.load_notebook(inline=True)
-        before = execution
-    _loaded_in = before
-    notebook.send = _send_whole
-    replace_stdout_capture()
-
-
-_send, _sending = notebook.send, threading.Lock()
-
-
-def _send_whole(comm: Any, msg: Any) -> None:
-    # A message is sent in three parts. Callbacks of widgets and the feed run on two threads: without a lock the parts
-    # of two messages would mix.
-    with _sending:
-        _send(comm, msg)
+_channels: WeakValueDictionary[str, Channel] = WeakValueDictionary()

@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 
 from ..feed import Feed
+from .channel import Channel
 
 __all__ = ["CellViews", "Execution", "current_execution", "end_view"]
 
@@ -17,7 +18,6 @@ __all__ = ["CellViews", "Execution", "current_execution", "end_view"]
 class Execution:
     """One run of a cell. A part that the front end does not send is ''."""
 
-    page: str  # a page that is loaded again is another one
     cell: str
     request: str
 
@@ -30,7 +30,7 @@ def current_execution(kernel: Any) -> Execution:
     """The run of a cell that this kernel is at."""
     request = kernel.get_parent() or {}
     header, metadata = request.get("header", {}), request.get("metadata", {})
-    return Execution(header.get("session", ""), metadata.get("cellId", ""), header.get("msg_id", ""))
+    return Execution(metadata.get("cellId", ""), header.get("msg_id", ""))
 
 
 class CellViews:
@@ -51,14 +51,11 @@ class CellViews:
         self._ends[execution.cell] = execution, [*ends, end]
 
 
-def end_view(output: Any, feed: Feed) -> None:
-    """Stop the feed of an output, and remove its models and its comms from Panel."""
+def end_view(output: Any, feed: Feed, channel: Channel) -> None:
+    """Stop the feed of an output, tell its pages, and remove its models from Panel."""
     feed.stop()
-    for ref, comms in list(output._comms.items()):
+    channel.close()
+    for ref in list(output._models):
         viewable, root, *_ = pn.state._views.pop(ref, (output, None))
         viewable._cleanup(root)
-        for comm in comms:
-            pn.state._comm_manager._comms.pop(comm.id, None)
-            comm.close()
-    output._comms.clear()
     output.clear()

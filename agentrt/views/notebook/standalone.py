@@ -35,6 +35,7 @@ from ..theme import CSS
 from ..timeline.swimlanes import Swimlanes
 from .cell import bundle, kernel_loop
 from .offline import inline_files
+from .static_render import text_and_picture
 
 __all__ = ["Standalone"]
 
@@ -154,7 +155,7 @@ class Standalone(pn.viewable.Viewer):
             holder.stylesheets = [BOX]
             self._fill(holder, feed, loop.call_soon_threadsafe)
 
-        return bundle(self.source, loop, fill, repr(self))
+        return bundle(self.source, loop, fill, repr(self), [pre(repr(self)), text_and_picture(self.subject)[1]])
 
     def save(self, path: str | Path) -> Path:
         """Write it as it is now into one HTML file, which needs nothing else and no network. Returns where it is."""

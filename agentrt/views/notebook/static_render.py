@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
+from ...feed.source import Subject
 from ...snapshot import Snapshot
 from .. import svg
-from ..html import Markup, b, code, div, fragment, symbol
+from ..html import Markup, b, code, div, fragment, img, symbol
 from ..text import brief, plain, safe_text
 from ..theme import LANES, STATUSES, Look, look_of
 
-__all__ = ["manager_html", "manager_text", "picture", "runtime_html", "runtime_text"]
+__all__ = ["image", "manager_html", "manager_text", "picture", "runtime_html", "runtime_text", "text_and_picture"]
 
 WIDTH, HEIGHT = 640, 116
 # Reads on white and on black alike: a picture can't know its page.
 INK, PALE = "#797c80", "#9aa0a8"
+
+
+def image(snapshot: Snapshot) -> Markup:
+    """The same as an image: Jupyter removes an SVG from the output of a notebook that is not trusted."""
+    fates = snapshot.fates
+    failed = fates.failed + fates.timed_out
+    words = f"{status_and_depths(snapshot)}, {fates.done + failed:,} processed, {failed:,} failed"
+    data = b64encode(picture(snapshot).encode()).decode()
+    return IMAGE(src=f"data:image/svg+xml;base64,{data}", alt=words)
+
+
+IMAGE = img.with_(style=f"display:block;width:100%;max-width:{WIDTH}px")
+
+
+def status_and_depths(snapshot: Snapshot) -> str:
+    """Its id, its status, and how many wait in each lane."""
+    word, depth = look_of(snapshot.status.value).word, snapshot.depth
+    return f"{plain(snapshot.id, 40)}, {word}, {depth[0]} and {depth[1]} waiting"
 
 
 def picture(snapshot: Snapshot) -> Markup:
@@ -20,7 +41,6 @@ def picture(snapshot: Snapshot) -> Markup:
     look, fates = look_of(snapshot.status.value), snapshot.fates
     failed = fates.failed + fates.timed_out
     lanes = zip(LANES, snapshot.depth, snapshot.capacity, (60, 86), strict=True)
-    words = f"{plain(snapshot.id, 40)}, {look.word}, {snapshot.depth[0]} and {snapshot.depth[1]} waiting"
     right = WIDTH - 150
     return FRAME(
         svg.rect(
@@ -32,7 +52,7 @@ def picture(snapshot: Snapshot) -> Markup:
         [_lane_bar(y, LANES[lane], depth, capacity, max(1, *snapshot.depth)) for lane, depth, capacity, y in lanes],
         svg.text(f"{fates.done + failed:,} processed", x=right, y=72),
         svg.text(f"{failed:,} failed", x=right, y=98),
-        aria_label=words,
+        aria_label=status_and_depths(snapshot),
     )
 
 
@@ -64,7 +84,7 @@ def runtime_html(snapshot: Snapshot) -> Markup:
     words = safe_text(f"{type(error).__name__}: {error}", 200)
     wrong = div(symbol(STATUSES["error"]), " ", words, style=f"color:{STATUSES['error'].tone}") if error else None
     state = div(b("state"), " ", code(safe_text(brief(snapshot.state, 400), 400)))
-    return div(picture(snapshot), state, wrong)
+    return div(image(snapshot), state, wrong)
 
 
 def runtime_text(snapshot: Snapshot) -> str:
@@ -81,7 +101,7 @@ def runtime_text(snapshot: Snapshot) -> str:
 def manager_html(snapshots: list[Snapshot], most: int = 12) -> Markup:
     """The pictures of the first runtimes, and how many more there are."""
     more = div(f"and {len(snapshots) - most:,} more") if len(snapshots) > most else None
-    return div([picture(snapshot) for snapshot in snapshots[:most]] or "no runtime yet", more)
+    return div([image(snapshot) for snapshot in snapshots[:most]] or "no runtime yet", more)
 
 
 def manager_text(name: str, snapshots: list[Snapshot], most: int = 30) -> str:
@@ -89,3 +109,13 @@ def manager_text(name: str, snapshots: list[Snapshot], most: int = 30) -> str:
     lines = [runtime_text(snapshot) for snapshot in snapshots[:most]]
     more = [f"… {len(snapshots) - most} more"] if len(snapshots) > most else []
     return "\n".join([f"<RuntimeManager {name!r}, {len(snapshots)} runtimes>", *lines, *more])
+
+
+def text_and_picture(subject: Subject) -> tuple[str, Markup | None]:
+    """A runtime or a manager as it is now: a text, and a picture unless it has ended."""
+    source = subject.source
+    if subject.id is None:
+        shots = source.snapshots()
+        return manager_text(source.name, shots), manager_html(shots)
+    shot = source.snapshot(subject.id)
+    return (f"{subject!r} has ended", None) if shot is None else (runtime_text(shot), runtime_html(shot))

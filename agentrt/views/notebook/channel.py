@@ -1,0 +1,281 @@
+"""What a page and a view in the kernel send each other: the whole view, numbered changes of it, and what a person does.
+
+A page opens one comm for each view that it shows, see `view.js`. It gets the whole view, and then each change as one
+message with the next number. A page that misses a number asks for the whole again, so it never shows a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, Protocol
+from uuid import uuid4
+
+import panel as pn
+from bokeh.core.json_encoder import serialize_json
+from bokeh.core.serialization import Serializer
+from bokeh.document import Document
+from bokeh.document.callbacks import _combine_document_events, invoke_with_curdoc
+from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
+from panel.io import notebook
+from panel.io.model import diff, monkeypatch_events, patch_cds_msg
+from panel.io.notebook import block_comm
+
+from .scripts import page_scripts
+
+__all__ = ["TARGET", "Channel", "listen"]
+
+log = logging.getLogger(__name__)
+
+TARGET = "agentrt.view"  # which pages open their comms to
+PAGES = 8  # of one view
+AWAY = (
+    90.0  # seconds after which a page is not sent anything until it is heard of; a page out of sight asks once a minute
+)
+LONG = 1_000  # characters from which on a module or a style is sent once a page
+
+
+class Comm(Protocol):
+    """A comm of Jupyter."""
+
+    comm_id: str
+
+    def send(self, data: Mapping[str, Any]) -> None:
+        """Send a message to the page."""
+
+    def on_msg(self, callback: Callable[[Any], None]) -> None:
+        """Call this with each message of the page."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class LinkedDocument(Document):
+    """The models of a view in a cell."""
+
+    channel: Channel
+
+
+class CellPage:
+    """One page that shows a view."""
+
+    def __init__(self, comm: Comm) -> None:
+        self.comm = comm
+        self.texts: set[str] = set()
+        self.ready = False  # it has the whole
+        self.heard = time.monotonic()
+
+
+class Channel:
+    """Between one view and the pages that show it.
+
+    Pages are heard on any thread: those of JupyterLab on one of their own, while a cell runs.
+
+    Args:
+        document: The models of the view, with one root.
+    """
+
+    def __init__(self, document: LinkedDocument) -> None:
+        self.id = uuid4().hex
+        self.document = document
+        self.frame = 0
+        self.lock = threading.RLock()
+        self.pages: dict[str, CellPage] = {}
+        self.ended = False
+        document.channel = self
+        document.hold("collect")
+        notebook.diff = _push_or_diff  # type: ignore[attr-defined]
+
+    # -- to the pages
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Send all changes that are made inside as one frame."""
+        with self.lock:
+            with block_comm():
+                yield
+            self.push()
+
+    def push(self) -> None:
+        """Send what has changed since the last frame."""
+        with self.lock:
+            events = self._take()
+            pages = self._listening()
+            if events and pages:
+                self._send_frame(self._encode(events), pages)
+            elif events:
+                self.frame += 1
+
+    def close(self) -> None:
+        """Tell the pages that the view has ended."""
+        with self.lock:
+            self.ended = True
+            pages, self.pages = self.pages, {}
+        for page in pages.values():
+            _send_end(page.comm)
+
+    def _take(self) -> list[DocumentPatchedEvent]:
+        held = self.document.callbacks._held_events
+        events = list(held)
+        del held[: len(events)]
+        combined: list[Any] = []
+        for event in events:
+            if isinstance(event, DocumentPatchedEvent):
+                _combine_document_events(event, combined)
+        monkeypatch_events(combined)
+        return combined
+
+    def _encode(self, events: list[DocumentPatchedEvent]) -> tuple[str, dict[str, str]]:
+        models = self.document.models
+        serializer = Serializer(references=models.synced_references, deferred=False)
+        encoded = serializer.encode(events)
+        models.flush_synced(lambda model: not serializer.has_ref(model))
+        texts: dict[str, str] = {}
+        return serialize_json(_without_texts(encoded, texts)), texts
+
+    def _send_frame(
+        self, encoded: tuple[str, dict[str, str]], pages: list[CellPage], by: CellPage | None = None
+    ) -> None:
+        self.frame += 1
+        events, texts = encoded
+        for page in pages:
+            message = {"frame": self.frame, "events": "[]" if page is by else events}
+            page.comm.send({**message, "texts": _news(page, texts)})
+
+    def _listening(self) -> list[CellPage]:
+        now = time.monotonic()
+        return [page for page in self.pages.values() if page.ready and now - page.heard < AWAY]
+
+    # -- from the pages
+
+    def open(self, comm: Comm, data: Mapping[str, Any]) -> None:
+        """A page shows the view."""
+        comm.on_msg(lambda message: self.hear(comm, message["content"]["data"]))
+        self.hear(comm, data)
+
+    def hear(self, comm: Comm, data: Mapping[str, Any]) -> None:
+        """What a page says."""
+        if "bye" in data:
+            self._forget(comm, closes=data["bye"] == "closes")
+        elif not self.ended:
+            self._answer(self._page(comm), data)
+
+    def _forget(self, comm: Comm, closes: bool) -> None:
+        with self.lock:
+            self.pages.pop(comm.comm_id, None)
+        if closes:
+            comm.close()
+
+    def _answer(self, page: CellPage, data: Mapping[str, Any]) -> None:
+        if data.get("want"):
+            page.texts.update(data.get("texts", ()))
+            self._send_whole(page, scripts=bool(data.get("scripts")))
+        elif "patch" in data:
+            try:
+                self._apply(page, json.loads(data["patch"]))
+            except Exception:
+                log.exception("what was done in a page could not be carried out")
+        with self.lock:
+            page.comm.send({"frame": self.frame})
+
+    def _page(self, comm: Comm) -> CellPage:
+        with self.lock:
+            page = self.pages.setdefault(comm.comm_id, CellPage(comm))
+            page.heard = time.monotonic()
+            if len(self.pages) > PAGES:
+                longest = min(self.pages, key=lambda id: self.pages[id].heard)
+                del self.pages[longest]
+        return page
+
+    def _send_whole(self, page: CellPage, scripts: bool) -> None:
+        with self.lock:
+            page.ready = False
+            self.push()
+            page.ready = True
+            parts: dict[str, Any] = dict(self.document.to_json(deferred=False))
+            self.document.models.flush_synced()
+            texts: dict[str, str] = {}
+            roots = _without_texts(parts.pop("roots"), texts)
+            page.comm.send(
+                {
+                    "frame": self.frame,
+                    "document": serialize_json(parts),
+                    "roots": serialize_json(roots),
+                    "texts": _news(page, texts),
+                    "scripts": page_scripts() if scripts else (),
+                }
+            )
+
+    def _apply(self, page: CellPage, patch: Any) -> None:
+        setter: Any = page.comm.comm_id
+        patch_cds_msg(self.document.roots[0], {"content": patch})
+        self.document.apply_json_patch(patch, setter=setter)
+        with self.lock:
+            held = self.document.callbacks._held_events
+            done = [event for event in list(held) if event.setter == setter]
+            for event in done:
+                held.remove(event)
+            others = [each for each in self._listening() if each is not page]
+            changes = [event for event in done if isinstance(event, ModelChangedEvent)]
+            if others and changes:
+                self._send_frame(self._encode(list(changes)), [page, *others], by=page)
+        for event in done:
+            if event.callback_invoker is not None:
+                invoke_with_curdoc(self.document, event.callback_invoker)
+
+
+def _push_or_diff(doc: Document, binary: bool = True, events: Any = None) -> Any:
+    # Panel sends what this returns, in three messages or more, of which a page that is not ready loses some. Send it
+    # here in one message, and return nothing.
+    if not isinstance(doc, LinkedDocument):
+        return diff(doc, binary, events)
+    if not pn.state._hold:
+        doc.channel.push()
+    return None
+
+
+def listen(manager: Any, find: Callable[[str], Channel | None]) -> None:
+    """Let pages open their comms to the channels that are found by their ids."""
+
+    def open(comm: Comm, message: Any) -> None:
+        data = message["content"]["data"]
+        channel = find(data.get("view", ""))
+        if channel is None or channel.ended:
+            _send_end(comm)
+        else:
+            channel.open(comm, data)
+
+    manager.register_target(TARGET, open)
+
+
+def _send_end(comm: Comm) -> None:
+    comm.send({"ended": True})
+    comm.close()
+
+
+def _news(page: CellPage, texts: dict[str, str]) -> dict[str, str]:
+    new = {name: text for name, text in texts.items() if name not in page.texts}
+    page.texts.update(new)
+    return new
+
+
+def _without_texts(value: Any, texts: dict[str, str]) -> Any:
+    # Every component has its whole module with it, 1.5 MB for each button: a card would have 35 MB.
+    if isinstance(value, dict):
+        return {key: _text_by_name(key, each, texts) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_texts(each, texts) for each in value]
+    return value
+
+
+def _text_by_name(key: Any, value: Any, texts: dict[str, str]) -> Any:
+    if key in ("esm", "css") and isinstance(value, str) and len(value) > LONG:
+        name = sha256(value.encode()).hexdigest()[:16]
+        texts[name] = value
+        return {"text": name}
+    return _without_texts(value, texts)

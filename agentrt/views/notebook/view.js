@@ -1,0 +1,214 @@
+// A view in the output of a cell: a picture, and in its place the live view for as long as the kernel answers.
+//
+// The live view is not in the saved output. It comes from the kernel, see `channel.py`: once whole, and then each change
+// as a frame with a number. A page that misses a number, or can't apply a frame, asks for the whole again.
+((script, id, words) => {
+  const TICK = 500 // milliseconds; all other times are counted in ticks, which do not go on while the page can't listen
+  const PING = 10, AGAIN = 60 // until a page that hears nothing asks whether it is up to date, and asks again
+  const PATIENCE = 20, SHORT = 6 // until it says that there is no answer
+  const REST = 120 // until a view that is not in the page is dropped
+  const box = script.parentElement
+  const [picture, note, live] = box.children
+  const texts = (window.agentrtTexts ??= new Map()) // modules and styles, each once for all views of the page
+  let comm = null, opened = false, ended = false
+  let shown = null, frame = 0
+  let asked = false // for the whole
+  let pending = false // something was asked that was not answered yet
+  let stale = false // it has to ask when it is in the page again
+  let quiet = 0, unanswered = 0, away = 0
+  let work = Promise.resolve()
+
+  const connected = () => id in (window.PyViz?.kernels ?? {}) // no longer, once the kernel was restarted
+  const loaded = () => window.Bokeh?.Panel !== undefined
+  const want = () => ({want: true, texts: [...texts.keys()], scripts: !loaded()})
+
+  function send(data) {
+    if (opened) comm.send(data)
+  }
+
+  function ask() {
+    stale = !box.isConnected
+    if (asked || stale) return
+    asked = pending = true
+    send(want())
+  }
+
+  function connect() {
+    if (comm === null) {
+      comm = window.PyViz.kernels[id].connectToComm("agentrt.view")
+      comm.onMsg = ({content}) => {
+        quiet = unanswered = 0
+        pending = false
+        work = work.then(() => take(content.data)).catch(lost).then(mark)
+      }
+    }
+    // The first view of a page brings the scripts; the others wait for them.
+    const first = window.agentrtFirst
+    if (!comm.active || (!loaded() && first && first.id !== id && Date.now() < first.until)) return
+    window.agentrtFirst = {id, until: Date.now() + 5000}
+    comm.open({view: id, ...want()})
+    opened = asked = pending = true
+  }
+
+  function lost(error) {
+    console.warn("agentrt: a view is drawn again:", error)
+    asked = false
+    ask()
+  }
+
+  async function take(data) {
+    for (const [name, text] of Object.entries(data.texts ?? {})) texts.set(name, text)
+    if (data.ended) ended = true
+    else if (data.roots) await show(data)
+    else if (shown !== null && !asked) {
+      const next = data.events === undefined ? frame : frame + 1
+      if (data.frame !== next) ask()
+      else if (data.events) apply(data)
+    }
+  }
+
+  function apply(data) {
+    frame = data.frame
+    const events = JSON.parse(data.events, reader(shown.suffix))
+    if (events.length) shown.document.apply_json_patch({events})
+    box.dataset.frame = frame
+  }
+
+  // The names of models get an end that is unique in the page, which may show a view twice.
+  function reader(suffix) {
+    return (key, value) => {
+      if (key === "id" && typeof value === "string") return value + suffix
+      if ((key !== "esm" && key !== "css") || value?.text === undefined) return value
+      if (!texts.has(value.text)) throw new Error("a text is missing")
+      return texts.get(value.text)
+    }
+  }
+
+  function writer(suffix) {
+    return (key, value) => {
+      if (key === "id" && typeof value === "string" && value.endsWith(suffix)) return value.slice(0, -suffix.length)
+      if (value?.buffer instanceof ArrayBuffer) return btoa(String.fromCharCode(...new Uint8Array(value.buffer)))
+      return value
+    }
+  }
+
+  async function show(data) {
+    asked = false
+    await load(data.scripts)
+    stale = !box.isConnected
+    if (stale) return
+    const suffix = `x${(window.agentrtShown = (window.agentrtShown ?? 0) + 1)}`
+    const json = {...JSON.parse(data.document), roots: JSON.parse(data.roots, reader(suffix))}
+    const root = json.roots[0].id
+    const place = document.createElement("div")
+    place.id = `agentrt-${suffix}`
+    live.hidden = false
+    live.append(place)
+    const {documents, embed} = window.Bokeh
+    const at = documents.length
+    const embedded = embed.embed_items_notebook({view: json}, [
+      {docid: "view", roots: {[root]: place.id}, root_ids: [root]},
+    ])
+    const before = shown
+    shown = {document: documents[at], suffix, place}
+    frame = data.frame
+    drop(before)
+    await embedded
+    follow(shown)
+    box.dataset.frame = frame
+  }
+
+  async function load(parts) {
+    if (parts.length && !loaded() && !window.agentrtLoading) {
+      window.agentrtLoading = true
+      for (const [kind, text, type] of parts) {
+        const element = document.createElement(kind)
+        if (type) element.type = type
+        element.textContent = text
+        document.head.append(element)
+      }
+    }
+    while (!loaded()) await new Promise((done) => setTimeout(done, 50))
+  }
+
+  // What is done in the page goes to the kernel.
+  function follow(view) {
+    let changes = []
+    let timer = null
+    const flush = () => {
+      timer = null
+      if (shown === view) send({patch: JSON.stringify(view.document.create_json_patch(changes), writer(view.suffix))})
+      changes = []
+    }
+    view.document.on_change((event) => {
+      const events = (event.events ?? [event]).filter(
+        ({sync, model, attr}) => sync !== false && (attr === undefined || model.properties[attr].syncable),
+      )
+      changes.push(...events)
+      if (changes.length) timer ??= setTimeout(flush, 30)
+    })
+  }
+
+  function drop(view) {
+    if (view === null) return
+    view.document.clear({sync: false})
+    const at = window.Bokeh.documents.indexOf(view.document)
+    if (at >= 0) window.Bokeh.documents.splice(at, 1)
+    view.place.remove()
+  }
+
+  // JupyterLab takes an output that is hidden out of the page. Rules that were written one by one, as Material UI does,
+  // are lost then; text stays.
+  function keepStyles() {
+    const fast = shown?.document.views_manager?.query((view) => view.mui_cache?.sheet.isSpeedy) ?? []
+    for (const view of fast) {
+      view.mui_cache.sheet.isSpeedy = false
+      for (const style of view.style_cache.querySelectorAll("style")) {
+        if (style.textContent || !style.sheet) continue
+        style.textContent = [...style.sheet.cssRules].map((rule) => rule.cssText).join("\n")
+      }
+    }
+  }
+
+  function mark() {
+    const silent = ended || unanswered >= (shown !== null && connected() ? PATIENCE : SHORT)
+    picture.hidden = shown !== null
+    live.hidden = shown === null
+    live.inert = silent
+    live.style.opacity = silent ? 0.6 : ""
+    note.hidden = !silent
+    if (silent) note.textContent = words[ended ? "ended" : !connected() ? "gone" : shown === null ? "saved" : "silent"]
+    box.dataset.state = silent ? "silent" : shown ? "live" : "waiting"
+  }
+
+  function listen() {
+    if (!opened && connected()) connect()
+    quiet += 1
+    if (ended || !opened || (!pending && quiet < (connected() ? PING : 2))) return
+    if (!pending || unanswered % AGAIN === AGAIN - 1) send(asked ? want() : {ping: true})
+    pending = true
+  }
+
+  function tick() {
+    if (box.isConnected) {
+      if (away > 0) {
+        if (stale || shown === null) ask()
+        quiet = PING
+      }
+      away = 0
+      listen()
+      if (pending || !opened) unanswered += 1
+      mark()
+      keepStyles()
+    } else if (++away === REST && shown !== null) {
+      send({bye: "rests"})
+      drop(shown)
+      shown = null
+    }
+  }
+
+  addEventListener("pagehide", () => send({bye: "closes"}))
+  note.hidden = true
+  setInterval(tick, TICK)
+  setTimeout(tick)
+})

@@ -1,0 +1,227 @@
+import json
+
+import pytest
+from bokeh.document import Document
+from bokeh.models import Column as BokehColumn
+from bokeh.models import ColumnDataSource, Div, InlineStyleSheet
+from panel.io import notebook
+from panel.io.model import diff
+
+from agentrt.views.notebook import channel as module
+from agentrt.views.notebook.channel import AWAY, PAGES, Channel, LinkedDocument, listen
+
+
+class FakeComm:
+    """A page: what it was sent, and the models that it has by that."""
+
+    def __init__(self, comm_id="page"):
+        self.comm_id = comm_id
+        self.sent = []
+        self.texts = {}
+        self.closed = False
+
+    def send(self, data):
+        data = json.loads(json.dumps(data))  # as Jupyter does it
+        self.texts.update(data.get("texts", {}))
+        self.sent.append(data)
+        if "roots" in data:
+            parts = {**json.loads(data["document"]), "roots": self.read(data["roots"])}
+            self.document = Document.from_json(parts)
+        elif "events" in data:
+            self.document.apply_json_patch({"events": self.read(data["events"])})
+
+    def read(self, text):
+        def find(part):
+            return self.texts[part["text"]] if list(part) == ["text"] and part["text"] in self.texts else part
+
+        return json.loads(text, object_hook=find)
+
+    def on_msg(self, callback):
+        self.callback = callback
+
+    def say(self, **data):
+        self.callback({"content": {"data": data}})
+
+    def close(self):
+        self.closed = True
+
+    @property
+    def frames(self):
+        return [data["frame"] for data in self.sent if "frame" in data]
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    yield
+    notebook.diff = diff
+
+
+@pytest.fixture
+def document():
+    document = LinkedDocument()
+    document.add_root(BokehColumn(children=[Div(text="then")], tags=[ColumnDataSource(data={"x": [1]})]))
+    return document
+
+
+@pytest.fixture
+def channel(document):
+    return Channel(document)
+
+
+@pytest.fixture
+def column(document):
+    return document.roots[0]
+
+
+def open_page(channel, comm_id="page", **data):
+    page = FakeComm(comm_id)
+    channel.open(page, {"want": True, **data})
+    return page
+
+
+def texts_of(page):
+    return [child.text for child in page.document.roots[0].children]
+
+
+def test_a_page_gets_the_whole_and_then_each_change_with_the_next_number(channel, column):
+    column.children[0].text = "nobody saw this"
+    page = open_page(channel)
+    assert texts_of(page) == ["nobody saw this"]
+    with channel.batch():
+        column.children[0].text = "now"
+        column.children = [*column.children, Div(text="new")]
+        column.tags[0].stream({"x": [2]})
+    column.children[1].text = "newer"
+    channel.push()
+    channel.push()
+    assert texts_of(page) == ["now", "newer"]
+    assert list(page.document.roots[0].tags[0].data["x"]) == [1, 2]
+    first, *_ = page.frames
+    assert [data["frame"] for data in page.sent if "events" in data] == [first + 1, first + 2]
+
+
+def test_a_page_that_missed_a_frame_gets_the_whole(channel, column):
+    page, other = open_page(channel), open_page(channel, "other")
+    page.send, send = (lambda data: None), page.send
+    column.children = [Div(text="lost"), Div(text="too")]
+    channel.push()
+    page.send = send
+    page.say(ping=True)
+    assert page.sent[-1] == {"frame": channel.frame}, "it sees by the number that it has missed one"
+    page.say(want=True, texts=[], scripts=False)
+    assert texts_of(page) == texts_of(other) == ["lost", "too"]
+    column.children[0].text = "both"
+    channel.push()
+    assert texts_of(page) == texts_of(other) == ["both", "too"]
+
+
+def test_what_is_done_in_a_page_is_done_in_the_kernel_and_in_the_other_pages(channel, document, column):
+    done = []
+    column.children[0].on_change("text", lambda attr, old, new: done.append(new))
+    page, other = open_page(channel), open_page(channel, "other")
+    column.children[0].visible = False  # to be sent yet: it is not lost
+    event = {"kind": "ModelChanged", "model": column.children[0].ref, "attr": "text", "new": "typed"}
+    page.say(patch=json.dumps({"events": [event]}))
+    assert done == ["typed"]
+    assert column.children[0].text == "typed"
+    assert texts_of(page) == ["then"], "it has that already"
+    assert texts_of(other) == ["typed"]
+    channel.push()
+    assert not page.document.roots[0].children[0].visible
+    assert page.frames[-1] == other.frames[-1] == channel.frame
+
+
+def test_an_error_in_a_callback_is_logged_and_the_page_gets_an_answer(channel, column, caplog):
+    column.children[0].on_change("text", lambda attr, old, new: 1 / 0)
+    page = open_page(channel)
+    event = {"kind": "ModelChanged", "model": column.children[0].ref, "attr": "text", "new": "typed"}
+    page.say(patch=json.dumps({"events": [event]}))
+    assert "ZeroDivisionError" in caplog.text
+    assert page.sent[-1] == {"frame": channel.frame}
+
+
+def test_long_texts_are_sent_to_a_page_once(channel, column):
+    sheet = "x" * 5_000
+    column.children = [Div(text=str(n), stylesheets=[InlineStyleSheet(css=sheet)]) for n in range(3)]
+    page, other = open_page(channel), open_page(channel, "other", texts=["unknown"])
+    for each in (page, other):
+        assert list(each.sent[0]["texts"].values()) == [sheet]
+        assert len(each.sent[0]["roots"]) < 5_000
+        assert each.document.roots[0].children[2].stylesheets[0].css == sheet
+    page.say(want=True, texts=list(page.texts), scripts=False)
+    assert page.sent[-2]["texts"] == {}
+    column.children = [*column.children, Div(stylesheets=[InlineStyleSheet(css=sheet)])]
+    channel.push()
+    assert page.sent[-1]["texts"] == {}
+    assert page.document.roots[0].children[3].stylesheets[0].css == sheet
+
+
+def test_the_scripts_are_sent_to_a_page_that_has_none(channel, monkeypatch):
+    monkeypatch.setattr(module, "page_scripts", lambda: (("script", "code", ""),))
+    assert open_page(channel, scripts=True).sent[0]["scripts"] == [["script", "code", ""]]
+    assert open_page(channel, "other", scripts=False).sent[0]["scripts"] == []
+
+
+def test_a_page_that_is_not_heard_of_is_sent_nothing(channel, column, monkeypatch):
+    page = open_page(channel)
+    start = module.time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: start + 2 * AWAY)
+    column.children[0].text = "unheard"
+    channel.push()
+    assert texts_of(page) == ["then"]
+    page.say(ping=True)
+    assert page.frames[-1] == channel.frame > page.frames[0], "it asks for the whole then"
+
+
+def test_pages_that_close_or_rest_are_forgotten_and_there_are_only_so_many(channel):
+    page = open_page(channel)
+    page.say(bye="rests")
+    assert not channel.pages
+    assert not page.closed
+    page.say(ping=True)
+    assert channel.pages
+    page.say(bye="closes")
+    assert not channel.pages
+    assert page.closed
+    for n in range(PAGES + 3):
+        open_page(channel, f"page {n}")
+    assert list(channel.pages) == [f"page {n}" for n in range(3, PAGES + 3)]
+
+
+def test_pages_are_told_that_a_view_has_ended(channel):
+    page = open_page(channel)
+    channel.close()
+    assert page.sent[-1] == {"ended": True}
+    assert page.closed
+    page.say(ping=True)
+    assert not channel.pages
+
+
+def test_a_page_that_opens_a_view_that_has_ended_is_told(channel):
+    class Manager:
+        def register_target(self, name, open):
+            self.open = open
+
+    manager, channels = Manager(), {channel.id: channel}
+    listen(manager, channels.get)
+    page, lost = FakeComm(), FakeComm()
+    manager.open(page, {"content": {"data": {"view": channel.id, "want": True}}})
+    manager.open(lost, {"content": {"data": {"view": "of another kernel", "want": True}}})
+    assert "roots" in page.sent[0]
+    assert lost.sent == [{"ended": True}]
+    assert lost.closed
+    channel.close()
+    manager.open(lost, {"content": {"data": {"view": channel.id, "want": True}}})
+    assert lost.sent[1:] == [{"ended": True}]
+
+
+def test_panel_sends_nothing_itself_for_such_a_view(channel, column):
+    page = open_page(channel)
+    column.children[0].text = "pushed"
+    notebook.push(column.document, None)
+    assert texts_of(page) == ["pushed"]
+    other = Document()
+    other.add_root(Div(text="a"))
+    other.hold()
+    other.roots[0].text = "b"
+    assert notebook.diff(other) is not None, "views of other people are sent as before"
