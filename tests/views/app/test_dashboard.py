@@ -8,8 +8,7 @@ from agentrt.views.feed import Feed, Update
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
 from tests.support import add
-
-HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
+from tests.views.support import HOSTILE
 
 
 @pytest.fixture

@@ -12,13 +12,9 @@ from agentrt.views.mailbox.dead_letters import DeadLettersView
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import wait_until
 from tests.support import add, collect, virtual
+from tests.views.support import update
 
 HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>\ud800\x00\u202e"
-
-
-def update(manager, *, first: bool = False) -> Update:
-    records, _, _ = manager.ring.since(0)
-    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 def html(view: DeadLettersView) -> str:

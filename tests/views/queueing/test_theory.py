@@ -14,8 +14,8 @@ from agentrt.views.queueing.stability import ENOUGH
 from agentrt.views.queueing.theory import Theory
 from tests.harness.shown import serving
 from tests.support import Gate, add, virtual
+from tests.views.support import HOSTILE
 
-HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
 # Every plot of the page, through all shadow roots, has a canvas of some size.
 WIDE_ENOUGH = """() => {
   const all = (root) => [...root.querySelectorAll('*')].flatMap((e) => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e])

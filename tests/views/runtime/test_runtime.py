@@ -17,13 +17,7 @@ from agentrt.views.timeline.axes import Scale, TimeAxis
 from agentrt.views.timeline.depth import depth_history
 from agentrt.views.timeline.timeline import bar_columns
 from tests.support import Gate, add, fail, virtual
-
-HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
-
-
-def update(manager, cursor: int = 0, *, first: bool = False) -> Update:
-    records, _, _ = manager.ring.since(cursor)
-    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+from tests.views.support import HOSTILE, update
 
 
 def outcome(

@@ -15,13 +15,9 @@ from agentrt.views.runtime.source import is_own, listing_html, place_of
 from agentrt.views.runtime.where import Where
 from tests.harness.wait import wait_until
 from tests.support import Gate, add, fail, virtual
+from tests.views.support import update
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>\ud800\x00\u202e"
-
-
-def update(manager, *, first: bool = False) -> Update:
-    records, _, _ = manager.ring.since(0)
-    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
 
 
 def html(view: Where) -> str:

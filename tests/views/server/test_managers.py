@@ -13,8 +13,8 @@ from agentrt.views.server.server import start
 from tests.harness.shown import serving
 from tests.harness.wait import wait_until
 from tests.support import add, fail
+from tests.views.support import HOSTILE
 
-HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
 ONE = ServerRecord(7, "one", 1, "http://127.0.0.1:1/?token=operators", "http://127.0.0.1:1/?token=viewers", 0.0)
 
 

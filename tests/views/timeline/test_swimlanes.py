@@ -6,16 +6,9 @@ import time
 import pytest
 
 from agentrt import RuntimeManager
-from agentrt.views.feed import Update
 from agentrt.views.timeline.swimlanes import COLUMNS, KEEP, Swimlanes
 from tests.support import Gate, add, fail, virtual
-
-HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
-
-
-def update(manager, cursor: int = 0, *, first: bool = False) -> Update:
-    records, _, _ = manager.ring.since(cursor)
-    return Update(manager.clock.now(), records, {record.runtime for record in records}, first=first)
+from tests.views.support import HOSTILE, update
 
 
 @virtual
