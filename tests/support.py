@@ -3,11 +3,13 @@
 import asyncio
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agentrt import RuntimeManager
 from agentrt.testing.virtual import run
+from tests.harness.wait import PATIENCE
 
 MAX_TIME = 1e6  # virtual seconds: the end of a test that repeats something without end
 
@@ -66,3 +68,24 @@ class Gate:
         self.entered.set()
         await self.open.wait()
         return (*state, activity.payload) if isinstance(state, tuple) else activity.payload
+
+
+def together(n: int, call: Callable[[int], Any]) -> list[Any]:
+    """Call on n threads at once; what each returned or raised."""
+    barrier = threading.Barrier(n)
+    results: list[Any] = [None] * n
+
+    def take_part(i: int) -> None:
+        barrier.wait(PATIENCE)
+        try:
+            results[i] = call(i)
+        except Exception as error:
+            results[i] = error
+
+    threads = [threading.Thread(target=take_part, args=[i]) for i in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    return results

@@ -15,14 +15,12 @@ from agentrt import (
     DeadlockError,
     Fate,
     ManagerClosedError,
-    Runtime,
-    RuntimeExistsError,
     RuntimeManager,
     RuntimeNotFoundError,
     RuntimeTerminatedError,
     Status,
 )
-from tests.support import Gate, add, collect, fail, forever, turns, virtual
+from tests.support import Gate, add, collect, fail, forever, together, turns, virtual
 
 TIMEOUT = 10
 
@@ -31,116 +29,6 @@ TIMEOUT = 10
 def threaded():
     with RuntimeManager(loop="thread") as manager:
         yield manager
-
-
-def together(n, call):
-    """Call on n threads at once; what each returned or raised."""
-    barrier, results = threading.Barrier(n), [None] * n
-
-    def run(i):
-        barrier.wait(TIMEOUT)
-        try:
-            results[i] = call(i)
-        except Exception as error:
-            results[i] = error
-
-    threads = [threading.Thread(target=run, args=[i]) for i in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(TIMEOUT)
-        assert not thread.is_alive()
-    return results
-
-
-# --- the map
-
-
-@virtual
-async def test_it_is_a_map_in_the_order_of_making(manager):
-    runtimes = [manager.create(name, 0, add) for name in "cab"]
-    assert (list(manager), len(manager), "a" in manager, "z" in manager) == (["c", "a", "b"], 3, True, False)
-    assert manager.runtimes() == runtimes
-    assert manager["a"] is runtimes[1]
-    assert manager.get("z") is None
-    assert manager._ipython_key_completions_() == ["c", "a", "b"]
-
-
-@virtual
-async def test_an_unknown_id_names_those_that_are(manager):
-    manager.create("JFK", 0, add)
-    for look in (manager.__getitem__, lambda id: manager.send_nowait(id, 1), manager.terminate, manager.snapshot):
-        with pytest.raises(RuntimeNotFoundError, match="no runtime has the id 'LGA'; there are: JFK"):
-            look("LGA")
-    with pytest.raises(KeyError):
-        manager["LGA"]
-
-
-@virtual
-async def test_a_terminated_id_says_so(manager):
-    await manager.create("a", 0, add).terminate()
-    with pytest.raises(RuntimeTerminatedError, match="create it again"):
-        manager["a"]
-    assert "a" not in manager
-
-
-@virtual
-async def test_sending_by_id_is_sending(manager):
-    manager.create("a", 0, add)
-    assert await manager.ask("a", 1) == 1
-    assert (await (await manager.send("a", 2, priority=True))).state == 3
-    assert (await manager.send_nowait("a", 3)).state == 6
-    assert await manager.terminate("a")
-
-
-def test_the_same_id_from_many_threads_is_given_once(threaded):
-    results = together(8, lambda i: threaded.create("a", i, add))
-    made = [result for result in results if isinstance(result, Runtime)]
-    assert len(made) == 1
-    assert [type(r) for r in results if r is not made[0]] == [RuntimeExistsError] * 7
-    assert threaded["a"] is made[0]
-
-
-def test_many_threads_make_send_and_end_at_once(threaded):
-    def work(i):
-        runtime = threaded.create(f"r{i}", 0, add)
-        receipts = [runtime.send_nowait(1) for _ in range(200)]
-        state = receipts[-1].result(TIMEOUT).state
-        threaded.run(runtime.terminate())
-        return state
-
-    assert together(8, work) == [200] * 8
-    assert len(threaded) == 0
-    assert (threaded.fates().accepted, threaded.fates().done) == (1600, 1600)
-
-
-def test_sends_from_eight_threads_are_counted_exactly(threaded):
-    runtimes = [threaded.create(f"r{n}", 0, add, standard_capacity=100_000) for n in range(4)]
-
-    def send(i):
-        for n in range(2_000):
-            runtimes[n % 4].send_nowait(1, priority=n % 10 == 0, key=None if n % 7 else f"{i}-{n}")
-
-    together(8, send)
-    for runtime in runtimes:
-        runtime.send_nowait(0).result(TIMEOUT)
-        assert runtime.state == runtime.processed - 1 == 4_000
-    assert threaded.fates().accepted == threaded.fates().done == 16_004
-    kinds = [record.kind for record in threaded.ring.since(0)[0]]
-    assert set(kinds) <= {"created", "accepted", "done"}
-
-
-def test_thousands_of_idle_runtimes_cost_no_task(threaded):
-    limits = threaded.create("first", 0, add).entry.limits
-    for n in range(3_000):
-        threaded.create_entry(f"r{n}", 0, add, limits)
-    assert len(threaded) == 3_001
-    assert threaded.run(count_tasks()) == 1
-    assert len(threaded.snapshots()) == 3_001
-
-
-async def count_tasks():
-    return len(asyncio.all_tasks())
 
 
 # --- fates, dead letters
@@ -174,82 +62,6 @@ async def test_what_is_kept_of_the_terminated_is_bounded(manager):
         manager.create(f"r{n}", 0, add).terminate()
     assert len(manager.terminated) == 1_000
     assert "r1099" in manager.terminated
-
-
-# --- the decorator for cells
-
-
-@virtual
-async def test_the_decorator_creates_and_then_swaps(manager):
-    @manager.agent("a", state=0)
-    async def counter(activity, state):
-        return state + activity.payload
-
-    first = counter
-    assert isinstance(first, Runtime)
-    assert await first.ask(2) == 2
-
-    @manager.agent("a", state=0)
-    async def counter(activity, state):
-        return state + 10 * activity.payload
-
-    assert counter is first
-    assert await counter.ask(2) == 22
-
-
-@virtual
-async def test_the_decorator_takes_limits_each_time(manager):
-    def cell(**limits):
-        return manager.agent("a", state=0, **limits)(lambda activity, state: state)
-
-    assert cell(timeout=2).timeout == 2
-    assert cell(timeout=5, grace=3).timeout == 5
-    assert manager["a"].entry.limits.grace == 3
-    for wrong in ({"time_out": 5}, {"rate": 5}, {"timeout": 9, "retries": -1}):
-        with pytest.raises(ConfigurationError):
-            cell(**wrong)
-    assert manager["a"].timeout == 5
-    cell(accepts=int)
-    with pytest.raises(ValueError, match="expected int"):
-        manager["a"].send_nowait("x")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"timeout": 9, "rate": 5},
-        {"timeout": 9, "deadline": 5},
-        {"timeout": 9, "blocking": True},
-        {"timeout": 9, "memory": 10**9},
-        {"timeout": 9, "accepts": "int"},
-    ],
-    ids=str,
-)
-@virtual
-async def test_a_cell_that_can_not_be_changes_nothing(manager, wrong):
-    runtime = manager.agent("a", state=0, timeout=5, rate=3)(add)
-    before, seen = runtime.entry.limits, len(manager.ring.since(0)[0])
-    with pytest.raises(ConfigurationError):
-        manager.agent("a", state=0, **wrong)(fail)
-    assert runtime.entry.limits is before
-    assert len(manager.ring.since(0)[0]) == seen
-    assert await runtime.ask(1) == 1
-
-
-@virtual
-async def test_a_cell_may_give_again_what_stays(manager):
-    runtime = manager.agent("a", state=0, rate=3)(add)
-    manager.agent("a", state=0, rate=3, timeout=5)(fail)
-    assert (runtime.timeout, runtime.workflow) == (5, "fail")
-
-
-@virtual
-async def test_the_decorator_needs_a_state_the_first_time(manager):
-    with pytest.raises(ConfigurationError, match="give its initial state"):
-        manager.agent("a")(add)
-    manager.agent("a", state=None)(add)
-    manager.agent("a")(fail)
-    assert manager["a"].workflow == "fail"
 
 
 # --- the loop
