@@ -87,7 +87,7 @@ class Answers:
         self._due: dict[str, float] = {}  # when a read that takes long may be answered again
 
     def answer(self, data: bytes) -> bytes:
-        """FeedAnswer a request. Raises `ProtocolError` if it is none."""
+        """Answer a request. Raises `ProtocolError` if it is none."""
         started = time.thread_time()
         request = read_request(data)
         if len(request.reads) > MOST_READS:

@@ -45,7 +45,7 @@ class Greeted(Protocol):
 
 
 def greet(offer: Greeted, frame: bytes) -> tuple[Answers | None, bytes]:
-    """FeedAnswer a hello. Returns who answers from now on, None if it is refused, and the frame to send.
+    """Answer a hello. Returns who answers from now on, None if it is refused, and the frame to send.
 
     Raises:
         ProtocolError: It is no hello.

@@ -287,7 +287,7 @@ class Reader:
 
 
 def offer(manager: OfferedManager) -> FeedOffer | None:
-    """FeedOffer the feed of a manager; None, and a line in the log, where that can't be."""
+    """Offer the feed of a manager; None, and a line in the log, where that can't be."""
     try:
         return FeedOffer(manager)
     except (ConfigurationError, OSError) as error:

@@ -329,7 +329,7 @@ _decoders = {name: msgspec.msgpack.Decoder(reader.kind) for name, reader in READ
 
 
 def make_answer(source: Source, name: str, arguments: list[Any]) -> bytes:
-    """FeedAnswer a read. Raises `ProtocolError` if there is no such read or the arguments are not those of it."""
+    """Answer a read. Raises `ProtocolError` if there is no such read or the arguments are not those of it."""
     reader = READERS.get(name)
     if reader is None:
         raise ProtocolError(f"there is no read {name[:50]!r}")
