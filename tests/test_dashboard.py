@@ -242,9 +242,9 @@ WIDEST = """width => {
 
 
 @pytest.mark.browser
-def test_a_session_that_ends_lets_go_of_the_hub(manager, server, new_page):
+def test_a_session_that_ends_lets_go_of_the_hub(manager, server, guard, page):
     manager.create("till", 0, till)
-    page = new_page()
+    guard.allow_loss()
     page.goto(server.url)
     page.locator(".say").wait_for()
     wait_until(lambda: manager.hub.running, what="the page is fed")

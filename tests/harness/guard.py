@@ -47,7 +47,11 @@ class Guard:
 
     def allow(self, *patterns: str) -> None:
         """Problems in which one of these is found are expected: a test says so before it provokes them."""
-        self._allowed += [re.compile(pattern) for pattern in patterns]
+        self._allowed += [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+
+    def allow_loss(self) -> None:
+        """A server ends while pages show it, as the test wants it: what they say then is expected."""
+        self.allow(r"net::ERR_|websocket|connection|not connected")
 
     def check(self) -> None:
         """Raise `AssertionError` with everything that no pattern allows."""
