@@ -162,7 +162,7 @@ def rate(per_second: float) -> str:
     return si(per_second * 60, "/min") if 0 < per_second < 0.5 else si(per_second, "/s")
 
 
-WINDOWS = {60.0: "minute", 3600.0: "hour"}
+WINDOWS = {60.0: "minute", 300.0: "5 minutes", 3600.0: "hour", 18_000.0: "5 hours"}
 UNITS = ((86400.0, "d", "h", 3600.0), (3600.0, "h", "min", 60.0))
 
 

@@ -16,6 +16,7 @@ from ..html import Markup, a, div, fragment, nav, row, span, symbol
 from ..icons import drawing_of, icon
 from ..layout import WIDE, line
 from ..live import Live
+from ..pace import clock_words
 from ..role import Commands
 from ..text import safe_text
 from ..theme import STATUSES
@@ -31,6 +32,7 @@ nav { display: flex; flex-wrap: wrap; gap: var(--s1); }
 nav a { text-decoration: none; color: var(--rt-text); padding: 5px 12px; border-radius: 8px; font-weight: 600; }
 nav a:hover { background: var(--rt-fill); }
 nav a[aria-current] { background: color-mix(in srgb, #0072B2 16%, transparent); }
+.clock { font-size: var(--t0); padding: var(--s1) 12px 0; }
 .cost { white-space: nowrap; font-size: var(--t0); }
 """
 MESSAGE = """
@@ -139,7 +141,9 @@ class TopBar:
         cost = f"{self.share:.0%} of a core".replace("%", " %") if self.share >= 0.005 else "next to nothing"
         title = "processor time that all open views take, in this process"
         words = span(f"watching costs {cost}", cls="cost muted", title=title)
-        self.nav.draw(div(nav(links, aria_label="pages"), words, cls="row spread"))
+        clock = clock_words(self.source)
+        note = div(clock, cls="muted clock") if clock else None
+        self.nav.draw((div(nav(links, aria_label="pages"), words, cls="row spread"), note))
 
     def _link(self, page: str, words: str, dead: int) -> Markup:
         number = f" ({dead:,})" if page == "dead-letters" and dead else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from ..app.address import Address
 from ..feed import Update
 from ..html import Content, Markup, b, div, fragment, glyph, join, link, p, span
 from ..live import Live
-from ..text import rate
+from ..pace import in_real_time, real_second, window
+from ..text import rate, within_last
 from ..theme import FATES, LANES, STATUSES, Look
 from .health import Health
 
@@ -33,7 +35,7 @@ CSS = """
 """
 UNDELIVERED = ("dead", "terminated")
 DEAD_LETTERS = Address("dead-letters")
-RECENT = 300.0  # seconds of the agents' clock: failures that count as recent
+RECENT = 5  # minutes of who looks: failures that count as recent
 EVERY = 0.25  # real seconds between two readings: figures that change faster can't be read
 SHARE = 0.04  # of a core, at most, for the sum over all runtimes
 
@@ -60,7 +62,7 @@ class Overview:
         self.health = Health(source)
         self.fates = Fates()
         self.processed: deque[tuple[float, int]] = deque(maxlen=12)
-        self.failures: deque[tuple[float, int]] = deque(maxlen=600)
+        self.failures: deque[tuple[float, int]] = deque(maxlen=600)  # since when, how many: a second each
         self.changed: set[str] = set()
         self.looked_at = self.sum_at = 0.0
         self.rate = 0.0
@@ -82,9 +84,14 @@ class Overview:
 
     def _take(self, update: Update) -> None:
         self.changed |= update.changed
-        failed = sum(outcome.kind in ("failed", "timed_out") for outcome in update.failures)
-        if failed:
-            self.failures.append((update.at, failed))
+        second = real_second(self.source.speed)
+        for outcome in update.failures:
+            if outcome.kind in ("failed", "timed_out"):
+                since, failed = self.failures[-1] if self.failures else (-math.inf, 0)
+                if outcome.finished - since < second:
+                    self.failures[-1] = (since, failed + 1)
+                else:
+                    self.failures.append((outcome.finished, 1))
 
     def _sum(self, now: float) -> None:
         before = time.thread_time()
@@ -95,16 +102,18 @@ class Overview:
         self.rate = (total - done) / (at - since) if at > since else 0.0
 
     def _html(self, now: float) -> Markup:
-        recent = sum(n for at, n in self.failures if now - at <= RECENT)
+        recently = RECENT * window(self.source.speed)
+        recent = sum(n for at, n in self.failures if now - at <= recently)
         ended = self.fates.done + self.fates.failed + self.fates.timed_out
         mark = (
             glyph(STATUSES["error"] if self.health.problems else FATES["done"]) if len(self.source.runtimes) else None
         )
+        real = in_real_time(self.rate, self.source.speed)
         waiting = join(" ", map(_depth, LANES.values(), self.health.waiting))
         tiles = [
-            _tile("processed", rate(self.rate), f"{ended:,} so far"),
+            _tile("processed", rate(self.rate), ", ".join(filter(None, (real, f"{ended:,} so far")))),
             _tile("waiting", waiting, "priority and standard"),
-            _tile("failed", f"{recent:,}", "in the last 5 minutes"),
+            _tile("failed", f"{recent:,}", within_last(recently)),
             _tile(f"{self.fates.accepted:,} accepted", None, fates_bar(self.fates, linked=True), wide=True),
         ]
         return fragment(p(mark, " ", self.health.sentence(now), cls="say", role="status"), div(tiles, cls="tiles"))

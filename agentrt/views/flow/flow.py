@@ -15,7 +15,7 @@ from ..feed import Schedule, Update, run_now
 from ..html import Markup, action, div, empty, li, p, pre, row, ul
 from ..layout import WIDE
 from ..live import Live
-from ..pace import window
+from ..pace import in_real_time, window
 from ..role import Commands
 from ..text import plain, quantity, rate, within_last
 from .graph import box_of, edge_of, graph_of, middle_of, node_of, redraw, width_of, zoom_of
@@ -286,7 +286,9 @@ class Flow(pn.viewable.Viewer):
         total = sum(edges.values(), FlowCount())
         wrong = _failures_in_words(total)
         failed, to = f"; {wrong}" if wrong else "", "to" if len(self.nodes) == 1 else "between"
-        parts = [f"{rate(total.rate)} {to} {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."]
+        real = in_real_time(total.rate, self.source.speed)
+        sent = f"{rate(total.rate)} ({real})" if real else rate(total.rate)
+        parts = [f"{sent} {to} {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."]
         parts += [f"{quantity(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
         idle = len(self.source.runtimes) - self.statuses.live
         parts += [f"{quantity(idle, 'runtime')} neither sent nor received anything."] if idle > 0 else []

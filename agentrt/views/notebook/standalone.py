@@ -39,7 +39,13 @@ from .static_render import text_and_picture
 
 __all__ = ["Standalone"]
 
-BOX = CSS + ":host { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; }"
+ROOM = "12px"  # around a view that has nothing else around it
+BOX = (
+    CSS
+    + f"""
+:host {{ background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px; padding: {ROOM}; }}
+"""
+)
 
 
 class StandaloneBoard:
@@ -131,7 +137,7 @@ class Standalone(pn.viewable.Viewer):
 
     def __panel__(self) -> Any:
         """For a layout: fed for as long as its page or its output is there."""
-        holder = column()
+        holder = column(padding=ROOM)
         loop, document = kernel_loop(), pn.state.curdoc
         if document is not None and document.session_context is not None:
             self._fill(holder, feed_page(self.source, document))
@@ -164,7 +170,7 @@ class Standalone(pn.viewable.Viewer):
 
     def html(self) -> str:
         """The content of such a file."""
-        holder = column(padding="12px")
+        holder = column(padding=ROOM)
         self._fill(holder, self._one_time_feed())
         title = f"{self.view} of {self.subject.id or self.source.name}"
         file = StringIO()

@@ -2,6 +2,7 @@
 
 import inspect
 
+import panel as pn
 import pytest
 
 from agentrt import RuntimeManager
@@ -9,6 +10,10 @@ from agentrt.display import ManagerDisplay, RuntimeDisplay
 from agentrt.views.feed import Feed
 from agentrt.views.notebook.offline import data_url
 from agentrt.views.notebook.standalone import Standalone, StandaloneBoard
+from tests.harness.place import free_port
+from tests.harness.screenshot import shoot
+from tests.harness.shown import answers
+from tests.harness.wait import wait_until
 from tests.support import add, fail
 
 HOSTILE = "<script>window.owned = 1</script>\"'<img src=x onerror=window.owned=1>"
@@ -66,6 +71,35 @@ def test_a_saved_view_works_offline(manager, of_runtime, name, page, guard, tmp_
     page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for()
     assert page.evaluate("window.owned") is None
     assert not [url for url in guard.requests if not url.startswith("file:")]
+
+
+EDGES = """() => {
+  const boxes = []
+  const look = (root) => root.querySelectorAll("*").forEach((node) => {
+    const box = node.matches(".live > *, canvas") ? node.getBoundingClientRect() : null
+    if (box?.width && box.height) boxes.push([box.left, box.top, innerWidth - box.right])
+    if (node.shadowRoot) look(node.shadowRoot)
+  })
+  look(document)
+  return boxes.length ? [0, 1, 2].map((n) => Math.min(...boxes.map((box) => box[n]))) : null
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["where_now", "mailbox", "timeline", "waits"])
+def test_a_view_that_is_served_alone_does_not_touch_the_edge(manager, name, page):
+    port = free_port()
+    make = getattr(manager["a"], name)
+    server = pn.serve(make, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)
+    try:
+        wait_until(lambda: answers(port), 10, "the page is served")
+        page.goto(f"http://127.0.0.1:{port}")
+        edges = page.wait_for_function(EDGES, timeout=30_000).json_value()
+        shoot(page, f"alone-{name}")
+        page.goto("about:blank")
+    finally:
+        server.stop()
+    assert min(edges) >= 10, "left, top, right"
 
 
 def test_a_part_that_is_not_there_is_an_empty_one():

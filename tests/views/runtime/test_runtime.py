@@ -156,6 +156,30 @@ async def test_it_shows_the_last_error_with_its_traceback(manager):
 
 
 @virtual
+async def test_the_last_error_is_shown_whole_on_demand(manager):
+    runtime = manager.create("a", 0, fail)
+    view = RuntimeView(runtime.manager.source, runtime.id)
+    text = "\n".join(f"line {n} of <b>many</b>" for n in range(1000)) + HOSTILE
+    with pytest.raises(Exception, match="no "):
+        await runtime.ask(text)
+    view.update(update(manager, first=True))
+    pane = view.last_error.panel
+    assert "line 500" not in pane.html
+    assert "show all" in pane.html
+    pane._handle_msg({"do": "whole", "with": ""})
+    assert "line 0 of &lt;b&gt;many" in pane.html
+    assert "line 500 of" in pane.html
+    assert "<script" not in pane.html
+    view.update(update(manager))
+    assert "line 500 of" in pane.html
+    with pytest.raises(Exception, match="no "):
+        await runtime.ask("short")
+    view.update(update(manager))
+    assert "no short" in pane.html
+    assert "show" not in pane.html, "there is nothing more of it"
+
+
+@virtual
 async def test_nothing_is_drawn_again_when_nothing_changed(manager):
     runtime = manager.create("a", 0, add)
     await runtime.ask(1)
