@@ -103,6 +103,25 @@ TARGETS: list[Target] = [
         for what, figure in ((": more processor time", "more %"), (": more real time", "more wall %"))
     ),
     *(
+        Target(
+            f"{n} in a process of its own: the thread that answers",
+            "sessions apart",
+            MOST,
+            None,
+            figure=figure,
+            unit="%",
+        )
+        for n, figure in (("1", "1 answering %"), ("20", "20 answering %"))
+    ),
+    Target(
+        "nobody watches, another process works half the time: more processor time",
+        "sessions apart",
+        MOST,
+        None,
+        figure="0 neighbour %",
+        unit="%",
+    ),
+    *(
         Target(f"first page over {n:,} runtimes{place}{what}", name, MOST, most, figure=f"{n} {figure}", unit="s")
         for name, place in (("pages", ""), ("pages apart", ", apart"))
         for n in (10_000, 100_000)

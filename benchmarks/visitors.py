@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .child import ROOT
+from .niceness import make_nice
 
 # Counts how often something that is shown changes, in frames of at least 50 ms.
 FRAMES = """() => {
@@ -34,13 +35,17 @@ def visitors(url: str, n: int, *, elsewhere: bool = False, niceness: int = 0) ->
         yield
         return
     module = "benchmarks.listeners" if elsewhere else "benchmarks.visitors"
-    command = ["nice", "-n", str(niceness), sys.executable, "-m", module, url, str(n)]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", module, url, str(n)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         if process.stdout.readline().strip() != "ready":
             raise RuntimeError(f"the pages did not open: exit code {process.wait()}")
+        if niceness:  # only now: on a busy machine the pages would never open
+            make_nice(process.pid, niceness)
         yield
     finally:
         process.stdin.close()

@@ -34,10 +34,10 @@ from .wire import (
 
 __all__ = ["Answers"]
 
-SHARE = 0.01
+SHARE = 0.006
 LARGE_SHARE = 0.1  # of a core, for a read that takes long: of ten thousand runtimes
 LEAST_CORE = 0.2  # of a core: whoever uses less can spare it
-LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.5  # seconds between two requests
+LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.45  # seconds between two requests
 FRAME_BUDGET, FIRST_BUDGET = 0.0008, 0.04  # processor seconds for the records of an answer, and of the first one
 FEWEST = 50  # records that are sent if there are so many
 MOST_READS = 5_000

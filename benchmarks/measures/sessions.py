@@ -10,13 +10,20 @@ import asyncio
 import os
 import signal
 import statistics
+import subprocess
+import sys
+import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from agentrt import RuntimeManager
+from agentrt.feed.answers import Answers
 
 from .. import child as process
 from ..measure import ONE_KIND, Measure
+from ..niceness import make_nice
 from ..peer import Peer
 from ..sizes import Size
 from ..stopwatch import Figures
@@ -27,6 +34,7 @@ AGENTS = 10
 STEADY = 1_000  # activities a second, all agents together
 BURST = 500
 SLICE = 0.5  # seconds of one measurement of a pair
+SETTLE = 0.25  # seconds until a process has noticed that it goes on
 PAIRS = 5  # in each second of a look
 LOWEST = 19  # the niceness of the dashboard's process and the browser's
 
@@ -100,34 +108,102 @@ def apart(seconds: str, *numbers: str) -> Figures:
         with RuntimeManager(loop="thread", name="measured") as manager:
             runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
             server: Any = manager.serve(process=True)
-            os.setpriority(os.PRIO_PROCESS, server.pid, LOWEST)
-            with visitors(server.url, n, niceness=LOWEST):
+            with visitors(server.url, n, niceness=LOWEST), count_answers() as answers:
+                make_nice(server.pid, LOWEST)
                 pairs = measure_pairs(manager, runtimes, server.pid, max(1, round(PAIRS * float(seconds))))
             server.stop()
+        found[f"{n} answers/s"] = answers[0] / (SLICE + SETTLE) / len(pairs)
         for place, name in enumerate(("more %", "more wall %")):
-            found[f"{n} {name}"] = 100 * (statistics.median(on[place] / off[place] for off, on in pairs) - 1)
+            found[f"{n} {name}"] = more(pairs, place)
+        found[f"{n} answering %"] = 100 * statistics.median(on.answering / on.cpu for _, on in pairs)
+    found["0 neighbour %"] = more(neighbour(max(1, round(PAIRS * float(seconds)))), 0)
     return found
 
 
-Times = tuple[float, float]  # of one activity: processor time, real time
+@contextmanager
+def count_answers() -> Iterator[list[int]]:
+    """Count what the dashboard's process asks for: that its pages are fed at all."""
+    counts, answer = [0], Answers.answer
+
+    def count(answers: Answers, data: bytes) -> bytes:
+        counts[0] += 1
+        return answer(answers, data)
+
+    Answers.answer = count  # type: ignore[method-assign]
+    try:
+        yield counts
+    finally:
+        Answers.answer = answer  # type: ignore[method-assign]
+
+
+class Times(NamedTuple):
+    """Of one activity: processor time of this process, real time, and processor time of the thread that answers."""
+
+    cpu: float
+    wall: float
+    answering: float
+
+
+def more(pairs: list[tuple[Times, Times]], place: int) -> float:
+    """How much more an activity takes in the second of each pair, in percent."""
+    return 100 * (statistics.median(on[place] / off[place] for off, on in pairs) - 1)
+
+
+NEIGHBOUR = """
+import json, time
+data = [{"a": n, "b": [str(n)] * 5} for n in range(4_000)]
+while True:
+    started = time.perf_counter()
+    json.loads(json.dumps(data))
+    time.sleep(time.perf_counter() - started)
+"""
+
+
+def neighbour(pairs: int) -> list[tuple[Times, Times]]:
+    """The same pairs where nobody watches, and a process that has nothing to do with the agents works half the time.
+
+    The caches and the memory that it shares with the agents make their activities dearer.
+    """
+    with RuntimeManager(loop="thread", name="alone", offer=False) as manager:
+        runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
+        other = subprocess.Popen([sys.executable, "-c", NEIGHBOUR])
+        try:
+            return measure_pairs(manager, runtimes, other.pid, pairs)
+        finally:
+            other.kill()
+            other.wait()
+
+
+def answering_time() -> float:
+    """Processor seconds of the thread that answers the dashboard's process."""
+    clocks = [
+        time.pthread_getcpuclockid(each.ident)
+        for each in threading.enumerate()
+        if each.name.endswith("-offer") and each.ident is not None
+    ]
+    return sum(map(time.clock_gettime, clocks))
 
 
 def measure_pairs(manager: Any, runtimes: list[Any], dashboard: int, pairs: int) -> list[tuple[Times, Times]]:
-    """At full speed, in turn, with the dashboard's process stopped and going on: what else runs meets both alike."""
+    """At full speed, in turn, with the dashboard's process stopped and going on: what else runs meets both alike.
 
-    def once() -> Times:
-        cpu, started = time.process_time(), time.perf_counter()
+    Every other pair begins with the other half: what changes steadily meets both alike too.
+    """
+
+    def once(watched: bool) -> Times:
+        os.kill(dashboard, signal.SIGCONT if watched else signal.SIGSTOP)
+        time.sleep(SETTLE)
+        cpu, started, answering = time.process_time(), time.perf_counter(), answering_time()
         done = manager.run(send_at_full_speed(runtimes, SLICE))
-        return (time.process_time() - cpu) / done, (time.perf_counter() - started) / done
+        cpu, answering = time.process_time() - cpu, answering_time() - answering
+        return Times(cpu / done, (time.perf_counter() - started) / done, answering / done)
 
-    once()
+    once(True)
     found = []
-    for _ in range(pairs):
-        os.kill(dashboard, signal.SIGSTOP)
-        off = once()
-        os.kill(dashboard, signal.SIGCONT)
-        time.sleep(SLICE / 2)  # until it has noticed
-        found.append((off, once()))
+    for pair in range(pairs):
+        times = {watched: once(watched) for watched in ((False, True) if pair % 2 else (True, False))}
+        found.append((times[False], times[True]))
+    os.kill(dashboard, signal.SIGCONT)
     return found
 
 

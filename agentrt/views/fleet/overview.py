@@ -38,6 +38,7 @@ DEAD_LETTERS = Address("dead-letters")
 RECENT = 5  # minutes of who looks: failures that count as recent
 EVERY = 0.25  # real seconds between two readings: figures that change faster can't be read
 SHARE = 0.04  # of a core, at most, for the sum over all runtimes
+LOOKING = 0.1  # of the time, at most, to wait for the figures of those that work: there may be thousands
 
 
 def fates_bar(fates: Fates, linked: bool = False) -> Markup:
@@ -65,6 +66,7 @@ class Overview:
         self.failures: deque[tuple[float, int]] = deque(maxlen=600)  # since when, how many: a second each
         self.changed: set[str] = set()
         self.looked_at = self.sum_at = 0.0
+        self.pause = EVERY
         self.rate = 0.0
         self.panel = Live(css=CSS, on={"go": go})
 
@@ -72,11 +74,12 @@ class Overview:
         """Look at what changed, and draw."""
         self._take(update)
         now = time.monotonic()
-        if not update.first and now - self.looked_at < EVERY:
+        if not update.first and now - self.looked_at < self.pause:
             return True
         self.health.look_at(None if update.first else self.changed | self.health.moving)
         self.changed.clear()
-        self.looked_at = now
+        self.looked_at = time.monotonic()
+        self.pause = max(EVERY, (self.looked_at - now) / LOOKING)
         if update.first or now >= self.sum_at:
             self._sum(update.at)
         self.panel.draw(self._html(update.at))

@@ -74,8 +74,10 @@ class NodeStatuses:
 
     def look(self, ids: Iterable[str]) -> None:
         """Read these again, and those whose status changes without a record."""
-        for id in {*ids, *self.unsettled}:
-            before, condition = self.conditions.get(id), self._condition(id)
+        wanted = {*ids, *self.unsettled}
+        shots = {shot.id: shot for shot in self.source.figures(wanted, metrics=False)}
+        for id in wanted:
+            before, condition = self.conditions.get(id), _condition_of(shots.get(id))
             tally = self._tally(id)
             if before is not None:
                 tally.add(before, -1)
@@ -103,18 +105,13 @@ class NodeStatuses:
         self.conditions = {id: each for id, each in self.conditions.items() if id in self.nodes.names}
         self.unsettled &= self.conditions.keys()
 
-    def _condition(self, id: str) -> RuntimeCondition:
-        shot = self._shot(id)
-        return (
-            RuntimeCondition("terminated", (0, 0)) if shot is None else RuntimeCondition(shot.status.value, shot.depth)
-        )
-
-    def _shot(self, id: str) -> Snapshot | None:
-        return self.source.snapshot(id, metrics=False)
-
     def _workflow(self, id: str) -> str:
-        shot = self._shot(id)
-        return shot.workflow if shot is not None else "ended"
+        found = self.source.figures([id], metrics=False)
+        return found[0].workflow if found else "ended"
+
+
+def _condition_of(shot: Snapshot | None) -> RuntimeCondition:
+    return RuntimeCondition("terminated", (0, 0)) if shot is None else RuntimeCondition(shot.status.value, shot.depth)
 
 
 def label_of(node: Node, tally: Tally) -> str:

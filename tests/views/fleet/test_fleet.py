@@ -1,3 +1,4 @@
+import itertools
 import math
 import time
 
@@ -178,6 +179,24 @@ def test_what_is_drawn_and_sent_does_not_grow_with_the_number_of_runtimes():
     (few, few_sent), (many, many_sent) = found
     assert many < few + 100, "a number has more digits"
     assert all(b < a + 100 for a, b in zip(few_sent, many_sent, strict=True))
+
+
+def test_those_that_work_are_looked_at_less_often_where_that_takes_long(manager, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("agentrt.views.fleet.overview.time.monotonic", lambda: now[0])
+    overview = Overview(manager.source, lambda address: None)
+    looks = []
+
+    def look_at(ids) -> None:
+        looks.append(now[0])
+        now[0] += 0.2
+
+    overview.health.look_at = look_at
+    overview.update(first(manager))
+    for _ in range(50):
+        now[0] += 0.25
+        overview.update(Update(manager.clock.now(), [], set()))
+    assert [b - a for a, b in itertools.pairwise(looks)] == pytest.approx([2.2] * (len(looks) - 1), abs=0.26)
 
 
 class Counted:
