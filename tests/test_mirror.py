@@ -11,6 +11,7 @@ PACKAGE = TESTS.parent / "agentrt"
 # What has no single module: promises of the whole, the project's files, and tools of the tests themselves.
 FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
 CROSS_CUTTING = {
+    "journal/test_conformance.py": "what each kind of journal has to do",
     "test_architecture.py": "docs/architecture.md",
     "test_bad_input.py": "whatever is given to a public name",
     "test_benchmarks.py": "benchmarks/",

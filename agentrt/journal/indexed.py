@@ -1,0 +1,281 @@
+"""What every kind of journal has in common: it needs a log of rows in order, and knows where everything stands."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
+
+from ..errors import JournalError
+from .codec import Codec
+from .index import Index, RuntimePlaces
+from .protocol import (
+    Accepted,
+    Created,
+    StoredLetter,
+    StoredRuntime,
+    Then,
+    WaitingActivity,
+    Write,
+)
+from .retention import Retention
+from .rows import AcceptedRow, CommitRow, EffectRow, Row, RowWriter, RuntimeRow, make_activity
+from .split import join_state
+
+__all__ = ["Append", "IndexedJournal"]
+
+T = TypeVar("T")
+PORTION = 500  # rows that are read, or let go, at a time
+LOOK_EVERY = 100  # rows, until their age is looked at again
+REFUSABLE = (Accepted, Created)  # writes that somebody waits for, who hears that they are not stored
+
+
+class Append(NamedTuple):
+    """The rows of one call of `append`.
+
+    A refusable one fails when writing fails. Others are tried until they are stored, so that what was processed is not
+    processed again.
+    """
+
+    rows: list[Row]
+    then: Then | None
+    refusable: bool
+
+
+class IndexedJournal(ABC):
+    """A journal over a log. A kind of it stores appends in their order and reads rows back by their positions."""
+
+    def __init__(self, modules: Collection[str] = (), keep: Retention | None = None) -> None:
+        self.codec = Codec(modules)
+        self.keep = keep or Retention()
+        self._rows = RowWriter(self.codec)
+        self._index = Index()
+        self._order = Lock()  # rows are made and handed over in one order
+        self._wakers: dict[asyncio.AbstractEventLoop, _Waker] = {}
+        self._looked_at = 0
+        self._full_at = 0  # rows of the log below which letting go brings nothing
+
+    # ---- what a kind does
+
+    @abstractmethod
+    def _submit(self, append: Append) -> None:
+        """Store an append after all others; raises if the journal is closed."""
+
+    @abstractmethod
+    def _call(self, function: Callable[[], T]) -> T:
+        """What a function returns that reads the log and the index, while nobody changes them."""
+
+    @abstractmethod
+    def _fetch(self, positions: list[int]) -> list[Row]:
+        """The rows at these positions, in this order."""
+
+    # ---- writes
+
+    def append(self, *writes: Write, then: Then | None = None) -> None:
+        """Store all of these or none, after everything that was appended before; see `Journal.append`."""
+        refusable = all(type(each) in REFUSABLE for each in writes)
+        with self._order:
+            self._submit(Append(self._rows.rows(writes), then, refusable))
+
+    async def put(self, *writes: Write) -> None:
+        """`append`, and wait until it is durable.
+
+        Raises:
+            JournalError: It is not stored.
+        """
+        loop = asyncio.get_running_loop()
+        waker = self._wakers.get(loop)
+        if waker is None:
+            self._wakers = {each: known for each, known in self._wakers.items() if not each.is_closed()}
+            waker = self._wakers[loop] = _Waker(loop)
+        future = loop.create_future()
+        self.append(*writes, then=partial(waker.decide, future))
+        await future
+
+    # ---- reads
+
+    def runtimes(self) -> list[StoredRuntime]:
+        """What is stored, in the order of creation."""
+        return self._call(lambda: [self._describe(name, places) for name, places in self._index.runtimes.items()])
+
+    def find(self, runtime: str) -> StoredRuntime | None:
+        """One runtime, None if nothing is stored of it."""
+        places = self._index.runtimes.get(runtime)
+        return None if places is None else self._call(lambda: self._describe(runtime, places))
+
+    def _describe(self, runtime: str, places: RuntimePlaces) -> StoredRuntime:
+        return StoredRuntime(
+            id=runtime,
+            created=places.created,
+            limits=self._decode(places.limits, "the limits"),
+            paused=places.paused,
+            workflow=places.workflow,
+            version=places.version,
+            supervision=self._decode(places.supervision, "the supervision"),
+            counts=dict(places.counts),
+            waiting=len(places.waiting),
+        )
+
+    def _decode(self, data: bytes | None, what: str) -> Any:
+        return None if data is None else self.codec.decode(data, what)
+
+    def state(self, runtime: str) -> Any:
+        """The last state of a runtime.
+
+        Raises:
+            JournalError: There is none, or it no longer fits its class; the message has the path of the field.
+        """
+        return self._call(lambda: self._state(runtime, False))
+
+    def plain_state(self, runtime: str) -> Any:
+        """The last state with dicts for records: what an upgrade begins with."""
+        return self._call(lambda: self._state(runtime, True))
+
+    def _state(self, runtime: str, plain: bool) -> Any:
+        places = self._places(runtime)
+        if places.state is not None:
+            row = self._fetch([places.state])[0]
+            assert isinstance(row, RuntimeRow | CommitRow)
+            assert row.state is not None
+            decode = self.codec.decode_plain if plain else self.codec.decode
+            return decode(row.state, "the state")
+        if not places.fields:
+            raise JournalError(f"no state of {runtime!r} is stored: it was never created", runtime=runtime)
+        rows: dict[int, Any] = {position: None for position, _ in places.fields.values()}
+        rows.update(zip(rows, self._fetch_all(rows), strict=True))
+        fields = {name: rows[position].values[name] for name, (position, _) in places.fields.items()}
+        return join_state(self.codec, places.head, fields, plain)
+
+    def waiting(self, runtime: str) -> Iterator[WaitingActivity]:
+        """What waits: the priority lane, then the standard one, each in its order."""
+        rows, attempts = self._call(lambda: self._waiting_rows(runtime))
+        for row in rows:
+            times, not_before = attempts.get(row.activity, (0, None))
+            yield WaitingActivity(make_activity(self.codec, row), times, not_before)
+
+    def _waiting_rows(self, runtime: str) -> tuple[list[AcceptedRow], dict[int, Any]]:
+        places = self._places(runtime)
+        rows: list[Any] = self._fetch_all(places.waiting.values())
+        rows.sort(key=lambda row: (not row.lane, row.activity if row.rank is None else row.rank, row.activity))
+        return rows, dict(places.attempts)
+
+    def keys(self, runtime: str) -> dict[str, tuple[int, float]]:
+        """The remembered keys: the activity of each, and until when."""
+        return self._call(lambda: dict(self._places(runtime).keys))
+
+    def letters(self) -> list[StoredLetter]:
+        """The dead letters that were neither sent again nor discarded, oldest first."""
+        return self._call(self._letters)
+
+    def _letters(self) -> list[StoredLetter]:
+        found = [letter for places in self._index.runtimes.values() for letter in places.letters.values()]
+        rows: Iterable[Any] = self._fetch_all(position for position, _, _ in found)
+        made = [
+            StoredLetter(make_activity(self.codec, row), reason, at)
+            for row, (_, reason, at) in zip(rows, found, strict=True)
+        ]
+        return sorted(made, key=lambda letter: (letter.at, letter.activity.id))
+
+    def effects(self, runtime: str, activity: int) -> dict[str, Any]:
+        """The effects of an activity that was interrupted, by name."""
+        return self._call(lambda: self._effects(runtime, activity))
+
+    def _effects(self, runtime: str, activity: int) -> dict[str, Any]:
+        rows = self._fetch_all(self._places(runtime).effects.get(activity, {}).values())
+        return {
+            row.name: self.codec.decode(row.value, f"the effect {row.name!r}")
+            for row in rows
+            if isinstance(row, EffectRow)
+        }
+
+    @property
+    def last_activity(self) -> int:
+        """The highest id of an activity that was ever stored."""
+        return self._index.last_activity
+
+    def _places(self, runtime: str) -> RuntimePlaces:
+        places = self._index.runtimes.get(runtime)
+        if places is None:
+            raise JournalError(f"nothing is stored of {runtime!r}", runtime=runtime)
+        return places
+
+    def _fetch_all(self, positions: Iterable[int]) -> list[Row]:
+        wanted = list(positions)
+        portions = (wanted[start : start + PORTION] for start in range(0, len(wanted), PORTION))
+        return [row for portion in portions for row in self._fetch(portion)]
+
+    # ---- at the start, and as the log grows
+
+    def _learn_states(self) -> None:
+        """Remember what is stored of large states, so that the next one is written by its changes."""
+        for runtime, places in self._index.runtimes.items():
+            if places.fields:
+                digests = {name: known for name, (_, known) in places.fields.items()}
+                self._rows.states.learn(runtime, (places.head, digests))
+
+    def _may_be_over(self, rows: int, size: int) -> bool:
+        """Whether it is worth while to look at the first rows; the age is looked at now and then."""
+        keep, last = self.keep, self._looked_at
+        if rows <= self._full_at:
+            return False
+        if (keep.records is not None and rows > keep.records) or (keep.bytes is not None and size > keep.bytes):
+            return True
+        if keep.age is None or abs(rows - last) < LOOK_EVERY:
+            return False
+        self._looked_at = rows
+        return True
+
+    def _count_over(self, head: list[tuple[int, Row]], rows: int, size: int) -> int:
+        """How many of the first rows of the log are beyond the bounds."""
+        keep, most = self.keep, len(head)
+        over = 0 if keep.records is None else min(most, rows - keep.records)
+        if keep.bytes is not None and size > keep.bytes:
+            over = most
+        if keep.age is not None:
+            before = self._index.now - keep.age
+            young = (place for place, (_, row) in enumerate(head) if written_at(row) >= before)
+            over = max(over, next(young, most))
+        return max(0, over)
+
+    def _notice_use(self, rows: int, over: int, carried: int) -> None:
+        """Letting go of rows that have to be written again brings nothing: wait until there are more."""
+        if carried * 5 > over * 4:
+            self._full_at = rows + max(PORTION, rows // 4)
+
+
+def written_at(row: Row) -> float:
+    """When a row was written, as far as it says so."""
+    if isinstance(row, AcceptedRow):
+        return row.created
+    return row.at if isinstance(row, CommitRow) else 0.0
+
+
+class _Waker:
+    """Wakes the tasks of one loop that wait for writes: once for all that became durable together."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lock = Lock()
+        self._decided: deque[tuple[asyncio.Future[None], JournalError | None]] = deque()
+
+    def decide(self, future: asyncio.Future[None], error: JournalError | None) -> None:
+        """Have the loop decide a future. On any thread."""
+        with self._lock:
+            self._decided.append((future, error))
+            first = len(self._decided) == 1
+        if first:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        while self._decided:
+            future, error = self._decided[0]
+            if not future.done():
+                future.set_result(None) if error is None else future.set_exception(error.copy())
+            with self._lock:
+                self._decided.popleft()

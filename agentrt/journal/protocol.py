@@ -1,0 +1,223 @@
+"""What a journal is: writes go in, all of one call or none; what is stored is read back after a restart.
+
+A journal of another kind (a server's database) has the methods of `Journal`; `tests/journal/test_conformance.py` says
+what each has to do. The easiest way there is `IndexedJournal`, which needs an ordered log of bytes and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from ..activity import Activity
+from ..errors import JournalError
+
+__all__ = [
+    "UNCHANGED", "Accepted", "Changed", "Committed", "Created", "EffectDone", "Journal", "LetterClosed", "Removed",
+    "StoredLetter", "StoredRuntime", "Then", "WaitingActivity", "Write",
+]  # fmt: skip
+
+UNCHANGED: Any = msgspec.UNSET
+"""Stands for a state, a reply or a setting that stays as it is, or that there is none of."""
+
+Then = Callable[[JournalError | None], object]
+"""Called once a write is durable, with None, or with the error for which it is not stored; on the journal's thread."""
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """A runtime begins. `at` is seconds on the manager's clock, `workflow` what tells one version of its code."""
+
+    runtime: str
+    state: Any
+    at: float = 0.0
+    limits: Any = UNCHANGED
+    workflow: str = ""
+    version: int = 1
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of a runtime, or its state, are changed by hand. What is left out stays as it is."""
+
+    runtime: str
+    state: Any = UNCHANGED
+    limits: Any = UNCHANGED
+    paused: bool | None = None
+    workflow: str | None = None
+    version: int | None = None
+    supervision: Any = UNCHANGED
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """A runtime ends, and nothing of it is read back: neither its state nor what waits."""
+
+    runtime: str
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """An activity was accepted. Written again, it replaces what waits by the same id: edited, moved, promoted.
+
+    Attributes:
+        activity: It; its receipt is not stored.
+        rank: Its place among those of its lane, where that is not its id.
+        key_until: Until when its key is remembered, in seconds on the manager's clock.
+    """
+
+    activity: Activity[Any]
+    rank: float | None = None
+    key_until: float | None = None
+
+
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one processed activity causes.
+
+    Attributes:
+        runtime: Whose activity it was.
+        activity: Its id.
+        fate: What became of it: "done", "failed", "timed_out", "dropped", "terminated", "dead"; None if it is tried
+            again, at `not_before` at the earliest.
+        at: When, in seconds on the manager's clock.
+        state: The new state.
+        reply: What the workflow replied.
+        error: What went wrong, as text.
+        sent: What it sent, to any runtime.
+        supervision: The counts of the supervisor, as plain data.
+        not_before: When it is tried again.
+    """
+
+    runtime: str
+    activity: int
+    fate: str | None = "done"
+    at: float = 0.0
+    state: Any = UNCHANGED
+    reply: Any = UNCHANGED
+    error: str = ""
+    sent: tuple[Accepted, ...] = ()
+    supervision: Any = UNCHANGED
+    not_before: float | None = None
+
+
+class EffectDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A side effect was done by an activity that is not committed yet, and is not done again if that is interrupted."""
+
+    runtime: str
+    activity: int
+    name: str
+    value: Any
+
+
+class LetterClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter was sent again or discarded."""
+
+    runtime: str
+    activity: int
+
+
+Write = Created | Changed | Removed | Accepted | Committed | EffectDone | LetterClosed
+
+
+class StoredRuntime(msgspec.Struct, frozen=True, kw_only=True):
+    """A runtime as it was stored last, without its state and without what waits.
+
+    Attributes:
+        id: Its id.
+        created: When, in seconds on the manager's clock; None if activities wait for an id that was never created.
+        limits: As they were given to `Created`.
+        paused: Whether it was.
+        workflow: What tells one version of its code.
+        version: The version of its state.
+        supervision: The counts of its supervisor.
+        counts: How many activities had each fate, and "accepted".
+        waiting: How many wait.
+    """
+
+    id: str
+    created: float | None
+    limits: Any
+    paused: bool
+    workflow: str
+    version: int
+    supervision: Any
+    counts: dict[str, int]
+    waiting: int
+
+
+class WaitingActivity(msgspec.Struct, frozen=True):
+    """An activity that has no fate yet, how often it was tried, and when it may be tried again."""
+
+    activity: Activity[Any]
+    attempts: int = 0
+    not_before: float | None = None
+
+
+class StoredLetter(msgspec.Struct, frozen=True):
+    """A dead letter: why, and when (seconds on the manager's clock)."""
+
+    activity: Activity[Any]
+    reason: str
+    at: float
+
+
+class Journal(Protocol):
+    """Where writes go and what is read back. Safe from any thread."""
+
+    def append(self, *writes: Write, then: Then | None = None) -> None:
+        """Store all of these or none, after everything that was appended before.
+
+        Args:
+            writes: What to store.
+            then: Called once it is decided, on the thread of the journal: it must be quick and must not raise.
+
+        Raises:
+            JournalError: A value can't be stored; nothing of this call is. Or the journal is closed.
+        """
+
+    async def put(self, *writes: Write) -> None:
+        """`append`, and wait until it is durable; on any loop. Raises `JournalError` if it is not."""
+
+    def runtimes(self) -> list[StoredRuntime]:
+        """What is stored, in the order of creation."""
+
+    def find(self, runtime: str) -> StoredRuntime | None:
+        """One of them."""
+
+    def state(self, runtime: str) -> Any:
+        """The last state; `JournalError` if it no longer fits its class, with the path of the field."""
+
+    def plain_state(self, runtime: str) -> Any:
+        """The last state with dicts for records: what an upgrade begins with."""
+
+    def waiting(self, runtime: str) -> Iterator[WaitingActivity]:
+        """What waits, in the order of each lane."""
+
+    def keys(self, runtime: str) -> dict[str, tuple[int, float]]:
+        """The remembered keys: the activity of each, and until when."""
+
+    def letters(self) -> list[StoredLetter]:
+        """The dead letters that were neither sent again nor discarded, oldest first."""
+
+    def effects(self, runtime: str, activity: int) -> dict[str, Any]:
+        """The effects of an activity that was interrupted, by name."""
+
+    @property
+    def last_activity(self) -> int:
+        """The highest id of an activity that was ever stored."""
+
+    @property
+    def error(self) -> JournalError | None:
+        """Why nothing can be stored now; None if all is well."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes."""
+
+    def backup(self, path: str | Path) -> None:
+        """Write a consistent copy, while others append."""
+
+    def compact(self) -> None:
+        """Give back the room of what was let go."""
+
+    def close(self) -> None:
+        """Store what was appended, and end. Safe to call again."""
