@@ -88,9 +88,8 @@ def _frozen_parts(item: Any) -> Iterable[Any] | None:
 def warn_mutable(id: str, state: Any) -> None:
     """Warn, when a runtime is created, that its state can be changed in place."""
     warnings.warn(
-        f"the state of {id!r} is a {type(state).__name__} that can be changed in place: then a failed activity may "
-        "leave its traces, and the history shows the last state everywhere; use a frozen dataclass, a "
-        "msgspec.Struct(frozen=True) or tuples. Reading `runtime.state` gives a copy (copy_state=False: itself)",
+        f"the state of {id!r} is a {type(state).__name__}, which can be changed in place: a failed activity may leave "
+        "its traces. Use a frozen type.",
         stacklevel=3,
     )
 
@@ -114,8 +113,8 @@ def copy_out(state: Any, copy: bool = True) -> Any:
     copied, error = _try_deepcopy(state)
     if error is not None:
         warnings.warn(
-            f"a state of type {type(state).__name__} can't be copied ({error!r:.80}): you hold the runtime's own, and "
-            "a restart goes on with the one it has; make it a frozen type, or give copy_state=False",
+            f"a state of type {type(state).__name__} can't be copied, you hold the runtime's own ({error!r:.60}). "
+            "Use a frozen type, or copy_state=False.",
             stacklevel=2,
         )
     return copied

@@ -59,7 +59,7 @@ FATES = {
 }
 UNKNOWN = Look("#8A94A6", "·", "unknown", "M4.8 4.8h2.4v2.4H4.8z")
 NEUTRAL = "#797c80"  # contrast of 4.3:1 on white and on JupyterLab's dark: a plot can't know the theme of its page
-MARKERS = {"done": "dot", "failed": "x", "timed_out": "hourglass", "dropped": "inverted_triangle"}
+MARKERS = {"done": "circle", "failed": "x", "timed_out": "hourglass", "dropped": "inverted_triangle"}
 
 
 def look_of(status: Any) -> Look:

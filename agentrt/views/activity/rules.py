@@ -46,7 +46,7 @@ def _missing_sentence(trace: CausalTrace) -> str:
         return f"There is no activity {trace.id} yet: the newest record is {trace.newest}."
     if trace.let_go:
         return f"Activity {trace.id} is no longer recorded: the ring has dropped its {trace.let_go:,} oldest records."
-    return f"{trace.id} is the number of another record, not of an activity."
+    return f"There is no activity {trace.id}: an event has that number. Activities and events are numbered together."
 
 
 def _pending_sentence(trace: CausalTrace) -> str:

@@ -14,6 +14,7 @@ __all__ = ["LAST", "MOST", "Node", "Nodes", "Places", "pattern"]
 MOST = 24  # nodes in the picture
 TALL, LAST = 7, 6  # rows of a column before the next one is used; the last column
 NUMBER = re.compile(r"\d+")
+OTHERS = "others"
 HEAD = re.compile(r"\W*[^\W\d_]+")
 
 
@@ -38,14 +39,15 @@ def pattern(id: str) -> str:
 
 def _first_word(id: str) -> str:
     found = HEAD.match(id)
-    return f"{found.group()}…" if found else "others"
+    return f"{found.group()}…" if found else OTHERS
 
 
 class Nodes:
     """The node of each runtime.
 
     By id while there are few; then by the pattern of the ids, by their first word, by workflow: the first that gives
-    few enough nodes. Groups get coarser as runtimes come, and never finer.
+    few enough nodes. Where none does, the largest groups of the coarsest of these stay, and what is left is "others".
+    Groups get coarser as runtimes come, and never finer.
     """
 
     def __init__(self, workflow: Callable[[str], str], most: int = MOST) -> None:
@@ -55,8 +57,10 @@ class Nodes:
             pattern,
             _first_word,
             workflow,
-            lambda id: "others",
+            self._largest,
         )
+        self.largest: set[str] = set()
+        self.coarsest: Callable[[str], str] = workflow
         self.level = 0
         self.names: dict[str, str] = {}  # the name of its node, by runtime
         self.ids: dict[str, list[str]] = {}
@@ -72,10 +76,22 @@ class Nodes:
         level = self.level
         while len(self.ids) > self.most and self.level < len(self.keys) - 1:
             self.level += 1
+            if self.level == len(self.keys) - 1:
+                self._find_largest()
             every, self.names, self.ids = list(self.names), {}, {}
             for id in every:
                 self._add(id)
         return any(regrouped) or level != self.level
+
+    def _find_largest(self) -> None:
+        """Choose the groups that stay nodes of their own."""
+        sizes = {key: Counter(map(key, self.names)) for key in self.keys[1:-1]}
+        self.coarsest = min(sizes, key=lambda key: len(sizes[key]))
+        self.largest = {name for name, _ in sizes[self.coarsest].most_common(self.most - 1)}
+
+    def _largest(self, id: str) -> str:
+        name = self.coarsest(id)
+        return name if name in self.largest else OTHERS
 
     def forget(self, ids: Iterable[str]) -> None:
         """Remove these."""

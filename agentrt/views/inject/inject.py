@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from ...feed.source import Source
+from ..html import code, fragment, quiet
 from ..icons import icon
 from ..live import Live
 from ..role import Commands
@@ -21,6 +22,10 @@ __all__ = ["Inject"]
 CSS = ".sends p { padding: 3px 0; overflow-wrap: anywhere; }"
 ROOM = {"margin": (6, 6), "size": "small"}
 BURST = ("count", "rate")
+NO_FORM = fragment(
+    quiet("There is no form: its workflow says of no type what a payload is, so type JSON. With a type, as in "),
+    *(code("activity: Activity[Order]"), quiet(", the fields of it are asked for here.")),
+)
 
 
 class Inject(pn.viewable.Viewer):
@@ -52,6 +57,7 @@ class Inject(pn.viewable.Viewer):
             value=0, max=1, variant="determinate", sizing_mode="stretch_width", margin=(6, 6)
         )
         self.result = Live(css=CSS, margin=(0, 6))
+        self.hint = Live(margin=(0, 6))
         self.body = pmui.Column(sizing_mode="stretch_width", margin=0)
         self.panel = self._layout()
         self.mode.param.watch(lambda event: self.schedule(self._arrange), "value")
@@ -65,6 +71,7 @@ class Inject(pn.viewable.Viewer):
         options = self.options.by_name
         return pmui.Column(
             pmui.FlexBox(self.lane, self.mode, align_items="center"),
+            self.hint,
             self.body,
             pmui.FlexBox(self.send_button, options["delay"], align_items="flex-start"),
             pmui.FlexBox(
@@ -82,6 +89,7 @@ class Inject(pn.viewable.Viewer):
         self.raw.value = self.injection.form.text
         form = self.injection.form
         self.mode.visible = form.record or any(field.kind != "json" for field in form.fields)
+        self.hint.draw(None if self.mode.visible else NO_FORM)
         self._arrange()
 
     def _arrange(self) -> None:

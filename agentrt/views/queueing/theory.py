@@ -32,6 +32,7 @@ CSS = """
 .lane h4 { grid-column: 1 / -1; margin: 0; font-size: var(--t1); }
 .lane .bar { height: 7px; } .lane .num { min-width: 9ch; }
 .lane .plain { grid-column: 1 / -1; }
+.model { font-size: var(--t0); margin-top: var(--s3); }
 .say { font-size: var(--t2); } .say + p { margin-top: var(--s1); }
 ul { padding-left: 18px; margin: var(--s2) 0 var(--s3); color: var(--rt-muted); font-size: var(--t0); }
 """
@@ -136,7 +137,16 @@ def measures_html(reading: Reading) -> Markup:
     rho = utilisation(reading.priority.stream, reading.standard.stream)
     busy = f"Over the last {duration(reading.span)}: busy {percent(reading.busy, 1)} of the time, "
     head = p(f"{busy}offered load \N{GREEK SMALL LETTER RHO} = {rho:.2f}", cls="muted")
-    return fragment(head, [_lane_html(lane, queue, predicted[lane], longest) for lane, queue in queues.items()])
+    lanes = [_lane_html(lane, queue, predicted[lane], longest) for lane, queue in queues.items()]
+    return fragment(head, lanes, MODEL)
+
+
+MODEL = p(
+    "M/G/1 is the queue of the textbook that predicts: activities come independently of each other (M), take as long "
+    "as those that were measured (G), and one is processed at a time (1), the priority lane first. Load: the share of "
+    "the time that the work takes; at 1 there is no rest, and the queue grows.",
+    cls="muted model",
+)
 
 
 def _finite(seconds: float) -> float:

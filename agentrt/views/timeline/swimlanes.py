@@ -232,7 +232,7 @@ class Swimlanes(pn.viewable.Viewer):
         return {name: [each[i] for each in found] for i, name in enumerate(COLUMNS)}
 
     def _bar(self, first: Outcome, created: float, started: float, finished: float, _: float, *look: Any) -> Any:
-        tone, mark, shape, words = look
+        tone, mark, shape, _size, words = look
         created = self._waiting_start(first.runtime, first.lane, created, started)
         words = f"{plain(first.runtime, 60)}: {words}"
         wrong = 0 if first.ok else 8

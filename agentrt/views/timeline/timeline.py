@@ -21,8 +21,8 @@ __all__ = ["Bars", "Timeline", "bar_columns", "bar_row", "groups"]
 KEEP = 1500
 ROW = {Lane.PRIORITY: 1.5, Lane.STANDARD: 0.5}
 THICK, WORK = 0.42, 0.26
-COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "words")
-
+COLUMNS = ("created", "started", "finished", "y", "tone", "mark", "shape", "size", "words")
+DONE, UNDONE = 5, 9  # pixels of a mark: a dot that can be seen, and what is not to be missed
 Bars = dict[str, list[Any]]
 Items = Callable[[], Iterable[Activity[Any]]]
 
@@ -66,6 +66,7 @@ def bar_row(group: list[Outcome], axis: Any) -> tuple[Any, ...]:
         LANES[lane].tone,
         FATES[fate].tone,
         MARKERS.get(fate, "square"),
+        DONE if fate == "done" else UNDONE,
         _words(group),
     )
 
@@ -126,7 +127,7 @@ class Timeline:
             "y",
             source=self.ended,
             marker="shape",
-            size=9,
+            size="size",
             line_color="mark",
             fill_color="mark",
             line_width=2,
@@ -167,6 +168,7 @@ class Timeline:
             LANES[lane].tone,
             "",
             "",
+            0,
             _now_words(lane, current, oldest, snapshot),
             0.85 if current else 0.0,
         )

@@ -182,3 +182,13 @@ async def test_what_is_left_of_it_on_the_ring_is_shown(manager):
     view.related = orphan
     view.update(Update(manager.clock.now(), [], set()))
     assert f"activity {first.id}, which is no longer recorded" in view.head.html
+
+
+@virtual
+async def test_the_number_of_an_event_is_no_activity_and_says_so(manager):
+    manager.create("a", 0, add)
+    await manager["a"].ask(1)
+    event = next(record for record in manager.ring.since(0)[0] if record.kind == "created")
+    view = ActivityView(manager.source, event.sequence)
+    view.update(update(manager))
+    assert "an event has that number" in view.head.html

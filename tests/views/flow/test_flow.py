@@ -180,6 +180,21 @@ def test_whatever_the_ids_the_picture_stays_small(ids):
     assert sum(len(nodes.members(node)) for node in shown) == len(ids)
 
 
+def test_the_largest_groups_of_too_many_kinds_stay_nodes():
+    nodes = Nodes(lambda id: id.rpartition("-")[0] or id)
+    services = [f"{chr(97 + n)}{chr(97 + n % 7)}service" for n in range(26)] + [chr(945 + n) for n in range(20)]
+    ids = [*services, *(f"worker-{n}" for n in range(600)), *(f"session-{n}" for n in range(300))]
+    nodes.add(ids)
+    shown = {nodes.of(id) for id in ids}
+    assert len(shown) <= MOST
+    assert len(nodes.members(nodes.of("worker-7"))) == 600
+    assert len(nodes.members(nodes.of("session-7"))) == 300
+    assert sum(node.kind == "runtime" for node in shown) == MOST - 3, "as many of the rest as there is room for"
+    assert sum(len(nodes.members(node)) for node in shown) == len(ids)
+    assert nodes.add(["late", "worker-900"]) is False
+    assert nodes.of("late") == Node("group", "others")
+
+
 def test_a_group_that_is_opened_shows_some_and_the_rest():
     nodes = Nodes(workflow)
     nodes.add(f"agent-{n}" for n in range(100))

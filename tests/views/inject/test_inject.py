@@ -245,3 +245,20 @@ def test_another_payload_type_gets_another_form(manager: RuntimeManager, opened:
     box(page, "number *").fill("4")
     press(page, "Send")
     expect(said(page)).to_contain_text("state 4")
+
+
+async def typed(activity: Activity[int], state: int) -> int:
+    return state
+
+
+async def untyped(activity: Any, state: int) -> int:
+    return state
+
+
+@pytest.mark.parametrize(("workflow", "form"), [(typed, True), (untyped, False)])
+def test_where_there_is_no_form_it_says_why(workflow, form):
+    with RuntimeManager(loop="thread") as manager:
+        manager.create("a", 0, workflow)
+        inject = Inject(manager.source, "a")
+    assert inject.mode.visible is form
+    assert ("There is no form" in inject.hint.html) is not form

@@ -144,6 +144,7 @@ def test_a_stable_queue_is_said_to_be_one():
     assert "fairness is 8 here" in view.say.html
     assert "Little's law" in view.say.html
     assert "predicted (M/G/1)" in view.lanes.html
+    assert "M/G/1 is the queue of the textbook" in view.lanes.html, "it is explained where it stands"
     assert view.body.visible
     assert len(view.curve.dots.data["wait"]) == 2
 

@@ -57,6 +57,8 @@ def test_bars_too_short_to_see_become_one():
     assert sum(int(words.split()[0]) for words in drawn["words"]) == 50
     failed = bar_columns([outcome(1), outcome(2, fate=Fate.FAILED), outcome(3, Lane.PRIORITY)], Axis(), least=100)
     assert len(failed["y"]) == 3, "neither fates nor lanes are mixed"
+    assert failed["shape"] == ["circle", "x", "circle"], "a dot of Bokeh is one pixel"
+    assert min(failed["size"]) >= 5
 
 
 def test_what_never_ran_is_a_bar_of_waiting():
