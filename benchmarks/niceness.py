@@ -17,7 +17,12 @@ def make_nice(pid: int, niceness: int) -> None:
     Linux compares the niceness of two processes only within one session, and gives each session an equal share
     (`sched_autogroup`): a browser with a session of its own takes half of the machine, whatever its niceness is.
     """
-    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+    with suppress(psutil.Error):  # it has ended
+        _make_all_nice([psutil.Process(pid), *psutil.Process(pid).children(recursive=True)], niceness)
+
+
+def _make_all_nice(processes: list[psutil.Process], niceness: int) -> None:
+    for process in processes:
         with suppress(psutil.Error, OSError):
             process.nice(niceness)
             if os.getsid(process.pid) != os.getsid(0):

@@ -48,6 +48,7 @@ def visitors(url: str, n: int, *, elsewhere: bool = False, niceness: int = 0) ->
             make_nice(process.pid, niceness)
         yield
     finally:
+        make_nice(process.pid, 0)
         process.stdin.close()
         process.wait(60)
 

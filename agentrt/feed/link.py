@@ -30,6 +30,8 @@ KEPT = 5_000  # answers that are kept
 RETRY = 0.25  # seconds between two attempts to connect
 PATIENCE = 5.0  # seconds to the next attempt where the last one took long, and nobody watches
 ALWAYS = (("ids",), ("ended",))  # what is kept up to date even if no view reads it
+PICTURE = ("snapshots", None, False)
+FEW = 100  # runtimes of which all are read so
 NOTHING: dict[str, Any] = {
     "ended": {}, "snapshots": [], "figures": [], "active": [], "mailbox": Page(), "fates": Fates(),
     "dead_letters": Page(), "ledger": Ledger(), "outcomes": {},
@@ -216,6 +218,7 @@ class Link:
         for key in ALWAYS:
             (self._kept.get(key) or self._keep(key)).used = time.monotonic()
         used = [kept for kept in self._kept.values() if kept.used >= since][-MOST:]
+        used += self._last_picture()
         before = self.generation
         self._behind = False
         if self._ask(used, cursor) and self.generation == before:
@@ -223,6 +226,11 @@ class Link:
             for kept in used:
                 kept.update = self._updates
             self._forget(since)
+
+    def _last_picture(self) -> list[Kept]:
+        """What is read now and then for when there is no answer any more: a few runtimes, whether seen or not."""
+        ids, kept = self._kept[ALWAYS[0]].value.ids, self._kept.get(PICTURE) or self._keep(PICTURE)
+        return [kept] if len(ids) <= FEW and time.monotonic() - kept.at >= USED else []
 
     def _forget(self, since: float) -> None:
         if len(self._kept) > KEPT:
@@ -263,7 +271,7 @@ class Link:
 
     def _find_last(self, kept: Kept) -> Any:
         """What can be said where there is no answer."""
-        if kept.name != "snapshot":
+        if kept.name not in ("snapshot", "figure"):
             return kept.value
         every = [each.value for each in self._kept.values() if each.name == "snapshots" and each.known]
         return next((shot for shots in every for shot in shots if shot.id == kept.arguments[0]), None)

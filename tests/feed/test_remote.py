@@ -232,6 +232,14 @@ def test_a_stale_record_is_removed(tmp_path, monkeypatch):
     assert os.path.isdir(tmp_path)
 
 
+def test_a_runtime_that_nobody_looked_at_is_still_known_when_the_manager_is_gone(program, watched):
+    program.kill()
+    wait_until(lambda: watched.standing().words)
+    assert watched.snapshot("a").state == 11
+    assert [shot.fates.done for shot in watched.figures(["a"])] == [1]
+    assert watched.find().ids == ("a",)
+
+
 # ---- many runtimes
 
 
