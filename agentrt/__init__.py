@@ -31,6 +31,7 @@ from .events import Event, Fate, Outcome
 from .frames import StackFrame
 from .grants import Grant, Right
 from .groups import Group
+from .journal import Retention, SQLiteJournal
 from .limits import Backoff, Overflow
 from .manager import RuntimeManager
 from .metrics import Fates, Metrics, Percentiles
@@ -67,6 +68,7 @@ __all__ = [
     "Policy",
     "ProcessingError",
     "Receipt",
+    "Retention",
     "Right",
     "Rule",
     "Runtime",
@@ -75,6 +77,7 @@ __all__ = [
     "RuntimeManager",
     "RuntimeNotFoundError",
     "RuntimeTerminatedError",
+    "SQLiteJournal",
     "Snapshot",
     "StackFrame",
     "Status",

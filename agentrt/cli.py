@@ -1,4 +1,4 @@
-"""The command line: `agentrt demo`, `serve`, `watch` and `list`. All but the last run until Ctrl-C."""
+"""The command line: `agentrt demo`, `serve` and `watch`, which run until Ctrl-C; `list` and `journal`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from . import __version__
 from .clock import FASTEST
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 LINGER = 60.0  # seconds that a page of its own waits for the next manager, once nobody looks
+DAMAGED = 1  # the exit code of a check that finds something
 USAGE_ERROR = 2
 """The exit code for wrong arguments, the same as that of argparse."""
 
@@ -82,7 +83,23 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
     listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
     listing.set_defaults(run=_run_list)
+    _add_journal_parser(commands)
     return parser
+
+
+def _add_journal_parser(commands: Any) -> None:
+    journal = commands.add_parser("journal", help="check, repair or compact the file of a journal")
+    verbs = journal.add_subparsers(dest="verb", required=True, metavar="check, repair or compact")
+    for verb, run, what in (
+        ("check", _run_journal_check, "verify the checksum of every row; the file stays as it is"),
+        ("repair", _run_journal_repair, "write what can be read of a damaged file into a new one"),
+        ("compact", _run_journal_compact, "give back the room of what was let go"),
+    ):
+        parser = verbs.add_parser(verb, help=what)
+        parser.add_argument("file", help="the file, which no program may hold")
+        if verb == "repair":
+            parser.add_argument("--to", help="the new file (default: FILE.repaired)")
+        parser.set_defaults(run=run)
 
 
 def _page_parser() -> argparse.ArgumentParser:
@@ -305,6 +322,38 @@ def _import_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# ---- agentrt journal
+
+
+def _run_journal_check(options: argparse.Namespace) -> int:
+    from .journal import check_journal
+
+    findings = check_journal(options.file)
+    print(findings)
+    return 0 if findings.is_whole else DAMAGED
+
+
+def _run_journal_repair(options: argparse.Namespace) -> int:
+    from .journal import repair_journal
+
+    target = options.to or f"{options.file}.repaired"
+    print(repair_journal(options.file, target))
+    print(f"What can be read is in {target} now.")
+    return 0
+
+
+def _run_journal_compact(options: argparse.Namespace) -> int:
+    from .journal import SQLiteJournal
+
+    if not Path(options.file).is_file():
+        raise ConfigurationError(f"there is no file {options.file}")
+    with SQLiteJournal(options.file) as journal:
+        before = journal.size
+        journal.compact()
+        print(f"{options.file}: {before:,} bytes before, {journal.size:,} now.")
+    return 0
 
 
 # ---- the page

@@ -12,6 +12,7 @@ PACKAGE = TESTS.parent / "agentrt"
 FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
 CROSS_CUTTING = {
     "journal/test_conformance.py": "what each kind of journal has to do",
+    "journal/test_crashes.py": "kill -9, and damaged files",
     "test_architecture.py": "docs/architecture.md",
     "test_bad_input.py": "whatever is given to a public name",
     "test_benchmarks.py": "benchmarks/",

@@ -27,6 +27,7 @@ from .protocol import (
     Write,
 )
 from .retention import Retention
+from .salvage import Findings, check_journal, repair_journal
 from .sqlite import SQLiteJournal
 from .stored_types import register
 
@@ -38,6 +39,7 @@ __all__ = [
     "Committed",
     "Created",
     "EffectDone",
+    "Findings",
     "Journal",
     "LetterClosed",
     "MemoryJournal",
@@ -49,5 +51,7 @@ __all__ = [
     "StoredRuntime",
     "WaitingActivity",
     "Write",
+    "check_journal",
     "register",
+    "repair_journal",
 ]

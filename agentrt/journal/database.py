@@ -55,8 +55,19 @@ class Database:
         self.meta = Meta(uuid4().hex)
         self._synchronous = synchronous
         self._factory = factory
+        self._check_rest()
         self._before = self._read_meta_alone()
         self.connection = self._connect()
+
+    def _check_rest(self) -> None:
+        """Refuse an empty file beside which there is more: SQLite would throw that away."""
+        place = self.place
+        if place.size() or not (place.wal_size() or place.read_mark()[1]):
+            return
+        raise JournalError(
+            f"the journal {place.path} is empty or gone, but what belongs to it is there: bring it back, or "
+            f"put {place.path.name}-wal and {place.path.name}-owner away to begin a new one"
+        )
 
     def _connect(self) -> sqlite3.Connection:
         """Open and lock the file; it is not changed by that."""
@@ -109,6 +120,7 @@ class Database:
             if tables:
                 self.meta = self._read_meta(connection)
                 self._check_origin()
+                self._check_mark()
             self._begin(version)
         except sqlite3.Error as error:
             raise self.explain(error) from error
@@ -165,6 +177,12 @@ class Database:
                 f"{self.place.wal} does not belong to {self.place.path}: it is of another file or of an earlier time. "
                 "Put it away and open the journal again"
             )
+
+    def _check_mark(self) -> None:
+        """Refuse a file that lacks what was acknowledged before a crash."""
+        opened, last = self.place.read_mark()
+        if opened == self.meta.opened and last > self.meta.last:
+            raise self._missing(self.meta.last + 1, last)
 
     def read(self) -> Iterator[tuple[int, Row]]:
         """All rows in their order.

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ..errors import JournalError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Location", "Owner"]
 
@@ -19,6 +26,9 @@ NETWORK = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "gpfs",
     "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs",
 }  # fmt: skip
+MARK = struct.Struct("!QQ")
+MARK_AT = 512  # bytes of the file beside the journal, before it
+SQLITE_LOCK = (510, 0x4000_0002)  # the bytes that SQLite locks, as many as so many from there on
 MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -28,6 +38,7 @@ class Owner(msgspec.Struct):
     pid: int
     host: str
     since: float
+    file: int = 0  # the inode: a copy of the files is held by nobody
 
 
 class Location:
@@ -37,6 +48,7 @@ class Location:
         self.path = Path(path).absolute()
         self.wal = self.path.with_name(self.path.name + "-wal")
         self._owner = self.path.with_name(self.path.name + "-owner")
+        self._mark: int | None = None  # the open file of the owner
         self._files: dict[Path, tuple[int, int]] = {}
 
     def check(self, allow_network: bool) -> None:
@@ -54,23 +66,84 @@ class Location:
 
     def claim(self) -> None:
         """Say that this process holds it; the lock of the file itself is what keeps others out."""
-        owner = Owner(os.getpid(), socket.gethostname(), time.time())
         with suppress(OSError):
-            self._owner.write_bytes(msgspec.json.encode(owner))
+            owner = Owner(os.getpid(), socket.gethostname(), time.time(), self.path.stat().st_ino)
+            self._owner.write_bytes(msgspec.json.encode(owner).ljust(MARK_AT + MARK.size + 4))
+            self._mark = os.open(self._owner, os.O_WRONLY)
 
     def release(self) -> None:
         """Say that nobody holds it."""
         with suppress(OSError):
             self._owner.unlink()
+        if self._mark is not None:
+            os.close(self._mark)
+            self._mark = None
+
+    def find_owner(self) -> Owner | None:
+        """Who holds it, or held it when it crashed."""
+        try:
+            return msgspec.json.decode(self._owner.read_bytes()[:MARK_AT], type=Owner)
+        except (OSError, msgspec.MsgspecError):
+            return None
 
     def describe_owner(self) -> str:
         """Who holds it, in words."""
-        try:
-            owner = msgspec.json.decode(self._owner.read_bytes(), type=Owner)
-        except (OSError, msgspec.MsgspecError):
+        owner = self.find_owner()
+        if owner is None:
             return "another process"
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner.since))
         return f"process {owner.pid} on {owner.host}, since {since}"
+
+    def is_held(self) -> bool:
+        """Whether a process holds it now."""
+        owner = self.find_owner()
+        if owner is None or not self.path.exists():
+            return False
+        if owner.pid == os.getpid():  # a lock is not tried: to close the file would drop our own
+            return owner.file == self.path.stat().st_ino
+        if fcntl is None:
+            return False
+        with open(self.path, "rb") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, *SQLITE_LOCK)
+            except OSError:
+                return True
+        return False
+
+    def write_mark(self, opened: int, last: int) -> None:
+        """Note what was acknowledged, so that it shows when it is no longer there after a crash.
+
+        It is written after the rows are durable, and not synced: what it says is never too much.
+        """
+        if self._mark is not None:
+            data = MARK.pack(opened, last)
+            with suppress(OSError):
+                os.pwrite(self._mark, data + zlib.crc32(data).to_bytes(4, "big"), MARK_AT)
+
+    def read_mark(self) -> tuple[int, int]:
+        """What `write_mark` noted before a crash: how often the file was opened, and its last row."""
+        with suppress(OSError):
+            data = self._owner.read_bytes()[MARK_AT:]
+            if len(data) == MARK.size + 4 and zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "big"):
+                opened, last = MARK.unpack(data[: MARK.size])
+                return opened, last
+        return 0, 0
+
+    def size(self) -> int:
+        """The bytes of the file; 0 if there is none."""
+        with suppress(OSError):
+            return self.path.stat().st_size
+        return 0
+
+    def wal_size(self) -> int:
+        """The bytes of the write-ahead log beside it."""
+        with suppress(OSError):
+            return self.wal.stat().st_size
+        return 0
+
+    def files(self) -> list[Path]:
+        """All that belongs to it."""
+        return [self.path, self.wal, self._owner]
 
     def remember_files(self) -> None:
         """Remember which files they are, to notice when one is removed."""

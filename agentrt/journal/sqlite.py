@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -156,11 +155,7 @@ class SQLiteJournal(IndexedJournal):
     @property
     def size(self) -> int:
         """How many bytes the file takes, with the write-ahead log beside it."""
-        total = 0
-        for path in (self._database.place.path, self._database.place.wal):
-            with suppress(OSError):
-                total += path.stat().st_size
-        return total
+        return self._database.place.size() + self._database.place.wal_size()
 
     def backup(self, path: str | Path) -> None:
         """Write a consistent copy, while others append.

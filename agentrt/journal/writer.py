@@ -146,6 +146,7 @@ class Writer(Thread):
             self._pause = min(LAST_RETRY, self._pause * 2)
             return self.error
         self.error, self._pause, self._required = None, FIRST_RETRY, []
+        database.place.write_mark(database.meta.opened, database.meta.last)
         self._stored(appends, first)
         for append in appends:
             self._decide(append, None)

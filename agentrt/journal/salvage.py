@@ -1,0 +1,203 @@
+"""What is left of a damaged journal: which rows can be read, and a new file of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from ..errors import JournalError
+from .database import Database
+from .location import Location
+from .rows import FieldsRow, Row, decode_row, encode_row
+
+__all__ = ["Findings", "check_journal", "repair_journal"]
+
+MOST_NAMES = 10  # that a sentence has
+
+
+class Findings(msgspec.Struct):
+    """What was found in a journal.
+
+    Attributes:
+        path: The file.
+        rows: How many rows can be read.
+        lost: The positions of those that can't, or are missing: first and last of each gap.
+        problems: What is wrong, in words; empty if all is well.
+    """
+
+    path: str
+    rows: int = 0
+    lost: list[tuple[int, int]] = []
+    problems: list[str] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems and not self.lost
+
+    def __str__(self) -> str:
+        if self.is_whole:
+            return f"{self.path}: {self.rows:,} rows, all of them whole."
+        gaps = [str(first) if first == last else f"{first} to {last}" for first, last in self.lost]
+        more = f" and {len(gaps) - MOST_NAMES} more gaps" if len(gaps) > MOST_NAMES else ""
+        lines = [f"{self.path}: {self.rows:,} rows can be read.", *self.problems]
+        if gaps:
+            lines.append(f"Damaged or missing rows: {', '.join(gaps[:MOST_NAMES])}{more}.")
+        return "\n".join(lines)
+
+
+def check_journal(path: str | os.PathLike[str]) -> Findings:
+    """Read every row of a journal and verify its checksum. The file stays as it is.
+
+    Args:
+        path: A file that no process holds; of one that is held, check a backup.
+
+    Raises:
+        JournalError: There is no such file, or a process holds it.
+    """
+    with _copy_of(path) as (copy, findings):
+        for _ in _read_rows(copy, findings):
+            findings.rows += 1
+        return findings
+
+
+def repair_journal(path: str | os.PathLike[str], to: str | os.PathLike[str]) -> Findings:
+    """Write what can be read of a journal into a new file. The damaged one stays as it is.
+
+    Where rows are lost a state may be an older one, and an activity that was done may wait again. A large state of
+    which later changes are lost stays as it was before.
+
+    Args:
+        path: A file that no process holds.
+        to: The new file, which is not there yet.
+
+    Raises:
+        JournalError: There is no such file, a process holds it, or the new one is there.
+    """
+    target = Location(to)
+    if target.path.exists():
+        raise JournalError(f"{target.path} is there already: a repair replaces nothing")
+    with _copy_of(path) as (copy, findings):
+        database = Database(target)
+        with closing(database):
+            database.prepare()
+            database.connection.execute("BEGIN IMMEDIATE")
+            for row in _keep_consistent(copy, findings):
+                database.insert([encode_row(row)])
+                findings.rows += 1
+            database.write_meta()
+            database.connection.execute("COMMIT")
+        return findings
+
+
+def _keep_consistent(copy: Path, findings: Findings) -> Iterator[Row]:
+    """The rows that can be read, without changes of large states after a row that is lost."""
+    stopped: dict[str, int] = {}
+    whole_since: dict[str, int] = {}  # how many gaps there were when a state was last written whole
+    for row in _read_rows(copy, findings):
+        if isinstance(row, FieldsRow):
+            gaps = len(findings.lost)
+            if row.whole:
+                whole_since[row.runtime] = gaps
+            elif whole_since.get(row.runtime, 0) != gaps:
+                stopped[row.runtime] = stopped.get(row.runtime, 0) + 1
+                continue
+        yield row
+    if stopped:
+        names = ", ".join(map(repr, list(stopped)[:MOST_NAMES]))
+        more = f" and {len(stopped) - MOST_NAMES} more" if len(stopped) > MOST_NAMES else ""
+        findings.problems.append(f"These runtimes have the large state of before the damage: {names}{more}.")
+
+
+@contextmanager
+def _copy_of(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Findings]]:
+    """A copy of the files of a journal: to open the ones themselves would change them."""
+    location = Location(path)
+    if not location.path.is_file():
+        raise JournalError(f"there is no file {location.path}")
+    if location.is_held():
+        raise JournalError(f"the journal {location.path} is held by {location.describe_owner()}: check a backup of it")
+    with TemporaryDirectory(prefix="agentrt-journal-") as folder:
+        copy = Path(folder) / "copy.db"
+        for source in location.files():
+            with suppress(FileNotFoundError):
+                shutil.copy(source, copy.with_name(source.name.replace(location.path.name, copy.name, 1)))
+        yield copy, Findings(str(location.path))
+
+
+def _read_rows(copy: Path, findings: Findings) -> Iterator[Row]:
+    """The rows that can be read; what can't be is noted."""
+    try:
+        database = Database(Location(copy))
+    except JournalError as error:
+        findings.problems.append(str(error).replace(str(copy), findings.path))
+        return
+    with closing(database.connection):
+        try:
+            database.prepare()
+        except JournalError as error:
+            findings.problems.append(str(error).replace(str(copy), findings.path))
+        last = max(_last_position(database.connection), database.meta.last, database.place.read_mark()[1])
+        yield from _scan(database, last, findings)
+        for (problem,) in _rows_of_query(database.connection, "PRAGMA integrity_check(20)"):
+            if problem != "ok":
+                findings.problems.append(f"SQLite says: {problem}")
+
+
+def _scan(database: Database, last: int, findings: Findings) -> Iterator[Row]:
+    """The rows up to a position, those of a damaged page one by one."""
+    connection, position = database.connection, database.meta.first
+    while position <= last:
+        for found, record, crc in _rows_of_query(
+            connection, "SELECT position, record, crc FROM log WHERE position >= ? ORDER BY position", position
+        ):
+            if found < position:
+                break
+            _note_gap(findings, position, found - 1)
+            position = found + 1
+            try:
+                row = decode_row(found, record, crc)
+            except JournalError:
+                _note_gap(findings, found, found)
+            else:
+                yield row
+        if position <= last:
+            _note_gap(findings, position, position)
+            position += 1
+            position = _next_readable(connection, position, last, findings)
+
+
+def _next_readable(connection: sqlite3.Connection, position: int, last: int, findings: Findings) -> int:
+    """The next position that has a row."""
+    while position <= last:
+        if any(True for _ in _rows_of_query(connection, "SELECT 1 FROM log WHERE position = ?", position)):
+            return position
+        _note_gap(findings, position, position)
+        position += 1
+    return position
+
+
+def _note_gap(findings: Findings, first: int, last: int) -> None:
+    if first > last:
+        return
+    if findings.lost and findings.lost[-1][1] == first - 1:
+        first = findings.lost.pop()[0]
+    findings.lost.append((first, last))
+
+
+def _last_position(connection: sqlite3.Connection) -> int:
+    return max((row[0] or 0 for row in _rows_of_query(connection, "SELECT max(position) FROM log")), default=0)
+
+
+def _rows_of_query(connection: sqlite3.Connection, sql: str, *values: object) -> Iterator[Any]:
+    """The rows of a query, up to the first that can't be read."""
+    with suppress(sqlite3.Error, OverflowError):
+        yield from connection.execute(sql, values)

@@ -1,0 +1,194 @@
+"""`kill -9` at any moment, and files that are damaged in any way.
+
+`AGENTRT_KILLS=100 AGENTRT_DAMAGES=400` does it as often as the promise was tested.
+"""
+
+import itertools
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentrt import Activity, JournalError
+from agentrt.journal import Accepted, Committed, Created, SQLiteJournal, check_journal, repair_journal
+from tests.journal.crash_child import CHAIN
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("AGENTRT_KILLS", "10"))
+DAMAGES = int(os.environ.get("AGENTRT_DAMAGES", "60"))
+PAGE = 4096
+
+
+def run_and_kill(file: Path, lines: int) -> list[list[str]]:
+    """What a process said until it was killed, after it has said so many lines."""
+    command = [sys.executable, "-m", "tests.journal.crash_child", str(file)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(lines)]
+        process.kill()
+        said += process.stdout.readlines()
+    return [line.split() for line in said if line.endswith("\n")]
+
+
+def check_books(file: Path, accepted: set[int], done: dict[str, list[int]]) -> None:
+    with SQLiteJournal(file) as journal:
+        found: dict[str, Any] = {name: journal.find(name) for name in CHAIN}
+        waiting = {name: [each.activity.id for each in journal.waiting(name)] for name in CHAIN}
+        for name in CHAIN:
+            counts, (count, last) = found[name].counts, journal.state(name)
+            assert counts.get("done", 0) == count  # no commit is lost or doubled
+            assert counts.get("accepted", 0) == count + len(waiting[name])  # the books add up
+            assert waiting[name] == sorted(waiting[name])
+            assert all(number > last for number in waiting[name])  # the order is kept
+            assert not set(done[name]) & set(waiting[name])
+            assert not done[name] or last >= done[name][-1]
+            assert done[name] == sorted(set(done[name]))
+        for before, after in itertools.pairwise(CHAIN):
+            assert found[after].counts.get("accepted", 0) == journal.state(before)[0]
+        lost = {number for number in accepted if number > journal.state("a")[1]} - set(waiting["a"])
+        assert lost == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 20 * KILLS)
+def test_nothing_acknowledged_is_lost_or_doubled_whenever_it_is_killed(file: Path) -> None:
+    chance = random.Random(KILLS)
+    accepted: set[int] = set()
+    done: dict[str, list[int]] = defaultdict(list)
+    for turn in range(KILLS):
+        lines = chance.choice([1, 2, 100, chance.randrange(1, 2000)]) if turn else 500
+        for what, *rest in run_and_kill(file, lines):
+            if what == "accepted":
+                accepted.add(int(rest[1]))
+            elif what == "done":
+                done[rest[0]].append(int(rest[1]))
+        check_books(file, accepted, done)
+    assert accepted
+
+
+# ---- damaged files
+
+
+def large(n: int) -> dict[str, Any]:
+    return {f"field {place}": (place, "x" * 300) for place in range(n)}
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Any]:
+    """The same journal: closed, crashed with all in the write-ahead log, and crashed after that was moved in part."""
+    folder = tmp_path_factory.mktemp("whole")
+    file = folder / "agents.db"
+    journal = SQLiteJournal(file)
+    journal.append(Created(runtime="a", state=0, limits={"x": 1.5}), Created(runtime="b", state=large(40)))
+    for number in range(1, 300):
+        journal.append(Accepted(activity=Activity(id=number, runtime="a", payload=f"payload {number}" * 9)))
+        if number % 3:
+            journal.append(Committed(runtime="a", activity=number, state=number, reply="r" * 50))
+        if number % 20 == 0:
+            journal.append(Committed(runtime="b", activity=0, state={**large(40), "field 7": number}))
+    expected = contents(journal)
+    crashed = copy(file, folder / "crashed")
+    journal._call(lambda: journal._database.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+    journal.append(Committed(runtime="b", activity=0, state=large(40)))
+    journal.append(Committed(runtime="b", activity=0, state={**large(40), "field 7": 280}))
+    journal.runtimes()
+    moved = copy(file, folder / "moved")
+    journal.close()
+    closed = copy(file, folder / "closed")
+    for each in (crashed, moved, closed):
+        with SQLiteJournal(copy(each, folder / f"opened {each.parent.name}")) as whole:
+            assert states(contents(whole)) == states(expected)
+    return [crashed, moved, closed], expected
+
+
+def copy(file: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for path in file.parent.glob(f"{file.name}*"):
+        shutil.copy(path, folder)
+    return folder / file.name
+
+
+def contents(journal: SQLiteJournal) -> Any:
+    """All that can be read of a journal."""
+    return [
+        (each, journal.state(each.id), [(one.activity.id, one.activity.payload) for one in journal.waiting(each.id)])
+        for each in journal.runtimes()
+    ]
+
+
+def states(found: Any) -> Any:
+    return [(each.id, each.limits, state, waiting) for each, state, waiting in found]
+
+
+def flip(data: bytearray, chance: random.Random) -> None:
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+
+
+def truncate(data: bytearray, chance: random.Random) -> None:
+    del data[chance.randrange(len(data)) :]
+
+
+def truncate_pages(data: bytearray, chance: random.Random) -> None:
+    del data[chance.randrange(len(data)) // PAGE * PAGE :]
+
+
+def swap(data: bytearray, chance: random.Random) -> None:
+    one, other = (chance.randrange(max(1, len(data) // PAGE)) * PAGE for _ in range(2))
+    data[one : one + PAGE], data[other : other + PAGE] = data[other : other + PAGE], data[one : one + PAGE]
+
+
+def blank(data: bytearray, chance: random.Random) -> None:
+    start = chance.randrange(len(data)) // 512 * 512
+    data[start : start + chance.choice([512, PAGE])] = bytes(len(data[start : start + 512]))
+
+
+DAMAGE = (flip, truncate, truncate_pages, swap, blank)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 2 * DAMAGES)
+def test_a_damaged_file_gives_an_error_or_all_and_never_a_wrong_value(samples: Any, tmp_path: Path) -> None:
+    files, expected = samples
+    chance, refused = random.Random(5), 0
+    for number in range(DAMAGES):
+        file = copy(files[number % len(files)], tmp_path / str(number))
+        wal = file.with_name(file.name + "-wal")
+        victim = chance.choice([each for each in (file, wal) if each.exists() and each.stat().st_size])
+        damage, data = DAMAGE[number % len(DAMAGE)], bytearray(victim.read_bytes())
+        damage(data, chance)
+        victim.write_bytes(data)
+        what = f"{number}: {damage.__name__} of {victim.name} in {files[number % len(files)].parent.name}"
+        try:
+            with SQLiteJournal(copy(file, tmp_path / f"{number} opened")) as journal:
+                found = contents(journal)
+        except JournalError:
+            refused += 1
+            check_salvage(file, expected, what)
+        else:
+            assert states(found) == states(expected), what
+    assert refused > DAMAGES // 4
+
+
+def check_salvage(file: Path, expected: Any, what: str) -> None:
+    """A damaged file is reported as such, and what can be saved is nothing that never was."""
+    before = file.read_bytes()
+    assert not check_journal(file).is_whole, what
+    target = file.with_name("repaired.db")
+    repair_journal(file, target)
+    assert file.read_bytes() == before, what
+    with SQLiteJournal(target) as journal:
+        for each in journal.runtimes():
+            for waiting in journal.waiting(each.id):
+                number = waiting.activity.id
+                assert waiting.activity.payload == f"payload {number}" * 9, what
+            if each.id == "a" and each.created is not None:
+                assert journal.state("a") in range(300), what
+            elif each.id == "b" and each.created is not None and journal._index.runtimes["b"].fields:
+                number = journal.state("b").pop("field 7")
+                assert number in [(7, "x" * 300), *range(300)], what

@@ -1,0 +1,379 @@
+"""sqlite.py: one process, a file that is whole, faults that are said and got over, nothing acknowledged lost."""
+
+import asyncio
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agentrt import Activity, ConfigurationError, JournalError
+from agentrt.journal import Accepted, Committed, Created, Retention, SQLiteJournal
+from agentrt.journal import database as databases
+from agentrt.journal import location as locations
+from agentrt.journal.indexed import PORTION
+
+ROOT = Path(__file__).parents[2]
+
+
+def accept(number: int, runtime: str = "a", payload: Any = 0, **more: Any) -> Accepted:
+    return Accepted(activity=Activity(id=number, runtime=runtime, payload=payload, **more))
+
+
+def waiting(journal: Any, runtime: str = "a") -> list[int]:
+    return [each.activity.id for each in journal.waiting(runtime)]
+
+
+def append(journal: SQLiteJournal, *writes: Any) -> JournalError | None:
+    """Append, and wait until it is decided: None, or why it is not stored."""
+    decided: list[JournalError | None] = []
+    journal.append(*writes, then=decided.append)
+    while not decided:
+        try:
+            journal.runtimes()
+        except JournalError:
+            break
+    return decided[0]
+
+
+def child(code: str, *arguments: str) -> str:
+    """What another process prints that holds no journal of this one."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+OPEN = """
+import sys, agentrt.journal as journal
+try:
+    journal.SQLiteJournal(sys.argv[1])
+    print("opened")
+except journal.sqlite.JournalError as error:
+    print(error)
+"""
+
+
+def test_another_process_is_refused_and_told_who_holds_it(file: Path) -> None:
+    with SQLiteJournal(file):
+        said = child(OPEN, str(file))
+        assert f"held by process {os.getpid()} on {socket.gethostname()}" in said
+        with pytest.raises(JournalError, match="held by process"):
+            SQLiteJournal(file)
+    assert "opened" in child(OPEN, str(file))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_may_not_write(file: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0))
+        pid = os.fork()
+        if not pid:
+            try:
+                journal.append(accept(1))
+            except JournalError as error:
+                os._exit(7 if "fork" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert append(journal, accept(2)) is None
+        assert waiting(journal) == [2]
+
+
+def test_a_network_file_system_is_refused_unless_one_insists(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locations, "file_system", lambda folder: "nfs4")
+    with pytest.raises(JournalError, match=r"network file system \(nfs4\)"):
+        SQLiteJournal(file)
+    SQLiteJournal(file, allow_network=True).close()
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(file: Path) -> None:
+    SQLiteJournal(file).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version=99")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(JournalError, match="newer agentrt"):
+        SQLiteJournal(file)
+    assert file.read_bytes() == before
+
+
+def test_an_older_file_is_migrated(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=5))
+    monkeypatch.setattr(databases, "STEPS", [*databases.STEPS, "CREATE TABLE more (a)"])
+    with SQLiteJournal(file) as journal:
+        assert journal.state("a") == 5
+        assert journal._database.connection.execute("SELECT count(*) FROM more").fetchone() == (0,)
+        assert journal._database.connection.execute("PRAGMA user_version").fetchone() == (len(databases.STEPS),)
+
+
+def test_another_file_is_no_journal(file: Path, tmp_path: Path) -> None:
+    file.write_text("not a database, and long enough to be read as one" * 100)
+    with pytest.raises(JournalError, match="no journal"):
+        SQLiteJournal(file)
+    other = tmp_path / "other.db"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE mine (a)")
+    connection.close()
+    with pytest.raises(JournalError, match="no journal"):
+        SQLiteJournal(other)
+    with pytest.raises(JournalError, match="no folder"):
+        SQLiteJournal(tmp_path / "no" / "a.db")
+    with pytest.raises(JournalError, match="is a folder"):
+        SQLiteJournal(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"synchronous": "off"}, {"keep": 5}])
+def test_wrong_arguments(file: Path, options: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        SQLiteJournal(file, **options)
+
+
+def test_a_folder_that_is_gone_is_said_and_got_over(tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    journal = SQLiteJournal(folder / "a.db")
+    assert append(journal, Created(runtime="a", state=0), accept(1)) is None
+    folder.rename(tmp_path / "away")
+    error = append(journal, accept(2))
+    assert "is gone" in str(error)
+    assert str(journal.error) == str(error)
+    kept: list[Any] = []
+    journal.append(Committed(runtime="a", activity=1, state=5), then=kept.append)
+    assert kept == []
+    (tmp_path / "away").rename(folder)
+    while not kept:
+        journal.runtimes()
+    assert kept == [None]
+    assert journal.error is None
+    journal.close()
+    with SQLiteJournal(folder / "a.db") as journal:
+        assert (journal.state("a"), waiting(journal)) == (5, [])
+
+
+class Failing:
+    """A connection whose transactions end with an error of the disk as long as `broken` is set."""
+
+    def __init__(self, connection: sqlite3.Connection, at: str) -> None:
+        self.connection, self.at, self.broken = connection, at, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        if self.broken and sql.startswith(self.at):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self.connection.execute(sql, *values)
+
+
+@pytest.mark.parametrize("at", ["BEGIN", "INSERT", "COMMIT"])
+def test_what_was_processed_is_kept_over_an_error_of_the_disk_and_what_is_sent_is_refused(file: Path, at: str) -> None:
+    journal = SQLiteJournal(file)
+    assert append(journal, Created(runtime="a", state=0), accept(1), accept(2)) is None
+    failing = Failing(journal._database.connection, at)
+    journal._database.connection = failing  # type: ignore[assignment]
+    order: list[int] = []
+    journal.append(Committed(runtime="a", activity=1, state=1, sent=(accept(3),)), then=lambda error: order.append(1))
+    assert "disk I/O error" in str(append(journal, accept(4)))
+    journal.append(Committed(runtime="a", activity=2, state=2), then=lambda error: order.append(2))
+    assert waiting(journal) == [1, 2]
+    failing.broken = False
+    while len(order) < 2:
+        journal.runtimes()
+    assert order == [1, 2]
+    journal.close()
+    with SQLiteJournal(file) as journal:
+        assert (journal.state("a"), waiting(journal)) == (2, [3])
+        assert journal.find("a").counts == {"accepted": 3, "done": 2}  # type: ignore[union-attr]
+
+
+def test_what_can_never_be_stored_is_said_at_the_end(file: Path) -> None:
+    journal = SQLiteJournal(file)
+    assert append(journal, Created(runtime="a", state=0), accept(1)) is None
+    journal._database.connection = Failing(journal._database.connection, "COMMIT")  # type: ignore[assignment]
+    said: list[Any] = []
+    journal.append(Committed(runtime="a", activity=1, state=1), then=said.append)
+    journal.close()
+    assert "disk I/O error" in str(said[0])
+
+
+FULL = """
+import resource, sys, agentrt.journal as j
+from agentrt import Activity
+path, limit = sys.argv[1], 400_000
+journal = j.SQLiteJournal(path)
+decided = []
+journal.append(j.Created(runtime="a", state=0), then=decided.append)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+stored, number, refused = [], 0, None
+while refused is None and number < 1000:
+    number += 1
+    def then(error, number=number):
+        global refused
+        if error is None:
+            stored.append(number)
+        else:
+            refused = error
+    journal.append(j.Accepted(activity=Activity(id=number, runtime="a", payload="x" * 5000)), then=then)
+    journal.runtimes()
+kept = []
+journal.append(j.Committed(runtime="a", activity=1, state=number), then=kept.append)
+journal.runtimes()
+assert refused is not None and journal.error is not None and not kept, (refused, journal.error, kept)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+while not kept:
+    journal.runtimes()
+number += 1
+journal.append(j.Accepted(activity=Activity(id=number, runtime="a")), then=lambda error: stored.append(number))
+journal.close()
+with j.SQLiteJournal(path) as journal:
+    found = [each.activity.id for each in journal.waiting("a")]
+    assert found == stored[1:], (found, stored)
+    assert journal.state("a") == number - 1
+print("went on after", refused)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_loses_nothing_acknowledged_and_it_goes_on(file: Path) -> None:
+    said = child(FULL, str(file))
+    assert "went on after the journal" in said, said
+
+
+def test_a_backup_is_consistent_while_others_write(file: Path, tmp_path: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0), *(accept(each, payload="x" * 2000) for each in range(1, 2001)))
+        copy = tmp_path / "copy.db"
+        journal._call(lambda: [journal.append(accept(each)) for each in range(2001, 2101)])
+        journal.backup(copy)
+        with pytest.raises(JournalError, match="there already"):
+            journal.backup(copy)
+        with SQLiteJournal(copy) as other:
+            found = waiting(other)
+        assert found == list(range(1, len(found) + 1))
+        assert len(found) >= 2000
+
+
+def test_compact_gives_the_room_back(file: Path) -> None:
+    with SQLiteJournal(file, keep=Retention(records=10)) as journal:
+        journal.append(Created(runtime="a", state=0))
+        for number in range(1, 1001):
+            journal.append(accept(number, payload="x" * 1000), Committed(runtime="a", activity=number, state=number))
+        for _ in range(20):
+            journal.runtimes()
+        before = journal.size
+        journal.compact()
+        assert journal.size < min(before, 400_000)
+        assert journal.state("a") == 1000
+
+
+def test_a_portion_of_history_is_let_go_at_a_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others wait for is one portion and some milliseconds, however much is beyond the bounds."""
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0))
+        for number in range(1, 5001):
+            journal.append(accept(number), Committed(runtime="a", activity=number, state=number))
+    portions: list[int] = []
+    real = SQLiteJournal._replace
+
+    def count(self: SQLiteJournal, head: list[Any]) -> None:
+        portions.append(len(head))
+        real(self, head)
+
+    monkeypatch.setattr(SQLiteJournal, "_replace", count)
+    with SQLiteJournal(file, keep=Retention(records=100)) as journal:
+        assert append(journal, accept(6000)) is None
+        while journal._call(lambda: journal._database.meta.last - journal._database.meta.first) > 700:
+            pass
+        assert len(portions) >= 10
+        assert max(portions) <= PORTION
+        assert journal.find("a").counts == {"accepted": 5001, "done": 5000}  # type: ignore[union-attr]
+
+
+def test_a_clock_that_is_set_back_lets_nothing_go_and_breaks_nothing(file: Path) -> None:
+    with SQLiteJournal(file, keep=Retention(age=100.0)) as journal:
+        journal.append(Created(runtime="a", state=0, at=1000.0))
+        for number in range(1, 200):
+            journal.append(accept(number, created=1000.0 - number))
+        assert waiting(journal) == list(range(1, 200))
+
+
+def crash(file: Path, to: Path) -> Path:
+    """A copy of the files as a crash would leave them."""
+    to.mkdir()
+    for path in file.parent.glob(f"{file.name}*"):
+        shutil.copy(path, to / path.name)
+    return to / file.name
+
+
+def test_what_was_acknowledged_is_there_after_a_crash(file: Path, tmp_path: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=0), accept(1)) is None
+        left = crash(file, tmp_path / "left")
+        with SQLiteJournal(left) as other:
+            assert waiting(other) == [1]
+
+
+def test_a_write_ahead_log_that_was_cut_is_noticed(file: Path, tmp_path: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=0)) is None
+        assert append(journal, accept(1)) is None
+        left = crash(file, tmp_path / "left")
+    wal = left.with_name(left.name + "-wal")
+    os.truncate(wal, wal.stat().st_size - 1)
+    with pytest.raises(JournalError, match=r"rows 3 to 3 are missing"):
+        SQLiteJournal(left)
+
+
+def test_an_empty_file_beside_its_write_ahead_log_is_not_begun_anew(file: Path, tmp_path: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=0)) is None
+        left = crash(file, tmp_path / "left")
+    os.truncate(left, 0)
+    before = left.with_name(left.name + "-wal").read_bytes()
+    for damage in (lambda: None, left.unlink):
+        damage()
+        with pytest.raises(JournalError, match="empty or gone"):
+            SQLiteJournal(left)
+    assert left.with_name(left.name + "-wal").read_bytes() == before
+
+
+def test_a_stray_write_ahead_log_is_refused(file: Path, tmp_path: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=1)) is None
+        old = crash(file, tmp_path / "old")
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="b", state=2))
+    shutil.copy(old.with_name(old.name + "-wal"), file.with_name(file.name + "-wal"))
+    with pytest.raises(JournalError, match="does not belong"):
+        SQLiteJournal(file)
+
+
+def test_tasks_that_wait_hear_of_an_error(file: Path) -> None:
+    journal = SQLiteJournal(file)
+    failing = Failing(journal._database.connection, "COMMIT")
+    journal._database.connection = failing  # type: ignore[assignment]
+
+    async def use() -> None:
+        with pytest.raises(JournalError, match="disk"):
+            await journal.put(Created(runtime="a", state=0))
+
+    asyncio.run(use())
+    failing.broken = False
+    journal.close()
+
+
+def test_the_first_record_has_a_checksum_too(file: Path) -> None:
+    SQLiteJournal(file).close()
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE meta SET record = ?", (msgspec.msgpack.encode(databases.Meta("other")),))
+    connection.commit()
+    connection.close()
+    with pytest.raises(JournalError, match="checksum"):
+        SQLiteJournal(file)
