@@ -10,11 +10,23 @@ from .deques import Deques
 from .langgraph import Langgraph
 from .priority_queue import PriorityQueue
 from .pykka import Pykka
+from .sqlite import SQLite
 from .thespian import Thespian
 from .xoscar import Xoscar
 
 OURS = Agentrt()
 PEERS: dict[str, Peer] = {
     peer.name: peer
-    for peer in (OURS, PriorityQueue(), Deques(), Pykka(), Autogen(), Xoscar(), Thespian(), Burr(), Langgraph())
+    for peer in (
+        OURS,
+        PriorityQueue(),
+        Deques(),
+        SQLite(),
+        Pykka(),
+        Autogen(),
+        Xoscar(),
+        Thespian(),
+        Burr(),
+        Langgraph(),
+    )
 }

@@ -40,6 +40,16 @@ class Agentrt(Peer):
     needs = "agentrt"
     watched = scales = shown = True
 
+    async def durable(self, kind: Kind, n: int, watch: Stopwatch) -> None:
+        from .journal import durable
+
+        await durable(kind, n, watch)
+
+    async def durable_times(self, n: int) -> list[float]:
+        from .journal import durable_times
+
+        return await durable_times(n)
+
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch, workflows: Any = WORKFLOWS, **limits: Any) -> None:
         async with runtimes(workflows[kind.name], **limits) as (runtime,):
             await self.send_in_bursts(runtime, kind, n, watch)

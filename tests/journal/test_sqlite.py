@@ -377,3 +377,30 @@ def test_the_first_record_has_a_checksum_too(file: Path) -> None:
     connection.close()
     with pytest.raises(JournalError, match="checksum"):
         SQLiteJournal(file)
+
+
+def large(changed: int) -> dict[str, Any]:
+    return {f"field {place}": (place == changed, "x" * 1000) for place in range(1000)}
+
+
+def test_what_a_commit_writes_to_the_disk_is_in_proportion_to_what_has_changed(file: Path) -> None:
+    """A state of 1 MB with one changed field of 1,000: 20 KB at most."""
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=large(-1)), accept(1)) is None
+        journal._call(lambda: journal._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        assert file.with_name(file.name + "-wal").stat().st_size == 0
+        assert append(journal, Committed(runtime="a", activity=1, state=large(500))) is None
+        assert file.with_name(file.name + "-wal").stat().st_size <= 20_000
+        assert journal.state("a") == large(500)
+
+
+def test_a_bounded_file_does_not_grow(file: Path) -> None:
+    with SQLiteJournal(file, keep=Retention(bytes=200_000)) as journal:
+        journal.append(Created(runtime="a", state=0))
+        for number in range(1, 3001):
+            journal.append(accept(number, payload="x" * 1000), Committed(runtime="a", activity=number, state=number))
+            if number % 50 == 0:
+                journal.runtimes()
+    assert file.stat().st_size < 1_500_000
+    with SQLiteJournal(file) as journal:
+        assert journal.find("a").counts == {"accepted": 3000, "done": 3000}  # type: ignore[union-attr]
