@@ -188,8 +188,9 @@ class Channel:
             page = self.pages.setdefault(comm.comm_id, CellPage(comm))
             page.heard = time.monotonic()
             if len(self.pages) > PAGES:
-                longest = min(self.pages, key=lambda id: self.pages[id].heard)
-                del self.pages[longest]
+                longest = self.pages.pop(min(self.pages, key=lambda id: self.pages[id].heard))
+                if page.heard - longest.heard > AWAY:  # it closed without a word, or it would have asked
+                    longest.comm.close()
         return page
 
     def _send_whole(self, page: CellPage, scripts: bool) -> None:

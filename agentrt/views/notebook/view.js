@@ -17,6 +17,7 @@
   let stale = false // it has to ask when it is in the page again
   let quiet = 0, unanswered = 0, away = 0
   let work = Promise.resolve()
+  const rules = new WeakMap() // by style sheet
 
   const connected = () => id in (window.PyViz?.kernels ?? {}) // no longer, once the kernel was restarted
   const loaded = () => window.Bokeh?.Panel !== undefined
@@ -112,9 +113,9 @@
     const before = shown
     shown = {document: documents[at], suffix, place}
     frame = data.frame
+    follow(shown) // before it is drawn, as that changes it
     drop(before)
     await embedded
-    follow(shown)
     box.dataset.frame = frame
   }
 
@@ -157,15 +158,16 @@
     view.place.remove()
   }
 
-  // JupyterLab takes an output that is hidden out of the page. Rules that were written one by one, as Material UI does,
-  // are lost then; text stays.
+  // JupyterLab takes an output that is hidden out of the page. A style sheet that was written rule by rule, as Material
+  // UI does it, is empty when it comes back.
   function keepStyles() {
-    const fast = shown?.document.views_manager?.query((view) => view.mui_cache?.sheet.isSpeedy) ?? []
-    for (const view of fast) {
-      view.mui_cache.sheet.isSpeedy = false
+    for (const view of shown?.document.views_manager?.query((view) => view.mui_cache) ?? []) {
       for (const style of view.style_cache.querySelectorAll("style")) {
         if (style.textContent || !style.sheet) continue
-        style.textContent = [...style.sheet.cssRules].map((rule) => rule.cssText).join("\n")
+        const kept = rules.get(style) ?? []
+        const has = style.sheet.cssRules
+        if (has.length < kept.length) kept.forEach((text, at) => style.sheet.insertRule(text, at))
+        else if (has.length > kept.length) rules.set(style, [...has].map((rule) => rule.cssText))
       }
     }
   }
@@ -208,6 +210,7 @@
   }
 
   addEventListener("pagehide", () => send({bye: "closes"}))
+  new ResizeObserver(() => box.isConnected && keepStyles()).observe(box) // hidden, or shown again
   note.hidden = true
   setInterval(tick, TICK)
   setTimeout(tick)

@@ -188,6 +188,14 @@ def test_pages_that_close_or_rest_are_forgotten_and_there_are_only_so_many(chann
     assert list(channel.pages) == [f"page {n}" for n in range(3, PAGES + 3)]
 
 
+def test_the_comm_of_a_page_that_closed_without_a_word_is_closed_later(channel, monkeypatch):
+    pages = [open_page(channel, f"page {n}") for n in range(PAGES)]
+    start = module.time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: start + 2 * AWAY)
+    open_page(channel, "new")
+    assert [page.closed for page in pages] == [True] + [False] * (PAGES - 1)
+
+
 def test_pages_are_told_that_a_view_has_ended(channel):
     page = open_page(channel)
     channel.close()
