@@ -15,7 +15,7 @@ from tests.harness.lab import Lab, Notebook
 from tests.harness.screenshot import shoot
 from tests.harness.wait import wait_until
 
-ROUNDS = int(os.environ.get("AGENTRT_LAB_ROUNDS", "12"))  # of the stress
+ROUNDS = int(os.environ.get("AGENTRT_LAB_ROUNDS", "8"))  # of the stress
 
 START = (
     "import agentrt, threading\n"
@@ -345,7 +345,7 @@ TRAFFIC = (
 
 
 @pytest.mark.lab
-@pytest.mark.timeout(max(180, 30 * ROUNDS))
+@pytest.mark.timeout(300 + 30 * ROUNDS)
 def test_stress_pages_are_loaded_and_cells_run_while_everything_changes(jupyterlab: Lab, page, guard):
     """After each round both views are live and not behind; nothing was logged by the page nor by the server."""
     cells = [START, "runtime", "manager", TRAFFIC, "runtime.processed", "stop.set()"]
