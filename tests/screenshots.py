@@ -17,13 +17,16 @@ from playwright.sync_api import Browser, Page
 
 import agentrt
 from agentrt.demo import load_day, towers
-from agentrt.views.app.address import OF_RUNTIME, Address
+from agentrt.views.app.address import OF_RUNTIME, TABS, Address
 from agentrt.views.server.server import Server, serve
 from tests.harness.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / ".screenshots" / "views"
 THEMES = {"light": "default", "dark": "dark"}
 WIDTHS = {1440: 1500, 1024: 1300, 400: 1400}
+# What is there once a page is drawn.
+SIGNS = {"": "input[placeholder='search runtimes']:visible", "timeline": "canvas", "activity": "h2"}
+SIGNS |= dict.fromkeys(OF_RUNTIME, "header h2")
 HEAD = 64  # pixels above what a page scrolls
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
@@ -125,7 +128,12 @@ def open_page(page: Page, address: Address) -> None:
     """Go there as a person does who is on the dashboard already."""
     page.evaluate("(path) => { history.pushState({}, '', path); dispatchEvent(new Event('popstate')) }", f"/{address}")
     page.wait_for_function("(of) => document.title.includes(of)", arg=address.of or address.page)
+    if address.page in TABS:
+        page.get_by_role("tab", name=TABS[address.page], selected=True).wait_for()
+    if address.page in SIGNS:
+        page.locator(SIGNS[address.page]).filter(has_text=address.of).first.wait_for()
     page.wait_for_timeout(2500)
+    page.wait_for_function("() => !window.Bokeh?.documents.some((doc) => !doc.is_idle)")
     assert page.title() != "owned"
 
 

@@ -15,8 +15,8 @@ __all__ = ["CSS", "row_html", "table_html"]
 TITLES: dict[str, Content] = {
     "status": "status",
     "id": "runtime",
-    "priority": (symbol(LANES["priority"]), " priority"),
-    "standard": (symbol(LANES["standard"]), " standard"),
+    "priority": (symbol(LANES["priority"]), span(" priority", cls="word")),
+    "standard": (symbol(LANES["standard"]), span(" standard", cls="word")),
     "rate": "rate",
     "wait_priority": (symbol(LANES["priority"]), " wait p95"),
     "wait_standard": (symbol(LANES["standard"]), " wait p95"),
@@ -62,7 +62,8 @@ td { padding: 7px 8px; border-bottom: 1px solid var(--rt-line); overflow: hidden
 tbody tr { cursor: pointer; }
 tbody tr:hover { background: color-mix(in srgb, #0072B2 8%, transparent); }
 .n { text-align: right; }
-td button { all: unset; cursor: pointer; font-weight: 600; }
+td button { all: unset; cursor: pointer; font-weight: 600; display: block; max-width: 100%; overflow: hidden;
+  text-overflow: ellipsis; }
 .meter { display: flex; align-items: center; gap: 8px; }
 .meter .bar { flex: 1; min-width: 0; } .meter span:last-child { min-width: 2.4em; text-align: right; }
 .c-status { width: 134px; } .c-id { width: 12%; } .c-rate { width: 82px; } .c-error { width: 15%; }
@@ -74,7 +75,8 @@ td button { all: unset; cursor: pointer; font-weight: 600; }
 @container (max-width: 760px) { .c-wait_standard, .c-processed { display: none; } .c-error { width: 26%; } }
 @container (max-width: 560px) { .c-error { display: none; } .c-failed { display: none; } td, th { padding-left: 5px;
   padding-right: 5px; } }
-@container (max-width: 420px) { .meter .bar { display: none; } .c-priority, .c-standard { width: 78px; }
+@container (max-width: 420px) { .meter .bar { display: none; } .c-priority, .c-standard { width: 52px; }
+  .word { display: none; }
   .c-status { width: 124px; } }
 """
 

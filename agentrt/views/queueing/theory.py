@@ -142,9 +142,8 @@ def measures_html(reading: Reading) -> Markup:
 
 
 MODEL = p(
-    "M/G/1 is the queue of the textbook that predicts: activities come independently of each other (M), take as long "
-    "as those that were measured (G), and one is processed at a time (1), the priority lane first. Load: the share of "
-    "the time that the work takes; at 1 there is no rest, and the queue grows.",
+    "M/G/1 is the queue of the textbook: arrivals at random (M), times of service as they were measured (G), one "
+    "server (1); here with the priority lane first.",
     cls="muted model",
 )
 

@@ -11,6 +11,7 @@ from agentrt.views.fleet.fleet import Fleet
 from agentrt.views.fleet.health import Health
 from agentrt.views.fleet.overview import Overview
 from agentrt.views.fleet.rows import PAGE, FleetRows
+from tests.harness.shown import shown
 from tests.support import add, fail, virtual
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>"
@@ -273,3 +274,31 @@ def test_a_row_that_is_read_while_its_runtime_ends_is_left_out(manager):
     manager.run(manager["a"].terminate())
     manager.terminated.clear()
     assert rows.read(["a"]) == {}
+
+
+WIDTHS = """() => {
+  const found = {}
+  const look = (root) => root.querySelectorAll("*").forEach((node) => {
+    if (node.matches("th.c-id button, td.c-id button")) {
+      found[node.textContent] = [node.scrollWidth, node.clientWidth, getComputedStyle(node).textOverflow]
+    }
+    if (node.shadowRoot) look(node.shadowRoot)
+  })
+  look(document)
+  return Object.keys(found).length > 2 ? found : null
+}"""
+
+
+@pytest.mark.browser
+def test_a_long_name_ends_in_an_ellipsis_and_a_narrow_page_has_room_for_names(manager, new_page):
+    for name in ("orders", "a name that is much longer than its column is wide on a narrow page"):
+        manager.create(name, 0, add)
+    page = new_page(viewport={"width": 400, "height": 900})
+    with shown(manager, lambda feed: Fleet(manager.source)) as url:
+        page.goto(url)
+        found = page.wait_for_function(WIDTHS, timeout=60_000).json_value()
+    assert found["runtime"][0] <= found["runtime"][1], "the head of the column is whole"
+    assert found["orders"][0] <= found["orders"][1]
+    long = next(each for name, each in found.items() if name.startswith("a name"))
+    assert long[0] > long[1]
+    assert long[2] == "ellipsis"

@@ -677,7 +677,7 @@ def test_no_label_lies_over_another_or_over_a_node(new_page, sends):
         for name, to in sends.items():
             manager[name].send_nowait(to)
         wait_until(lambda: manager.fates().pending == 0, 20)
-        with shown(manager, lambda: Flow(manager.source)) as url:
+        with shown(manager, lambda feed: Flow(manager.source)) as url:
             page.goto(url)
             page.locator(".react-flow__edge-textwrapper").nth(sum(map(len, sends.values()))).wait_for()
             loaded(page)
