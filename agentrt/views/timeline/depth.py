@@ -8,6 +8,8 @@ from typing import Any
 import panel as pn
 from bokeh.models import ColumnDataSource, HoverTool
 from bokeh.models.annotations import Span
+from bokeh.models.glyphs import VAreaStep
+from bokeh.models.renderers import GlyphRenderer
 
 from ...activity import Lane
 from ...snapshot import Snapshot
@@ -58,15 +60,18 @@ class Depth:
         self.scale = Scale(10)
         self.plot = axis.figure(height, y_range=self.scale.range, y_axis_label="activities waiting")
         self.plot.yaxis.ticker.min_interval = 1
+        self.areas: list[GlyphRenderer[VAreaStep]] = []
         self.capacities = {lane: self._lane(lane) for lane in ("standard", "priority")}
         self.plot.add_tools(HoverTool(tooltips=HOVER, mode="vline", renderers=self.plot.renderers[-1:]))
         self.panel = pn.pane.Bokeh(self.plot, sizing_mode="stretch_width", margin=0)
 
     def _lane(self, lane: str) -> Span:
         look = LANES[lane]
-        self.plot.varea_step(
-            "at", 0, lane, source=self.source, fill_color=look.tone, fill_alpha=0.22, step_mode="after"
+        # Bokeh's script never comes to an end of an area without points: it is hidden until it has some.
+        area = self.plot.varea_step(
+            "at", 0, lane, source=self.source, fill_color=look.tone, fill_alpha=0.22, step_mode="after", visible=False
         )
+        self.areas.append(area)
         self.plot.step("at", lane, source=self.source, color=look.tone, line_width=2, mode="after")
         capacity = Span(location=0, dimension="width", line_color=look.tone, line_dash="dashed", line_width=1.5)
         self.plot.add_layout(capacity)
@@ -83,6 +88,8 @@ class Depth:
             self.source.stream(
                 {"at": list(map(self.axis.ms, at)), "priority": list(priority), "standard": list(standard)}, KEEP
             )
+            for area in self.areas:
+                area.visible = True
         self._scale(snapshot)
 
     def _is_visible(self, point: Point) -> bool:
