@@ -14,6 +14,7 @@ from tests.harness.guard import Guard, guarded, leave_pages
 from tests.harness.kernel import Kernel
 from tests.harness.lab import Lab
 from tests.harness.screenshot import shoot
+from tests.harness.wait import PATIENCE
 
 # Two shared cores: a slow example is not a failure.
 hypothesis.settings.register_profile("agentrt", deadline=None, print_blob=True)
@@ -28,6 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if unstable:
         raise pytest.UsageError(f"give these parameters an id without an address: {unstable}")
+    for item in items:
+        # Each of its waits has a deadline of its own, and a test has several.
+        if any(map(item.get_closest_marker, LAST)) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(10 * PATIENCE))
     items.sort(key=lambda item: max((LAST.index(m.name) for m in item.iter_markers() if m.name in LAST), default=-1))
 
 

@@ -10,7 +10,7 @@ from agentrt import RuntimeManager
 from agentrt.views.server.server import serve
 from tests.harness.screenshot import is_blank, shoot
 from tests.harness.shown import loaded, serving
-from tests.harness.wait import wait_until, within
+from tests.harness.wait import PATIENCE, wait_until, within
 
 HOSTILE = [
     "<script>window.owned = 1</script>",
@@ -137,10 +137,10 @@ def test_the_page_follows_within_a_quarter_of_a_second(manager, server, page):
     status(page, "idle")
     page.evaluate(SEEN)
     late = []
-    runtime.send_nowait(1).result(5)
+    runtime.send_nowait(1).result(PATIENCE)
     page.wait_for_function("window.seen.has('1')")  # from now on it is live
     for n in range(2, 10):
-        runtime.send_nowait(1).result(5)
+        runtime.send_nowait(1).result(PATIENCE)
         sent = page.evaluate("performance.timeOrigin + performance.now()")
         page.wait_for_function("n => window.seen.has(String(n))", arg=n)
         late.append(page.evaluate("n => window.seen.get(String(n))", n) - sent)
@@ -183,9 +183,9 @@ def test_hostile_strings_are_only_text_in_every_pane(manager, server, page):
     odd.__name__ = everything
     for string in [everything, *HOSTILE]:
         runtime = manager.create(string, (string,), odd)
-        runtime.send_nowait((string, *HOSTILE), key=string).result(5)
+        runtime.send_nowait((string, *HOSTILE), key=string).result(PATIENCE)
         with pytest.raises(Exception, match=r"."):
-            runtime.send_nowait(string, priority=True).result(5)
+            runtime.send_nowait(string, priority=True).result(PATIENCE)
     page.goto(server.url)
     page.locator("tbody tr").nth(len(HOSTILE)).wait_for()
     for row in page.locator("tbody tr").all():
@@ -214,7 +214,7 @@ def test_nothing_is_wider_than_the_page(manager, server, new_page, width):
     for name in ("till", "a runtime with a rather long name that goes on and on"):
         runtime = manager.create(name, "x" * 300, till)
         with pytest.raises(Exception, match=r"."):
-            runtime.send_nowait("y" * 300).result(5)
+            runtime.send_nowait("y" * 300).result(PATIENCE)
     page = new_page(viewport={"width": width, "height": 900})
     for link in (server.url, server.link("operator", "runtime/till")):
         page.goto(link)

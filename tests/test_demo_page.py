@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.harness.guard import leave_pages
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 LINK = re.compile(r"https?://\S+")
 
@@ -34,7 +34,7 @@ def demo() -> Iterator[tuple[str, psutil.Process]]:
     yield found.group(), psutil.Process(process.pid)
     leave_pages()
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE)
     process.stdout.close()
 
 

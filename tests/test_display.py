@@ -7,6 +7,7 @@ import pytest
 from agentrt import ConfigurationError, RuntimeManager
 from agentrt.display import ManagerDisplay, RuntimeDisplay
 from tests.export.world import HOSTILE
+from tests.harness.wait import PATIENCE
 from tests.support import add, fail
 
 
@@ -22,7 +23,7 @@ def test_a_view_as_a_file(tmp_path, page, guard, view):
     with RuntimeManager(loop="thread", name=HOSTILE) as manager:
         manager.create(HOSTILE, HOSTILE, add).send_nowait(HOSTILE)
         with pytest.raises(Exception, match=r"."):
-            manager.create("b", HOSTILE, fail).send_nowait(HOSTILE).result(5)
+            manager.create("b", HOSTILE, fail).send_nowait(HOSTILE).result(PATIENCE)
         path = manager.export(tmp_path / "view.html", view)
     page.goto(path.as_uri())
     page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for()
@@ -33,7 +34,7 @@ def test_a_view_as_a_file(tmp_path, page, guard, view):
 @pytest.mark.parametrize("view", [*ManagerDisplay.VIEWS[:-1], "activity/1"])
 def test_every_view_of_a_manager_is_a_file(tmp_path, view):
     with RuntimeManager(loop="thread") as manager:
-        manager.create("a", 0, add).send_nowait(1).result(10)
+        manager.create("a", 0, add).send_nowait(1).result(PATIENCE)
         assert manager.export(tmp_path / "x.html", view).stat().st_size > 10_000
 
 
@@ -41,7 +42,7 @@ def test_every_view_of_a_manager_is_a_file(tmp_path, view):
 def test_every_view_of_a_runtime_is_a_file(tmp_path, view):
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, add)
-        runtime.send_nowait(1).result(10)
+        runtime.send_nowait(1).result(PATIENCE)
         assert runtime.export(tmp_path / "x.html", view).stat().st_size > 10_000
 
 

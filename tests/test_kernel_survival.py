@@ -245,7 +245,7 @@ def test_a_workflow_that_blocks_its_loop(kernel: Kernel) -> None:
         receipt = blocker.send_nowait(1)
         """,
     )
-    assert cell(kernel, "print(inside.wait(10), blocker.status.value)").text == "True processing\n"
+    assert cell(kernel, "print(inside.wait(60), blocker.status.value)").text == "True processing\n"
     assert kernel.alive()
     told = """
         async for record in seen:

@@ -65,10 +65,10 @@ class Guard:
             page.goto("about:blank")
 
     def _settle(self) -> None:
-        # A round trip to each page: what it reported before is here then.
+        # A round trip to each page: what it reported before is here then. Unlike `evaluate`, this has a deadline.
         for page in self.context.pages:
             with suppress(Error):
-                page.evaluate("0")
+                page.wait_for_function("() => true", polling=50)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.harness.browser import apt_install
 from tests.harness.place import ROOT, free_port
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 MISSING = "there is no nginx on this machine; `python -m tests.harness.nginx --install` tries to get one"
 RECIPE = ROOT / "docs" / "remote.md"
@@ -60,7 +60,7 @@ class Nginx:
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def _runs(self) -> bool:
         if self.process.poll() is not None:

@@ -10,6 +10,7 @@ from agentrt import RuntimeManager
 from agentrt.feed.source import subject_of
 from agentrt.views.download import downloads
 from tests.harness.shown import serving
+from tests.harness.wait import PATIENCE
 from tests.support import add
 
 HOSTILE = "=1+1</script><script>window.owned = 1</script>../../etc"
@@ -27,7 +28,7 @@ def test_a_name_of_others_is_no_path():
 @pytest.mark.browser
 def test_who_looks_may_take_the_trace_and_the_table(page):
     with RuntimeManager(loop="thread", name="day") as manager:
-        manager.create("a", 0, add).send_nowait(2).result(5)
+        manager.create("a", 0, add).send_nowait(2).result(PATIENCE)
         with serving(manager.serve(port=0)) as server:
             page.goto(server.view_url.replace("/?", "/timeline?", 1))
             with page.expect_download() as trace:
@@ -43,8 +44,8 @@ def test_who_looks_may_take_the_trace_and_the_table(page):
 @pytest.mark.browser
 def test_the_page_of_a_runtime_hands_out_what_that_one_did(page):
     with RuntimeManager(loop="thread", name="day") as manager:
-        manager.create("a", 0, add).send_nowait(2).result(5)
-        manager.create("b", 0, add).send_nowait(3).result(5)
+        manager.create("a", 0, add).send_nowait(2).result(PATIENCE)
+        manager.create("b", 0, add).send_nowait(3).result(PATIENCE)
         with serving(manager.serve(port=0)) as server:
             page.goto(server.view_url.replace("/?", "/runtime/b?", 1))
             with page.expect_download() as table:

@@ -12,7 +12,7 @@ from agentrt.views.activity.sequence import TimeScale, sequence_svg
 from agentrt.views.feed import Update
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 from tests.support import Gate, add, fail, virtual
 from tests.views.support import HOSTILE, update
 
@@ -171,7 +171,7 @@ def failed(manager) -> int:
     manager.create("orders", 0, order)
     manager.create("till", 1.0, charge)
     for payload in (4, 0):
-        manager["orders"].send_nowait(payload).result(5)
+        manager["orders"].send_nowait(payload).result(PATIENCE)
     wait_until(lambda: manager.fates().pending == 0)
     return next(r.id for r in manager.ring.since(0)[0] if r.kind == "failed")
 
@@ -256,9 +256,9 @@ def test_no_string_runs_as_a_script(new_page):
         warnings.simplefilter("ignore")
         manager.create(bad, {}, nasty)
         manager.create(bad + "2", 0, raises)
-        manager[bad].send_nowait(bad).result(5)
+        manager[bad].send_nowait(bad).result(PATIENCE)
         last = manager[bad].send_nowait(bad, key=bad)
-        last.result(5)
+        last.result(PATIENCE)
         wait_until(lambda: manager.fates().pending == 0)
         child = max(r.id for r in manager.ring.since(0)[0] if r.kind == "accepted")
         for id in (last.id, child):

@@ -10,7 +10,7 @@ from agentrt import RuntimeManager
 from agentrt.views.server.managers import ManagersPage
 from agentrt.views.server.server import serve, start
 from tests.harness.shown import loaded, serving
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -37,9 +37,9 @@ def manager() -> Iterator[RuntimeManager]:
         gone.send_nowait("late")
         manager.run(gone.terminate())
         for n in range(5):
-            busy.send_nowait(n, priority=n % 2 == 0).result(10)
+            busy.send_nowait(n, priority=n % 2 == 0).result(PATIENCE)
         with pytest.raises(Exception, match="no"):
-            busy.send_nowait("no").result(10)
+            busy.send_nowait("no").result(PATIENCE)
         for n in ([1], 2, 3):
             busy.send_nowait(n, priority=n == 3)
         wait_until(lambda: busy.status == "processing")

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page
 from agentrt import Runtime, RuntimeManager
 from agentrt.views.server.server import serve
 from tests.harness.shown import loaded, serving
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 MOST = 2
@@ -85,11 +85,11 @@ def manager() -> Iterator[RuntimeManager]:
         till = manager.create("till", 0, store, standard_capacity=20)
         gone = manager.create("gone", 0, store)
         for n in range(30):
-            desk.send_nowait(n, priority=n % 2 == 0).result(10)
+            desk.send_nowait(n, priority=n % 2 == 0).result(PATIENCE)
         wait_until(lambda: manager["store"].processed == 30, what="the store has worked")
         vault = manager.create("vault", 0, store)
         with pytest.raises(Exception, match="out of stock"):
-            vault.send_nowait(-7).result(10)
+            vault.send_nowait(-7).result(PATIENCE)
         gone.pause()
         gone.send_nowait(41)
         manager.run(gone.terminate())

@@ -10,7 +10,7 @@ from agentrt import Fate, Runtime, RuntimeManager
 from agentrt.views.mailbox.microscope import Microscope
 from agentrt.views.mailbox.undoable_commands import Undo
 from agentrt.views.role import Commands, Role
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 from tests.support import collect, turns, virtual
 from tests.views.mailbox.support import paused, press, shown, undo
 from tests.views.support import update
@@ -368,14 +368,14 @@ def test_a_page_does_not_wait_for_a_loop_that_is_kept(manager):
 
     def keeps(activity, state):
         entered.set()
-        leave.wait(30)
+        leave.wait(PATIENCE)
         return state
 
     runtime, ids = paused(manager, "tea", "cake")
     view = shown(manager, runtime)
     receipt = manager.create("keeper", 0, keeps).send_nowait(1)
     try:
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE)
         press(view, "open", str(ids[0]))
         press(view, "ask", f"drop:{ids[0]}")
         press(view, "yes")
@@ -384,7 +384,7 @@ def test_a_page_does_not_wait_for_a_loop_that_is_kept(manager):
         assert len(runtime.mailbox_items()) == 2
     finally:
         leave.set()
-    receipt.result(10)
+    receipt.result(PATIENCE)
     wait_until(lambda: "was dropped" in view.undoable.message.html)
     assert order(runtime) == "cake"
 

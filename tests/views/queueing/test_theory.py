@@ -13,6 +13,7 @@ from agentrt.views.queueing.queue_window import QueueWindow
 from agentrt.views.queueing.stability import ENOUGH
 from agentrt.views.queueing.theory import Theory
 from tests.harness.shown import serving
+from tests.harness.wait import PATIENCE
 from tests.support import Gate, add, virtual
 from tests.views.support import HOSTILE
 
@@ -228,7 +229,7 @@ def test_on_its_page_the_curve_has_its_size_and_the_page_is_done_loading(page):
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, add)
         for n in range(2 * ENOUGH):
-            runtime.send_nowait(1, priority=n % 2 == 0).result(5)
+            runtime.send_nowait(1, priority=n % 2 == 0).result(PATIENCE)
         with serving(manager.serve(port=0)) as server:
             page.goto(server.url.replace("/?", "/theory/a?", 1))
             page.get_by_text("Mean wait over load").wait_for()

@@ -13,7 +13,7 @@ from agentrt.views.feed import Update
 from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.source import is_own, listing_html, place_of
 from agentrt.views.runtime.where import Where
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 from tests.support import Gate, add, fail, virtual
 from tests.views.support import update
 
@@ -438,7 +438,7 @@ def test_a_worker_thread_shows_its_own_line(live):
     leave = threading.Event()
 
     def blocks(activity, state):
-        leave.wait(10)
+        leave.wait(PATIENCE)
         return state
 
     runtime = live.create("a", 0, blocks, blocking=True)
@@ -447,10 +447,10 @@ def test_a_worker_thread_shows_its_own_line(live):
         wait_until(lambda: len(runtime.where()) > 1)
         _, page = shown(live, runtime)
         assert "in a worker thread of its own" in page
-        assert "leave.wait(10)</span>" in page
+        assert "leave.wait(PATIENCE)</span>" in page
     finally:
         leave.set()
-    receipt.result(10)
+    receipt.result(PATIENCE)
 
 
 def test_who_keeps_the_loop_is_told_and_what_it_means(live):
@@ -474,8 +474,8 @@ def test_who_keeps_the_loop_is_told_and_what_it_means(live):
         assert 'data-with="runtime/a">a</button> blocks the loop' in told, "who does not move is told why"
     finally:
         leave.set()
-    receipt.result(10)
-    waiting.result(10)
+    receipt.result(PATIENCE)
+    waiting.result(PATIENCE)
     _, page = shown(live, runtime)
     assert "blocked the loop for" in page
     assert "Nothing runs." in page

@@ -13,7 +13,7 @@ from agentrt.views.server.managers import ManagersPage
 from agentrt.views.server.server import serve, start
 from tests.harness.injections import INJECTIONS
 from tests.harness.shown import loaded, serving
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 EACH = 9
@@ -47,10 +47,10 @@ def busy(manager: RuntimeManager, strings: tuple[str, ...]) -> None:
     """Runtimes that are named, that hold and that fail with these strings; some wait, one hangs, one is dead."""
     for string in strings:
         runtime = manager.create(string, strings, odd)
-        runtime.send_nowait(strings, key=string).result(10)
+        runtime.send_nowait(strings, key=string).result(PATIENCE)
         with pytest.raises(Exception, match=r"."):
-            runtime.send_nowait(string, priority=True).result(10)
-        runtime.send_nowait(strings, key=f"to {string}").result(10)
+            runtime.send_nowait(string, priority=True).result(PATIENCE)
+        runtime.send_nowait(strings, key=f"to {string}").result(PATIENCE)
         runtime.send_nowait(strings, key=f"hang {string}")
         for _ in range(2):
             runtime.send_nowait((string, {string: string}), key=None)

@@ -11,7 +11,7 @@ from agentrt.views.role import Role
 from agentrt.views.server.managers import ManagersPage, ManagerSummary, fetch_summary, managers_html
 from agentrt.views.server.server import start
 from tests.harness.shown import serving
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 from tests.support import add, fail
 from tests.views.support import HOSTILE
 
@@ -63,7 +63,7 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
             page.goto(both.url)
             page.get_by_text("All managers are fine.").wait_for()
             with pytest.raises(Exception, match=r"."):
-                ill.send_nowait("b", 1).result(5)
+                ill.send_nowait("b", 1).result(PATIENCE)
             card = page.locator("section.manager", has=page.get_by_role("heading", name="ill"))
             card.get_by_text("1 of 1 runtime is failing (b).").wait_for()
             page.get_by_text("1 manager of 2 need a look.").wait_for()

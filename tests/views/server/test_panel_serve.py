@@ -14,7 +14,7 @@ import pytest
 from agentrt.views.role import Role
 from tests.harness.client import Answer, ask, connect, session_token
 from tests.harness.shown import serving
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,8 +58,8 @@ class Served:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
-        self.reader.join(20)
+        self.process.wait(PATIENCE)
+        self.reader.join(PATIENCE)
         self.process.stdout.close()
 
 

@@ -15,7 +15,7 @@ from agentrt.errors import ConfigurationError
 from agentrt.views.server.process import ServerProcess
 from tests.harness.guard import Guard, leave_pages
 from tests.harness.shown import serving
-from tests.harness.wait import wait_until, within
+from tests.harness.wait import PATIENCE, wait_until, within
 from tests.support import add
 
 pytestmark = pytest.mark.slow  # each process loads Panel
@@ -24,7 +24,7 @@ PROGRAM = """
 import os, sys, agentrt
 manager = agentrt.RuntimeManager(loop="thread", name=sys.argv[1])
 runtime = manager.create(sys.argv[2], 0, lambda activity, state: state + activity.payload)
-runtime.send_nowait(1).result(5)
+runtime.send_nowait(1).result(60)
 if sys.argv[3] == "serve":
     server = manager.serve(process=True, note="from a program")
     print(server.pid, server.url, flush=True)
@@ -43,7 +43,7 @@ def run_program(name: str, id: str, how: str) -> tuple[subprocess.Popen[str], st
 
 def end(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.wait(20)
+    process.wait(PATIENCE)
     process.stdin.close()
     process.stdout.close()
 
@@ -96,7 +96,7 @@ def test_kill_of_the_dashboard_is_not_noticed_by_the_agents(page: Page, guard: G
         wait_until(lambda: not runtime.paused)
         os.kill(server.pid, signal.SIGKILL)
         for n in range(1, 200):
-            assert runtime.send_nowait(1).result(5).state == n
+            assert runtime.send_nowait(1).result(PATIENCE).state == n
         wait_until(lambda: not server.running)
         wait_until(lambda: not manager._offer.readers)
         with serving(manager.serve(process=True)) as again:

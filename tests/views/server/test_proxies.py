@@ -24,7 +24,7 @@ from tests.harness.lab import Lab
 from tests.harness.nginx import Nginx
 from tests.harness.place import free_port, jupyter_environment
 from tests.harness.shown import serving
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 PROXY = "127.0.0.1"
 
@@ -122,7 +122,7 @@ class Tunnel:
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.thread.start()
-        self.ready.wait(10)
+        self.ready.wait(PATIENCE)
 
     async def _serve(self) -> None:
         self.loop, self.end = asyncio.get_running_loop(), asyncio.Event()
@@ -137,7 +137,7 @@ class Tunnel:
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.end.set)
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
 
 
 async def _pour(reader, writer) -> None:
@@ -189,7 +189,7 @@ def jupyter(tmp_path_factory):
     wait_until(lambda: _answers(port, "/user/ada/api/status"), what="Jupyter answers")
     yield f"http://localhost:{port}/user/ada/"
     process.terminate()
-    process.wait(20)
+    process.wait(PATIENCE)
 
 
 def _answers(port: int, path: str) -> bool:
