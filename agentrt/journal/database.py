@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 import msgspec
 
@@ -25,6 +28,21 @@ STEPS = [
 ]
 WAL_LIMIT = 64 << 20  # bytes of the write-ahead log that stay when it is no longer needed
 SYNCHRONOUS = ("full", "normal", "extra")
+
+
+# Of the process: in a child that was forked none of these connections may ever be closed, since SQLite would take the
+# write-ahead log away from the parent.
+_connections: WeakSet[Database] = WeakSet()
+
+
+def _keep_for_ever() -> None:
+    """Have nobody close what belongs to the parent."""
+    for database in list(_connections):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(database.connection))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_for_ever)
 
 
 class Meta(msgspec.Struct, array_like=True):
@@ -58,6 +76,7 @@ class Database:
         self._check_rest()
         self._before = self._read_meta_alone()
         self.connection = self._connect()
+        _connections.add(self)
 
     def _check_rest(self) -> None:
         """Refuse an empty file beside which there is more: SQLite would throw that away."""

@@ -22,7 +22,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.rows: dict[int, tuple[bytes, int]] = {}
-        self.last = self.size = 0
+        self.last = self.size = self.last_activity = 0
 
 
 class MemoryJournal(IndexedJournal):
@@ -51,6 +51,7 @@ class MemoryJournal(IndexedJournal):
         self._closed = False
         for position, (record, crc) in self.log.rows.items():
             self._index.apply(position, decode_row(position, record, crc))
+        self._index.last_activity = max(self._index.last_activity, self.log.last_activity)
         self._learn_states()
 
     def _submit(self, append: Append) -> None:
@@ -95,6 +96,7 @@ class MemoryJournal(IndexedJournal):
             for place, _ in head[:over]:
                 self.log.size -= len(self.log.rows.pop(place)[0])
             self._write(carried)
+            self.log.last_activity = self._index.last_activity
             self._notice_use(len(self.log.rows), over, len(carried))
 
     def _call(self, function: Callable[[], T]) -> T:

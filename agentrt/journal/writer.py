@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..errors import AgentError, JournalError
+from ..errors import AgentError, JournalError, describe_error
 from ..logs import log_safely
 from .database import Database
 from .indexed import Append
@@ -45,6 +45,7 @@ class Writer(Thread):
         super().__init__(name="agentrt-journal", daemon=True)
         self.database = database
         self.error: JournalError | None = None
+        self.failure: JournalError | None = None  # for which the thread has ended
         self._stored = stored
         self._idle = idle
         self._queue: SimpleQueue[Append | Question | None] = SimpleQueue()
@@ -56,6 +57,8 @@ class Writer(Thread):
 
     def submit(self, append: Append) -> None:
         """Have it stored."""
+        if self.failure is not None:
+            raise self.failure.copy()
         self._queue.put(append)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -70,7 +73,7 @@ class Writer(Thread):
             except Empty:
                 if self.is_alive():
                     continue
-                raise JournalError("the journal was closed meanwhile") from None
+                raise self.failure or JournalError("the journal was closed meanwhile") from None
             if error is not None:
                 raise error.copy() if isinstance(error, AgentError) else error
             found: T = value
@@ -84,11 +87,26 @@ class Writer(Thread):
 
     def run(self) -> None:
         """Write until the end."""
-        while not self._ending:
-            self.serve(wait=not self._more)
-        self.serve(wait=False)
+        try:
+            while not self._ending:
+                self.serve(wait=not self._more)
+        except (
+            BaseException
+        ) as error:  # a fault of this package: what is on the disk is whole, and nobody waits for ever
+            self.failure = JournalError(f"the journal has stopped: {describe_error(error)}; open it again")
+            log_safely(logger, "the thread of the journal has failed")
+        self._end()
+
+    def _end(self) -> None:
+        """Write what is left, and refuse what can't be written."""
+        if self.failure is None:
+            self.serve(wait=False)
         for append in self._required:
             self._decide(append, self.error or JournalError("the journal is closed"))
+        while self.failure is not None and not self._queue.empty():
+            item = self._queue.get()
+            if isinstance(item, Append):
+                self._decide(item, self.failure)
         self.database.close()
 
     def serve(self, wait: bool) -> None:

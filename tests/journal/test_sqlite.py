@@ -1,6 +1,7 @@
 """sqlite.py: one process, a file that is whole, faults that are said and got over, nothing acknowledged lost."""
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
@@ -83,6 +84,40 @@ def test_a_fork_may_not_write(file: Path) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
         assert append(journal, accept(2)) is None
         assert waiting(journal) == [2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_that_lets_go_of_a_journal_takes_nothing_from_the_parent(file: Path) -> None:
+    """SQLite would move the write-ahead log into the file and remove it, while the parent goes on writing there."""
+    journals = [SQLiteJournal(file)]
+    assert append(journals[0], Created(runtime="a", state=0)) is None
+    pid = os.fork()
+    if not pid:
+        journals[0]._database.connection = None  # type: ignore[assignment]
+        journals.clear()
+        gc.collect()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert file.with_name(file.name + "-wal").stat().st_size > 0
+    assert append(journals[0], accept(1)) is None
+    journals[0].close()
+    with SQLiteJournal(file) as journal:
+        assert waiting(journal) == [1]
+
+
+def test_nobody_waits_for_ever_if_its_thread_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SQLiteJournal(file)
+    monkeypatch.setattr(journal._writer, "_stored", None)
+    journal.append(Created(runtime="a", state=0))
+    journal._writer.join()
+    with pytest.raises(JournalError, match="has stopped"):
+        journal.append(accept(1))
+    with pytest.raises(JournalError):
+        journal.runtimes()
+    journal.close()
+    with SQLiteJournal(file) as journal:
+        assert journal.state("a") == 0
 
 
 def test_a_network_file_system_is_refused_unless_one_insists(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
