@@ -71,7 +71,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one processed activity causes.
+    """All that one processed activity causes. The activity must be stored, or be accepted in the same call.
 
     Attributes:
         runtime: Whose activity it was.

@@ -366,6 +366,22 @@ def test_a_write_ahead_log_that_was_cut_is_noticed(file: Path, tmp_path: Path) -
         SQLiteJournal(left)
 
 
+@pytest.mark.parametrize("cut", [1, 100, 4000, 5000])
+def test_a_torn_end_of_which_nobody_was_told_is_no_damage(file: Path, tmp_path: Path, cut: int) -> None:
+    """As power loss leaves it: what was acknowledged is on the disk, a part of the next transaction too."""
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=0), accept(1)) is None
+        left = crash(file, tmp_path / "left")
+        assert append(journal, accept(2, payload="x" * 9000)) is None
+        later = crash(file, tmp_path / "later")
+    wal = left.with_name(left.name + "-wal")
+    before = wal.stat().st_size
+    wal.write_bytes(later.with_name(later.name + "-wal").read_bytes()[:-cut])
+    assert wal.stat().st_size > before
+    with SQLiteJournal(left) as journal:
+        assert waiting(journal) == [1]
+
+
 def test_an_empty_file_beside_its_write_ahead_log_is_not_begun_anew(file: Path, tmp_path: Path) -> None:
     with SQLiteJournal(file) as journal:
         assert append(journal, Created(runtime="a", state=0)) is None
