@@ -57,6 +57,7 @@ Entry = EntryState[Any, Any]
 T = TypeVar("T")
 SLICE = 256  # activities of a long mailbox that are dealt with in one turn of the loop, if that
 SLICE_SECONDS = 0.005  # takes no longer
+FEWEST = 128  # at least so many are converted in one turn, more than the processing can take in it
 
 # Who is acting: set by the views around every command, None for code.
 ACTOR: ContextVar[str | None] = ContextVar("agentrt_actor", default=None)
@@ -186,7 +187,7 @@ def _use_newest_payloads(entry: Entry, waiting: Iterator[Activity[Any] | None]) 
             if activity is not None and payload is not activity.payload:
                 with entry.host.lock:
                     entry.mailbox.replace(msgspec.structs.replace(activity, payload=payload))
-        if n == SLICE or monotonic() > until:
+        if n == SLICE or (n >= FEWEST and monotonic() > until):
             return not entry.closed
     return False
 

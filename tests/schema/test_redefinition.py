@@ -185,7 +185,8 @@ print(manager.run(add.ask(State(n=1))))
 
 @pytest.mark.parametrize("held", [True, False])
 @virtual
-async def test_a_long_mailbox_goes_on_in_slices(manager, cell, held):
+async def test_a_long_mailbox_goes_on_in_slices(manager, cell, held, monkeypatch):
+    monkeypatch.setattr(commands, "SLICE_SECONDS", -1.0)  # as on a machine that is busy with something else
     main = cell(CLASSES["dataclass"], WORKFLOW)
     waiting = 6 * commands.SLICE
     runtime = manager.create("a", main.State(n=0), main.add, standard_capacity=waiting, priority_capacity=waiting)
@@ -205,7 +206,7 @@ async def test_a_long_mailbox_goes_on_in_slices(manager, cell, held):
         await asyncio.sleep(0)
         left.append(old_ones())
     runtime.resume()
-    assert left[0] > 4 * commands.SLICE  # as much as a slice takes is done by `swap` itself
-    assert max(before - after for before, after in itertools.pairwise(left)) <= commands.SLICE + 64
+    assert left[0] > 5 * commands.SLICE  # as much as a slice takes is done by `swap` itself
+    assert max(before - after for before, after in itertools.pairwise(left)) <= commands.FEWEST + 64
     await runtime.ask(main.State(n=0))
     assert (runtime.state.n, runtime.fates().failed) == (waiting, 0)
