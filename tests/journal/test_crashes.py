@@ -51,7 +51,8 @@ def check_books(file: Path, accepted: set[int], done: dict[str, list[int]]) -> N
             assert done[name] == sorted(set(done[name]))
         for before, after in itertools.pairwise(CHAIN):
             assert found[after].counts.get("accepted", 0) == journal.state(before)[0]
-        lost = {number for number in accepted if number > journal.state("a")[1]} - set(waiting["a"])
+        last = journal.state("a")[1]
+        lost = {number for number in accepted if number > last} - set(waiting["a"])
         assert lost == set()
 
 
