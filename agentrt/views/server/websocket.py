@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from traceback import format_exception
 from typing import Any
@@ -51,6 +52,14 @@ class PageSocket(WSHandler):
         """The gate has checked it."""
         return True
 
+    def get_websocket_protocol(self) -> Any:
+        """What reads and writes the frames of this connection; a page that went away while it writes is no error."""
+        protocol: Any = super().get_websocket_protocol()
+        if protocol is not None:
+            write = protocol.write_message
+            protocol.write_message = lambda *args, **options: _ignore_error(write(*args, **options))
+        return protocol
+
     async def _async_open(self, token: str) -> None:
         if self.ws_connection is not None:  # else it was closed from here before it was open
             await super()._async_open(token)
@@ -86,3 +95,9 @@ class PageSocket(WSHandler):
 
     def _internal_error(self, message: str) -> None:
         super()._internal_error(message[:LONGEST_REASON])
+
+
+def _ignore_error(written: asyncio.Future[None]) -> asyncio.Future[None]:
+    # Panel awaits it, unless the session has ended with its page: then asyncio would log that nobody has looked at it.
+    written.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    return written

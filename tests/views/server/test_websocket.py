@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+import gc
 import json
 import logging
 import os
 import socket
 import struct
+from types import SimpleNamespace
 
 import pytest
+from panel.io.server import WSHandler
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from agentrt import RuntimeManager
 from agentrt.views.role import Role
@@ -128,3 +131,28 @@ def test_a_frame_before_the_connection_is_acknowledged_logs_no_traceback(server,
     early = [line for line in lines() if "before the connection was acknowledged" in line]
     assert len(early) == 1
     assert not [line for line in lines() if "Traceback" in line or "zzz" in line]
+
+
+def test_a_page_that_goes_away_while_it_is_written_to_is_no_error(monkeypatch):
+    """Nobody looks at the error of a write whose session has ended."""
+
+    async def fail():
+        raise WebSocketClosedError
+
+    async def main():
+        problems = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+        protocol = SimpleNamespace(write_message=lambda message, binary=False: asyncio.ensure_future(fail()))
+        monkeypatch.setattr(WSHandler, "get_websocket_protocol", lambda self: protocol)
+        found = websocket.PageSocket.get_websocket_protocol(websocket.PageSocket.__new__(websocket.PageSocket))
+        written = found.write_message("", binary=True)
+        await asyncio.wait([written])
+        assert isinstance(written.exception(), WebSocketClosedError)  # who awaits it still gets it
+        del written
+        found.write_message("")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gc.collect()
+        return problems
+
+    assert asyncio.run(main()) == []
