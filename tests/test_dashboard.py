@@ -193,7 +193,7 @@ def test_hostile_strings_are_only_text_in_every_pane(manager, server, page):
     page.locator("tbody tr").first.click()
     page.locator("header h2").wait_for()
     assert HOSTILE[0] in page.locator("header h2").inner_text()
-    page.get_by_text("traceback").first.click()
+    page.locator(".problem summary").click()
     page.locator(".problem pre").last.hover()
     loaded(page)
     assert page.evaluate("window.owned") is None
