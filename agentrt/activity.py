@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import StrEnum
+from types import UnionType
 from typing import Any, Generic, TypedDict
 
 import msgspec
@@ -11,11 +13,11 @@ from .schema.preview import preview
 from .typevars import P
 
 __all__ = [
-    "Activity", "Lane", "SendNowaitOptions", "SendOptions", "UntrackedActivity", "is_seen_by_collector",
-    "replace_payload",
+    "Activity", "Lane", "SendNowaitOptions", "SendOptions", "UntrackedActivity", "may_hold_others", "replace_payload",
 ]  # fmt: skip
 
 SEEN_BY_COLLECTOR = 1 << 14  # Py_TPFLAGS_HAVE_GC
+PLAIN = {each.__name__: each for each in (int, float, complex, bool, str, bytes)} | {"None": type(None)}
 
 
 class Lane(StrEnum):
@@ -80,15 +82,42 @@ class Activity(msgspec.Struct, Generic[P], frozen=True):
 
 
 # The garbage collector does not see these. One that it sees, in a ring or a long lane, costs it a third of what all
-# else about an activity does. A payload that it sees may come to hold its own activity, whatever its class says: a
-# frozen record may have a list. Such a payload would never be freed if the collector did not see its activity.
+# else about an activity does. A payload that holds other objects may come to hold its own activity, a frozen one in a
+# list of its. Such a payload would never be freed if the collector did not see its activity.
 class UntrackedActivity(Activity[P], Generic[P], frozen=True, gc=False):
-    """An activity whose payload holds no other objects: a number, a text."""
+    """An activity whose payload holds no other objects: a number, a text, a frozen record of such."""
 
 
-def is_seen_by_collector(kind: type) -> bool:
-    """Whether the garbage collector looks into objects of this class: whether they may be part of a cycle."""
-    return bool(kind.__flags__ & SEEN_BY_COLLECTOR)
+def may_hold_others(kind: type) -> bool:
+    """Whether an object of this class may come to hold others, its own activity for one, as far as its types say."""
+    if not kind.__flags__ & SEEN_BY_COLLECTOR:
+        return False
+    fields = _field_hints(kind)
+    return fields is None or not all(map(_is_plain, fields))
+
+
+def _field_hints(kind: Any) -> list[Any] | None:
+    """The annotations of a frozen dataclass or Struct; None of any other class."""
+    parameters = vars(kind).get("__dataclass_params__")  # of its own: a subclass without it takes any attribute
+    if parameters is not None and parameters.frozen:
+        return [field.type for field in dataclasses.fields(kind)]
+    if issubclass(kind, msgspec.Struct) and kind.__struct_config__.frozen:
+        hints = {name: hint for each in reversed(kind.__mro__) for name, hint in _own_annotations(each).items()}
+        return [hints.get(name) for name in kind.__struct_fields__]
+    return None
+
+
+def _own_annotations(kind: type) -> dict[str, Any]:
+    return dict(vars(kind).get("__annotations__", {}))
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether an annotation is that of numbers and texts. One that is a text is compared, as it is nobody's to run."""
+    if type(hint) is str:
+        return all(part.strip() in PLAIN for part in hint.split("|"))
+    if type(hint) is UnionType:
+        return all(map(_is_plain, hint.__args__))
+    return hint is None or any(hint is each for each in PLAIN.values())
 
 
 def replace_payload(activity: Activity[Any], payload: Any) -> Activity[Any]:

@@ -1,11 +1,14 @@
-"""activity.py: immutable, numbered at the door, open to types of one's own."""
+"""activity.py: immutable, numbered when it is accepted, open to types of one's own."""
 
 import asyncio
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import pytest
 
 from agentrt import Activity, ConfigurationError, Lane
+from agentrt.activity import may_hold_others
 from tests.support import Gate, collect, turns, virtual
 
 
@@ -160,3 +163,47 @@ async def test_ids_are_the_managers_one_sequence(manager):
 
 def test_an_activity_can_be_sent_as_json():
     assert msgspec.json.decode(msgspec.json.encode(Activity(id=3, payload="x")), type=Activity[str]).payload == "x"
+
+
+@dataclass(frozen=True)
+class Plain:
+    number: int
+    text: "str | None" = None
+    either: float | None = None
+
+
+@dataclass(frozen=True)
+class OfParts:
+    parts: "list[int]"
+
+
+@dataclass
+class Mutable:
+    number: int
+
+
+class WithoutItsOwn(Plain):
+    """It takes any attribute."""
+
+
+class PlainStruct(msgspec.Struct, frozen=True):
+    number: int
+
+
+class LongerStruct(PlainStruct, frozen=True):
+    parts: tuple[int, ...] = ()
+
+
+class Listed(NamedTuple):
+    number: int
+
+
+@pytest.mark.parametrize(
+    ("kind", "may"),
+    [
+        (int, False), (str, False), (Plain, False), (PlainStruct, False), (OfParts, True), (Mutable, True),
+        (WithoutItsOwn, True), (LongerStruct, True), (Listed, True), (dict, True), (Activity, True),
+    ],
+)  # fmt: skip
+def test_what_may_hold_others_is_told_by_its_types(kind, may):
+    assert may_hold_others(kind) is may

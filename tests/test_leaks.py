@@ -241,7 +241,13 @@ class Frozen:
 
 @pytest.mark.parametrize(
     ("payload", "state", "seen"),
-    [(1, 0, (False, False)), (Frozen(1), "", (True, True)), ({"a": 1}, 0, (True, True)), (1, (), (False, True))],
+    [
+        (1, 0, (False, False)),
+        (Frozen(1), "", (False, False)),
+        (FrozenRecord([]), "", (True, True)),
+        ({"a": 1}, 0, (True, True)),
+        (1, (), (False, True)),
+    ],
 )
 def test_the_collector_sees_what_may_be_in_a_circle_and_nothing_else(payload, state, seen):
     with agentrt.RuntimeManager(loop="thread") as manager:

@@ -11,7 +11,7 @@ import math
 from collections import OrderedDict, deque
 from typing import Any, Generic, TypeVar
 
-from ..activity import Activity, Lane, UntrackedActivity, is_seen_by_collector
+from ..activity import Activity, Lane, UntrackedActivity, may_hold_others
 from ..clock import Timer
 from ..errors import AgentError
 from ..events import Event, Fate, Outcome
@@ -134,8 +134,8 @@ class EntryState(EntryCounts, Generic[S, P]):
     def _choose_classes(self) -> None:
         """Have the collector see activities and receipts where they may be part of a cycle."""
         payload, state = self.exact, self.exact_state
-        plain_payload = isinstance(payload, type) and not is_seen_by_collector(payload)
-        plain_state = isinstance(state, type) and not is_seen_by_collector(state)
+        plain_payload = isinstance(payload, type) and not may_hold_others(payload)
+        plain_state = isinstance(state, type) and not may_hold_others(state)
         self.activity_class = UntrackedActivity if plain_payload else Activity
         # With the context a workflow may reply with anything, its own receipt included.
         plain = plain_payload and plain_state and not self.workflow.takes_context
