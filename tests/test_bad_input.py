@@ -372,7 +372,7 @@ def test_no_lock_is_held_while_code_of_users_runs(monkeypatch):
 
         def held(what):
             seen.add(what)
-            if manager.lock._is_owned():  # by this thread; another one may have it for a moment
+            if manager.lock.__exit__.__self__._is_owned():  # by this thread; another one may have it for a moment
                 held_by.append((what, traceback.format_stack(limit=6)))
 
         monkeypatch.setattr(LooksText, "held", staticmethod(held))

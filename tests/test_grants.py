@@ -443,7 +443,7 @@ def test_a_frozen_state_is_read_as_it_is_without_a_warning(manager, state):
 @pytest.mark.parametrize("state", MUTABLE, ids=lambda state: type(state).__name__)
 def test_a_state_that_can_change_is_warned_about_once(manager, state):
     assert not is_frozen(state)
-    with pytest.warns(UserWarning, match="the state of 'x' is a .* that can be changed in place") as caught:
+    with pytest.warns(UserWarning, match="the state of 'x' is a .*, which can be changed in place") as caught:
         runtime = manager.create("x", state, lambda activity, state: state)
     assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
     with warnings.catch_warnings():

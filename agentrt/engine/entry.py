@@ -30,6 +30,7 @@ from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure, handle_fault, refusal
 from .handoff import SLICE, SLICE_SECONDS, Driver, ProcessingTask, wait_for_wakeup, yield_to_loop
+from .mailbox import PrioritizedMailbox
 from .protocols import Host
 from .rate_limit import mailbox_for
 from .state_check import check_state
@@ -206,13 +207,14 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         CURRENT.set(self)
         host, mailbox, variables, task = self.host, self.mailbox, driver.variables, driver.task
         base: Any = copy_context()
+        is_limited = type(mailbox) is not PrioritizedMailbox
         while True:
             clock = host.clock
             slice_end = self._begin_slice(driver)
             finished = clock.now()
             for _ in TURNS:
                 lane: Any = mailbox.standard  # most often the only one in which anything waits
-                if mailbox.priority or mailbox.streak or self.held or not lane:
+                if mailbox.priority or mailbox.streak or self.held or not lane or is_limited:
                     lane = None if self.held and not self._may_step() else mailbox.next_lane()
                     if lane is None:
                         activity = taken = None  # nothing of what was done stays alive while it sleeps
