@@ -4,7 +4,8 @@
 // as a frame with a number. A page that misses a number, or can't apply a frame, asks for the whole again.
 ((script, id, words) => {
   const TICK = 500 // milliseconds; all other times are counted in ticks, which do not go on while the page can't listen
-  const PING = 10, AGAIN = 60 // until a page that hears nothing asks whether it is up to date, and asks again
+  const PING = 10 // until a page that hears nothing asks whether it is up to date
+  const SOON = [7, 14], AGAIN = 60 // when it asks again: one question may wait behind a cell that runs
   const PATIENCE = 20, SHORT = 6 // until it says that there is no answer
   const REST = 120 // until a view that is not in the page is dropped
   const box = script.parentElement
@@ -187,7 +188,7 @@
     if (!opened && connected()) connect()
     quiet += 1
     if (ended || !opened || (!pending && quiet < (connected() ? PING : 2))) return
-    if (!pending || unanswered % AGAIN === AGAIN - 1) send(asked ? want() : {ping: true})
+    if (!pending || SOON.includes(unanswered) || unanswered % AGAIN === AGAIN - 1) send(asked ? want() : {ping: true})
     pending = true
   }
 
