@@ -353,6 +353,7 @@ def own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTRT_RUNTIME_DIR", str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_list")
 def test_watch_says_what_there_is() -> None:
     assert finished("watch").stderr == (

@@ -292,6 +292,7 @@ def test_a_process_that_exits_is_a_failure_and_the_next_activity_gets_another(ma
     assert runtime.send_nowait(1).result(WAIT).state == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no sessions")
 @pytest.mark.parametrize("end", ["deadline", "terminate", "exit"])
 def test_the_processes_that_a_workflow_has_started_are_killed_with_it(manager, make, pipe, end):

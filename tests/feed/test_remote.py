@@ -106,6 +106,7 @@ def test_when_it_is_killed_the_last_picture_stays_and_it_comes_back(program, wat
     wait_until(lambda: len(watched.frame().records) == 3)
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_said_and_goes_on_as_the_same(program, watched):
     assert watched.snapshot("a").state == 11
     generation = watched.standing().generation

@@ -115,6 +115,7 @@ def test_a_message_that_fails_is_answered_and_not_logged(server, lines):
     assert max(map(len, lines())) < 6000
 
 
+@pytest.mark.slow
 def test_a_frame_before_the_connection_is_acknowledged_logs_no_traceback(server, lines):
     token = asyncio.run(page_token(server))
     key = base64.b64encode(os.urandom(16)).decode()
