@@ -5,6 +5,7 @@ import ctypes
 import gc
 import logging
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -289,8 +290,9 @@ def test_who_waits_for_the_agents_can_be_interrupted_anywhere(wait: Callable[[Ru
             assert answered.wait(TIMEOUT), interruption.where
 
 
-def test_a_thread_that_sends_can_be_interrupted_at_any_time() -> None:
+def test_a_thread_that_sends_can_be_interrupted_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real asynchronous exceptions, which come at places that a trace can't reach."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # pytest's own would be interrupted as well
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, add, standard_capacity=100_000)
         stop, interrupted = threading.Event(), [0]
