@@ -210,8 +210,9 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         is_limited = type(mailbox) is not PrioritizedMailbox
         while True:
             clock = host.clock
-            slice_end = self._begin_slice(driver)
+            seconds = self._begin_slice(driver)
             finished = clock.now()
+            slice_end = finished + seconds
             for _ in TURNS:
                 lane: Any = mailbox.standard  # most often the only one in which anything waits
                 if mailbox.priority or mailbox.streak or self.held or not lane or is_limited:
@@ -274,7 +275,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 await yield_to_loop()
 
     def _begin_slice(self, driver: Driver) -> float:
-        """Until when to go on before the event loop gets a turn; on the manager's clock."""
+        """How many seconds to go on, on the manager's clock, before the event loop gets a turn."""
         if self.times is None:
             self.start_times()
         if self.done + self.failed_count + self.timed_out >= self.flush_at:
@@ -286,7 +287,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         if host.watchdog.due <= monotonic():
             host.watchdog.yield_interpreter()
         others = len(getattr(host.loop, "_ready", ()))  # who else wants a turn
-        return host.clock.now() + SLICE_SECONDS * host.clock.pace / (1 + others)
+        return SLICE_SECONDS * host.clock.pace / (1 + others)
 
     def _commit(self, activity: Activity[Any], started: float, finished: float, new: Any, reply: Any) -> None:
         """Make the new state the state: what an activity has come to, all of it or nothing."""
