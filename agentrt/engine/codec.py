@@ -8,7 +8,6 @@ of types. Both sides must have the same list, so the reader makes only what it k
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -25,8 +24,9 @@ from typing import Any, get_args, get_origin, is_typeddict
 import msgspec
 
 from ..schema.annotations import alias_target
+from ..schema.record_types import is_record_type, record_fields
 
-__all__ = ["decode", "encode", "find_record_types", "is_record_type"]
+__all__ = ["decode", "encode", "find_record_types"]
 
 NATIVE = {type(None), bool, float, str, bytes}  # what msgpack has, exactly as Python has it
 LOWEST, HIGHEST = -(2**63), 2**64 - 1  # of an integer in msgpack
@@ -148,7 +148,7 @@ class _FormWriter:
             return ["enum", place, value.name if value.name in kind.__members__ else value._value_]
         if issubclass(kind, tuple):
             return ["record", place, [], self.forms_of(tuple(value))]
-        names = [name for name in _field_names(kind) or () if hasattr(value, name)]
+        names = [name for name in record_fields(kind) or () if hasattr(value, name)]
         return ["record", place, names, self.forms_of(getattr(value, name) for name in names)]
 
     def _rare_form(self, value: Any) -> Any:
@@ -237,7 +237,7 @@ def _make_record(cls: Any, names: list[str], values: list[Any]) -> Any:
     if issubclass(cls, tuple):
         return tuple.__new__(cls, values) if len(values) == len(cls._fields) else cls(*values)
     fields = dict(zip(names, values, strict=True))
-    unknown = set(fields).difference(_field_names(cls) or ())
+    unknown = set(fields).difference(record_fields(cls) or ())
     if unknown:
         raise ValueError(f"{cls.__name__} has no fields {sorted(unknown)}")
     if issubclass(cls, msgspec.Struct):
@@ -251,34 +251,6 @@ def _make_record(cls: Any, names: list[str], values: list[Any]) -> Any:
 
 
 # ---- which types
-
-
-def is_record_type(cls: Any) -> bool:
-    """Whether objects of a class are nothing but the values of its fields.
-
-    >>> is_record_type(int), is_record_type(msgspec.inspect.IntType)
-    (False, True)
-    """
-    if not isinstance(cls, type) or get_args(cls):
-        return False
-    if issubclass(cls, enum.Enum | msgspec.Struct):
-        return True
-    if issubclass(cls, tuple):
-        return cls is not tuple and hasattr(cls, "_fields")
-    return cls.__new__ is object.__new__ and _field_names(cls) is not None
-
-
-def _field_names(cls: Any) -> tuple[str, ...] | None:
-    """The names of the fields of a class that is no tuple and no enum; None if it is no record."""
-    if issubclass(cls, msgspec.Struct):
-        return tuple(cls.__struct_fields__)
-    if dataclasses.is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls))
-    if hasattr(cls, "__attrs_attrs__"):
-        return tuple(field.name for field in cls.__attrs_attrs__)
-    if hasattr(cls, "model_construct"):
-        return tuple(cls.model_fields)
-    return None
 
 
 def find_record_types(hints: Iterable[Any]) -> list[type]:

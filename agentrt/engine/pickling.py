@@ -18,7 +18,7 @@ import cloudpickle
 import msgspec
 from cloudpickle.cloudpickle import _should_pickle_by_reference
 
-from .codec import is_record_type
+from ..schema.record_types import is_record_type
 
 __all__ = ["dumps"]
 

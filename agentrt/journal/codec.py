@@ -15,9 +15,10 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from ..errors import JournalError
+from ..schema.record_types import is_record_type
 from .kinds import KINDS, KINDS_BY_TAG, Kind, Tag
 from .records import make_record, record_values
-from .stored_types import find_class, find_registration, is_record_class, name_of
+from .stored_types import find_class, find_registration, name_of
 from .tables import MAKERS, table_parts
 
 __all__ = ["Codec"]
@@ -171,7 +172,7 @@ class _FormEncoder:
             raise UnstorablePartError(str(error)) from None
         if table is not None:
             return [TAGS[table[0]], *self.forms(table[1], depth + 1)]
-        if not is_record_class(kind):
+        if not is_record_type(kind):
             raise UnstorablePartError(
                 f"it is an object of {kind.__module__}.{kind.__qualname__}; make it of plain values, dataclasses, "
                 "Structs, pydantic models, NamedTuples or enums, or agentrt.journal.register its class"

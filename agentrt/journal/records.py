@@ -9,7 +9,8 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from ..errors import JournalError
-from .stored_types import extra_attribute, record_fields
+from ..schema.record_types import record_fields
+from .stored_types import extra_attribute
 
 __all__ = ["make_record", "record_values"]
 

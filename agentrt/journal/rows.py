@@ -10,6 +10,7 @@ import msgspec
 
 from ..activity import Activity, Lane, UntrackedActivity
 from ..errors import JournalError
+from ..schema.record_types import record_fields
 from .codec import Codec
 from .protocol import (
     UNCHANGED,
@@ -23,7 +24,7 @@ from .protocol import (
     Write,
 )
 from .split import StateWriter
-from .stored_types import find_class, name_of, record_fields
+from .stored_types import find_class, name_of
 
 __all__ = [
     "AcceptedRow", "CommitRow", "EffectRow", "FieldsRow", "LetterClosedRow", "RemovedRow", "RowWriter", "RuntimeRow",

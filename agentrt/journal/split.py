@@ -12,9 +12,10 @@ from hashlib import blake2b
 from typing import Any
 
 from ..errors import JournalError
+from ..schema.record_types import is_record_type
 from .codec import Codec
 from .records import make_record, record_values
-from .stored_types import find_class, find_registration, is_record_class, name_of
+from .stored_types import find_class, find_registration, name_of
 
 __all__ = ["StateWriter", "digest", "join_state"]
 
@@ -107,7 +108,7 @@ def take_apart(state: Any) -> tuple[str, list[Any], list[Any]] | None:
     if kind is dict:
         return (MAPPING, list(state), list(state.values())) if len(state) > 1 else None
     registration = find_registration(kind)
-    if not is_record_class(kind) or (registration is not None and registration.encode is not None):
+    if not is_record_type(kind) or (registration is not None and registration.encode is not None):
         return None
     try:
         names, values = record_values(state)

@@ -7,8 +7,6 @@ it was given their names. So no file can have code imported, or called, that the
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import importlib
 import sys
 from collections.abc import Callable, Collection
@@ -17,11 +15,10 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-import msgspec
-
 from ..errors import ConfigurationError, JournalError
+from ..schema.record_types import is_record_type, record_fields
 
-__all__ = ["Registration", "find_class", "find_registration", "is_record_class", "name_of", "record_fields", "register"]
+__all__ = ["Registration", "find_class", "find_registration", "name_of", "register"]
 
 T = TypeVar("T")
 
@@ -67,7 +64,7 @@ def register(
         raise ConfigurationError(f"register takes a class, not {cls!r}")
     if (encode is None) != (decode is None):
         raise ConfigurationError(f"give both encode= and decode= for {cls.__qualname__}, or neither for a record")
-    if encode is None and not is_record_class(cls):
+    if encode is None and not is_record_type(cls):
         raise ConfigurationError(f"{cls.__qualname__} is no record: give encode= and decode=")
     entry = Registration(name or f"{cls.__module__}:{cls.__qualname__}", encode, decode)
     _registrations[cls] = entry
@@ -78,32 +75,6 @@ def register(
 def find_registration(cls: type) -> Registration | None:
     """How a class is stored, if it is registered."""
     return _registrations.get(cls)
-
-
-def is_record_class(cls: Any) -> bool:
-    """Whether the objects of a class are nothing but the values of its fields, and can be made of them."""
-    if not isinstance(cls, type):
-        return False
-    if issubclass(cls, enum.Enum | msgspec.Struct):
-        return True
-    if issubclass(cls, tuple):
-        return cls is not tuple and hasattr(cls, "_fields")
-    return cls.__new__ is object.__new__ and record_fields(cls) is not None
-
-
-def record_fields(cls: Any) -> tuple[str, ...] | None:
-    """The fields of a record class in their order; None for what has none."""
-    if issubclass(cls, msgspec.Struct):
-        return tuple(cls.__struct_fields__)
-    if issubclass(cls, tuple):
-        return getattr(cls, "_fields", None)
-    if dataclasses.is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls))
-    if hasattr(cls, "__attrs_attrs__"):
-        return tuple(field.name for field in cls.__attrs_attrs__)
-    if hasattr(cls, "model_construct"):
-        return tuple(cls.model_fields)
-    return None
 
 
 def extra_attribute(value: Any, names: Collection[str]) -> str | None:
@@ -124,7 +95,7 @@ def name_of(cls: type) -> str | None:
     if found is cls:
         return name
     # A class whose cell was run again: its objects come back as those of the new one.
-    same = found is not None and is_record_class(found) and record_fields(found) == record_fields(cls)
+    same = found is not None and is_record_type(found) and record_fields(found) == record_fields(cls)
     return name if same else None
 
 
@@ -150,7 +121,7 @@ def find_class(name: str, modules: Collection[str] = ()) -> type:
             f"the journal has objects of {name}, which is not here: run the code that defines it first, "
             "or agentrt.journal.register a class with this name"
         )
-    if not is_record_class(found):
+    if not is_record_type(found):
         raise JournalError(f"the journal names {name}, which is no record class: nothing is made of it")
     return found
 

@@ -22,7 +22,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrt.engine.codec import decode, encode, find_record_types, is_record_type
+from agentrt.engine.codec import decode, encode, find_record_types
+from agentrt.schema.record_types import is_record_type
 
 
 @dataclasses.dataclass(frozen=True)

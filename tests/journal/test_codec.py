@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from agentrt.errors import JournalError
 from agentrt.journal import Codec, register
-from agentrt.journal.stored_types import record_fields
 from agentrt.schema.equality import is_same
+from agentrt.schema.record_types import record_fields
 
 
 class Colour(enum.Enum):
