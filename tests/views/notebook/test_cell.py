@@ -199,10 +199,11 @@ def test_a_saved_notebook_without_a_kernel_is_a_picture(jupyterlab, page):
     live(notebook, 1, "silent")
     file = jupyterlab.root / "saved.ipynb"
     saved = nbformat.read(file, as_version=4)
-    del saved.metadata["kernelspec"]  # now it starts none, and does not trust the outputs
+    # Now JupyterLab asks for one, as not even the language is named, and does not trust the outputs.
+    saved.metadata = nbformat.notebooknode.NotebookNode()
     nbformat.write(saved, file)
     page.reload()
-    page.get_by_role("button", name="No Kernel", exact=True).wait_for()
+    page.get_by_role("dialog").get_by_role("button", name="No Kernel", exact=True).click()
     for cell in (1, 2):
         notebook.wait_for_output(cell, "not live")
         notebook.cell(cell).get_by_alt_text("0 processed").wait_for()
