@@ -49,7 +49,7 @@ def files_on_the_way() -> set[str]:
         path = Path(frame.f_code.co_filename)
         if event == "call" and PACKAGE in path.parents:
             found.add(path.relative_to(PACKAGE).as_posix())
-        elif event == "return" and frame.f_code is RuntimeEntry._commit.__code__:
+        elif event == "return" and frame.f_code is RuntimeEntry.wake_waiters.__code__:
             sys.setprofile(None)
 
     async def main() -> None:
@@ -59,6 +59,7 @@ def files_on_the_way() -> set[str]:
             sys.setprofile(profile)
             try:
                 receipt = runtime.send_nowait(2, priority=True)
+                receipt.add_callback(lambda: None)  # somebody waits for it
                 await asyncio.sleep(0)
                 await receipt
             finally:

@@ -203,23 +203,24 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     # ---- processing: the loop's thread only
 
     async def _loop(self, driver: Driver) -> None:
-        """Take, run, commit; while both lanes are empty, sleep. The event loop gets a turn every `SLICE`."""
+        """Take, run, commit; while both lanes are empty, sleep. The event loop gets a turn every `SLICE`.
+
+        Whatever exception comes from outside between two steps of a commit, `handle_fault` finds its outcome in the
+        ring and completes it.
+        """
         CURRENT.set(self)
-        host, mailbox, variables, task = self.host, self.mailbox, driver.variables, driver.task
-        base: Any = copy_context()
+        host, mailbox, variables, task, base = self.host, self.mailbox, driver.variables, driver.task, copy_context()
+        id, ids, record = self.id, host.counter, host.record
         is_limited = type(mailbox) is not PrioritizedMailbox
         while True:
             clock = host.clock
-            seconds = self._begin_slice(driver)
-            finished = clock.now()
-            slice_end = finished + seconds
+            slice_end, finished = self._begin_slice(driver), -math.inf
             for _ in TURNS:
                 lane: Any = mailbox.standard  # most often the only one in which anything waits
                 if mailbox.priority or mailbox.streak or self.held or not lane or is_limited:
                     lane = None if self.held and not self._may_step() else mailbox.next_lane()
                     if lane is None:
-                        activity = taken = None  # nothing of what was done stays alive while it sleeps
-                        finished = -math.inf
+                        self.current = activity = taken = None  # nothing of what was done stays alive while it sleeps
                         if self._ends():
                             return
                         if not self.scheduled:
@@ -230,13 +231,13 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     self.current = activity = lane[0]
                     taken = lane.popleft()
                 except IndexError:  # another thread has dropped it, to make room
-                    self.current = None
                     continue
                 if taken is not activity:  # the same, and there was one behind it
                     self.current = activity = taken
                 if mailbox.senders:
                     self._admit_waiting()
-                self.started = started = finished if finished >= activity.created else clock.now()
+                created = activity.created
+                self.started = started = finished if finished >= created else clock.now()
                 limit = activity.timeout or self.timeout
                 self.deadline = math.inf if limit is None else host.deadlines.arm(started + limit)
                 try:
@@ -261,21 +262,34 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     finished = clock.now()
                 else:
                     reply = context.replied if workflow.takes_context else UNSET
-                    self._commit(activity, started, finished, new, reply)
+                    urgent = activity.lane is PRIORITY
+                    result = Outcome(next(ids), activity.id, id, urgent, "done", created, started, finished, new, reply)
+                    record(result)
+                    self.state = new
+                    self.done += 1
+                    add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
+                    add_wait(started - created)
+                    add_service(finished - started)
+                    self.in_error = False
+                    receipt = activity.receipt
+                    receipt.value = result
+                    if receipt._waiters is not None:
+                        self.wake_waiters(activity, receipt)
+                    receipt._entry = None
+                    clear_field(activity, "receipt", DECIDED)
+                    self.current = None
                 if task.is_cancelled_once or variables != base or self.closed:
                     # Neither a value the workflow left in its context nor a cancellation may reach the next activity.
                     return self._renew()
                 if finished > slice_end:
                     break
-            else:
-                finished = math.inf
-            if finished > slice_end:
+            if activity is not None:  # else it has slept
                 if slice_end > 0 or host.listeners:
                     self.end_slice()
                 await yield_to_loop()
 
     def _begin_slice(self, driver: Driver) -> float:
-        """How many seconds to go on, on the manager's clock, before the event loop gets a turn."""
+        """Until when to go on, on the manager's clock, before the event loop gets a turn."""
         if self.times is None:
             self.start_times()
         if self.done + self.failed_count + self.timed_out >= self.flush_at:
@@ -287,33 +301,16 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         if host.watchdog.due <= monotonic():
             host.watchdog.yield_interpreter()
         others = len(getattr(host.loop, "_ready", ()))  # who else wants a turn
-        return SLICE_SECONDS * host.clock.pace / (1 + others)
+        clock = host.clock
+        return float(clock.now() + SLICE_SECONDS * clock.pace / (1 + others))
 
-    def _commit(self, activity: Activity[Any], started: float, finished: float, new: Any, reply: Any) -> None:
-        """Make the new state the state: what an activity has come to, all of it or nothing."""
-        host, created, urgent = self.host, activity.created, activity.lane is PRIORITY
-        number = next(host.counter)
-        outcome = Outcome(number, activity.id, self.id, urgent, "done", created, started, finished, new, reply)
+    def wake_waiters(self, activity: Activity[Any], receipt: Receipt) -> None:
+        """Wake who waits for the activity that runs. Whoever is woken finds it over."""
         try:
-            self.state = new
-            record = host.record
-            record(outcome)
             self.current = None
-            self.done += 1
-            add_wait, add_service = self.priority_recorders if urgent else self.standard_recorders
-            add_wait(started - created)
-            add_service(finished - started)
-            if self.in_error:
-                self.in_error = False
-            # Last, so that who waits for it finds everything in place.
-            receipt = activity.receipt
-            receipt.value = outcome
-            if receipt._waiters is not None:
-                receipt._wake(host)
-            receipt._entry = None
-            clear_field(activity, "receipt", DECIDED)
+            receipt._wake(self.host)
         except BaseException:
-            self.complete(activity, outcome)
+            self.current = activity  # `handle_fault` finds it, and wakes the others
             raise
 
     def start(self) -> None:

@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..events import Fate, Outcome
 from ..logs import log_safely
-from ..receipt import decide_receipt
+from ..receipt import DECIDED, decide_receipt
 from ..schema.immutability import copy_out_always
 from ..supervision import Policy
 from ..supervision import decide as decide_policy
@@ -269,7 +269,7 @@ def handle_fault(entry: Entry, error: BaseException) -> None:
     expired = entry.take_expired_timer()
     if expired is not None:
         expired.cancel()
-    outcome = None if activity is None else entry.host.ring.outcome_of(activity.id)
+    outcome = None if activity is None else activity.receipt.value or entry.host.ring.outcome_of(activity.id)
     if activity is not None and outcome is not None:
         entry.complete(activity, outcome)
     elif activity is not None:
@@ -282,9 +282,9 @@ def handle_fault(entry: Entry, error: BaseException) -> None:
 
 
 def _interrupted_activity(entry: Entry) -> Activity[Any] | None:
-    """The activity that has begun and has no fate. One that was not yet taken out of its lane stays there."""
+    """The activity that has begun and is not over. One that was not yet taken out of its lane stays there."""
     activity = entry.abandon()
-    if activity is None or activity.receipt.value is not None:
+    if activity is None or activity.receipt is DECIDED:
         return None
     return None if any(item is activity for item in entry.mailbox) else activity
 

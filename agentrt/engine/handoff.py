@@ -26,7 +26,7 @@ __all__ = [
 
 YIELD, SLEEP = object(), object()
 SLICE = 32  # activities, and
-SLICE_SECONDS = 0.001  # seconds that all busy runtimes may take together before the event loop gets a turn
+SLICE_SECONDS = 0.002  # seconds that all busy runtimes may take together before the event loop gets a turn
 SHORT = SLICE_SECONDS / 64
 MOST_INLINE = 64  # inline turns in a row, and for as long as a slice; then who waits goes through the event loop once
 MOST_NESTED = 8  # inline turns inside of each other: each takes of the recursion depth that a workflow has
