@@ -42,7 +42,7 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 PRIORITY, STANDARD = Lane.PRIORITY, Lane.STANDARD
-UNSET = msgspec.UNSET
+UNSET, INFINITY = msgspec.UNSET, math.inf
 TURNS = range(SLICE)
 
 
@@ -239,7 +239,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 created = activity.created
                 self.started = started = finished if finished >= created else clock.now()
                 limit = activity.timeout or self.timeout
-                self.deadline = math.inf if limit is None else host.deadlines.arm(started + limit)
+                self.deadline = INFINITY if limit is None else host.deadlines.arm(started + limit)
                 try:
                     workflow = self.workflow
                     call = workflow.call
