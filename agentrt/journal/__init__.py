@@ -42,6 +42,7 @@ from .protocol import (
     WaitingActivity,
     Write,
 )
+from .reader import JournalReader, Unreadable
 from .retention import Retention
 from .salvage import Findings, check_journal, repair_journal
 from .sqlite import SQLiteJournal
@@ -57,6 +58,7 @@ __all__ = [
     "EffectDone",
     "Findings",
     "Journal",
+    "JournalReader",
     "LetterClosed",
     "MemoryJournal",
     "MemoryLog",
@@ -65,6 +67,7 @@ __all__ = [
     "SQLiteJournal",
     "StoredLetter",
     "StoredRuntime",
+    "Unreadable",
     "WaitingActivity",
     "Write",
     "check_journal",

@@ -309,3 +309,10 @@ class _PlainDecoder(_FormDecoder):
 
     def _enum(self, name: str, member: str | None, form: Any = None) -> Any:
         return self.value(form) if member is None else member
+
+    def _registered_value(self, name: str, form: Any) -> Any:
+        try:
+            find_class(name, self._modules)
+        except JournalError:
+            return self.value(form)
+        return super()._registered_value(name, form)

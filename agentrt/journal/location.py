@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import time
@@ -144,6 +145,47 @@ class Location:
     def files(self) -> list[Path]:
         """All that belongs to it."""
         return [self.path, self.wal, self._owner]
+
+    def copy_to(self, folder: Path, advice: str) -> Path:
+        """Copy the files: to open the ones themselves would change them.
+
+        Args:
+            folder: Where the copies go.
+            advice: What to do where a process holds the journal.
+
+        Returns:
+            The copy.
+
+        Raises:
+            JournalError: There is no such file, it can't be read, or a process holds it.
+        """
+        if not self.path.is_file():
+            raise JournalError(f"there is no file {self.path}")
+        copy = folder / "copy.db"
+        try:
+            before = self._times()
+            self._check_free(advice)
+            for source in self.files():
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(source, copy.with_name(source.name.replace(self.path.name, copy.name, 1)))
+            self._check_free(advice)
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} can't be read: {error.strerror or error}") from error
+        if self._times() != before:  # by who held it in between
+            raise JournalError(f"the journal {self.path} was written meanwhile: {advice}")
+        return copy
+
+    def _check_free(self, advice: str) -> None:
+        if self.is_held():
+            raise JournalError(f"the journal {self.path} is held by {self.describe_owner()}: {advice}")
+
+    def _times(self) -> list[tuple[int, int]]:
+        found = [path.stat() for path in (self.path, self.wal) if path.exists()]
+        return [(each.st_mtime_ns, each.st_size) for each in found]
+
+    def time_of_last_write(self) -> float:
+        """When the files were last written, in seconds since 1970."""
+        return max((time for time, _ in self._times()), default=0) / 1e9
 
     def remember_files(self) -> None:
         """Remember which files they are, to notice when one is removed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -121,16 +120,8 @@ def _keep_consistent(copy: Path, findings: Findings) -> Iterator[Row]:
 def _copy_of(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Findings]]:
     """A copy of the files of a journal: to open the ones themselves would change them."""
     location = Location(path)
-    if not location.path.is_file():
-        raise JournalError(f"there is no file {location.path}")
-    if location.is_held():
-        raise JournalError(f"the journal {location.path} is held by {location.describe_owner()}: check a backup of it")
     with TemporaryDirectory(prefix="agentrt-journal-") as folder:
-        copy = Path(folder) / "copy.db"
-        for source in location.files():
-            with suppress(FileNotFoundError):
-                shutil.copy(source, copy.with_name(source.name.replace(location.path.name, copy.name, 1)))
-        yield copy, Findings(str(location.path))
+        yield location.copy_to(Path(folder), "check a backup of it"), Findings(str(location.path))
 
 
 def _read_rows(copy: Path, findings: Findings) -> Iterator[Row]:
