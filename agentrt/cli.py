@@ -1,4 +1,4 @@
-"""The command line: `agentrt demo`, `serve` and `watch`, which run until Ctrl-C; `list` and `journal`."""
+"""The command line: `agentrt demo`, `serve`, `watch` and `view`, which run until Ctrl-C; `list` and `journal`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 import webbrowser
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -80,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     whom.add_argument("--all", action="store_true", help="all that run now, on one page")
     watch.add_argument("--announce", help=argparse.SUPPRESS)  # as `manager.serve(process=True)` starts it
     watch.set_defaults(run=_run_watch)
+    view = commands.add_parser("view", parents=[page], help="the dashboard of a journal file, as it was last written")
+    view.add_argument("file", help="the file, which no program may hold; a backup of one that is held")
+    view.set_defaults(run=_run_view)
     listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
     listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
     listing.set_defaults(run=_run_list)
@@ -148,7 +152,7 @@ def _print_result(handle: Towers, day: Future[None]) -> None:
         print(f"The day is over.\n{handle}", flush=True)
 
 
-# ---- agentrt serve, agentrt list
+# ---- agentrt serve
 
 
 def _run_serve(options: argparse.Namespace) -> int:
@@ -242,6 +246,32 @@ def _wait_for_pages(watch: Watch) -> None:
         time.sleep(LINGER / 4)
         if watch.needed:
             last = time.monotonic()
+
+
+# ---- agentrt view
+
+
+def _run_view(options: argparse.Namespace) -> int:
+    from .feed.recorded import RecordedSource
+
+    with closing(RecordedSource(options.file)) as source:
+        with explain_missing("the page needs"):
+            from .views.server.content import ManagerPage
+            from .views.server.server import start
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        print(f"This is {source.standing().recorded}.\nStarting the page ...", flush=True)
+        page = ManagerPage(source)
+        page.listed = False  # it is no manager
+        server = start(page, port=options.port)
+        try:
+            _print_links(server, options, "Ctrl-C here ends the page; the file stays as it is.")
+            _wait_for_interrupt()
+        finally:
+            server.stop()
+
+
+# ---- agentrt list
 
 
 def _run_list(options: argparse.Namespace) -> int:

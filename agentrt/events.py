@@ -42,8 +42,9 @@ FATES = {fate.value: fate for fate in Fate}
 class Outcome(msgspec.Struct, Generic[S], frozen=True):
     """The end of one activity: its fate, the state after it, what was replied, the error if there is one.
 
-    Times are seconds on the manager's clock; `started` is None if it was never processed. `state` is the committed
-    state itself, not a copy: with immutable states the history of a runtime costs a pointer an activity.
+    Times are seconds on the manager's clock; `started` is None if it was never processed, and of what a journal has
+    stored: it does not say when. `state` is the committed state itself, not a copy: with immutable states the history
+    of a runtime costs a pointer an activity.
     """
 
     # Of plain values: the members of an enum are seen by the garbage collector, and so is what holds one. With a state
@@ -83,6 +84,11 @@ class Outcome(msgspec.Struct, Generic[S], frozen=True):
     def ok(self) -> bool:
         """Whether it was done."""
         return self.kind == "done"
+
+    @property
+    def was_processed(self) -> bool:
+        """Whether it was started."""
+        return self.started is not None or self.kind in ("done", "failed", "timed_out")
 
     @property
     def value(self) -> Any:

@@ -19,6 +19,7 @@ import pytest
 import agentrt
 from agentrt import cli
 from agentrt.cli import main
+from agentrt.journal import Changed, Created, SQLiteJournal
 
 ROOT = Path(__file__).parents[1]
 RUN = "from agentrt.cli import main; raise SystemExit(main())"
@@ -320,6 +321,36 @@ def test_serve_all_serves_until_it_is_told_to_end() -> None:
         assert "All managers" in get(link)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+# ---- view
+
+
+def test_view_serves_a_file_that_nobody_holds(tmp_path: Path) -> None:
+    file = tmp_path / "agents.db"
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="counter", state=5), Changed(runtime="counter", paused=True))
+        held = finished("view", str(file), "--no-browser")
+        assert f"held by process {os.getpid()} on" in held.stderr
+        assert "`agentrt watch`" in held.stderr
+    before = file.read_bytes()
+    with running("view", str(file), "--no-browser") as process:
+        said, link = read_until(process.stdout, LINK)
+        assert said.startswith("This is the file agents.db as it was last written, on ")
+        summary = json.loads(get(link.replace("/?", "/summary?")))
+        assert (summary["name"], summary["runtimes"]) == ("agents.db", 1)
+        assert "agents.db" not in finished("list").stdout, "it is no manager"
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+        assert "the file stays as it is" in rest
+        assert process.returncode == 0
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_view_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    missing = finished("view", str(tmp_path / "none.db"))
+    assert (missing.returncode, missing.stderr) == (2, f"agentrt view: there is no file {tmp_path / 'none.db'}\n")
 
 
 # ---- watch

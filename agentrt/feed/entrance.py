@@ -9,7 +9,7 @@ from enum import StrEnum
 from ..errors import AccessDeniedError
 from .source import ACTOR, COMMANDS, Source
 
-__all__ = ["Role", "check_role", "entrance"]
+__all__ = ["Role", "check_role", "entrance", "explain_refusal"]
 
 LONGEST_WHO = 200  # characters
 
@@ -35,7 +35,15 @@ def check_role(role: Role, source: Source, what: str) -> None:
     if role is not Role.OPERATOR:
         raise AccessDeniedError(f"This link is for looking only: to {what}, open the operator's link.")
     if not COMMANDS & source.capabilities:
-        raise AccessDeniedError(f"This can only be looked at: nothing here can {what}.")
+        raise explain_refusal(source, what)
+
+
+def explain_refusal(source: Source, what: str) -> AccessDeniedError:
+    """The error for a command to what can't be steered, which says why."""
+    recorded = source.standing().recorded
+    if not recorded:
+        return AccessDeniedError(f"This can only be looked at: nothing here can {what}.")
+    return AccessDeniedError(f"This is {recorded}: nobody runs it, and nothing here can {what}.")
 
 
 @contextmanager

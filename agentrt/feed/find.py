@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import merge
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..engine.entry import RuntimeEntry
 from ..snapshot import status
 from .source import Found
 
-__all__ = ["LastRates", "cut", "find_entries", "find_ids", "is_active", "merge_parts"]
+__all__ = ["Key", "LastRates", "cut", "find_entries", "find_ids", "is_active", "merge_parts", "search_ids", "sort_ids"]
 
 Entry = RuntimeEntry[Any, Any]
 Key = float | str | None
@@ -90,8 +90,8 @@ def is_active(entry: Entry, since: float) -> bool:
 def find_ids(live: Collection[str], ended: Iterable[str], search: str, start: int, count: int | None) -> Found:
     """Search ids; those in `live` come first, in their order."""
     gone = [id for id in ended if id not in live]
-    found = _search(live, search)
-    return _cut(found + _search(gone, search), [], len(found), len(live) + len(gone), start, count)
+    found = search_ids(live, search)
+    return _cut(found + search_ids(gone, search), [], len(found), len(live) + len(gone), start, count)
 
 
 def find_entries(
@@ -99,16 +99,21 @@ def find_entries(
 ) -> Found:
     """Search and sort all runtimes. Those that have ended come last, without a key."""
     live = {entry.id: entry for entry in entries}
-    gone = [id for id in ended if id not in live]
-    ids = _search(live, search)
+    ids = search_ids(live, search)
     if sort == "rate":
         known = rates.read(entries)
         keys: dict[str, Key] = {id: known.get(id, 0.0) for id in ids}
     else:
         key = KEYS[sort]
         keys = {id: key(live[id]) for id in ids}
-    ordered = sorted(ids, key=lambda id: _order(keys[id]), reverse=down)
-    found = ordered + _search(gone, search)
+    return sort_ids(keys, live, ended, search, down)
+
+
+def sort_ids(keys: Mapping[str, Key], live: Collection[str], ended: Iterable[str], search: str, down: bool) -> Found:
+    """Sort those that were found in `live` by their keys. Those that have ended come last, without a key."""
+    gone = [id for id in ended if id not in live]
+    ordered = sorted(keys, key=lambda id: _order(keys[id]), reverse=down)
+    found = ordered + search_ids(gone, search)
     return _cut(found, [keys[id] for id in ordered], len(ordered), len(live) + len(gone), 0, None)
 
 
@@ -132,7 +137,8 @@ def _cut(ids: Sequence[str], keys: Sequence[Key], live: int, total: int, start: 
     return Found(chosen, tuple(keys[part]), max(0, min(live - start, len(chosen))), len(ids), total)
 
 
-def _search(ids: Iterable[str], search: str) -> list[str]:
+def search_ids(ids: Iterable[str], search: str) -> list[str]:
+    """The ids that have this in them, in any case."""
     wanted = search.casefold()
     return [id for id in ids if wanted in id.casefold()] if wanted else list(ids)
 

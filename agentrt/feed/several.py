@@ -150,11 +150,11 @@ class SeveralSource:
 
     def standing(self) -> Standing:
         """What is wrong with any of them."""
-        found = [part.source.standing() for part in self._parts]
-        words = [
-            f"{part.source.name}: {each.words}" for part, each in zip(self._parts, found, strict=True) if each.words
-        ]
-        return Standing(" ".join(words), sum(each.generation for each in found), any(each.silent for each in found))
+        found = [(part.source.name, part.source.standing()) for part in self._parts]
+        words = " ".join(f"{name}: {each.words}" for name, each in found if each.words)
+        recorded = " and ".join(each.recorded for _, each in found if each.recorded)
+        generation = sum(each.generation for _, each in found)
+        return Standing(words, generation, any(each.silent for _, each in found), recorded)
 
     # ---- what happened
 

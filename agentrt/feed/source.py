@@ -210,11 +210,13 @@ class Standing(msgspec.Struct, frozen=True):
         generation: Another number whenever what it shows has been replaced, as by a program that was started again:
             what was drawn before is then of another manager.
         silent: Whether this changes without anything being recorded.
+        recorded: What this is, as in "the file agents.db", if nobody runs it: it is a record of what was.
     """
 
     words: str = ""
     generation: int = 0
     silent: bool = False
+    recorded: str = ""
 
 
 class Time(Protocol):

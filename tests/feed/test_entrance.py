@@ -3,7 +3,7 @@ import pytest
 from agentrt import RuntimeManager
 from agentrt.errors import AccessDeniedError
 from agentrt.feed.entrance import Role, check_role, entrance
-from agentrt.feed.source import ACTOR, READS
+from agentrt.feed.source import ACTOR, READS, Standing
 
 
 def test_the_entrance_checks_the_role_and_says_who():
@@ -21,6 +21,15 @@ def test_the_entrance_checks_the_role_and_says_who():
 def test_what_can_only_be_looked_at_takes_no_command():
     class Recorded:
         capabilities = READS
+        recorded = ""
 
+        def standing(self):
+            return Standing(recorded=self.recorded)
+
+    source = Recorded()
     with pytest.raises(AccessDeniedError, match="can only be looked at: nothing here can pause JFK"):
-        check_role(Role.OPERATOR, Recorded(), "pause JFK")
+        check_role(Role.OPERATOR, source, "pause JFK")
+    source.recorded = "the file agents.db"
+    why = "This is the file agents.db: nobody runs it, and nothing here can pause JFK"
+    with pytest.raises(AccessDeniedError, match=why):
+        check_role(Role.OPERATOR, source, "pause JFK")

@@ -67,6 +67,7 @@ CSS = """
 
 
 OWN = ("log", "metric", "effect", "background")  # events that a workflow records about itself
+NOT_STORED = "and processing: when it was started is not stored"
 WHY = {
     "failed": "it failed",
     "timed_out": "it timed out",
@@ -184,7 +185,8 @@ def _course(trace: CausalTrace) -> Markup:
     wait, service, lane = trace.wait or 0.0, trace.service, LANES[message.lane]
     share = 100 if service is None else 100 * wait / (wait + service or 1.0)
     waits, works = b(cls="waits", style=f"width:{share:.2f}%"), b(style="flex:1") if service is not None else None
-    worked = "not processed" if service is None else (strong(duration(service)), " processing")
+    words = NOT_STORED if trace.outcome is not None and trace.outcome.was_processed else "not processed"
+    worked = words if service is None else (strong(duration(service)), " processing")
     return fragment(
         div(waits, works, cls="course", style=f"--tone:{lane.tone}", aria_hidden=True),
         div(

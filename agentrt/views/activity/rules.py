@@ -30,6 +30,8 @@ def fate_sentence(trace: CausalTrace) -> str:
         return _pending_sentence(trace)
     wait, service = duration(trace.wait), duration(trace.service)
     ran = f"It waited {wait} and was processed for {service}"
+    if trace.service is None:  # of a journal, which does not store when it was started
+        ran = f"It waited or was processed for {wait}"
     says = {
         Fate.DONE: f"{ran}; the state after it is committed.",
         Fate.FAILED: f"{ran}, then failed; the state is what it was before.",

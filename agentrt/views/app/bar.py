@@ -26,6 +26,7 @@ __all__ = ["TopBar"]
 
 SPEEDS = {"stopped": 0.0, "1x": 1.0, "10x": 10.0, "60x": 60.0, "300x": 300.0, "3,000x": 3000.0}
 LINKS = {"": "Overview", "timeline": "Timeline", "flow": "Flow", "dead-letters": "Dead letters"}
+RECORDED = "The last minute is the one before the file was last written. When an activity was started is not stored."
 COST_WINDOW = 2.0  # real seconds over which the cost of the views is measured
 CSS = """
 nav { display: flex; flex-wrap: wrap; gap: var(--s1); }
@@ -141,7 +142,7 @@ class TopBar:
         cost = f"{self.share:.0%} of a core".replace("%", " %") if self.share >= 0.005 else "next to nothing"
         title = "processor time that all open views take, in this process"
         words = span(f"watching costs {cost}", cls="cost muted", title=title)
-        clock = clock_words(self.source)
+        clock = RECORDED if self.source.standing().recorded else clock_words(self.source)
         note = div(clock, cls="muted clock") if clock else None
         self.nav.draw((div(nav(links, aria_label="pages"), words, cls="row spread"), note))
 

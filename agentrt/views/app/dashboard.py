@@ -58,7 +58,7 @@ class Dashboard:
         self.window = None if root is None else Window(self.go, self.key, root=root, paths=paths, health=health)
         self.holder = column()
         notes = [banner(note, loud=loud)] if note else []
-        notes += [] if commands.may_steer else [banner("This link is for looking only: buttons are off.", loud=True)]
+        notes += [] if commands.may_steer else [banner(_look_only_words(source), loud=True)]
         window = [self.window] if self.window is not None else []
         self.notice = Notice(source, lambda: self.draw(str(self.at)))
         self.panel = column(*window, self.notice.panel, *notes, self.bar.panel, self.holder, padding="12px")
@@ -131,6 +131,13 @@ class Dashboard:
         return all(each is None or each.paused for each in map(self.source.settings, shots))
 
 
+def _look_only_words(source: Source) -> str:
+    recorded = source.standing().recorded
+    if not recorded:
+        return "This link is for looking only: buttons are off."
+    return f"This is {recorded}. Nobody runs it: nothing changes here, and buttons are off."
+
+
 def dashboard(
     manager: HasSource | Subject,
     *,
@@ -165,9 +172,10 @@ def dashboard(
     board.loading = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
     board.draw(at if at is not None else str(address_of(path if paths else "", search)))
     pn.state.onload(board.load)
+    state = "recorded" if source.standing().recorded else "live"
     return page_template(
         title=title,
         main=[board.panel],
         folder=folder_of(path) if paths else "",
-        meta_description=f"{quantity(len(source.runtimes), 'runtime')} live",
+        meta_description=f"{quantity(len(source.runtimes), 'runtime')} {state}",
     )

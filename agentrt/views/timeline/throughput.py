@@ -52,7 +52,7 @@ class Throughput:
             self._show()
 
     def _take(self, records: list[Any]) -> bool:
-        ended = [record for record in records if isinstance(record, Outcome) and record.started is not None]
+        ended = [record for record in records if isinstance(record, Outcome) and record.was_processed]
         for outcome in ended:
             part = outcome.lane.value if outcome.ok else "failed"
             self.counts.setdefault(int(outcome.finished / self.width), Counter())[part] += 1

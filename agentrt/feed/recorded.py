@@ -1,0 +1,333 @@
+"""The recorded source: what a journal file holds, as it was last written. It can be looked at, and not steered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from ..activity import Activity
+from ..dead_letters import DeadLetter, Ledger
+from ..debugger import Whereabouts
+from ..engine.hub import Frame, Hub
+from ..errors import ConfigurationError
+from ..events import Outcome
+from ..journal.protocol import StoredRuntime
+from ..journal.reader import JournalReader
+from ..limits import Limits
+from ..metrics import Fates, LaneMetrics, Metrics, Percentiles
+from ..snapshot import Snapshot, Status
+from .entrance import explain_refusal
+from .find import Key, cut, find_ids, search_ids, sort_ids
+from .mirror import Mirror
+from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Standing, Watching
+from .stored_records import StoredRecords, last_failures
+
+__all__ = ["RecordedSource"]
+
+MOST_ROWS = 20_000  # of the history that are shown
+LANES = {"priority": 0, "standard": 1, "delayed": 2}
+
+
+class StoredIds(Collection[str]):
+    """Ids that do not change, in their order."""
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._ids = dict.fromkeys(ids)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} ids>"
+
+
+class RecordedSource:
+    """The source of a journal file that no process holds. See `Source` for what each method does.
+
+    It shows the file as it stood when it was last written: its clock stands still there, nothing in it changes, and
+    every command is refused. When activities started is not stored. Runtimes that have ended are no longer in the file.
+    The dates are those of the time at which the file was last written, as far as the clock ran as a real one.
+
+    Args:
+        path: The file: of a program that has ended, or a backup of one that runs. It is copied and stays as it is.
+        name: What it is called; the name of the file if left out.
+
+    Raises:
+        JournalError: There is no such file, a process holds it, it is damaged, of a newer version, or no journal.
+
+    >>> import tempfile, agentrt.journal as journals
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with journals.SQLiteJournal(f"{folder}/agents.db") as journal:
+    ...         journal.append(journals.Created(runtime="counter", state=5))
+    ...     source = RecordedSource(f"{folder}/agents.db")
+    >>> source.snapshot("counter").state
+    5
+    >>> source.close()
+    """
+
+    capabilities: frozenset[str] = frozenset()
+
+    def __init__(self, path: str | os.PathLike[str], name: str = "") -> None:
+        self._reader = reader = JournalReader(path)
+        self.path = reader.path
+        self.name = name or reader.path.name
+        self.size = reader.size
+        self.runtimes = StoredIds(each.id for each in reader.runtimes())
+        self.ended = StoredIds()
+        rows, before = reader.history(MOST_ROWS)
+        self._mirror = Mirror(MOST_ROWS)
+        self._mirror.add(StoredRecords(reader.codec, rows).records, before)
+        self._failures = last_failures(self._mirror.records)
+        self.hub = Hub(self._mirror, self)  # type: ignore[arg-type]  # of the clock it reads the time only
+        self._written = datetime.fromtimestamp(reader.written, UTC).astimezone()
+        self._keys: dict[str, dict[str, Key]] = {}
+        self._lists: tuple[str, tuple[list[int], list[int], list[int]]] | None = None  # of the runtime asked for last
+
+    def __repr__(self) -> str:
+        return f"<RecordedSource of {self.name!r}>"
+
+    def close(self) -> None:
+        """Remove the copy of the file. Safe to call again."""
+        self.hub.close()
+        self._reader.close()
+
+    # ---- time
+
+    def now(self) -> float:
+        """The latest time that is stored."""
+        return self._reader.now
+
+    def wall(self, at: float) -> datetime:
+        """The date and time of a reading, counted from when the file was last written."""
+        try:
+            return self._written + timedelta(seconds=at - self.now())
+        except OverflowError:
+            return (datetime.max if at > self.now() else datetime.min).replace(tzinfo=UTC)
+
+    @property
+    def speed(self) -> float:
+        """0: it stands still."""
+        return 0.0
+
+    def standing(self) -> Standing:
+        """It is of this file, and stays as it is."""
+        written = f"{self._written:%Y-%m-%d at %H:%M:%S}"
+        return Standing(recorded=f"the file {self.path.name} as it was last written, on {written}")
+
+    # ---- what happened
+
+    def frame(self, cursor: int = 0) -> Frame:
+        """All that happened since a cursor."""
+        records, end, missed = self._mirror.since(cursor)
+        changed = {record.runtime for record in records if record.runtime}
+        return Frame(self.now(), records, missed, changed, first=not cursor, cursor=end)
+
+    def attach(
+        self, flush: Callable[[Frame], object], schedule: Callable[[Callable[[], None]], object] | None = None
+    ) -> Callable[[], None]:
+        """Have `flush(frame)` called once, with all there is."""
+        return self.hub.attach(flush, schedule)
+
+    def watching(self) -> Watching:
+        """What it costs to watch."""
+        return Watching(self.hub.cost, self.hub.pause, self.hub.pause > 2 * self.hub.interval)
+
+    def charge(self, seconds: float) -> None:
+        """Add processor seconds that were spent on drawing."""
+        self.hub.charge(seconds)
+
+    # ---- how things are
+
+    def snapshot(self, id: str, metrics: bool = True) -> Snapshot | None:
+        """How a runtime was."""
+        found = self._reader.find(id)
+        return None if found is None else self._snapshot(found, metrics, whole=True)
+
+    def _snapshot(self, stored: StoredRuntime, metrics: bool, whole: bool = False) -> Snapshot:
+        """A snapshot; `whole` if with its state and its first activities."""
+        limits, depth, counts = _limits_of(stored.limits), self._reader.depth(stored.id), _fates_of(stored.counts)
+        failure, in_error = self._failures.get(stored.id, (None, False))
+        capacity = (limits.priority_capacity, limits.standard_capacity)
+        priority = self._reader.accepted_priority[stored.id]
+        accepted = (priority, counts.accepted - priority)
+        return Snapshot(
+            id=stored.id,
+            at=self.now(),
+            status=_status_of(stored, in_error),
+            state=self._reader.state(stored.id) if whole else None,
+            workflow=stored.workflow,
+            depth=depth,
+            capacity=capacity,
+            current=None,
+            started=None,
+            spans=(),
+            error=None if failure is None else failure.error,
+            error_at=None if failure is None else failure.finished,
+            fates=counts,
+            metrics=_metrics_of(counts, accepted, depth, capacity) if metrics else None,
+            first=self._first(stored.id) if whole else (None, None),
+        )
+
+    def _first(self, id: str) -> tuple[Activity[Any] | None, Activity[Any] | None]:
+        priority, standard, _ = self._waiting(id)
+        ids = priority[:1] + standard[:1]
+        found = {each.id: each for each in self._reader.activities(id, ids)}
+        return found.get(next(iter(priority), 0)), found.get(next(iter(standard), 0))
+
+    def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
+        """How several runtimes were."""
+        chosen = self.runtimes if ids is None else ids
+        return [shot for id in chosen if (shot := self.snapshot(id, metrics)) is not None]
+
+    def figures(self, ids: Iterable[str], metrics: bool = True) -> list[Snapshot]:
+        """Snapshots of these ids for a table, without states and activities."""
+        found = map(self._reader.find, ids)
+        return [self._snapshot(stored, metrics) for stored in found if stored is not None]
+
+    def active(self, recent: float = 0.0) -> list[Snapshot]:
+        """Snapshots of those runtimes of which there is something to say."""
+        return [shot for shot in self._plain_shots if self._is_active(shot, self.now() - recent)]
+
+    @cached_property
+    def _plain_shots(self) -> list[Snapshot]:
+        return self.figures(self.runtimes, metrics=False)
+
+    def _is_active(self, shot: Snapshot, since: float) -> bool:
+        if shot.status is not Status.IDLE or shot.depth != (0, 0):
+            return True
+        return shot.error_at is not None and shot.error_at >= since
+
+    def find(
+        self, search: str = "", sort: str = "", down: bool = False, start: int = 0, count: int | None = None
+    ) -> Found:
+        """The ids of a part of the runtimes, searched and sorted."""
+        if not sort:
+            return find_ids(self.runtimes, self.ended, search, start, count)
+        if sort not in self._keys:
+            self._keys[sort] = {shot.id: SORT_KEYS[sort](shot) for shot in self._plain_shots}
+        keys = {id: self._keys[sort][id] for id in search_ids(self.runtimes, search)}
+        return cut(sort_ids(keys, self.runtimes, self.ended, search, down), start, count)
+
+    def settings(self, id: str) -> Settings | None:
+        """What was set of a runtime."""
+        found = self._reader.find(id)
+        return None if found is None else Settings(found.paused, _limits_of(found.limits))
+
+    def mailbox(
+        self, id: str, lane: str | None = None, start: int = 0, count: int | None = None
+    ) -> Page[Activity[Any]]:
+        """What waits in a runtime, in order."""
+        if id not in self.runtimes:
+            return Page()
+        lists = self._waiting(id)
+        ids = list(chain(*lists)) if lane is None else list(lists[LANES[lane]])
+        if lane == "delayed":
+            ids.sort(key=lambda each: self._reader.due(id, each) or 0.0)
+        chosen = ids[start : None if count is None else start + count]
+        return Page(tuple(self._reader.activities(id, chosen)), len(ids))
+
+    def _waiting(self, id: str) -> tuple[list[int], list[int], list[int]]:
+        """The ids of what waits in each lane, and of what is not due yet. A large mailbox takes long to sort."""
+        last = self._lists
+        if last is None or last[0] != id:
+            self._lists = last = id, self._reader.lists(id)
+        return last[1]
+
+    def where(self, id: str) -> Whereabouts | None:
+        """None: nothing runs."""
+
+    def form(self, id: str, activity: int | None = None) -> PayloadForm | None:
+        """None: nothing can be sent."""
+
+    def fates(self) -> Fates:
+        """The counts of all runtimes."""
+        return sum((shot.fates for shot in self._plain_shots), Fates())
+
+    @cached_property
+    def _letters(self) -> tuple[DeadLetter, ...]:
+        return tuple(DeadLetter(each.activity, each.reason, each.at) for each in self._reader.letters())
+
+    def dead_letters(self, start: int = 0, count: int | None = None) -> Page[DeadLetter]:
+        """Dead letters, oldest first."""
+        return Page(self._letters[start : None if count is None else start + count], len(self._letters))
+
+    def ledger(self) -> Ledger:
+        """What became of all dead letters."""
+        return Ledger(self.fates().dead, len(self._letters), *self._reader.closed_letters())
+
+    def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
+        """None: nothing was sent from here."""
+        return {}
+
+    def burst(self, number: int) -> BurstProgress | None:
+        """None: there are no bursts."""
+
+    # ---- commands
+
+    def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
+        """Refuse a command."""
+        raise explain_refusal(self, name.replace("_", " "))
+
+    def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
+        """Refuse a command."""
+        raise explain_refusal(self, name.replace("_", " "))
+
+
+def _status_of(stored: StoredRuntime, in_error: bool) -> Status:
+    if stored.paused:
+        return Status.PAUSED
+    return Status.ERROR if in_error else Status.IDLE
+
+
+def _limits_of(stored: Any) -> Limits:
+    """The limits that are stored; those that can't be read have their defaults."""
+    if isinstance(stored, Limits):
+        return stored
+    limits = Limits()
+    if isinstance(stored, Mapping):
+        for name, value in stored.items():
+            with suppress(ConfigurationError, TypeError):
+                limits = limits.with_(name, value)
+    return limits
+
+
+def _fates_of(counts: Mapping[str, int]) -> Fates:
+    found = {name: count for name, count in counts.items() if name in Fates.__struct_fields__}
+    decided = sum(count for name, count in found.items() if name != "accepted")
+    return Fates(**found, pending=found.get("accepted", 0) - decided)
+
+
+def _metrics_of(counts: Fates, accepted: tuple[int, int], depth: tuple[int, int], most: tuple[int, int]) -> Metrics:
+    """Figures without times: a journal stores when an activity was accepted and ended, and not when it started."""
+    lanes = [LaneMetrics(*lane, Percentiles(), Percentiles()) for lane in zip(depth, most, accepted, strict=True)]
+    return Metrics(counts.done + counts.failed + counts.timed_out, counts.failed + counts.timed_out, *lanes)
+
+
+def _error_words(shot: Snapshot) -> Key:
+    error = shot.error and (shot.error.__cause__ or shot.error)
+    return f"{type(error).__name__}: {error}"[:200] if error else None
+
+
+SORT_KEYS: dict[str, Callable[[Snapshot], Key]] = {
+    "id": lambda shot: shot.id,
+    "status": lambda shot: shot.status.value,
+    "priority": lambda shot: shot.depth[0],
+    "standard": lambda shot: shot.depth[1],
+    "processed": lambda shot: shot.fates.done + shot.fates.failed + shot.fates.timed_out,
+    "failed": lambda shot: shot.fates.failed + shot.fates.timed_out,
+    "error": _error_words,
+    "rate": lambda shot: 0.0,
+    **dict.fromkeys(("wait_priority", "wait_standard", "service50", "service95"), lambda shot: None),
+}
