@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -41,7 +42,7 @@ class Context:
     'hello you'
     """
 
-    __slots__ = ("_entry", "_open", "_random", "activity", "replied")
+    __slots__ = ("_entry", "_names", "_open", "_random", "activity", "replied")
 
     def __init__(self, entry: Member, activity: Activity[Any]) -> None:
         self._entry = entry
@@ -49,6 +50,7 @@ class Context:
         self.replied: Any = msgspec.UNSET
         self._open: dict[object, tuple[str, ...]] | None = None  # steps that are not over, with those around each
         self._random: random.Random | None = None
+        self._names: Counter[str] | None = None  # how often each effect was asked for
 
     @property
     def runtime(self) -> str:
@@ -112,6 +114,9 @@ class Context:
     async def effect(self, name: str, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Do something with an effect outside, and record its result.
 
+        In a durable runtime the result is stored: when the activity is interrupted and runs again, it is served from
+        the record and the function is not called.
+
         Args:
             name: What it is called in the record.
             function: Does it; async or not.
@@ -121,16 +126,34 @@ class Context:
             Its result.
 
         Raises:
+            JournalError: In a durable runtime, the result can't be stored.
             BaseException: What the function raises. It is recorded as well: the effect may have happened in part.
         """
+        effects, key = self._entry.effects, self._effect_key(name)
+        if effects is not None:
+            await self.activity.receipt.stored()  # what it is for will not be gone after a crash
+            found = effects.find(self.activity, key)
+            if found is not None:
+                earlier: T = found[0]
+                self._record("effect", name=name, value=earlier, recorded=True)
+                return earlier
         try:
             result = function(*args)
             value: T = await result if inspect.isawaitable(result) else result
         except BaseException as error:
             self._record("effect", name=name, failed=True, error=preview(error, 200))
             raise
+        if effects is not None:
+            await effects.keep(self.activity, key, value)
         self._record("effect", name=name, value=value)
         return value
+
+    def _effect_key(self, name: str) -> str:
+        """The name of an effect among those of its activity: the second one of a name is another."""
+        self._names = self._names if self._names is not None else Counter()
+        self._names[name] += 1
+        times = self._names[name]
+        return name if times == 1 else f"{name} ({times})"
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

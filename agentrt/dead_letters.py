@@ -6,7 +6,7 @@ other, whose parent is the dead one and whose correlation is the same. Every com
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import msgspec
@@ -106,6 +106,11 @@ class DeadLetters(Sequence[DeadLetter]):
         """Put an undelivered activity with the dead letters. Doing it twice changes nothing. The lock is held."""
         self._letters[activity.id] = DeadLetter(activity, reason, self._manager.clock.now())
 
+    def restore(self, letters: Iterable[Any]) -> None:
+        """Go on with the letters of a journal."""
+        for letter in letters:
+            self._letters[letter.activity.id] = DeadLetter(letter.activity, letter.reason, letter.at)
+
     def resend(self, id: int, to: str | None = None) -> Receipt:
         """Send a letter again; it leaves the dead letters. If it is refused, it stays where it is.
 
@@ -119,8 +124,10 @@ class DeadLetters(Sequence[DeadLetter]):
             AgentError: There is no such letter (any more), or what `Runtime.send_nowait` raises.
         """
         with self._manager.lock:
-            receipt = send_again(self._manager, self._find(id).activity, to)
+            activity = self._find(id).activity
+            receipt = send_again(self._manager, activity, to)
             del self._letters[id]
+            self._manager.close_letter(activity)
             self._resent += 1
         return receipt
 
@@ -133,6 +140,7 @@ class DeadLetters(Sequence[DeadLetter]):
         with self._manager.lock:
             letter = self._find(id)
             del self._letters[id]
+            self._manager.close_letter(letter.activity)
             self._discarded += 1
             self._record("letter_discarded", letter)
         return letter

@@ -39,7 +39,7 @@ SUSPENDABLE = (CoroutineType, GeneratorType, AsyncGeneratorType)
 # The functions that call a workflow, by package: only the frames inside the innermost of these are the workflow's.
 RUNNERS = {
     *(("asyncio", name) for name in ("_run_once", "_run")),
-    *(("agentrt", name) for name in ("_loop", "_attempt", "_call_workflow")),
+    *(("agentrt", name) for name in ("_loop", "_process", "attempt", "_call_workflow")),
 }
 
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol, Unpack, overload
 
 from .activity import Activity
 from .engine import commands
+from .engine.durability import Upgrade
 from .engine.entry import RuntimeEntry
 from .engine.failure import interrupt, restart, stop
 from .engine.protocols import Host
@@ -199,9 +200,13 @@ class Group:
 
 
 class CreateOptions(LimitOptions, total=False):
-    """The keyword options of `RuntimeManager.create`: the limits, and the group that the runtime joins."""
+    """The keyword options of `RuntimeManager.create`: the limits, the group that it joins, and what is stored."""
 
     group: Group | str | None
+    durable: bool
+    resume: bool
+    state_version: int
+    upgrade: Upgrade | None
 
 
 class Groups:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import random
 import threading
 import time
@@ -28,24 +29,23 @@ from .engine.isolation import Workers
 from .engine.loop_host import discard, wait_for
 from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop, time_of
 from .engine.watchdog import Watchdog
-from .engine.workflow import Workflow
 from .errors import ConfigurationError, DeadlockError, ManagerClosedError
 from .events import Event, Ring
 from .feed.offer import offer as offer_feed
 from .groups import Groups
-from .limits import Limits
 from .logs import log_safely
 from .publisher import Publisher
 from .readouts import watchable
 from .receipt import Promise, wait_all
 from .runtime import Runtime
-from .runtime_factory import RuntimeFactory
 from .schema.numbers import seed as check_seed
 from .schema.numbers import time_limit
+from .stored_runtimes import StoredRuntimes
 from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .feed.source import Source
+    from .journal import Journal
 
 __all__ = ["RuntimeManager"]
 
@@ -55,13 +55,14 @@ Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
 
-class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
+class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
     """Many runtimes on one event loop. All of it may be used on any thread.
 
     Use it as a context manager, sync or async, or `close()` it.
 
     Args:
-        journal: Leave it out; this version keeps runtimes in memory only.
+        journal: Where all runtimes are stored, so that they go on after a restart: the path of a file, or an
+            `agentrt.journal.SQLiteJournal`, which is closed with the manager. Without it they live in memory.
         loop: Where the agents run: "thread" is a background thread, "current" the running loop, "auto" a thread in
             IPython or where no loop runs, else the running loop.
         clock: Gives the agents' time; `manager.speed` changes how fast it runs.
@@ -82,7 +83,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
 
     def __init__(
         self,
-        journal: None = None,
+        journal: str | os.PathLike[str] | Journal | None = None,
         loop: LoopChoice = "auto",
         clock: Clock | None = None,
         *,
@@ -91,19 +92,15 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
         ring: int = 20_000,
         offer: bool = True,
     ) -> None:
-        if journal is not None:
-            raise ConfigurationError(
-                f"journal is {journal!r}; this version keeps runtimes in memory only, leave it out"
-            )
         seed = check_seed("seed", seed)
         records = Ring(ring)
-        super().__init__(name, loop, clock)
+        super().__init__(name, loop, clock, journal)
         self.closed = False
         self._closing = threading.Lock()
         self._endings: list[Promise[bool]] = []
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.chance = random.Random(self.seed)
-        self.counter = count(1)
+        self.counter = count(1 if self.journal is None else self.journal.last_activity + 1)
         self.number: Callable[[], int] = self.counter.__next__
         self.ring = records
         self.record = self.ring.append
@@ -124,15 +121,13 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
             from .notebook import wake_loop_on_signals
 
             wake_loop_on_signals()
+        self._start_storage()
         self._disposal = Disposal(self, self._own)
         close_in_children(self)
 
     def __repr__(self) -> str:
         where = "closed" if self.closed else ("own thread" if self._own is not None else "current loop")
         return f"<RuntimeManager {self.name!r} {len(self)} runtimes, {where}, speed {self.speed:g}>"
-
-    def _make_entry(self, id: str, state: Any, workflow: Workflow, limits: Limits) -> Entry:
-        return RuntimeEntry(self, id, state, workflow, limits)
 
     def _make_handle(self, entry: Entry) -> Handle:
         return Runtime(entry, self)
@@ -226,6 +221,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
     def end_with_loop(self) -> None:
         """End with the loop, which somebody else has closed."""
         self._end()
+        self._close_journal()
 
     def notify(self) -> None:
         """Wake who iterates over a subscription."""
@@ -251,6 +247,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
             if self.holds(entry):
                 self.groups.leave(entry)
                 self._remove(entry)
+                self._remove_from_journal(entry)
         self.notify()
 
     # ---- the end
@@ -274,6 +271,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
             self._end()
             if threading.get_ident() == self.thread or self.loop.is_closed():
                 self._finish_now()  # nothing can wait for a turn of the loop here
+            self._close_journal()
             self.hub.close()
             return
         with self._closing:  # a second caller waits for the first
@@ -285,6 +283,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
                 warning = "%r did not end within %g s; what still runs is cancelled"
                 log_safely(logger, warning, self, timeout, level=logging.WARNING)
             finally:
+                self._close_journal()
                 self._own.stop(limit)
                 self._finish_now()  # something may block the loop
                 self.hub.close()
@@ -304,6 +303,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
             await asyncio.to_thread(self.close)
         else:
             await wait_all(self._end())
+            await asyncio.to_thread(self._close_journal)
             self.hub.close()
             if self._own is not None:
                 self._disposal.cancel_at_exit()
@@ -329,6 +329,7 @@ class RuntimeManager(RuntimeFactory, ManagerDisplay, Serving):
                 return self._endings
             self.closed = True
             self._disposal.cancel()
+            self._close_dormant()
             self._endings = [commands.terminate(entry) for entry in tuple(self._entries.values())]
         self._end_serving()
         self.workers.close()

@@ -210,6 +210,13 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
                         yield from self.wait().__await__()
         return self._open()
 
+    async def stored(self) -> None:
+        """Wait until the activity is stored in the journal; at once where there is none. Any loop.
+
+        Raises:
+            JournalError: It never will be: the activity that sent it has failed, or the journal was closed before.
+        """
+
     def result(self, timeout: float | None = None) -> Outcome[S]:
         """Block the thread until it is decided.
 

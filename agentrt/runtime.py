@@ -208,6 +208,11 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         return self.entry.workflow.name
 
     @property
+    def resumed(self) -> bool:
+        """Whether it went on from a journal when it was created."""
+        return bool(self.entry.resumed)
+
+    @property
     def depth(self) -> tuple[int, int]:
         """How many activities wait in each lane: (priority, standard)."""
         return self.entry.mailbox.depth

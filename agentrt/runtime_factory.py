@@ -7,6 +7,7 @@ from typing import Any, Unpack, overload
 
 from .activity import Activity
 from .engine import commands
+from .engine.durability import Durability, Upgrade
 from .engine.entry import RuntimeEntry
 from .engine.isolation import Workers, isolate
 from .engine.workflow import Workflow
@@ -27,6 +28,7 @@ Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
 
 _REQUIRED: Any = object()
+DURABLE_LIMITS: LimitOptions = {"retries": 3}  # what has failed for a reason that goes away
 
 
 class RuntimeFactory(RuntimeMap):
@@ -37,7 +39,7 @@ class RuntimeFactory(RuntimeMap):
     workers: Workers
     _read: Workflow | None = None  # the workflow that was read last
 
-    def _make_entry(self, id: str, state: Any, workflow: Workflow, limits: Limits) -> Entry:
+    def _make_entry(self, id: str, state: Any, workflow: Workflow, limits: Limits, wanted: Durability | None) -> Entry:
         raise NotImplementedError
 
     @overload
@@ -63,39 +65,64 @@ class RuntimeFactory(RuntimeMap):
         workflow: Callable[..., Any],
         *,
         group: Group | str | None = None,
+        durable: bool = True,
+        resume: bool = True,
+        state_version: int = 1,
+        upgrade: Upgrade | None = None,
         **limits: Unpack[LimitOptions],
     ) -> Handle:
-        """Make a runtime. Any thread.
+        """Make a runtime, or go on with one that the manager's journal holds. Any thread.
 
         Args:
             id: What it is called; not empty.
             state: The initial state. With immutable states history costs a pointer an activity.
             workflow: Makes the next state: a function `(activity, state)` or `(activity, state, ctx)`, async or not.
             group: The supervision group, or its name, that it joins.
+            durable: Whether it is stored, where the manager has a journal. A durable runtime has three retries unless
+                the limits say otherwise.
+            resume: Whether to go on with what the journal holds of this id: its state (then `state` is what a restart
+                begins with again), its mailbox, its counts. `runtime.resumed` says so.
+            state_version: The version of what the state looks like; a whole number of at least 1.
+            upgrade: Makes a state of now from a stored one of an older version: `upgrade(plain, from_version)`, with
+                dicts for records; or a function of `plain` for each version on the way, by the version it starts from.
             **limits: What it may hold and how long it may take, see `Limits`.
 
         Returns:
             The handle. It is the same object as `manager[id]`.
 
         Raises:
-            RuntimeExistsError: The id is taken.
+            RuntimeExistsError: The id is taken, or the journal holds it and `resume` is False.
+            JournalError: What is stored does not fit this code and was left as it is; or nothing can be stored now.
             ConfigurationError: Something given can't work; the message says what would do.
             ManagerClosedError: The manager is closed.
         """
+        wanted = self._durability(durable, resume, state_version, upgrade, workflow)
+        if wanted is not None:
+            limits = {**DURABLE_LIMITS, **limits}
         checked = Limits.of(self.groups.limits(id, group, limits))
         if not is_frozen(state):
             warn_mutable(id, state)  # first of all: where warnings are errors, nothing was made
-        return self._handle(self.create_entry(id, state, workflow, checked, group))
+        return self._handle(self.create_entry(id, state, workflow, checked, group, wanted))
+
+    def _durability(self, durable: bool, *options: Any) -> Durability | None:
+        """What is to be stored of a new runtime; None for nothing."""
+        return None
 
     def create_entry(
-        self, id: str, state: Any, workflow: Callable[..., Any], limits: Limits, group: Group | str | None = None
+        self,
+        id: str,
+        state: Any,
+        workflow: Callable[..., Any],
+        limits: Limits,
+        group: Group | str | None = None,
+        wanted: Durability | None = None,
     ) -> Entry:
         """`create` without the handle: what a hundred thousand runtimes cost."""
         if not isinstance(id, str) or not id:
             raise refuse("id", id, "a string that is not empty")
         id = str.__str__(id)  # of a subclass, the plain text: it is compared while the lock is held
         prepared = self.prepare(workflow, limits)
-        entry = self._make_entry(id, state, prepared, limits)
+        entry = self._make_entry(id, state, prepared, limits, wanted)
         with self.lock:
             if self.closed:
                 raise ManagerClosedError(f"can't create {id!r}: the manager is closed; make a new one", runtime=id)
@@ -105,11 +132,19 @@ class RuntimeFactory(RuntimeMap):
                     f'or use @manager.agent("{id}", state=...), which a cell may run again',
                     runtime=id,
                 )
+            if wanted is not None:
+                self._begin_in_journal(entry, wanted)
             # Under one lock: in between another thread could end it, or let it fail without its group.
             self.groups.join(entry, group)
             self._add(entry)
             entry.record_event("created", prepared.name, commands.ACTOR.get())
+            if len(entry.mailbox):
+                entry.wake()
         return entry
+
+    def _begin_in_journal(self, entry: Entry, wanted: Durability) -> None:
+        """Have a new entry go on from what the journal holds, or store that it begins. The lock is held."""
+        raise NotImplementedError
 
     def prepare(self, function: Callable[..., Any], limits: Limits) -> Workflow:
         """Read a workflow function, and have it called as these limits say: in a process, in a thread, on the loop."""
@@ -123,7 +158,16 @@ class RuntimeFactory(RuntimeMap):
     @overload
     def agent(self, id: str, state: S0, **options: Unpack[CreateOptions]) -> AgentDecorator[S0]: ...
     def agent(
-        self, id: str, state: Any = _REQUIRED, *, group: Group | str | None = None, **limits: Unpack[LimitOptions]
+        self,
+        id: str,
+        state: Any = _REQUIRED,
+        *,
+        group: Group | str | None = None,
+        durable: bool = True,
+        resume: bool = True,
+        state_version: int = 1,
+        upgrade: Upgrade | None = None,
+        **limits: Unpack[LimitOptions],
     ) -> Any:
         """Make a runtime of the decorated workflow; in a notebook the cell may run again.
 
@@ -134,6 +178,10 @@ class RuntimeFactory(RuntimeMap):
             id: As in `create`; so are the limits.
             state: The initial state; may be left out once the runtime exists.
             group: As in `create`.
+            durable: As in `create`; so are the next three.
+            resume: Whether to go on with what the journal holds.
+            state_version: The version of what the state looks like.
+            upgrade: Makes a state of now from a stored one.
 
         Returns:
             A decorator, which returns the handle.
@@ -141,6 +189,7 @@ class RuntimeFactory(RuntimeMap):
         Raises:
             ConfigurationError: The runtime is new and there is no state, or what `create` raises.
         """
+        stored: Any = {"durable": durable, "resume": resume, "state_version": state_version, "upgrade": upgrade}
 
         def decorate(workflow: Callable[..., Any]) -> Handle:
             runtime = self.get(id)
@@ -149,7 +198,7 @@ class RuntimeFactory(RuntimeMap):
                     raise ConfigurationError(
                         f"{id!r} is new: give its initial state, @manager.agent({id!r}, state=...)"
                     )
-                return self.create(id, state, workflow, group=group, **limits)
+                return self.create(id, state, workflow, group=group, **stored, **limits)
             Limits.of(limits)
             prepared = self.prepare(workflow, commands.change_limits(runtime.entry, dict(limits)))
             commands.replace(runtime.entry, dict(limits), prepared)

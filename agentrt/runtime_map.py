@@ -100,7 +100,13 @@ class RuntimeMap(LoopHost):
 
     def recipient(self, to: Any) -> Entry | Grant:
         """Who takes a send to an id, a handle or a grant. For the modules of this package."""
+        if isinstance(to, str) and to not in self._entries and (dormant := self._find_dormant(to)) is not None:
+            return dormant
         return self.entry(to) if isinstance(to, str | Runtime) else recipient_of(to)
+
+    def _find_dormant(self, id: str) -> Entry | None:
+        """The entry of an id that a journal holds and nobody has created yet."""
+        return None
 
     def holds(self, entry: Entry) -> bool:
         """Whether an entry is in the map."""
@@ -137,7 +143,7 @@ class RuntimeMap(LoopHost):
 
     async def send(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
         """`Runtime.send` by id."""
-        return await self[id].send(payload, **options)
+        return await self.recipient(id).send(payload, **options)
 
     def send_nowait(self, id: str, payload: Any, **options: Unpack[SendNowaitOptions]) -> Receipt:
         """`Runtime.send_nowait` by id."""
@@ -145,7 +151,7 @@ class RuntimeMap(LoopHost):
 
     async def ask(self, id: str, payload: Any, **options: Unpack[SendOptions]) -> Any:
         """`Runtime.ask` by id."""
-        return await self[id].ask(payload, **options)
+        return await self.recipient(id).ask(payload, **options)
 
     def terminate(self, id: str, drain: bool = False) -> Promise[bool]:
         """`Runtime.terminate` by id."""

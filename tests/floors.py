@@ -19,7 +19,7 @@ FLOORS = (
     ("the public names", "agentrt"),
     (
         "the handles that a person holds",
-        "manager runtime publisher readouts groups workflow_types runtime_map runtime_factory",
+        "manager runtime publisher readouts groups workflow_types runtime_map runtime_factory stored_runtimes",
     ),
     ("a handle's ways to show itself", "display notebook"),
     ("drawn from a source", "views history export"),

@@ -262,7 +262,7 @@ async def test_a_state_or_name_that_holds_a_script_is_only_a_string(manager):
     await runtime.terminate()
 
 
-@pytest.mark.parametrize("options", [{"loop": "nowhere"}, {"journal": "agents.db"}], ids=str)
+@pytest.mark.parametrize("options", [{"loop": "nowhere"}, {"journal": 3}], ids=str)
 def test_a_manager_that_can_not_be(options):
     with pytest.raises(ConfigurationError):
         RuntimeManager(**options)

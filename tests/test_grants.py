@@ -410,6 +410,7 @@ async def test_no_public_method_of_a_receipt_decides_an_activity(manager):
         "outcome",
         "runtime",
         "result",
+        "stored",
         "block",
         "wait",
         "add_callback",

@@ -405,9 +405,9 @@ def test_a_speed_that_can_not_be_is_refused(threaded, speed):
     assert threaded.speed == 1
 
 
-def test_a_journal_is_not_taken_silently():
+def test_what_is_no_journal_is_refused():
     with pytest.raises(ConfigurationError, match="journal is"):
-        RuntimeManager(journal="agents.db")
+        RuntimeManager(journal=3)
 
 
 def test_what_is_not_made_since_a_warning_is_an_error_is_not_there(manager):

@@ -30,8 +30,8 @@ from .mailbox import Items
 from .state_check import find_newest_problem
 
 __all__ = [
-    "Offer", "Sender", "admit", "admit_waiting", "check_message", "check_payload", "end_drain", "find_by_key",
-    "offer_activity", "wait_for_room",
+    "Offer", "Sender", "admit", "admit_waiting", "check_message", "check_payload", "deliver", "end_drain",
+    "find_by_key", "offer_activity", "set_timer", "wait_for_room",
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
@@ -153,29 +153,36 @@ def admit(entry: Entry, offer: Offer) -> Receipt:
     due = offer.due(now)
     activity = _build_activity(entry, offer, now, due)
     receipt: Receipt = activity.receipt  # taken out first: it may be decided as soon as it is queued
-    is_due = due is None or due <= now
-    try:
-        (entry.enqueue if is_due else entry.delay)(activity)
-        _follow_up(entry, offer, receipt, None if is_due else due, now)
-    except BaseException:
-        entry.complete_send(activity, is_due)
-        _follow_up(entry, offer, receipt, None if is_due else due, now)
-        raise
+    if entry.register(activity, None if offer.key is None else now + entry.limits.key_window):
+        deliver(entry, activity)
     return receipt
 
 
-def _follow_up(entry: Entry, offer: Offer, receipt: Receipt, due: float | None, now: float) -> None:
+def deliver(entry: Entry, activity: Activity[Any]) -> None:
+    """Put an accepted activity in its lane, or with what is not due yet."""
+    now, receipt = entry.host.clock.now(), activity.receipt
+    due = None if activity.not_before is None or activity.not_before <= now else activity.not_before
+    try:
+        (entry.enqueue if due is None else entry.delay)(activity)
+        _follow_up(entry, activity, receipt, due, now)
+    except BaseException:
+        entry.complete_send(activity, due is None)
+        _follow_up(entry, activity, receipt, due, now)
+        raise
+
+
+def _follow_up(entry: Entry, activity: Activity[Any], receipt: Receipt, due: float | None, now: float) -> None:
     """What an accepted activity needs besides its place: a timer, and its key remembered. Doing it twice is fine."""
     if due is not None:
         # A timer may only be touched on the loop's thread, and this may be any.
-        entry.host.post(partial(_set_timer, entry, receipt.id, due))
-    if offer.key is not None:
-        _remember_key(entry, offer.key, now, receipt)
+        entry.host.post(partial(set_timer, entry, receipt.id, due))
+    if activity.key is not None:
+        _remember_key(entry, activity.key, now, receipt)
 
 
 def _build_activity(entry: Entry, offer: Offer, now: float, not_before: float | None = None) -> Activity[Any]:
     """The activity for an offer, with where it comes from."""
-    receipt = Receipt(entry, None, None, entry.host.number())
+    receipt = entry.new_receipt(entry.host.number())
     cause = CURRENT.get()
     parent = cause.current if cause is not None else None
     template = offer.template
@@ -202,7 +209,7 @@ def _remember_key(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
         entry.forget_key(next(iter(keys)))
 
 
-def _set_timer(entry: Entry, id: int, due: float) -> None:
+def set_timer(entry: Entry, id: int, due: float) -> None:
     """Have a delayed activity join its lane when it is due."""
     with entry.host.lock:
         entry.mailbox.arm(id, lambda: entry.host.at(due, partial(_release, entry, id)))

@@ -393,7 +393,9 @@ def edit(entry: Entry, id: int, payload: Any) -> Any:
 
     def act() -> Any:
         activity = _waiting(entry, id)
-        entry.mailbox.replace(replace_payload(activity, payload))
+        edited = replace_payload(activity, payload)
+        entry.store_again(edited)
+        entry.mailbox.replace(edited)
         _record(entry, "edited", {"activity": id, "from": activity.payload})
         return activity.payload
 
@@ -412,6 +414,7 @@ def _reinsert(entry: Entry, id: int, to: Lane | None, index: Callable[[], int | 
         entry.mailbox.insert(moved, index())
 
     completely(put_elsewhere)
+    entry.store_again(moved)
     entry.count_move(was.lane, lane)
     admit_waiting(entry)
     _record(entry, "moved", detail)
@@ -440,7 +443,9 @@ def _redirect(entry: Entry, id: int, to: Lane | None) -> Place:
     activity = mailbox.delayed_activity(id)
     assert activity is not None
     _check_room(entry, activity.lane, to)
-    completely(lambda: mailbox.replace(msgspec.structs.replace(activity, lane=to)))
+    redirected = msgspec.structs.replace(activity, lane=to)
+    completely(lambda: mailbox.replace(redirected))
+    entry.store_again(redirected)
     entry.count_move(activity.lane, to)
     admit_waiting(entry)
     _record(entry, "moved", {"activity": id, "lane": to.value})

@@ -18,7 +18,7 @@ from .isolation import Workers
 from .loop_thread import LoopThread
 from .watchdog import Watchdog
 
-__all__ = ["Disposal"]
+__all__ = ["Disposal", "open_managers"]
 
 FEW = 4  # managers with a thread of their own that are open before the collector is called
 _open: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -40,7 +40,7 @@ class Disposal:
             atexit.register(self._at_exit)
             self._collect()
             _open.add(manager)
-        parts = (manager.loop, own, manager.watchdog, manager.workers, self._at_exit)
+        parts = (manager.loop, own, manager.watchdog, manager.workers, manager.journal, self._at_exit)
         self._finalizer = weakref.finalize(manager, _end_soon, *parts)
         self._finalizer.atexit = False
         self._manager = weakref.ref(manager)
@@ -62,6 +62,11 @@ class Disposal:
         atexit.unregister(self._at_exit)
 
 
+def open_managers() -> list[Any]:
+    """The managers of this process that have a thread of their own and are not closed."""
+    return list(_open)
+
+
 def _close_at_exit(reference: weakref.ref[Any]) -> None:
     manager = reference()
     if manager is not None:
@@ -73,6 +78,7 @@ def _end_soon(
     own: LoopThread | None,
     watchdog: Watchdog,
     workers: Workers,
+    journal: Any,
     at_exit: Callable[[], None],
 ) -> None:
     """End the threads of a manager that was collected. It may be called anywhere, so it only asks the loop to do it."""
@@ -81,6 +87,8 @@ def _end_soon(
         atexit.unregister(at_exit)
         watchdog.stop_soon()
         workers.close()
+        if journal is not None:
+            journal.close()
         if own is not None:
             own.stop_soon()
 

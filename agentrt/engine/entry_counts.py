@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..activity import Activity, Lane
@@ -79,6 +80,17 @@ class EntryCounts:
         """Whether nothing got a fate since the last fault of this entry."""
         again, self.faulted_at = self.faulted_at == self.decided, self.decided
         return again
+
+    def restore_counts(self, counts: Mapping[str, int]) -> None:
+        """Go on from the counts of a journal. By lane it has none: see `share_counts`."""
+        for fate, name in COUNTS.items():
+            setattr(self, name, counts.get(fate.value, 0))
+        self.accepted_priority, self.accepted_standard = 0, counts.get("accepted", 0)
+
+    def take_counts(self, other: EntryCounts) -> None:
+        """Go on from the counts of another entry of the same id."""
+        for name in (*COUNTS.values(), "accepted_priority", "accepted_standard"):
+            setattr(self, name, getattr(other, name))
 
     # ---- times
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from ..activity import Activity, Lane, UntrackedActivity, may_hold_others
@@ -16,11 +17,12 @@ from ..clock import Timer
 from ..errors import AgentError
 from ..events import Event, Fate, Outcome
 from ..limits import Limits
-from ..receipt import Promise, Receipt, UntrackedReceipt, decide_receipt
+from ..receipt import Promise, Receipt, UntrackedReceipt
 from ..schema.immutability import copy_in
 from .deadlock import OpenWait
 from .entry_counts import COUNTS, EntryCounts
 from .handoff import ProcessingTask
+from .in_memory import InMemory
 from .mailbox import PrioritizedMailbox
 from .protocols import Host
 from .workflow import Workflow
@@ -34,7 +36,7 @@ UNKNOWN = object()  # the type of nothing: what is compared with it always takes
 NOTHING: deque[Any] = deque(maxlen=0)
 
 
-class EntryState(EntryCounts, Generic[S, P]):
+class EntryState(EntryCounts, InMemory, Generic[S, P]):
     """The state reference, mailbox, counts and flags of one runtime."""
 
     __slots__ = (
@@ -171,6 +173,11 @@ class EntryState(EntryCounts, Generic[S, P]):
             self.scheduled = True
             self.host.wake(self)
 
+    def wake(self) -> None:
+        """See that what waits is processed."""
+        self.scheduled = True
+        self.host.wake(self)
+
     def complete_send(self, activity: Activity[Any], is_due: bool = True) -> None:
         """Finish the accepting of an activity that an exception from outside interrupted anywhere."""
         self.complete_queue(activity, is_due)
@@ -247,7 +254,7 @@ class EntryState(EntryCounts, Generic[S, P]):
             self.commit(outcome.state)
         self.host.ring.ensure(outcome)
         self.finish(activity)
-        decide_receipt(activity, outcome)
+        self.decide(activity, outcome)
         self.host.post(lambda: self._recount(activity, outcome))
 
     def _recount(self, activity: Activity[Any], outcome: Outcome) -> None:
@@ -342,6 +349,13 @@ class EntryState(EntryCounts, Generic[S, P]):
         """Take activities again. The lock is held."""
         held = self.paused or bool(self.breakpoints)
         self.failed, self.failures, self.held = False, None, held
+
+    def restore(self, state: S, failures: Iterable[float], failed: bool, paused: bool) -> None:
+        """Go on from what was stored of it, before anything is processed."""
+        self.state = state
+        self.failures = deque(failures, maxlen=self.limits.supervision.intensity) or None
+        self.failed, self.paused = failed, paused
+        self.held = failed or paused
 
     # ---- pause and steps: any thread, the lock is held
 

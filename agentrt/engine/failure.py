@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..events import Fate, Outcome
 from ..logs import log_safely
-from ..receipt import DECIDED, decide_receipt
+from ..receipt import DECIDED
 from ..schema.immutability import copy_out_always
 from ..supervision import Policy
 from ..supervision import decide as decide_policy
@@ -34,8 +34,8 @@ from .entry_state import EntryState
 from .state_check import check_state
 
 __all__ = [
-    "DeadlinePassed", "decide_fate", "expire", "handle_failure", "handle_fault", "interrupt", "refusal",
-    "refuse_senders", "restart", "stop",
+    "DeadlinePassed", "attempt", "commit", "decide_fate", "expire", "handle_failure", "handle_fault", "interrupt",
+    "refusal", "refuse_senders", "restart", "stop",
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
@@ -51,7 +51,7 @@ class DeadlinePassed(Exception):
 
 async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseException, started: float) -> None:
     """Retry, or give the activity its fate and ask the supervisor. The state stays what it was."""
-    attempts = 1
+    attempts = 1 + entry.count_attempts(activity)
     while True:
         must_absorb = entry.expired is not None and not isinstance(error, asyncio.CancelledError)
         failure = _tag_error(entry, activity, error)
@@ -63,18 +63,18 @@ async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseExcep
             break
         attempts += 1  # first of all: whatever goes wrong from here on, the retries come to an end
         try:
-            await _back_off(entry, attempts - 1, failure)
-            new, reply = await _attempt(entry, activity)
+            await _back_off(entry, activity, attempts - 1, failure)
+            new, reply = await attempt(entry, activity)
         except BaseException as another:
             error = another
             continue
-        _commit(entry, activity, started, new, reply, attempts)
+        commit(entry, activity, started, new, reply, attempts)
         return
     fate = Fate.TIMED_OUT if isinstance(failure, ActivityTimeoutError) else Fate.FAILED
     _fail_activity(entry, activity, fate, failure, started, attempts)
 
 
-def _commit(entry: Entry, activity: Activity[Any], started: float, new: Any, reply: Any, attempts: int) -> None:
+def commit(entry: Entry, activity: Activity[Any], started: float, new: Any, reply: Any, attempts: int) -> None:
     """The success of a later attempt: all of it or nothing, whatever exception comes from outside."""
 
     def steps() -> None:
@@ -92,7 +92,7 @@ def _fail_activity(
     try:
         ask_supervisor(entry, failure)
     finally:
-        decide_receipt(activity, outcome)
+        entry.decide(activity, outcome)
 
 
 def _tag_error(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
@@ -142,13 +142,15 @@ def timeout_error(entry: Entry, activity: Activity[Any]) -> ActivityTimeoutError
     )
 
 
-async def _back_off(entry: Entry, retry: int, failure: AgentError) -> None:
+async def _back_off(entry: Entry, activity: Activity[Any], retry: int, failure: AgentError) -> None:
     entry.set_deadline(math.inf)
     entry.record_event("retry", {"activity": failure.activity, "retry": retry, "error": failure})
-    await entry.host.sleep(entry.limits.backoff.before(retry, entry.host.chance))
+    seconds = entry.limits.backoff.before(retry, entry.host.chance)
+    entry.store_retry(activity, entry.host.clock.now() + seconds)
+    await entry.host.sleep(seconds)
 
 
-async def _attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
+async def attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     """Another attempt at the same activity: what the loop of the entry does inline for the first one."""
     host = entry.host
     limit = activity.timeout or entry.timeout
@@ -166,6 +168,7 @@ async def _attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     finished = host.clock.now()
     if finished > entry.deadline and host.deadlines.is_late(entry, finished):
         raise DeadlinePassed
+    await entry.store_result(activity, new, context.replied)
     return new, context.replied
 
 
@@ -177,7 +180,7 @@ def decide_fate(entry: Entry, activity: Activity[Any], fate: Fate, started: floa
     if activity.receipt.value is not None:
         return
     try:
-        decide_receipt(activity, record_fate(entry, activity, fate, started, **options))
+        entry.decide(activity, record_fate(entry, activity, fate, started, **options))
     except BaseException:
         outcome = entry.host.ring.outcome_of(activity.id) or record_fate(entry, activity, fate, started, **options)
         entry.complete(activity, outcome)
@@ -335,7 +338,7 @@ def interrupt(entry: Entry, failure: AgentError) -> None:
     outcome = record_fate(entry, activity, Fate.FAILED, entry.started, error=failure)
     entry.keep_running(activity)
     entry.task.cancel()
-    decide_receipt(activity, outcome)
+    entry.decide(activity, outcome)
 
 
 def _stick_after_grace(entry: Entry, activity: Activity[Any]) -> Any:
@@ -355,5 +358,5 @@ def _stick(entry: Entry, activity: Activity[Any]) -> None:
         try:
             ask_supervisor(entry, failure)
         finally:
-            decide_receipt(activity, outcome)
+            entry.decide(activity, outcome)
     entry.host.notify()

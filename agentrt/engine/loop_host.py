@@ -45,13 +45,17 @@ class LoopHost:
         self._own = LoopThread(name) if shared is None else None
         self.loop: asyncio.AbstractEventLoop = self._own.loop if self._own is not None else shared  # type: ignore[assignment]
         self.thread = threading.get_ident() if self._own is None else self._own.ident
-        self.clock = clock if clock is not None else Clock(source=time_of(self.loop))
+        self.clock = clock if clock is not None else self._make_clock()
         self._timers = Timers(self.clock, self.loop, self._may_leap)
         self._sleepers: set[Entry] = set()  # the busy entries whose own task is in `sleep`
         self._woken: deque[Entry] = deque()
         self._waking = False
         self.awaits = AwaitNumbers()  # of whoever looks where a workflow is
         watch(self.loop)
+
+    def _make_clock(self) -> Clock:
+        """The clock of the agents, if none is given."""
+        return Clock(source=time_of(self.loop))
 
     @property
     def is_forked(self) -> bool:

@@ -28,6 +28,7 @@ class Member(Protocol):
     host: Host
     current: Activity[Any] | None
     waits_for: dict[Any, None] | None  # the waits that are open, see `OpenWait`
+    effects: Any  # what its activities have done outside, see `Effects`; None if that is not stored
 
     def register_wait(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""
@@ -118,6 +119,9 @@ class Manager(Host, Protocol):
 
     def holds(self, entry: Any) -> bool:
         """Whether an entry is in the map."""
+
+    def close_letter(self, activity: Activity[Any]) -> None:
+        """A dead letter was sent again or discarded."""
 
     def follow(self, handle: Any) -> None:
         """Publish to the watchers of a handle what changes."""

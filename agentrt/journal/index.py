@@ -68,7 +68,9 @@ class Index:
     def apply(self, position: int, row: Row) -> None:
         """Add the row that stands at a position."""
         if type(row) is RemovedRow:
-            self.runtimes.pop(row.runtime, None)
+            gone = self.runtimes.pop(row.runtime, None)
+            if gone is not None and gone.letters:  # its dead letters stay
+                self.runtimes[row.runtime] = RuntimePlaces(letters=gone.letters)
             return
         places = self.runtimes.get(row.runtime)
         if places is None:

@@ -45,6 +45,7 @@ class Append(NamedTuple):
     rows: list[Row]
     then: Then | None
     refusable: bool
+    more: bool = False  # whether another append, or `flush`, is to come at once
 
 
 class IndexedJournal(ABC):
@@ -76,11 +77,14 @@ class IndexedJournal(ABC):
 
     # ---- writes
 
-    def append(self, *writes: Write, then: Then | None = None) -> None:
+    def append(self, *writes: Write, then: Then | None = None, required: bool = False, more: bool = False) -> None:
         """Store all of these or none, after everything that was appended before; see `Journal.append`."""
-        refusable = all(type(each) in REFUSABLE for each in writes)
+        refusable = not required and all(type(each) in REFUSABLE for each in writes)
         with self._order:
-            self._submit(Append(self._rows.rows(writes), then, refusable))
+            self._submit(Append(self._rows.rows(writes), then, refusable, more))
+
+    def flush(self) -> None:
+        """Have stored what was appended with `more`. Here each append is."""
 
     async def put(self, *writes: Write) -> None:
         """`append`, and wait until it is durable.
@@ -97,6 +101,10 @@ class IndexedJournal(ABC):
         self.append(*writes, then=partial(waker.decide, future))
         await future
 
+    def check(self, value: Any, what: str) -> None:
+        """Raise `JournalError` unless a value can be stored; `what` is what the message calls it."""
+        self.codec.encode(value, what)
+
     # ---- reads
 
     def runtimes(self) -> list[StoredRuntime]:
@@ -105,8 +113,11 @@ class IndexedJournal(ABC):
 
     def find(self, runtime: str) -> StoredRuntime | None:
         """One runtime, None if nothing is stored of it."""
+        return None if runtime not in self._index.runtimes else self._call(lambda: self._find(runtime))
+
+    def _find(self, runtime: str) -> StoredRuntime | None:
         places = self._index.runtimes.get(runtime)
-        return None if places is None else self._call(lambda: self._describe(runtime, places))
+        return None if places is None else self._describe(runtime, places)
 
     def _describe(self, runtime: str, places: RuntimePlaces) -> StoredRuntime:
         return StoredRuntime(
@@ -197,6 +208,11 @@ class IndexedJournal(ABC):
     def last_activity(self) -> int:
         """The highest id of an activity that was ever stored."""
         return self._index.last_activity
+
+    @property
+    def last_time(self) -> float:
+        """The latest time that anything stored has, in seconds on the manager's clock."""
+        return self._index.now
 
     def _places(self, runtime: str) -> RuntimePlaces:
         places = self._index.runtimes.get(runtime)

@@ -163,19 +163,27 @@ class StoredLetter(msgspec.Struct, frozen=True):
 class Journal(Protocol):
     """Where writes go and what is read back. Safe from any thread."""
 
-    def append(self, *writes: Write, then: Then | None = None) -> None:
+    def append(self, *writes: Write, then: Then | None = None, required: bool = False, more: bool = False) -> None:
         """Store all of these or none, after everything that was appended before.
 
         Args:
             writes: What to store.
             then: Called once it is decided, on the thread of the journal: it must be quick and must not raise.
+            required: Whether to try until it is stored. Else what somebody waits for fails when writing fails.
+            more: Whether to wait for the next append, or for `flush`, so that both are stored in one transaction.
 
         Raises:
             JournalError: A value can't be stored; nothing of this call is. Or the journal is closed.
         """
 
+    def flush(self) -> None:
+        """Have stored what was appended with `more`."""
+
     async def put(self, *writes: Write) -> None:
         """`append`, and wait until it is durable; on any loop. Raises `JournalError` if it is not."""
+
+    def check(self, value: Any, what: str) -> None:
+        """Raise `JournalError` unless a value can be stored; `what` is what the message calls it."""
 
     def runtimes(self) -> list[StoredRuntime]:
         """What is stored, in the order of creation."""
@@ -204,6 +212,10 @@ class Journal(Protocol):
     @property
     def last_activity(self) -> int:
         """The highest id of an activity that was ever stored."""
+
+    @property
+    def last_time(self) -> float:
+        """The latest time that anything stored has, in seconds on the manager's clock."""
 
     @property
     def error(self) -> JournalError | None:

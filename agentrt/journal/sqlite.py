@@ -93,6 +93,11 @@ class SQLiteJournal(IndexedJournal):
         self._check_open()
         self._writer.submit(append)
 
+    def flush(self) -> None:
+        """Have stored what was appended with `more`."""
+        with self._order:
+            self._writer.flush()
+
     def _check_open(self) -> None:
         if os.getpid() != self._pid:
             raise JournalError(f"the journal {self.path} belongs to process {self._pid}, of which this one is a fork")
@@ -101,6 +106,7 @@ class SQLiteJournal(IndexedJournal):
 
     def _call(self, function: Callable[[], T]) -> T:
         self._check_open()
+        self.flush()
         return self._writer.call(function)
 
     def _fetch(self, positions: list[int]) -> list[Row]:

@@ -49,6 +49,7 @@ class Writer(Thread):
         self._stored = stored
         self._idle = idle
         self._queue: SimpleQueue[Append | Question | None] = SimpleQueue()
+        self._gathered: list[Append] = []  # more is to come before it is worth a transaction
         self._required: list[Append] = []  # could not be stored yet
         self._retry_at, self._pause = 0.0, FIRST_RETRY
         self._ending = self._more = False
@@ -59,7 +60,15 @@ class Writer(Thread):
         """Have it stored."""
         if self.failure is not None:
             raise self.failure.copy()
-        self._queue.put(append)
+        self._gathered.append(append)
+        if not append.more:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what was gathered. Not on two threads at once."""
+        gathered, self._gathered = self._gathered, []
+        for append in gathered:
+            self._queue.put(append)
 
     def call(self, function: Callable[[], T]) -> T:
         """What a function returns, called on the writer's thread."""
@@ -81,6 +90,7 @@ class Writer(Thread):
 
     def end(self) -> None:
         """Store what was handed over, and end the thread."""
+        self.flush()
         self._queue.put(None)
 
     # ---- on its thread

@@ -15,7 +15,7 @@ from agentrt.receipt import Receipt
 from tests.support import add, virtual
 
 PACKAGE = Path(agentrt.__file__).parent
-OWNERS = {PACKAGE / "engine" / name for name in ("entry_state.py", "entry_counts.py", "entry.py")}
+OWNERS = {PACKAGE / "engine" / name for name in ("entry_state.py", "entry_counts.py", "entry.py", "durable_entry.py")}
 MAILBOX_OWNERS = OWNERS | {PACKAGE / "engine" / name for name in ("mailbox.py", "rate_limit.py")}
 # What other classes have under the same name; they set it on themselves.
 FIELDS = {*EntryState.__slots__, *EntryCounts.__slots__} - {"__weakref__"}

@@ -174,8 +174,8 @@ MUTANTS = (
     Mutant(
         "a delay is ignored",
         "engine/admission.py",
-        "    is_due = due is None or due <= now\n",
-        "    is_due = True\n",
+        "    due = None if activity.not_before is None or activity.not_before <= now else activity.not_before\n",
+        "    due = None\n",
         (ADMISSION, "-k", "delayed_activity_comes_when"),
     ),
     Mutant(
@@ -244,7 +244,7 @@ MUTANTS = (
     Mutant(
         "the receipt of a failure stays open",
         "engine/failure.py",
-        "    finally:\n        decide_receipt(activity, outcome)\n\n\ndef _tag_error",
+        "    finally:\n        entry.decide(activity, outcome)\n\n\ndef _tag_error",
         "    finally:\n        pass\n\n\ndef _tag_error",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
@@ -296,7 +296,7 @@ MUTANTS = (
     Mutant(
         "a deadline is not disarmed for the next activity",
         "engine/entry.py",
-        "self.deadline = math.inf if limit is None else host.deadlines.arm(started + limit)",
+        "self.deadline = INFINITY if limit is None else host.deadlines.arm(started + limit)",
         "self.deadline = self.deadline if limit is None else host.deadlines.arm(started + limit)",
         (FAILURE, "-k", "interrupted_by_what_it_asks"),
     ),

@@ -1,0 +1,45 @@
+"""What is stored of a runtime in memory: nothing. `DurableEntry` overrides all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..activity import Activity
+from ..events import Outcome
+from ..receipt import Receipt, decide_receipt
+
+__all__ = ["InMemory"]
+
+
+class InMemory:
+    """The places at which a durable runtime writes to its journal."""
+
+    __slots__ = ()
+
+    resumed = False  # whether it goes on from a journal
+    effects: Any = None  # what its activities have done outside, see `Effects`
+
+    def new_receipt(self, number: int) -> Receipt:
+        """The receipt of a new activity."""
+        return Receipt(self, None, None, number)
+
+    def register(self, activity: Activity[Any], key_until: float | None) -> bool:
+        """Note an activity that is accepted; whether it may be delivered now. The lock is held."""
+        return True
+
+    async def store_result(self, activity: Activity[Any], new: Any, reply: Any) -> None:
+        """Note what an activity has come to, before that is made the state."""
+
+    def decide(self, activity: Activity[Any], outcome: Outcome) -> None:
+        """Decide the receipt of an activity. Doing it twice changes nothing."""
+        decide_receipt(activity, outcome)
+
+    def count_attempts(self, activity: Activity[Any]) -> int:
+        """How often an activity was tried before."""
+        return 0
+
+    def store_retry(self, activity: Activity[Any], not_before: float) -> None:
+        """Note that an activity has failed and is tried again."""
+
+    def store_again(self, activity: Activity[Any]) -> None:
+        """Note that a waiting activity was changed or moved. The lock is held."""

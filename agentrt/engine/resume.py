@@ -1,0 +1,203 @@
+"""How a runtime goes on from a journal: its settings, its state, and what waits, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ..errors import JournalError, RuntimeExistsError
+from ..journal import Changed, Created, StoredRuntime, WaitingActivity
+from ..limits import Limits
+from ..logs import log_safely
+from ..receipt import Promise, clear_field
+from ..schema.typecheck import find_problem
+from .admission import set_timer
+from .durability import Durability, Upgrade
+from .durable_entry import DurableEntry
+from .entry_state import EntryState
+from .storage import Storage
+from .stored_settings import pack_limits, unpack_limits
+from .workflow import Workflow
+
+__all__ = ["begin", "dormant_entry"]
+
+Entry = DurableEntry[Any, Any]
+logger = logging.getLogger(__name__)
+MANY = 1_000_000_000  # an id that nobody has created yet has no limits
+
+
+def begin(entry: Entry, wanted: Durability) -> None:
+    """Have a new entry go on from what the journal holds, or store that it begins. The lock is held.
+
+    Raises:
+        RuntimeExistsError: The journal holds it, and it shall not be resumed.
+        JournalError: Its state can't be read as what the code takes, or can't be stored.
+    """
+    storage = entry.storage
+    storage.check_writable(entry.id)
+    stored = storage.journal.find(entry.id)
+    if stored is None or stored.created is None:
+        _create(entry, wanted)
+    else:
+        _resume(entry, wanted, stored)
+    dormant = storage.dormant.pop(entry.id, None)
+    if dormant is not None:
+        _take_over(entry, dormant)
+    elif stored is not None:
+        _load_mailbox(entry, stored)
+
+
+def _create(entry: Entry, wanted: Durability) -> None:
+    entry.storage.append(
+        Created(
+            runtime=entry.id,
+            state=entry.state,
+            at=entry.host.clock.now(),
+            limits=pack_limits(entry.given, entry.limits),
+            workflow=wanted.code,
+            version=wanted.version,
+        )
+    )
+    entry.remember_state(entry.state)
+
+
+def _resume(entry: Entry, wanted: Durability, stored: StoredRuntime) -> None:
+    id = entry.id
+    if not wanted.resume:
+        raise RuntimeExistsError(
+            f"the journal holds {id!r}, created before; leave out resume=False to go on with it, or give another id",
+            runtime=id,
+        )
+    state = _load_state(entry, wanted, stored)
+    supervision = stored.supervision or {}
+    entry.restore(state, supervision.get("failures", ()), bool(supervision.get("failed")), stored.paused)
+    limits = unpack_limits(entry.given, stored.limits)
+    EntryState.change_limits(entry, limits)
+    entry.storage.append(
+        Changed(
+            runtime=id,
+            state=state,
+            limits=pack_limits(entry.given, limits),
+            workflow=wanted.code,
+            version=wanted.version,
+        )
+    )
+    entry.remember_state(state)
+    detail = {"waiting": stored.waiting, "version": stored.version}
+    entry.record_event("resumed_from_journal", detail)
+    if stored.workflow and wanted.code and stored.workflow != wanted.code:
+        entry.record_event("workflow_changed", {"from": stored.workflow, "to": wanted.code})
+        note = "%r goes on with a workflow whose code has changed since it was stored"
+        log_safely(logger, note, id, level=logging.INFO)
+
+
+def _load_state(entry: Entry, wanted: Durability, stored: StoredRuntime) -> Any:
+    id, journal, was = entry.id, entry.storage.journal, stored.version
+    if was > wanted.version:
+        raise JournalError(
+            f"the state of {id!r} is of version {was}, newer than state_version={wanted.version} of this code",
+            runtime=id,
+        )
+    if was == wanted.version:
+        state = journal.state(id)
+    elif wanted.upgrade is None:
+        raise JournalError(
+            f"the state of {id!r} is of version {was}, and state_version is {wanted.version}: "
+            "give upgrade=function(plain, from_version), which returns the state as it is now",
+            runtime=id,
+        )
+    else:
+        state = _upgrade(id, wanted.upgrade, journal.plain_state(id), was, wanted.version)
+    problem = None if entry.workflow.state is None else find_problem(state, entry.workflow.state)
+    if problem is not None:
+        path = f" at {problem.path}" if problem.path else ""
+        raise JournalError(
+            f"the stored state of {id!r} does not fit {entry.workflow.name}:{path} {problem.text}; it was left as it "
+            "is: give state_version= and upgrade= to convert it",
+            runtime=id,
+        )
+    return state
+
+
+def _upgrade(id: str, upgrade: Upgrade, plain: Any, was: int, version: int) -> Any:
+    """The state of another version: by one function, or by one for each version on the way."""
+    if not isinstance(upgrade, Mapping):
+        return upgrade(plain, was)
+    for each in range(was, version):
+        if each not in upgrade:
+            raise JournalError(
+                f"the state of {id!r} is of version {was}, and upgrade has no function for version {each}", runtime=id
+            )
+        plain = upgrade[each](plain)
+    return plain
+
+
+def _load_mailbox(entry: Entry, stored: StoredRuntime) -> None:
+    """What waits, each with a receipt that nobody holds; the counts; the keys."""
+    journal = entry.storage.journal
+    entry.restore_counts(stored.counts)
+    receipts: dict[int, Any] = {}
+    for each in journal.waiting(entry.id):
+        receipts[each.activity.id] = _put_back(entry, each)
+    entry.share_counts()
+    for key, (id, until) in journal.keys(entry.id).items():
+        receipt = receipts.get(id)
+        if until > entry.host.clock.now():
+            entry.remember_key(key, until, receipt if receipt is not None else entry.past_receipt(id))
+
+
+def _put_back(entry: Entry, waiting: WaitingActivity) -> Any:
+    activity = waiting.activity
+    receipt = entry.new_receipt(activity.id)
+    receipt._acceptance = Promise(None)
+    receipt._acceptance.value = True
+    clear_field(activity, "receipt", receipt)
+    if waiting.attempts:
+        entry.attempts[activity.id] = waiting.attempts, waiting.not_before
+    place(entry, activity)
+    return receipt
+
+
+def place(entry: Entry, activity: Any) -> None:
+    """Put an activity that was accepted before in its lane, or with what is not due yet."""
+    due = activity.not_before
+    if due is None or due <= entry.host.clock.now():
+        entry.mailbox.add(activity)
+    else:
+        entry.mailbox.delay(activity)
+        entry.host.post(partial(set_timer, entry, activity.id, due))
+
+
+def _take_over(entry: Entry, dormant: Entry) -> None:
+    """What was sent to an id before it was created."""
+    entry.take_counts(dormant)
+    for activity in dormant.mailbox.clear():
+        receipt = activity.receipt
+        receipt._entry = entry
+        place(entry, activity)
+    entry.attempts.update(dormant.attempts)
+    for key, (until, receipt) in (dormant.keys or {}).items():
+        entry.remember_key(key, until, receipt)
+    EntryState.close(dormant)
+
+
+async def _nobody(activity: Any, state: Any) -> Any:
+    """The workflow of what nobody has created yet. It never runs."""
+    return state
+
+
+def dormant_entry(storage: Storage, host: Any, id: str) -> Entry | None:
+    """The entry of an id that the journal holds and nobody has created yet; None for another. The lock is held."""
+    found: Entry | None = storage.dormant.get(id)
+    if found is None:
+        stored = storage.journal.find(id)
+        if stored is None or (stored.created is None and not stored.waiting):
+            return None
+        limits = Limits(priority_capacity=MANY, standard_capacity=MANY)
+        found = DurableEntry(host, id, None, Workflow.of(_nobody), limits, storage)
+        EntryState.pause(found)
+        _load_mailbox(found, stored)
+        storage.dormant[id] = found
+    return found

@@ -1,0 +1,103 @@
+"""Storage: what the durable runtimes of one manager share. It writes to the journal, and tells who waits for that."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import Lock, get_ident
+from typing import Any
+
+from ..errors import JournalError
+from ..journal import Journal, Write
+from .protocols import Host
+
+__all__ = ["Storage"]
+
+TURNS = 3  # of the loop, until an activity that was sent is usually processed
+Then = Callable[[JournalError | None], object]
+
+
+class Storage:
+    """A journal, and what was handed to it and is not stored yet. Any thread, unless a method says otherwise.
+
+    Args:
+        host: The manager.
+        journal: Where everything goes. It is closed with the manager.
+    """
+
+    def __init__(self, host: Host, journal: Journal) -> None:
+        self.host = host
+        self.journal = journal
+        self.last_resumed = journal.last_activity  # what has a higher id is of this manager
+        self.dormant: dict[str, Any] = {}  # entries that nobody has created yet, by id
+        self.pending = 0  # how many appends are not stored yet
+        self._decided: deque[tuple[Then, JournalError | None]] = deque()
+        self._lock = Lock()
+        self._is_flushing = False
+
+    def append(self, *writes: Write, then: Then | None = None, more: bool = False) -> None:
+        """Have it stored, however long that takes.
+
+        Args:
+            writes: All of them are stored, or none.
+            then: Called on the loop's thread once they are, or with an error if they never will be.
+            more: Whether what comes of it in the next turns of the loop shall be in the same transaction.
+
+        Raises:
+            JournalError: A value can't be stored, or the journal is closed.
+        """
+        with self._lock:
+            self.pending += 1
+        try:
+            more = more and get_ident() == self.host.thread
+            self.journal.append(*writes, then=partial(self._note, then or _nothing), required=True, more=more)
+        except BaseException:
+            with self._lock:
+                self.pending -= 1
+            raise
+        if more and not self._is_flushing:
+            self._is_flushing = True
+            self.host.loop.call_soon(self._flush_after, TURNS)
+
+    def _flush_after(self, turns: int) -> None:
+        """An activity that was accepted is processed in the next turns of the loop: often it is done by then."""
+        if turns > 1:
+            self.host.loop.call_soon(self._flush_after, turns - 1)
+            return
+        self._is_flushing = False
+        with suppress(JournalError):  # closed meanwhile, which has stored it
+            self.journal.flush()
+
+    def check_writable(self, id: str) -> None:
+        """Raise `JournalError` while nothing can be stored."""
+        error = self.journal.error
+        if error is not None:
+            raise JournalError(f"{id!r} accepts nothing now: {error}; it goes on when writing works again", runtime=id)
+
+    def _note(self, then: Then, error: JournalError | None) -> None:
+        """Have the loop hear of it: once for all that became durable together. On the journal's thread."""
+        with self._lock:
+            self.pending -= 1
+            self._decided.append((then, error))
+            first = len(self._decided) == 1
+        if first:
+            with suppress(RuntimeError):  # the loop is closed: `close` does it
+                self.host.loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        while self._decided:
+            then, error = self._decided[0]
+            then(error)
+            with self._lock:
+                self._decided.popleft()  # last: a call that is interrupted before is done again
+
+    def close(self) -> None:
+        """Store what is left, close the journal, and tell who waits for that. It blocks for as long as that takes."""
+        self.journal.close()
+        self.host.post(self._hear)
+
+
+def _nothing(_: object) -> None:
+    """Nobody waits for it."""

@@ -1,0 +1,157 @@
+"""StoredRuntimes: what a manager does with its journal. Without one, nothing of it is imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .activity import Activity
+from .clock import Clock
+from .dead_letters import DeadLetters
+from .engine import commands
+from .engine.disposal import open_managers
+from .engine.durability import Durability, Upgrade
+from .engine.entry import RuntimeEntry
+from .engine.loop_thread import in_ipython, time_of
+from .engine.workflow import Workflow
+from .errors import ConfigurationError, JournalError
+from .limits import Limits
+from .logs import log_safely
+from .runtime_factory import RuntimeFactory
+from .schema.numbers import count
+
+if TYPE_CHECKING:
+    from .engine.storage import Storage
+    from .journal import Journal
+
+__all__ = ["StoredRuntimes"]
+
+Entry = RuntimeEntry[Any, Any]
+logger = logging.getLogger(__name__)
+
+
+class StoredRuntimes(RuntimeFactory):
+    """A map of runtimes that may be stored. `journal` is None where they live in memory only."""
+
+    journal: Journal | None
+    dead_letters: DeadLetters
+    _storage: Storage | None = None
+
+    def __init__(self, name: str, loop: str, clock: Clock | None, journal: Any) -> None:
+        self.journal = None if journal is None else open_journal(journal)
+        try:
+            super().__init__(name, loop, clock)
+        except BaseException:
+            if self.journal is not None:
+                self.journal.close()
+            raise
+
+    @property
+    def _host(self) -> Any:
+        """It as its entries see it: the manager has the rest of a `Host`."""
+        return self
+
+    def _start_storage(self) -> None:
+        """Have ids, dead letters and everything that is created go on from the journal."""
+        if self.journal is not None:
+            from .engine.storage import Storage
+
+            self._storage = Storage(self._host, self.journal)
+            self.dead_letters.restore(self.journal.letters())
+
+    def _make_clock(self) -> Clock:
+        """One that goes on: it counts from 1970 on, and never from before the last time that is stored."""
+        if self.journal is None:
+            return super()._make_clock()
+        source = time_of(self.loop)
+        now = time.time() if source is time.monotonic else source()
+        ahead = max(now, self.journal.last_time) - source()
+        return Clock(source=lambda: source() + ahead)
+
+    def _durability(
+        self, durable: bool, resume: bool, state_version: int, upgrade: Upgrade | None, workflow: Callable[..., Any]
+    ) -> Durability | None:
+        version = count("state_version", state_version, least=1)
+        if not durable or self._storage is None:
+            return None
+        from .engine.stored_settings import fingerprint
+
+        return Durability(resume, version, upgrade, fingerprint(workflow))
+
+    def _make_entry(self, id: str, state: Any, workflow: Workflow, limits: Limits, wanted: Durability | None) -> Entry:
+        if wanted is None or self._storage is None:
+            return RuntimeEntry(self._host, id, state, workflow, limits)
+        from .engine.durable_entry import DurableEntry
+
+        return DurableEntry(self._host, id, state, workflow, limits, self._storage)
+
+    def _begin_in_journal(self, entry: Any, wanted: Durability) -> None:
+        from .engine.resume import begin
+
+        begin(entry, wanted)
+
+    def _find_dormant(self, id: str) -> Entry | None:
+        if self._storage is None or self.closed:
+            return None
+        from .engine.resume import dormant_entry
+
+        with self.lock:
+            return dormant_entry(self._storage, self, id)
+
+    def _remove_from_journal(self, entry: Entry) -> None:
+        """A runtime has ended for good: nothing of it is read back but its dead letters."""
+        if self._storage is not None and not self.closed and entry.effects is not None:
+            from .journal import Removed
+
+            self._storage.append(Removed(runtime=entry.id))
+
+    def close_letter(self, activity: Activity[Any]) -> None:
+        """A dead letter was sent again or discarded: it is not read back."""
+        if self._storage is not None:
+            from .journal import LetterClosed
+
+            self._storage.append(LetterClosed(runtime=activity.runtime, activity=activity.id))
+
+    def _close_dormant(self) -> None:
+        """Who waits for what nobody has created hears that it waits for the next manager."""
+        if self._storage is not None:
+            for entry in tuple(self._storage.dormant.values()):
+                commands.close(entry)
+
+    def _close_journal(self) -> None:
+        """Store what is left and close the file; whoever waits for that hears of it. It blocks as long as it takes."""
+        if self._storage is not None:
+            self._storage.close()
+
+
+def open_journal(journal: Any) -> Journal:
+    """The journal that was given, or the one of a path."""
+    if not isinstance(journal, str | os.PathLike):
+        if not callable(getattr(journal, "append", None)) or not hasattr(journal, "last_activity"):
+            raise ConfigurationError(
+                f"journal is {journal!r:.80}; give the path of a file, such as 'agents.db', or a SQLiteJournal"
+            )
+        return journal  # type: ignore[no-any-return]
+    from .journal import SQLiteJournal
+
+    try:
+        return SQLiteJournal(journal)
+    except JournalError:
+        if not in_ipython() or not _close_earlier(Path(journal)):
+            raise
+    return SQLiteJournal(journal)
+
+
+def _close_earlier(path: Path) -> bool:
+    """Close the manager of a cell that was run before and has this file; whether there was one."""
+    for manager in open_managers():
+        held = getattr(getattr(manager, "journal", None), "path", None)
+        if held is not None and Path(held).resolve() == path.resolve():
+            log_safely(logger, "closed %r, which had %s: its cell was run again", manager, path, level=logging.INFO)
+            manager.close()
+            return True
+    return False

@@ -1,0 +1,461 @@
+"""durable_entry.py: what was accepted survives a restart. A restart is another manager on the same log."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from agentrt import Activity, JournalError, ProcessingError, RuntimeExistsError, RuntimeManager, RuntimeTerminatedError
+from agentrt.journal import MemoryJournal, MemoryLog
+from agentrt.limits import Backoff
+from agentrt.supervision import Policy, Supervision
+from agentrt.testing.virtual import run
+from tests.support import MAX_TIME, Gate, add, collect, turns
+
+STOP = Supervision(Policy.STOP, intensity=1)
+
+
+class World:
+    """One log, and the managers that follow each other on it."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        self.journal: MemoryJournal
+
+    @asynccontextmanager
+    async def manager(self) -> AsyncIterator[RuntimeManager]:
+        """Another manager. It is closed at the end: as far as the log goes, that is a crash."""
+        self.journal = MemoryJournal(self.log)
+        async with RuntimeManager(self.journal, loop="current", seed=1) as manager:
+            yield manager
+        fates = manager.fates()
+        assert fates.adds_up, fates
+
+
+def restarts(test: Callable[[World], Any]) -> Callable[[], None]:
+    """Run an async test on a virtual loop, with a world as its argument."""
+
+    def wrapped() -> None:
+        run(test(World()), timeout=MAX_TIME)
+
+    wrapped.__name__, wrapped.__doc__ = test.__name__, test.__doc__
+    return wrapped
+
+
+@restarts
+async def test_a_runtime_goes_on_with_its_state(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        assert not runtime.resumed
+        assert await runtime.ask(5) == 5
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        assert (runtime.resumed, runtime.state, runtime.fates().done) == (True, 5, 1)
+        assert await runtime.ask(2) == 7
+        assert runtime.initial == 0
+
+
+@restarts
+async def test_what_waits_is_processed_in_its_order(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        runtime.pause()
+        for each in range(3):
+            runtime.send_nowait(each)
+        runtime.send_nowait("first", priority=True)
+        await turns()
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        assert (runtime.paused, runtime.depth) == (True, (1, 3))
+        runtime.resume()
+        await asyncio.sleep(1)
+        assert runtime.state == ("first", 0, 1, 2)
+        assert runtime.fates().done == runtime.fates().accepted == 4
+
+
+@restarts
+async def test_what_runs_when_it_ends_runs_again(world: World) -> None:
+    async with world.manager() as manager:
+        gate = Gate()
+        runtime = manager.create("gate", (), gate)
+        receipt = runtime.send_nowait(1)
+        await gate.entered.wait()
+    with pytest.raises(RuntimeTerminatedError):
+        await receipt
+    async with world.manager() as manager:
+        runtime = manager.create("gate", (), collect)
+        await asyncio.sleep(1)
+        assert (runtime.state, runtime.fates().done) == ((1,), 1)
+
+
+@restarts
+async def test_ids_go_on(world: World) -> None:
+    async with world.manager() as manager:
+        first = manager.create("sum", 0, add).send_nowait(1)
+        await first
+    async with world.manager() as manager:
+        assert manager.create("sum", 0, add).send_nowait(1).id > first.id
+
+
+@restarts
+async def test_a_delayed_activity_is_due_when_it_was(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        runtime.send_nowait("late", delay=100)
+        due = manager.clock.now() + 100
+        await asyncio.sleep(10)
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        assert runtime.mailbox_items()[0].not_before == due
+        await asyncio.sleep(due - manager.clock.now() - 1)
+        assert runtime.state == ()
+        await asyncio.sleep(2)
+        assert runtime.state == ("late",)
+
+
+@restarts
+async def test_a_send_returns_when_it_is_stored(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        receipt = await runtime.send(1)
+        assert world.journal.find("sum").counts["accepted"] == 1
+        await receipt.stored()
+        later = runtime.send_nowait(1)
+        await later.stored()
+        assert world.journal.last_activity == later.id
+
+
+@restarts
+async def test_what_a_workflow_sends_is_stored_with_its_commit(world: World) -> None:
+    async with world.manager() as manager:
+        gate, sent = Gate(), []
+
+        async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+            sent.append(await ctx.send("sum", activity.payload))
+            await gate(activity, state)
+            return state + 1
+
+        manager.create("sum", 0, add)
+        runtime = manager.create("forward", 0, forward)
+        receipt = runtime.send_nowait(5)
+        await gate.entered.wait()
+        await turns()
+        assert world.journal.find("sum").counts == {}  # nothing of it is stored, and nothing was processed
+        assert sent[0].outcome is None
+        gate.open.set()
+        await receipt
+        assert (await sent[0]).state == 5
+        assert manager["sum"].fates().accepted == 1
+
+
+@restarts
+async def test_what_a_failed_activity_has_sent_was_never_accepted(world: World) -> None:
+    async with world.manager() as manager:
+        sent = []
+
+        async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+            sent.append(await ctx.send("sum", activity.payload))
+            raise ValueError("no")
+
+        manager.create("sum", 0, add)
+        with pytest.raises(ProcessingError):
+            await manager.create("forward", 0, forward, retries=2).ask(5)
+        await turns()
+        assert len(sent) == 3
+        assert manager["sum"].fates().accepted == 0
+        with pytest.raises(JournalError, match="never accepted"):
+            await sent[0].stored()
+
+
+@restarts
+async def test_a_workflow_may_ask_and_wait_for_what_it_sent(world: World) -> None:
+    async with world.manager() as manager:
+
+        async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+            receipt = await ctx.send("sum", 1)
+            return state + await ctx.ask("sum", activity.payload) + (await receipt).state
+
+        manager.create("sum", 0, add)
+        assert await manager.create("forward", 0, forward).ask(5) == 11
+
+
+@restarts
+async def test_an_effect_is_not_done_again(world: World) -> None:
+    done = []
+
+    async def pay(activity: Activity[int], state: int, ctx: Any) -> int:
+        number = await ctx.effect("pay", lambda: done.append(activity.id) or len(done))
+        second = await ctx.effect("pay", lambda: done.append(-activity.id) or len(done))
+        await gate(activity, state)
+        return state + number + second
+
+    async with world.manager() as manager:
+        gate = Gate()
+        manager.create("pay", 0, pay).send_nowait(0)
+        await gate.entered.wait()
+    assert len(done) == 2
+    async with world.manager() as manager:
+        gate = Gate()
+        gate.open.set()
+        runtime = manager.create("pay", 0, pay)
+        await asyncio.sleep(1)
+        assert (runtime.state, len(done)) == (3, 2)
+        assert await runtime.ask(0) == 3 + 3 + 4
+
+
+@restarts
+async def test_retries_are_counted_over_a_restart(world: World) -> None:
+    tried = []
+
+    async def fails(activity: Activity[int], state: int) -> int:
+        tried.append(activity.id)
+        raise ValueError("no")
+
+    limits: dict[str, Any] = {"retries": 3, "backoff": Backoff(100, 1, 100, 0)}
+    async with world.manager() as manager:
+        manager.create("fails", 0, fails, **limits).send_nowait(0)
+        await asyncio.sleep(150)
+        assert len(tried) == 2
+    async with world.manager() as manager:
+        runtime = manager.create("fails", 0, fails, **limits)
+        before = manager.clock.now()
+        await asyncio.sleep(2000)
+        assert (len(tried), runtime.fates().failed) == (4, 1)
+        assert manager.clock.now() > before
+
+
+@restarts
+async def test_a_durable_runtime_has_three_retries(world: World) -> None:
+    async with world.manager() as manager:
+        assert manager.create("sum", 0, add).retries == 3
+        assert manager.create("other", 0, add, durable=False).retries == 0
+        assert manager.create("none", 0, add, retries=0).retries == 0
+
+
+@restarts
+async def test_supervision_and_status_survive(world: World) -> None:
+    async def fails(activity: Activity[int], state: int) -> int:
+        raise ValueError("no")
+
+    async with world.manager() as manager:
+        runtime = manager.create("fails", 0, fails, retries=0, supervision=STOP)
+        with pytest.raises(ProcessingError):
+            await runtime.ask(0)
+        assert runtime.status == "failed"
+    async with world.manager() as manager:
+        runtime = manager.create("fails", 0, add, retries=0, supervision=STOP)
+        assert runtime.status == "failed"
+        runtime.recover()
+        assert await runtime.ask(4) == 4
+    async with world.manager() as manager:
+        assert manager.create("fails", 0, add, retries=0, supervision=STOP).status == "idle"
+
+
+@restarts
+async def test_limits_that_were_changed_stay_until_the_code_says_something_else(world: World) -> None:
+    async with world.manager() as manager:
+        manager.create("sum", 0, add, standard_capacity=10).standard_capacity = 20
+    async with world.manager() as manager:
+        assert manager.create("sum", 0, add, standard_capacity=10).standard_capacity == 20
+    async with world.manager() as manager:
+        assert manager.create("sum", 0, add, standard_capacity=5).standard_capacity == 5
+
+
+@restarts
+async def test_keys_are_remembered(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        await runtime.ask(5, key="once")
+        runtime.pause()
+        waits = runtime.send_nowait(1, key="waits")
+        await turns()
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        assert (await runtime.send_nowait(5, key="once")).state == 5
+        assert runtime.send_nowait(1, key="waits").id == waits.id
+        runtime.resume()
+        await asyncio.sleep(1)
+        assert (runtime.state, runtime.fates().accepted) == (6, 2)
+
+
+@restarts
+async def test_what_was_edited_moved_and_dropped_comes_back_so(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        runtime.pause()
+        a, b, c, d = (runtime.send_nowait(each) for each in "abcd")
+        runtime.edit(a.id, "A")
+        runtime.first(c.id)
+        runtime.drop(b.id)
+        runtime.promote(d.id)
+        await turns()
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        assert [each.payload for each in runtime.mailbox_items()] == ["d", "c", "A"]
+        assert runtime.fates().dropped == 1
+        runtime.resume()
+        await asyncio.sleep(1)
+        assert runtime.state == ("d", "c", "A")
+
+
+@restarts
+async def test_a_send_to_what_nobody_has_created_yet_waits(world: World) -> None:
+    async with world.manager() as manager:
+        manager.create("list", (), collect)
+    async with world.manager() as manager:
+        receipt = manager.send_nowait("list", "early")
+        await manager.send("list", "later")
+        assert "list" not in manager
+        runtime = manager.create("list", (), collect)
+        assert (await receipt).state == ("early",)
+        await turns()
+        assert (runtime.state, runtime.fates().accepted) == (("early", "later"), 2)
+    async with world.manager() as manager:
+        assert manager.create("list", (), collect).state == ("early", "later")
+
+
+@restarts
+async def test_a_terminated_runtime_is_gone_and_its_dead_letters_stay(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        runtime.pause()
+        lost = runtime.send_nowait("lost")
+        await runtime.terminate()
+        assert [each.activity.id for each in manager.dead_letters] == [lost.id]
+    async with world.manager() as manager:
+        assert [(each.activity.id, each.activity.payload) for each in manager.dead_letters] == [(lost.id, "lost")]
+        runtime = manager.create("list", (), collect)
+        assert (runtime.resumed, runtime.state) == (False, ())
+        assert (await manager.dead_letters.resend(lost.id)).state == ("lost",)
+    async with world.manager() as manager:
+        assert len(manager.dead_letters) == 0
+
+
+@restarts
+async def test_resume_false_refuses_what_is_there(world: World) -> None:
+    async with world.manager() as manager:
+        manager.create("sum", 0, add, resume=False)
+    async with world.manager() as manager:
+        with pytest.raises(RuntimeExistsError, match="the journal holds 'sum'"):
+            manager.create("sum", 0, add, resume=False)
+        assert manager.create("sum", 0, add).resumed
+
+
+@restarts
+async def test_a_state_of_another_version_is_upgraded_or_left_alone(world: World) -> None:
+    async with world.manager() as manager:
+        await manager.create("a", {"n": 1}, lambda activity, state: {"n": state["n"] + activity.payload}).ask(1)
+
+    def second(activity: Activity[int], state: dict[str, int]) -> dict[str, int]:
+        return {"total": state["total"] + activity.payload}
+
+    async with world.manager() as manager:
+        with pytest.raises(JournalError, match=r"is of version 1.*upgrade="):
+            manager.create("a", {"total": 0}, second, state_version=3)
+        with pytest.raises(JournalError, match="no function for version 2"):
+            manager.create("a", {"total": 0}, second, state_version=3, upgrade={1: lambda plain: plain})
+        steps = {1: lambda plain: {"sum": plain["n"]}, 2: lambda plain: {"total": plain["sum"]}}
+        assert await manager.create("a", {"total": 0}, second, state_version=3, upgrade=steps).ask(1) == {"total": 3}
+    async with world.manager() as manager:
+        with pytest.raises(JournalError, match="newer than state_version=1"):
+            manager.create("a", {"total": 0}, second)
+        assert manager.create("a", {"total": 0}, second, state_version=3).state == {"total": 3}
+
+
+@restarts
+async def test_a_state_that_fits_no_longer_is_refused_with_its_path(world: World) -> None:
+    def other(activity: Activity[int], state: dict[str, str]) -> dict[str, str]:
+        return state
+
+    async with world.manager() as manager:
+        manager.create("a", {"n": 1}, lambda activity, state: state)
+    async with world.manager() as manager:
+        with pytest.raises(JournalError, match=r"at .*n.* expected str"):
+            manager.create("a", {}, other)
+        assert manager.create("a", {}, lambda activity, state: state).state == {"n": 1}
+
+
+@restarts
+async def test_code_that_has_changed_is_told(world: World) -> None:
+    async with world.manager() as manager:
+        manager.create("a", 0, add)
+    async with world.manager() as manager:
+        manager.create("a", 0, add)
+        assert [each.kind for each in manager.ring.records].count("workflow_changed") == 0
+    async with world.manager() as manager:
+        manager.create("a", 0, lambda activity, state: state - activity.payload)
+        assert [each.kind for each in manager.ring.records].count("workflow_changed") == 1
+
+
+@restarts
+async def test_what_cannot_be_stored_is_refused_at_the_door(world: World) -> None:
+    async with world.manager() as manager:
+        with pytest.raises(JournalError):
+            manager.create("a", object(), add)
+        assert "a" not in manager
+        runtime = manager.create("a", 0, lambda activity, state: object() if activity.payload else state, retries=0)
+        with pytest.raises(JournalError):
+            runtime.send_nowait(lambda: 1)
+        assert runtime.fates().accepted == 0
+        with pytest.raises(ProcessingError):
+            await runtime.ask(1)
+        assert runtime.state == 0
+
+
+@restarts
+async def test_while_nothing_can_be_written_it_waits_and_then_goes_on(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        gate = Gate()
+        slow = manager.create("slow", (), gate)
+        before = slow.send_nowait(1)
+        await gate.entered.wait()
+        world.journal.broken = JournalError("the disk is full")
+        with pytest.raises(JournalError, match="the disk is full"):
+            await runtime.send(1)
+        gate.open.set()
+        await asyncio.sleep(10)
+        assert (before.outcome, slow.state, gate.seen) == (None, (), [1])
+        world.journal.mend()
+        await asyncio.sleep(1)
+        assert (await before).state == (1,)
+        assert gate.seen == [1]
+        assert await runtime.ask(1) == (1,)
+
+
+@restarts
+async def test_a_runtime_that_is_not_durable_leaves_nothing(world: World) -> None:
+    async with world.manager() as manager:
+        assert await manager.create("sum", 0, add, durable=False).ask(1) == 1
+    assert world.log.rows == {}
+
+
+@restarts
+async def test_a_full_lane_that_drops_is_counted_in_the_journal(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect, standard_capacity=2, overflow="drop_oldest")
+        runtime.pause()
+        for each in range(4):
+            runtime.send_nowait(each)
+        other = manager.create("other", (), collect, standard_capacity=1, overflow="drop_newest")
+        other.pause()
+        other.send_nowait(1)
+        other.send_nowait(2)
+        await turns()
+        assert world.journal.find("list").counts == {"accepted": 4, "dropped": 2}
+        assert world.journal.find("other").counts == {"accepted": 2, "dropped": 1}
+    async with world.manager() as manager:
+        assert [each.payload for each in manager.create("list", (), collect).mailbox_items()] == [2, 3]
+
+
+@restarts
+async def test_a_timeout_holds_for_the_work_and_not_for_the_disk(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect, timeout=1)
+        world.journal.broken = None
+        receipt = runtime.send_nowait(1)
+        assert (await receipt).state == (1,)
+        assert math.isinf(runtime.entry.deadline)
