@@ -98,6 +98,10 @@ class Lab:
         for kernel in json.loads(self._ask("GET", "kernels")):
             self._ask("DELETE", f"kernels/{kernel['id']}")
 
+    def connections(self) -> int:
+        """How many pages are connected to kernels."""
+        return sum(kernel["connections"] for kernel in json.loads(self._ask("GET", "kernels")))
+
     def _ask(self, method: str, path: str) -> bytes:
         request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
         with urllib.request.urlopen(request, timeout=PATIENCE) as reply:

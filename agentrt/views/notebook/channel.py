@@ -1,7 +1,8 @@
 """What a page and a view in the kernel send each other: the whole view, numbered changes of it, and what a person does.
 
 A page opens one comm for each view that it shows, see `view.js`. It gets the whole view, and then each change as one
-message with the next number. A page that misses a number asks for the whole again, so it never shows a mixture.
+message with the next number. A page that misses a number asks for the whole again, so it never shows a mixture. What
+is long in them it asks for in pieces, see `texts.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from panel.io.model import diff, monkeypatch_events, patch_cds_msg
 from panel.io.notebook import block_comm
 
 from .scripts import page_scripts
+from .texts import Texts, text_name, without_texts
 
 __all__ = ["TARGET", "Channel", "listen"]
 
@@ -37,7 +38,6 @@ PAGES = 8  # of one view
 AWAY = (
     90.0  # seconds after which a page is not sent anything until it is heard of; a page out of sight asks once a minute
 )
-LONG = 1_000  # characters from which on a module or a style is sent once a page
 
 
 class Comm(Protocol):
@@ -66,7 +66,7 @@ class CellPage:
 
     def __init__(self, comm: Comm) -> None:
         self.comm = comm
-        self.texts: set[str] = set()
+        self.texts = Texts()
         self.ready = False  # it has the whole
         self.heard = time.monotonic()
 
@@ -136,7 +136,7 @@ class Channel:
         encoded = serializer.encode(events)
         models.flush_synced(lambda model: not serializer.has_ref(model))
         texts: dict[str, str] = {}
-        return serialize_json(_without_texts(encoded, texts)), texts
+        return serialize_json(without_texts(encoded, texts)), texts
 
     def _send_frame(
         self, encoded: tuple[str, dict[str, str]], pages: list[CellPage], by: CellPage | None = None
@@ -144,8 +144,9 @@ class Channel:
         self.frame += 1
         events, texts = encoded
         for page in pages:
+            names = page.texts.offer(texts)
             message = {"frame": self.frame, "events": "[]" if page is by else events}
-            page.comm.send({**message, "texts": _news(page, texts)})
+            page.comm.send({**message, "texts": names, "offer": page.texts.number})
 
     def _listening(self) -> list[CellPage]:
         now = time.monotonic()
@@ -162,8 +163,8 @@ class Channel:
         """What a page says."""
         if "bye" in data:
             self._forget(comm, closes=data["bye"] == "closes")
-        elif not self.ended:
-            self._answer(self._page(comm), data)
+        elif (page := self._page(comm)) is not None:
+            self._answer(page, data)
 
     def _forget(self, comm: Comm, closes: bool) -> None:
         with self.lock:
@@ -172,19 +173,32 @@ class Channel:
             comm.close()
 
     def _answer(self, page: CellPage, data: Mapping[str, Any]) -> None:
-        if data.get("want"):
-            page.texts.update(data.get("texts", ()))
-            self._send_whole(page, scripts=bool(data.get("scripts")))
+        if "text" in data:
+            with self.lock:
+                self._send(page, page.texts.piece(data["text"], data["piece"]))
+            return
+        if "has" in data:
+            with self.lock:
+                page.texts.receive(data["has"], data["offer"])
+        elif data.get("want"):
+            self._send_whole(page, data.get("texts", ()), scripts=bool(data.get("scripts")))
         elif "patch" in data:
             try:
                 self._apply(page, json.loads(data["patch"]))
             except Exception:
                 log.exception("what was done in a page could not be carried out")
-        with self.lock:
-            page.comm.send({"frame": self.frame})
+        self._send(page, {"frame": self.frame})
 
-    def _page(self, comm: Comm) -> CellPage:
+    def _send(self, page: CellPage, message: Mapping[str, Any]) -> None:
+        """Send it, unless the comm was closed meanwhile on another thread: a page reports a message of such a one."""
         with self.lock:
+            if self.pages.get(page.comm.comm_id) is page:
+                page.comm.send(message)
+
+    def _page(self, comm: Comm) -> CellPage | None:
+        with self.lock:
+            if self.ended:
+                return None
             page = self.pages.setdefault(comm.comm_id, CellPage(comm))
             page.heard = time.monotonic()
             if len(self.pages) > PAGES:
@@ -193,23 +207,31 @@ class Channel:
                     longest.comm.close()
         return page
 
-    def _send_whole(self, page: CellPage, scripts: bool) -> None:
+    def _send_whole(self, page: CellPage, has: Iterable[str], scripts: bool) -> None:
         with self.lock:
             page.ready = False
+            page.texts.names = set(has)
             self.push()
             page.ready = True
+            code = page_scripts() if scripts else ()
             parts: dict[str, Any] = dict(self.document.to_json(deferred=False))
             self.document.models.flush_synced()
             texts: dict[str, str] = {}
-            roots = _without_texts(parts.pop("roots"), texts)
-            page.comm.send(
+            whole = {
+                "roots": serialize_json(without_texts(parts.pop("roots"), texts)),
+                "document": serialize_json(parts),
+            }
+            once = {text_name(text): text for text in [*whole.values(), *(text for _, text, _ in code)]}
+            names = page.texts.offer(texts | once)
+            self._send(
+                page,
                 {
                     "frame": self.frame,
-                    "document": serialize_json(parts),
-                    "roots": serialize_json(roots),
-                    "texts": _news(page, texts),
-                    "scripts": page_scripts() if scripts else (),
-                }
+                    **{key: text_name(text) for key, text in whole.items()},
+                    "texts": [name for name in names if name in texts],
+                    "scripts": [(kind, text_name(text), type) for kind, text, type in code],
+                    "offer": page.texts.number,
+                },
             )
 
     def _apply(self, page: CellPage, patch: Any) -> None:
@@ -257,26 +279,3 @@ def listen(manager: Any, find: Callable[[str], Channel | None]) -> None:
 def _send_end(comm: Comm) -> None:
     comm.send({"ended": True})
     comm.close()
-
-
-def _news(page: CellPage, texts: dict[str, str]) -> dict[str, str]:
-    new = {name: text for name, text in texts.items() if name not in page.texts}
-    page.texts.update(new)
-    return new
-
-
-def _without_texts(value: Any, texts: dict[str, str]) -> Any:
-    # Every component has its whole module with it, 1.5 MB for each button: a card would have 35 MB.
-    if isinstance(value, dict):
-        return {key: _text_by_name(key, each, texts) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_texts(each, texts) for each in value]
-    return value
-
-
-def _text_by_name(key: Any, value: Any, texts: dict[str, str]) -> Any:
-    if key in ("esm", "css") and isinstance(value, str) and len(value) > LONG:
-        name = sha256(value.encode()).hexdigest()[:16]
-        texts[name] = value
-        return {"text": name}
-    return _without_texts(value, texts)

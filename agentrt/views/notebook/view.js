@@ -1,7 +1,8 @@
 // A view in the output of a cell: a picture, and in its place the live view for as long as the kernel answers.
 //
 // The live view is not in the saved output. It comes from the kernel, see `channel.py`: once whole, and then each change
-// as a frame with a number. A page that misses a number, or can't apply a frame, asks for the whole again.
+// as a frame with a number. A page that misses a number, or can't apply a frame, asks for the whole again. Long texts
+// come piece by piece, see `texts.py`: for all views of a kernel together, one piece is on its way to the page.
 ((script, id, words) => {
   const TICK = 500 // milliseconds; all other times are counted in ticks, which do not go on while the page can't listen
   const PING = 10 // until a page that hears nothing asks whether it is up to date
@@ -11,9 +12,11 @@
   const box = script.parentElement
   const [picture, note, live] = box.children
   const texts = (window.agentrtTexts ??= new Map()) // modules and styles, each once for all views of the page
-  let comm = null, opened = false, ended = false
+  const turns = (window.agentrtTurns ??= new WeakMap()) // the end of the last turn to ask for texts, by kernel
+  let kernel = null, comm = null, opened = false, ended = false
   let shown = null, frame = 0
   let asked = false // for the whole
+  let wanted = null // the piece that was asked for
   let pending = false // something was asked that was not answered yet
   let stale = false // it has to ask when it is in the page again
   let quiet = 0, unanswered = 0, away = 0
@@ -37,43 +40,102 @@
 
   function connect() {
     if (comm === null) {
-      comm = window.PyViz.kernels[id].connectToComm("agentrt.view")
+      kernel = window.PyViz.kernels[id]
+      comm = kernel.connectToComm("agentrt.view")
       comm.onMsg = ({content}) => {
         quiet = unanswered = 0
         pending = false
+        if (content.data.text !== undefined) return receive(content.data)
+        if (content.data.ended) end()
         work = work.then(() => take(content.data)).catch(lost).then(mark)
       }
     }
-    // The first view of a page brings the scripts; the others wait for them.
-    const first = window.agentrtFirst
-    if (!comm.active || (!loaded() && first && first.id !== id && Date.now() < first.until)) return
-    window.agentrtFirst = {id, until: Date.now() + 5000}
+    if (!comm.active) return
     comm.open({view: id, ...want()})
     opened = asked = pending = true
   }
 
+  function end() {
+    ended = true
+    fail("the view has ended")
+  }
+
   function lost(error) {
-    console.warn("agentrt: a view is drawn again:", error)
+    if (ended) return
+    if (connected()) console.warn("agentrt: a view is drawn again:", error)
     asked = false
     ask()
   }
 
   async function take(data) {
-    for (const [name, text] of Object.entries(data.texts ?? {})) texts.set(name, text)
-    if (data.ended) ended = true
-    else if (data.roots) await show(data)
+    if (data.roots) await show(data)
     else if (shown !== null && !asked) {
       const next = data.events === undefined ? frame : frame + 1
       if (data.frame !== next) ask()
-      else if (data.events) apply(data)
+      else if (data.events) await apply(data)
     }
   }
 
-  function apply(data) {
+  async function apply(data) {
     frame = data.frame
+    if (data.texts.length) {
+      await inTurn(() => bring(data.texts))
+      send({has: data.texts, offer: data.offer})
+    }
     const events = JSON.parse(data.events, reader(shown.suffix))
     if (events.length) shown.document.apply_json_patch({events})
     box.dataset.frame = frame
+  }
+
+  // One view of the kernel after the other asks for texts.
+  function inTurn(action) {
+    const turn = (turns.get(kernel) ?? Promise.resolve()).then(() => (ended || !box.isConnected ? null : action()))
+    turns.set(kernel, turn.catch(() => {}))
+    return turn
+  }
+
+  async function bring(names) {
+    for (const name of names) if (!texts.has(name)) texts.set(name, await read(name))
+  }
+
+  async function bringWhole(data) {
+    if (starts()) {
+      const elements = []
+      for (const [kind, name, type] of data.scripts) elements.push([kind, await read(name), type])
+      if (starts()) start(elements)
+    }
+    const once = [data.document, data.roots]
+    const [rest, roots] = [await read(once[0]), await read(once[1])]
+    await bring(data.texts)
+    send({has: [...once, ...data.texts, ...data.scripts.map(([, name]) => name)], offer: data.offer})
+    return {rest, roots}
+  }
+
+  async function read(text) {
+    let whole = ""
+    for (let piece = 0; ; piece += 1) {
+      const {part, last} = await new Promise((take, fail) => {
+        wanted = {question: {text, piece}, take, fail}
+        pending = true
+        send(wanted.question)
+      })
+      whole += part
+      if (last) return whole
+    }
+  }
+
+  function receive({text, piece, part, last}) {
+    if (wanted?.question.text !== text || wanted.question.piece !== piece) return
+    if (part === undefined) return fail("a text is not there any more")
+    const {take} = wanted
+    wanted = null
+    take({part, last})
+  }
+
+  function fail(message) {
+    const given = wanted
+    wanted = null
+    given?.fail(new Error(message))
   }
 
   // The names of models get an end that is unique in the page, which may show a view twice.
@@ -96,11 +158,15 @@
 
   async function show(data) {
     asked = false
-    await load(data.scripts)
+    const whole = await inTurn(() => bringWhole(data))
+    if (ended) return
+    stale = whole === null
+    if (stale) return
+    while (!loaded()) await new Promise((done) => setTimeout(done, 50))
     stale = !box.isConnected
     if (stale) return
     const suffix = `x${(window.agentrtShown = (window.agentrtShown ?? 0) + 1)}`
-    const json = {...JSON.parse(data.document), roots: JSON.parse(data.roots, reader(suffix))}
+    const json = {...JSON.parse(whole.rest), roots: JSON.parse(whole.roots, reader(suffix))}
     const root = json.roots[0].id
     const place = document.createElement("div")
     place.id = `agentrt-${suffix}`
@@ -120,17 +186,17 @@
     box.dataset.frame = frame
   }
 
-  async function load(parts) {
-    if (parts.length && !loaded() && !window.agentrtLoading) {
-      window.agentrtLoading = true
-      for (const [kind, text, type] of parts) {
-        const element = document.createElement(kind)
-        if (type) element.type = type
-        element.textContent = text
-        document.head.append(element)
-      }
+  const starts = () => !loaded() && !window.agentrtLoading
+
+  function start(elements) {
+    if (!elements.length) return
+    window.agentrtLoading = true
+    for (const [kind, text, type] of elements) {
+      const element = document.createElement(kind)
+      if (type) element.type = type
+      element.textContent = text
+      document.head.append(element)
     }
-    while (!loaded()) await new Promise((done) => setTimeout(done, 50))
   }
 
   // What is done in the page goes to the kernel.
@@ -185,14 +251,17 @@
   }
 
   function listen() {
-    if (!opened && connected()) connect()
+    if (!opened && !ended && connected()) connect()
     quiet += 1
     if (ended || !opened || (!pending && quiet < (connected() ? PING : 2))) return
-    if (!pending || SOON.includes(unanswered) || unanswered % AGAIN === AGAIN - 1) send(asked ? want() : {ping: true})
+    if (!pending || SOON.includes(unanswered) || unanswered % AGAIN === AGAIN - 1) {
+      send(wanted?.question ?? (asked ? want() : {ping: true}))
+    }
     pending = true
   }
 
   function tick() {
+    if (wanted !== null && !connected()) fail("the kernel was restarted or has ended")
     if (box.isConnected) {
       if (away > 0) {
         if (stale || shown === null) ask()
@@ -210,7 +279,11 @@
     }
   }
 
-  addEventListener("pagehide", () => send({bye: "closes"}))
+  addEventListener("pagehide", () => {
+    send({bye: "closes"})
+    opened = false // nothing after that: its answer would come to the next page
+    ended = true
+  })
   new ResizeObserver(() => box.isConnected && keepStyles()).observe(box) // hidden, or shown again
   note.hidden = true
   setInterval(tick, TICK)

@@ -3,6 +3,7 @@
 `AGENTRT_LAB_ROUNDS=1000 python -m pytest -s tests/views/notebook/test_cell.py -k stress` is its long form.
 """
 
+import json
 import os
 import random
 import re
@@ -10,6 +11,7 @@ import signal
 
 import nbformat
 import pytest
+from playwright.sync_api import Page
 
 from tests.harness.lab import Lab, Notebook
 from tests.harness.screenshot import shoot
@@ -334,6 +336,61 @@ def test_a_new_view_of_an_output_is_live_beside_the_first(jupyterlab, page):
     notebook.run(2)
     notebook.wait_for_output(1, "1 processed")
     live(notebook)
+
+
+# The page stops, as if it were frozen, when it sends the kernel a message with this text for the given time.
+FREEZE = """([text, times]) => {
+    const send = WebSocket.prototype.send
+    const decoder = new TextDecoder()
+    WebSocket.prototype.send = function (data) {
+        send.call(this, data)
+        if (!(typeof data === "string" ? data : decoder.decode(data)).includes(text)) return
+        times -= 1
+        if (times === 0) debugger
+    }
+}"""
+
+
+def freeze(page: Page, text: str, times: int) -> list[object]:
+    """Let the page stop at that message. The list that this returns has something in it then."""
+    frozen: list[object] = []
+    page.add_init_script(f"({FREEZE})({json.dumps([text, times])})")
+    session = page.context.new_cdp_session(page)
+    session.on("Debugger.paused", lambda event: frozen.append(event))
+    session.send("Debugger.enable")
+    return frozen
+
+
+ALL_SENT = (
+    "for channel in agentrt.views.notebook.cell._channels.values():\n    with channel.lock:\n        len(channel.pages)"
+)
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(600)
+def test_a_page_may_close_while_modules_are_on_their_way(jupyterlab: Lab, page, guard, new_page):
+    """Jupyter's server logs an error for what it could not write."""
+    guard.allow("Comm not found for comm id")  # JupyterLab says it in a page about each comm of another page
+    cells = [START, "import agentrt.views.notebook.cell\nruntime", "manager", ALL_SENT, "runtime.send_nowait(5)"]
+    notebook = jupyterlab.open(page, cells, name="closing.ipynb")
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    for view in (1, 2):
+        live(notebook, view)
+    notebook.save()
+    before = jupyterlab.log()
+    for text, times in (("agentrt.view", 1), ("agentrt.view", 2), ('"piece":0', 2), ('"piece":1', 1), ('"piece":2', 1)):
+        other = new_page()
+        frozen = freeze(other, text, times)
+        other.goto(f"{jupyterlab.url}/lab/tree/closing.ipynb?reset", wait_until="commit")
+        wait_until(lambda frozen=frozen: page.title() and frozen, 60, f"the page sends {text}")
+        notebook.run(3)
+        other.close()
+        wait_until(lambda: jupyterlab.connections() == 1, 60, "the server knows that the page is closed")
+    notebook.run(4)
+    notebook.wait_for_output(1, "1 processed")
+    logged = jupyterlab.log()[len(before) :]
+    assert "WebSocketClosedError" not in logged, logged
 
 
 # Jupyter's server logs it when a page was closed before it had read a message, as happens on a busy machine.

@@ -9,6 +9,7 @@ from panel.io.model import diff
 
 from agentrt.views.notebook import channel as module
 from agentrt.views.notebook.channel import AWAY, PAGES, Channel, LinkedDocument, listen
+from agentrt.views.notebook.texts import PIECE
 
 
 class FakeComm:
@@ -17,18 +18,37 @@ class FakeComm:
     def __init__(self, comm_id="page"):
         self.comm_id = comm_id
         self.sent = []
-        self.texts = {}
+        self.texts, self.pieces = {}, []
         self.closed = False
 
     def send(self, data):
         data = json.loads(json.dumps(data))  # as Jupyter does it
-        self.texts.update(data.get("texts", {}))
+        if "text" in data:
+            self.pieces.append(data)
+            return
         self.sent.append(data)
         if "roots" in data:
-            parts = {**json.loads(data["document"]), "roots": self.read(data["roots"])}
-            self.document = Document.from_json(parts)
+            roots, document = self.ask(data["roots"]), self.ask(data["document"])
+            self.scripts = [(kind, self.ask(text), type) for kind, text, type in data["scripts"]]
+        if data.get("texts"):
+            self.texts |= {name: self.ask(name) for name in data["texts"]}
+            self.say(has=data["texts"], offer=data["offer"])
+        if "roots" in data:
+            self.document = Document.from_json({**json.loads(document), "roots": self.read(roots)})
         elif "events" in data:
             self.document.apply_json_patch({"events": self.read(data["events"])})
+
+    def ask(self, name):
+        """A text, piece by piece: one is asked for after the other has come."""
+        parts = []
+        while True:
+            self.say(text=name, piece=len(parts))
+            answer = self.pieces.pop()
+            assert not self.pieces
+            assert (answer["text"], answer["piece"]) == (name, len(parts))
+            parts.append(answer["part"])
+            if answer["last"]:
+                return "".join(parts)
 
     def read(self, text):
         def find(part):
@@ -145,21 +165,42 @@ def test_long_texts_are_sent_to_a_page_once(channel, column):
     column.children = [Div(text=str(n), stylesheets=[InlineStyleSheet(css=sheet)]) for n in range(3)]
     page, other = open_page(channel), open_page(channel, "other", texts=["unknown"])
     for each in (page, other):
-        assert list(each.sent[0]["texts"].values()) == [sheet]
-        assert len(each.sent[0]["roots"]) < 5_000
+        assert [each.texts[name] for name in each.sent[0]["texts"]] == [sheet]
         assert each.document.roots[0].children[2].stylesheets[0].css == sheet
     page.say(want=True, texts=list(page.texts), scripts=False)
-    assert page.sent[-2]["texts"] == {}
+    assert page.sent[-2]["texts"] == []
     column.children = [*column.children, Div(stylesheets=[InlineStyleSheet(css=sheet)])]
     channel.push()
-    assert page.sent[-1]["texts"] == {}
+    assert page.sent[-1]["texts"] == []
     assert page.document.roots[0].children[3].stylesheets[0].css == sheet
 
 
-def test_the_scripts_are_sent_to_a_page_that_has_none(channel, monkeypatch):
-    monkeypatch.setattr(module, "page_scripts", lambda: (("script", "code", ""),))
-    assert open_page(channel, scripts=True).sent[0]["scripts"] == [["script", "code", ""]]
-    assert open_page(channel, "other", scripts=False).sent[0]["scripts"] == []
+def test_the_scripts_are_for_a_page_that_has_none(channel, monkeypatch):
+    monkeypatch.setattr(module, "page_scripts", lambda: (("script", "code" * PIECE, ""),))
+    assert open_page(channel, scripts=True).scripts == [("script", "code" * PIECE, "")]
+    assert open_page(channel, "other", scripts=False).scripts == []
+
+
+def test_no_message_to_a_page_is_longer_than_one_piece(channel, column, monkeypatch):
+    monkeypatch.setattr(module, "page_scripts", lambda: (("script", "code" * PIECE, ""),))
+    column.children = [Div(text="t" * 2 * PIECE, stylesheets=[InlineStyleSheet(css="x" * 3 * PIECE)])]
+    lengths = []
+
+    class Measuring(FakeComm):
+        def send(self, data):
+            lengths.append(len(json.dumps(data)))
+            super().send(data)
+
+    page = Measuring()
+    channel.open(page, {"want": True, "scripts": True})
+    assert texts_of(page) == ["t" * 2 * PIECE]
+    assert max(lengths) < 1.1 * PIECE
+
+
+def test_a_page_is_told_that_a_text_is_not_there_any_more(channel):
+    page = open_page(channel)
+    page.say(text="unknown", piece=0)
+    assert page.pieces == [{"text": "unknown", "piece": 0}]
 
 
 def test_a_page_that_is_not_heard_of_is_sent_nothing(channel, column, monkeypatch):
