@@ -15,10 +15,21 @@ from ..errors import AgentError
 from ..frames import RUNNERS, package_of
 from ..schema.outline import clean
 
-__all__ = ["FailureRecord", "SourcePlace", "error_of", "failure_of", "identity_of", "places", "traceback_of"]
+__all__ = [
+    "LONGEST_WHOLE",
+    "FailureRecord",
+    "SourcePlace",
+    "error_of",
+    "failure_of",
+    "identity_of",
+    "lengths_of",
+    "places",
+    "traceback_of",
+]
 
 AROUND, DEEPEST, CHAIN = 2, 8, 4
 LONGEST_MESSAGE, LONGEST_TRACE = 2_000, 8_000  # characters
+LONGEST_WHOLE = 1_000_000  # characters of each, where all of it was asked for
 KINDS = {name: getattr(errors, name) for name in errors.__all__}
 NO_TRACE = "Its traceback was not sent: many activities failed at once.\n"
 
@@ -45,6 +56,7 @@ class FailureRecord(msgspec.Struct, frozen=True):
         places: Its frames with the source around them.
         cause: What caused it.
         follows: Whether `cause` was only being handled when it was raised.
+        lengths: How many characters the message and the traceback have where they are.
     """
 
     kind: str
@@ -56,6 +68,7 @@ class FailureRecord(msgspec.Struct, frozen=True):
     places: tuple[SourcePlace, ...] = ()
     cause: FailureRecord | None = None
     follows: bool = False
+    lengths: tuple[int, int] = (0, 0)
 
 
 class DistantError(Exception):
@@ -63,29 +76,36 @@ class DistantError(Exception):
 
     trace: str = ""
     places: tuple[SourcePlace, ...] = ()
+    lengths: tuple[int, int] = (0, 0)
 
 
 # ---- where the agents are
 
 
-def failure_of(error: BaseException, traced: bool = True) -> FailureRecord:
-    """Write an error as data. With `traced` its traceback and its source lines come with it. It never raises."""
-    return _failure_record(error, traced, 0)
+def failure_of(error: BaseException, traced: bool = True, whole: bool = False) -> FailureRecord:
+    """Write an error as data. With `traced` its traceback and its source lines come with it. It never raises.
+
+    `whole`: with up to a million characters of its message and of its traceback.
+    """
+    return _failure_record(error, traced, (LONGEST_WHOLE, LONGEST_WHOLE) if whole else (LONGEST_MESSAGE, LONGEST_TRACE))
 
 
-def _failure_record(error: BaseException, traced: bool, depth: int) -> FailureRecord:
+def _failure_record(error: BaseException, traced: bool, longest: tuple[int, int], depth: int = 0) -> FailureRecord:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     text = depth == 1 or (depth == 0 and error.__cause__ is None)  # the one that a view shows; it has its causes in it
+    message = clean(_error_message(error))
+    trace = "" if not text else clean(_format(error)) if traced else NO_TRACE
     return FailureRecord(
         kind=_kind_of(error),
-        message=clean(_error_message(error))[:LONGEST_MESSAGE],
+        message=message[: longest[0]],
         runtime=_clean_text(getattr(error, "runtime", None)) if isinstance(error, AgentError) else None,
         activity=error.activity if isinstance(error, AgentError) else None,
         problems=_problems(error),
-        trace="" if not text else clean(_format(error))[-LONGEST_TRACE:] if traced else NO_TRACE,
+        trace=trace[-longest[1] :],
         places=tuple(places(error)) if traced else (),
-        cause=_failure_record(cause, traced, depth + 1) if cause is not None and depth + 1 < CHAIN else None,
+        cause=_failure_record(cause, traced, longest, depth + 1) if cause is not None and depth + 1 < CHAIN else None,
         follows=error.__cause__ is None,
+        lengths=(len(message), len(trace)),
     )
 
 
@@ -147,6 +167,13 @@ def traceback_of(error: BaseException) -> str:
     return cause.trace if isinstance(cause, DistantError) else _format(cause)
 
 
+def lengths_of(error: BaseException) -> tuple[int, int]:
+    """How many characters the message and the traceback have, where the error was raised."""
+    cause = error.__cause__ or error
+    message, trace = getattr(cause, "lengths", (0, 0))
+    return max(message, len(_error_message(cause))), max(trace, len(traceback_of(error)))
+
+
 def _format(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error, limit=-12, chain=True))
@@ -166,7 +193,9 @@ def error_of(failure: FailureRecord) -> AgentError:
         return error
     made: AgentError = kind.__new__(kind)
     made.args = (failure.message,)
-    vars(made).update(runtime=failure.runtime, activity=failure.activity, missing=None, chain=())
+    vars(made).update(
+        runtime=failure.runtime, activity=failure.activity, missing=None, chain=(), lengths=failure.lengths
+    )
     vars(made)["problems"] = failure.problems or {"": failure.message}
     if failure.cause is not None:
         made.__cause__ = _distant(failure.cause)
@@ -175,7 +204,7 @@ def error_of(failure: FailureRecord) -> AgentError:
 
 def _distant(failure: FailureRecord) -> DistantError:
     error = _class_of(failure.kind)(failure.message)
-    error.trace, error.places = failure.trace, failure.places
+    error.trace, error.places, error.lengths = failure.trace, failure.places, failure.lengths
     if failure.cause is not None:
         setattr(error, "__context__" if failure.follows else "__cause__", _distant(failure.cause))
     return error

@@ -10,6 +10,7 @@ import msgspec
 from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
+from ..errors import AgentError
 from ..events import Outcome
 from ..limits import Limits
 from ..metrics import Fates
@@ -148,6 +149,10 @@ def _shot(shot: Snapshot | None, traced: bool = True) -> Shot | None:
     )
 
 
+def _whole_error(shot: Snapshot | None) -> FailureRecord | None:
+    return None if shot is None or shot.error is None else failure_of(shot.error, whole=True)
+
+
 def _figure_row(shot: Snapshot | None) -> FigureRow | None:
     if shot is None:
         return None
@@ -212,6 +217,10 @@ def _read_shot(row: Shot | None) -> Snapshot | None:
         first=(_read_activity(row.first[0]), _read_activity(row.first[1])),
         error=None if row.failure is None else error_of(row.failure),
     )
+
+
+def _read_error(failure: FailureRecord | None) -> AgentError | None:
+    return None if failure is None else error_of(failure)
 
 
 def _read_shots(rows: list[Shot]) -> list[Snapshot]:
@@ -324,6 +333,7 @@ READERS: dict[str, ReadKind] = {
         _read_outcomes,
     ),
     "burst": ReadKind(lambda source, number: source.burst(number), BurstProgress | None, _as_it_is),
+    "error": ReadKind(lambda source, id: _whole_error(source.snapshot(id, False)), FailureRecord | None, _read_error),
 }
 _decoders = {name: msgspec.msgpack.Decoder(reader.kind) for name, reader in READERS.items()}
 

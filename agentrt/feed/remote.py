@@ -239,6 +239,12 @@ class RemoteSource:
         found: Snapshot | None = self._read("snapshot", id, metrics)
         return found
 
+    def error(self, id: str) -> AgentError | None:
+        """The last error of a runtime, with all that it says."""
+        with self._lock:
+            found: AgentError | None = self._link.read_once("error", (id,))
+        return found
+
     def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
         """How several runtimes are."""
         wanted = None if ids is None else tuple(ids)

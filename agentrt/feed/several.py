@@ -15,7 +15,7 @@ from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
 from ..engine.hub import Frame, Hub
-from ..errors import ConfigurationError, RuntimeNotFoundError
+from ..errors import AgentError, ConfigurationError, RuntimeNotFoundError
 from ..events import Outcome
 from ..interruptible import InterruptibleFuture
 from ..metrics import Fates
@@ -23,7 +23,7 @@ from ..snapshot import Snapshot
 from .find import cut, find_ids, merge_parts
 from .mirror import Mirror
 from .shift import STRIDE, Shift
-from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Source, Standing, Watching
+from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Source, Standing, Watching, whole_error
 
 __all__ = ["SeveralSource"]
 
@@ -220,6 +220,11 @@ class SeveralSource:
         """How a runtime is, or how it was when it ended."""
         shift, shot = self._of("snapshot", id, metrics)
         return shift.snapshot(shot)
+
+    def error(self, id: str) -> AgentError | None:
+        """The last error of a runtime, with all that it says."""
+        found = self._part_of(id)
+        return None if found is None else found[0].shift.error(whole_error(found[0].source, found[1]))
 
     def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
         """How several runtimes are."""

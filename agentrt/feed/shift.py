@@ -77,7 +77,7 @@ class Shift:
             created=self.at(outcome.created),
             started=self.at(outcome.started),
             finished=self.at(outcome.finished),
-            error=self._error(outcome.error),
+            error=self.error(outcome.error),
         )
 
     def _event(self, event: Event) -> Event:
@@ -91,7 +91,8 @@ class Shift:
             self.number(event.sequence), self.id(event.runtime), self.at(event.at), event.kind, event.who, detail
         )
 
-    def _error(self, error: AgentError | None) -> AgentError | None:
+    def error(self, error: AgentError | None) -> AgentError | None:
+        """An error, which may be none."""
         if error is None or not (self.first or self.prefix):
             return error
         copy = error.copy()
@@ -107,7 +108,7 @@ class Shift:
             at=self.at(shot.at),
             current=self.activity(shot.current),
             started=self.at(shot.started),
-            error=self._error(shot.error),
+            error=self.error(shot.error),
             error_at=self.at(shot.error_at),
             first=(self.activity(shot.first[0]), self.activity(shot.first[1])),
         )

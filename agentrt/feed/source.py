@@ -13,7 +13,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -22,6 +22,7 @@ from ..dead_letters import DeadLetter, Ledger
 from ..debugger import Whereabouts
 from ..engine.commands import ACTOR
 from ..engine.hub import Frame
+from ..errors import AgentError
 from ..events import Outcome
 from ..limits import Limits
 from ..metrics import Fates
@@ -51,7 +52,9 @@ __all__ = [
     "Time",
     "Typed",
     "Watching",
+    "WholeErrors",
     "subject_of",
+    "whole_error",
 ]
 
 T = TypeVar("T")
@@ -373,6 +376,22 @@ class Source(Time, Protocol):
 
     def submit(self, name: str, id: str = "", /, **arguments: Any) -> concurrent.futures.Future[Reply]:
         """Do the same without waiting: for what has to be done between two activities. Raises `ManagerClosedError`."""
+
+
+@runtime_checkable
+class WholeErrors(Protocol):
+    """A source that shortens what an error says, and can read one again without that."""
+
+    def error(self, id: str) -> AgentError | None:
+        """Return the last error of a runtime: up to a million characters of its message and of its traceback."""
+
+
+def whole_error(source: Source, id: str) -> AgentError | None:
+    """The last error of a runtime with all that it says, where the source can read it so."""
+    if isinstance(source, WholeErrors):
+        return source.error(id)
+    shot = source.snapshot(id, metrics=False)
+    return None if shot is None else shot.error
 
 
 # ---- handles

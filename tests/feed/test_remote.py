@@ -1,6 +1,7 @@
 """A manager in another process: it ends, comes back, hangs, is blocked; and what many views of one process cost it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from agentrt import AgentError, RuntimeManager, discovery
 from agentrt.errors import ConfigurationError
 from agentrt.feed.connection import Connection, find_manager
 from agentrt.feed.remote import RemoteSource
+from agentrt.feed.several import SeveralSource
 from agentrt.limits import Limits
+from agentrt.views.runtime.last_error import LastError
 from tests.harness.wait import wait_until, within
 from tests.support import add
 
@@ -216,6 +219,57 @@ def test_failures_come_with_their_source_and_retries_too():
         [retry] = [each for each in records if each.kind == "retry"]
         assert isinstance(retry.detail["error"], BaseException)
         assert "broken" in source.snapshot("a").error.__cause__.trace
+
+
+def fail_with(activity, state):
+    text = activity.payload
+    if not text:
+        return state
+    try:
+        raise KeyError(text)
+    except KeyError as error:
+        raise ValueError(text) from error
+
+
+def press_whole(pane: LastError) -> str:
+    pane.panel._handle_msg({"do": "whole", "with": ""})
+    return pane.panel.html
+
+
+def test_what_an_error_says_is_read_whole_on_demand():
+    text = "".join(f"<{n}>\n" for n in range(20_000))
+    with RuntimeManager(loop="thread", name="wordy") as manager, RemoteSource("wordy", max_age=0) as remote:
+        runtime = manager.create("a", 0, fail_with)
+        with pytest.raises(AgentError):
+            runtime.send_nowait(text).result(10)
+        live = LastError(manager.source)
+        live.draw(manager.source.snapshot("a"))
+        wanted = press_whole(live)
+        assert wanted.count("&lt;10000&gt;") == 3, "in the message, and twice in the traceback"
+        for source, id in ((remote, "a"), (SeveralSource([remote], "wordy", ["x/"]), "x/a")):
+            assert len(str(source.snapshot(id).error.__cause__)) == 2_000, "not with each snapshot"
+            pane = LastError(source)
+            pane.draw(source.snapshot(id))
+            assert f"show all {len(text):,} characters" in pane.panel.html
+            assert "&lt;10000&gt;" not in pane.panel.html
+            assert press_whole(pane).split("ago")[1] == wanted.split("ago")[1]
+            runtime.send_nowait("").result(10)
+            pane.draw(source.snapshot(id, metrics=False))
+            assert "&lt;10000&gt;" in pane.panel.html, "it stays while it is the same error"
+            assert "&lt;10000&gt;" not in press_whole(pane)
+
+
+def test_what_is_left_out_of_a_very_long_error_is_said():
+    with RuntimeManager(loop="thread", name="endless") as manager, RemoteSource("endless", max_age=0) as source:
+        with pytest.raises(AgentError):
+            manager.create("a", 0, fail_with).send_nowait("x" * 1_500_000).result(10)
+        pane = LastError(source)
+        pane.draw(source.snapshot("a"))
+        html = press_whole(pane)
+        assert "The first 1,000,000 of 1,500,000 characters:" in html
+        assert re.search(r"The last 1,000,000 of 3,00\d,\d\d\d characters:", html)
+        assert html.count("x" * 1000) < 2_100
+        assert source.error("nobody") is None
 
 
 def test_a_name_that_nobody_has():

@@ -87,7 +87,7 @@ class Card(pn.viewable.Viewer):
         self.axis = TimeAxis(source)
         self.head, self.bars = Live(), Live(css=BARS, margin=(6, 0, 2, 0))
         self.timeline = Timeline(self.axis, height=96)
-        self.state, self.log, self.last_error = State(TALL), Log(source, TALL), LastError(schedule=schedule)
+        self.state, self.log, self.last_error = State(TALL), Log(source, TALL), LastError(source, schedule=schedule)
         self.inject = Inject(source, id, self.commands, schedule=None if schedule is run_now else schedule)
         self.steer = Steer(source, id, self.commands, limits=False, schedule=schedule)
         self.commands.tell = self.steer.say

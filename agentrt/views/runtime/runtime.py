@@ -88,7 +88,7 @@ class RuntimeView(pn.viewable.Viewer):
         axis = self.axis = TimeAxis(source)
         self.head = Live()
         self.lanes, self.depth, self.timeline, self.throughput = Lanes(), Depth(axis), Timeline(axis), Throughput(axis)
-        self.state, self.last_error = State(height=330), LastError(go, schedule)
+        self.state, self.last_error = State(height=330), LastError(source, go, schedule)
         live = id in source.runtimes
         self.where = Where(source, id, self.commands, go=go, schedule=schedule) if live else None
         self.steer = Steer(source, id, self.commands, limits=live, schedule=schedule)
