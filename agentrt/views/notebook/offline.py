@@ -18,6 +18,17 @@ FETCHED = re.compile(r"<(?:link|script)\b[^>]*?(?:href|src)=\"(?:https?:|static/
 SHEET = re.compile(r'"(https://cdn\.holoviz\.org/panel[^"]*?\.css)(?:\?[^"]*)?"')
 MODULE = re.compile(r'"esm":("(?:[^"\\]|\\.){20000,}")')
 READ = re.compile(r"(docs_json = document\.getElementById\('[^']+'\)\.textContent)")
+# As the browser prefers it, now and when that changes. The components of Panel Material UI watch this attribute.
+THEME = """<meta name="color-scheme" content="light dark"><style>
+:root[data-theme="light"] { color-scheme: light; --panel-surface-color: #fff; --panel-on-background-color: #1d2127; }
+:root[data-theme="dark"] { color-scheme: dark; --panel-surface-color: #1e1e1e; --panel-on-background-color: #fff; }
+:root[data-theme="dark"] body { background: #121212; }
+</style><script>{
+  const dark = matchMedia("(prefers-color-scheme: dark)")
+  const set = () => { document.documentElement.dataset.theme = dark.matches ? "dark" : "light" }
+  dark.addEventListener("change", set)
+  set()
+}</script>"""
 PLACES = {
     "panel": Path(panel.__file__).parent / "dist",
     "panel-material-ui": Path(panel_material_ui.__file__).parent / "dist",
@@ -59,8 +70,9 @@ def data_url(url: str) -> str:
 
 
 def inline_files(html: str) -> str:
-    """Return the same page, with every file in it that it would fetch."""
+    """Return the same page, with every file in it that it would fetch. It is light or dark as the browser prefers."""
     parts = SavedParts()
     html = SHEET.sub(parts.sheet, MODULE.sub(parts.module, html))
     html = FETCHED.sub("", html)
-    return READ.sub(lambda found: found.group(1) + parts.script, html)
+    html = READ.sub(lambda found: found.group(1) + parts.script, html)
+    return html.replace("<head>", f"<head>{THEME}", 1)

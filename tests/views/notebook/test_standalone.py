@@ -73,6 +73,41 @@ def test_a_saved_view_works_offline(manager, of_runtime, name, page, guard, tmp_
     assert not [url for url in guard.requests if not url.startswith("file:")]
 
 
+# How bright they are, from 0 to 255: the page, the text of a view, the text of a control.
+BRIGHTNESS = """() => {
+  const found = {page: getComputedStyle(document.body).backgroundColor}
+  const look = (root) => root.querySelectorAll("*").forEach((node) => {
+    if (node.matches(".live > *")) found.text = getComputedStyle(node).color
+    if (node.matches(".MuiInputBase-root")) found.control = getComputedStyle(node).color
+    if (node.shadowRoot) look(node.shadowRoot)
+  })
+  look(document)
+  const bright = (color) => color === "rgba(0, 0, 0, 0)" ? 255 : Math.max(...color.match(/[0-9.]+/g).slice(0, 3))
+  return Object.fromEntries(Object.entries(found).map(([name, color]) => [name, bright(color)]))
+}"""
+
+
+@pytest.mark.browser
+def test_a_saved_view_is_light_or_dark_as_the_browser_prefers(manager, page, guard, tmp_path):
+    guard.allow("file:///")
+    path = manager["a"].inject().save(tmp_path / "view.html")
+    for schemes in (("dark", "light"), ("light", "dark")):
+        page.emulate_media(color_scheme=schemes[0])
+        page.goto(path.as_uri())
+        page.locator(".MuiInputBase-root").first.wait_for()
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            dark = scheme == "dark"
+            wait_until(lambda dark=dark: is_so(page.evaluate(BRIGHTNESS), dark), 20, f"it is {scheme}")
+            shoot(page, f"saved-{scheme}")
+
+
+def is_so(bright, dark):
+    if dark:
+        return bright["page"] < 60 and bright["text"] > 170 and bright["control"] > 170
+    return bright["page"] > 240 and bright["text"] < 100 and bright["control"] < 100
+
+
 EDGES = """() => {
   const boxes = []
   const look = (root) => root.querySelectorAll("*").forEach((node) => {
