@@ -19,7 +19,7 @@ from .activity_records import UNKNOWN, CausalTrace, Message
 
 __all__ = ["CSS", "TimeScale", "sequence_svg", "words_of_message"]
 
-LEFT, LANE, TOP, BAR, LEAST, MOST, SHORT = 78, 210, 34, 12, 18.0, 64.0, 20
+LEFT, LANE, TOP, BAR, SIGN, LEAST, MOST, SHORT = 78, 210, 34, 12, 12, 18.0, 64.0, 20
 OUTSIDE = ""
 CSS = """
 .sequence { overflow-x: auto; }
@@ -38,6 +38,7 @@ CSS = """
 .sequence .waits { opacity: .28; } .sequence g[data-do] { cursor: pointer; }
 .sequence g[data-do]:hover text { text-decoration: underline; }
 .sequence .mark { font-weight: 700; }
+.sequence .fate { fill: color-mix(in srgb, var(--tone) 70%, var(--rt-text)); }
 """
 
 
@@ -138,7 +139,7 @@ def _message_svg(message: Message, trace: CausalTrace, lanes: dict[str, int], sc
         _activity_bar(message, target, scale, end),
         _arrow(source, target, top),
         _label(_message_label(message), source, target, top),
-        _fate_mark(f"{look.glyph} {look.word}", target, end, left=source > target),
+        _fate_mark(look, target, end, left=source > target),
         _arrow(target, source, end, kind="arrow reply") if replied else None,
         cls="own" if own else None,
         data_do=None if own else "go",
@@ -152,10 +153,17 @@ def _message_label(message: Message) -> str:
     return f"{LANES[message.lane].glyph} {message.id}{payload}"
 
 
-def _fate_mark(text: str, x: int, y: float, *, left: bool) -> Markup:
+def _fate_mark(look: Look, x: int, y: float, *, left: bool) -> Markup:
     """The fate at the end of the bar, on the side that no arrow comes from."""
     side = x - BAR // 2 - 6 if left else x + BAR // 2 + 6
-    return svg.text(text, cls="mark", x=side, y=f"{y + 4:.0f}", text_anchor="end" if left else None)
+    drawing = svg.path(
+        cls="fate", d=look.drawing, style=f"--tone:{look.tone}",
+        transform=f"translate({side - SIGN if left else side} {y - SIGN / 2:.1f})",
+    )  # fmt: skip
+    beside = side - SIGN - 4 if left else side + SIGN + 4
+    return fragment(
+        drawing, svg.text(look.word, cls="mark", x=beside, y=f"{y + 4:.0f}", text_anchor="end" if left else None)
+    )
 
 
 def _activity_bar(message: Message, x: int, scale: TimeScale, end: float) -> Markup:

@@ -10,6 +10,7 @@ from agentrt.views.activity.causal_trace import causal_trace
 from agentrt.views.activity.rules import applied_rules
 from agentrt.views.activity.sequence import TimeScale, sequence_svg
 from agentrt.views.feed import Update
+from agentrt.views.theme import FATES
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
 from tests.harness.wait import PATIENCE, wait_until
@@ -152,6 +153,8 @@ async def test_the_diagram_has_a_line_for_each_runtime_and_an_arrow_for_each_mes
     assert svg.count('class="life"') == 4
     assert svg.count('class="tip"') == 4
     assert svg.count('class="waits"') == 4
+    assert svg.count(f'd="{FATES["done"].drawing}"') == 4, "a check mark, drawn"
+    assert FATES["done"].glyph not in svg, "not the sign of a root"
 
 
 # ---- as a person sees it
