@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import CustomJSTickFormatter, DatetimeTicker, NoOverlap, Range1d
+from bokeh.core.properties import expr
+from bokeh.models import CustomJSExpr, CustomJSTickFormatter, DatetimeTicker, NoOverlap, Range1d
 from bokeh.plotting import figure
 
 from ...feed.source import Time
 from ..pace import window
 from ..theme import style
 
-__all__ = ["Scale", "TimeAxis"]
+__all__ = ["Scale", "TimeAxis", "time_bars"]
 
 LEAST = 1e-3
 
@@ -21,6 +22,23 @@ const iso = new Date(tick).toISOString().slice(11)
 const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1000
 return step < 1000 ? iso.slice(3, 10) : step < 60000 ? iso.slice(0, 8) : iso.slice(0, 5)
 """
+
+
+BETWEEN = """
+const [from, to] = [this.data[left], this.data[right]]
+return Float64Array.from(to, (at, i) => wide ? at - from[i] : (at + from[i]) / 2)
+"""
+
+
+def time_bars(plot: Any, left: str, right: str, **look: Any) -> Any:
+    """Bars from one column to another; `look` has the rest of what a rectangle of Bokeh takes.
+
+    Not its `hbar`: that draws what lies left of the plot as a line along the edge.
+    """
+    x, width = (
+        expr(CustomJSExpr(args={"left": left, "right": right, "wide": wide}, code=BETWEEN)) for wide in (False, True)
+    )
+    return plot.rect(x=x, width=width, **look)
 
 
 class TimeAxis:

@@ -24,7 +24,7 @@ from ..live import Live
 from ..role import Commands
 from ..text import duration, plain, quantity, within_last
 from ..theme import FATES, LANES, STATUSES
-from .axes import TimeAxis
+from .axes import TimeAxis, time_bars
 from .lane_allocation import LaneAllocation
 from .timeline import bar_row, groups
 
@@ -122,12 +122,12 @@ class Swimlanes(pn.viewable.Viewer):
         pale = {"nonselection_fill_alpha": 0.25}
         same = {"nonselection_fill_alpha": 0.9, "nonselection_line_alpha": 0.9}
         waits = [
-            plot.hbar(left="created", right=right, height=0.34, source=source, fill_alpha=0.25, **look, **pale)
+            time_bars(plot, "created", right, height=0.34, source=source, fill_alpha=0.25, **look, **pale)
             for source, right in ((self.ended, "started"), (self.now, "finished"))
         ]
-        work = plot.hbar(left="started", right="finished", height=0.24, source=self.ended, **look, **same)
-        grows = plot.hbar(left="started", right="finished", height=0.24, source=self.now, fill_alpha="alpha", **look)
-        steps = plot.hbar(left="left", right="right", height=0.04, source=self.spans, **look, **same)
+        work = time_bars(plot, "started", "finished", height=0.24, source=self.ended, **look, **same)
+        grows = time_bars(plot, "started", "finished", height=0.24, source=self.now, fill_alpha="alpha", **look)
+        steps = time_bars(plot, "left", "right", height=0.04, source=self.spans, **look, **same)
         marks = plot.scatter(
             "finished", "y", source=self.ended, marker="shape", size="fate", line_color="mark", fill_color="mark"
         )

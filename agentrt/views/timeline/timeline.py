@@ -14,7 +14,7 @@ from ...snapshot import Snapshot
 from ..feed import Update
 from ..text import duration, plain, quantity
 from ..theme import FATES, LANES, MARKERS
-from .axes import TimeAxis
+from .axes import TimeAxis, time_bars
 
 __all__ = ["Bars", "Timeline", "bar_columns", "bar_row", "groups"]
 
@@ -117,11 +117,11 @@ class Timeline:
     def _glyphs(self) -> None:
         look = {"y": "y", "fill_color": "tone", "line_color": None}
         waits = [
-            self.plot.hbar(left="created", right=right, height=2 * THICK, source=source, fill_alpha=0.22, **look)
+            time_bars(self.plot, "created", right, height=2 * THICK, source=source, fill_alpha=0.22, **look)
             for source, right in ((self.ended, "started"), (self.now, "finished"))
         ]
-        work = self.plot.hbar(left="started", right="finished", height=2 * WORK, source=self.ended, **look)
-        self.plot.hbar(left="started", right="finished", height=2 * WORK, source=self.now, fill_alpha="alpha", **look)
+        work = time_bars(self.plot, "started", "finished", height=2 * WORK, source=self.ended, **look)
+        time_bars(self.plot, "started", "finished", height=2 * WORK, source=self.now, fill_alpha="alpha", **look)
         marks = self.plot.scatter(
             "finished",
             "y",
