@@ -154,12 +154,12 @@ def _digits(number: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """So many per second, or per minute where that is the rounder number.
+    """So many per second: always in that unit, so that two of them can be compared.
 
-    >>> rate(12.34), rate(0.02), rate(0)
-    ('12.3/s', '1.2/min', '0/s')
+    >>> rate(12.34), rate(0.02), rate(0.00001), rate(0)
+    ('12.3/s', '0.02/s', 'under 0.001/s', '0/s')
     """
-    return si(per_second * 60, "/min") if 0 < per_second < 0.5 else si(per_second, "/s")
+    return "under 0.001/s" if 0 < per_second < 0.001 else si(per_second, "/s")
 
 
 WINDOWS = {60.0: "minute", 300.0: "5 minutes", 3600.0: "hour", 18_000.0: "5 hours"}

@@ -136,7 +136,7 @@ def test_si(number, shown):
 
 
 def test_rates_counts_shares_and_lists():
-    assert (rate(0), rate(0.1), rate(5)) == ("0/s", "6/min", "5/s")
+    assert (rate(0), rate(0.1), rate(5), rate(1e-6)) == ("0/s", "0.1/s", "5/s", "under 0.001/s")
     assert (quantity(1, "runtime"), quantity(2, "activity")) == ("1 runtime", "2 activities")
     assert (percent(0, 5), percent(5, 5), percent(2, 3)) == ("0 %", "100 %", "67 %")
     assert (listing([]), listing(["a"]), listing(list("abcd"))) == ("", "a", "a, b, c and 1 more")
