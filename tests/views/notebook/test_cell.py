@@ -57,6 +57,31 @@ def test_cells_print_while_a_callback_runs(jupyterlab, page):
     notebook.wait_for_output(3, "afterwards", timeout=10)
 
 
+OTHERS = [
+    START + "\nruntime",
+    "import panel as pn\npn.widgets.Button(name='Of Panel')",
+    "pn.extension()",
+    "presses = []\npn.widgets.Button(name='Of Panel', on_click=presses.append)",
+    "runtime.send_nowait(5).result(10)",
+    "len(presses)",
+]
+
+
+@pytest.mark.lab
+def test_another_object_of_panel_says_what_to_call_and_is_live_beside_a_view_then(jupyterlab, page):
+    notebook = jupyterlab.open(page, OTHERS, name="others.ipynb")
+    notebook.run(0)
+    live(notebook, 0)
+    assert "Ensure you run pn.extension()" in notebook.run(1)
+    for cell in (2, 3):
+        notebook.run(cell)
+    notebook.cell(3).get_by_role("button", name="Of Panel").click()
+    wait_until(lambda: notebook.run(5) == "1", 20, "the press has come")
+    notebook.run(4)
+    notebook.wait_for_output(0, "1 processed")
+    live(notebook, 0)
+
+
 COUNTS = (
     "import gc\n"
     "import panel as pn\n"
