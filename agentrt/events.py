@@ -22,7 +22,7 @@ from .schema.preview import preview
 from .schema.size import ROUGH, estimate_size
 from .typevars import S
 
-__all__ = ["Event", "Fate", "Outcome", "Record", "Ring", "record_parts"]
+__all__ = ["PROCESSED", "Event", "Fate", "Outcome", "Record", "Ring", "record_parts"]
 
 
 class Fate(StrEnum):
@@ -37,6 +37,7 @@ class Fate(StrEnum):
 
 
 FATES = {fate.value: fate for fate in Fate}
+PROCESSED = ("done", "failed", "timed_out")  # the fates of what was started
 
 
 class Outcome(msgspec.Struct, Generic[S], frozen=True):
@@ -88,7 +89,7 @@ class Outcome(msgspec.Struct, Generic[S], frozen=True):
     @property
     def was_processed(self) -> bool:
         """Whether it was started."""
-        return self.started is not None or self.kind in ("done", "failed", "timed_out")
+        return self.started is not None or self.kind in PROCESSED
 
     @property
     def value(self) -> Any:

@@ -88,7 +88,7 @@ class RecordedSource:
         self.ended = StoredIds()
         rows, before = reader.history(MOST_ROWS)
         self._mirror = Mirror(MOST_ROWS)
-        self._mirror.add(StoredRecords(reader.codec, rows).records, before)
+        self._mirror.add(StoredRecords(reader.codec, rows, reader.last_activity).records, before)
         self._failures = last_failures(self._mirror.records)
         self.hub = Hub(self._mirror, self)  # type: ignore[arg-type]  # of the clock it reads the time only
         self._written = datetime.fromtimestamp(reader.written, UTC).astimezone()

@@ -40,9 +40,15 @@ def stored_error(fate: str, text: str, runtime: str, activity: int) -> AgentErro
 
 
 class StoredRecords:
-    """Makes records of rows in their order. `records` are those made so far."""
+    """Makes records of rows in their order. `records` are those made so far.
 
-    def __init__(self, codec: Codec, rows: Iterable[tuple[int, Row]]) -> None:
+    Args:
+        codec: Makes the values.
+        rows: The rows with their positions.
+        last_activity: The highest id of an activity. The sequence numbers of other records come after it.
+    """
+
+    def __init__(self, codec: Codec, rows: Iterable[tuple[int, Row]], last_activity: int) -> None:
         self.records: list[Record] = []
         self._codec = codec
         self._now = 0.0
@@ -51,22 +57,22 @@ class StoredRecords:
         self._states: dict[str, Any] = {}
         self._fields = 0
         for position, row in rows:
-            self._add(position, row)
+            self._add(last_activity + position, row)
 
-    def _add(self, position: int, row: Row) -> None:
+    def _add(self, sequence: int, row: Row) -> None:
         if isinstance(row, AcceptedRow):
             self._add_activity(row)
         elif isinstance(row, CommitRow):
-            self._add_commit(position, row)
+            self._add_commit(sequence, row)
         elif isinstance(row, RuntimeRow):
-            self._add_settings(position, row)
+            self._add_settings(sequence, row)
         elif isinstance(row, FieldsRow):
             self._states[row.runtime] = self._join(row)
         elif isinstance(row, RemovedRow):
-            self._event(position, row.runtime, "terminated")
+            self._event(sequence, row.runtime, "terminated")
 
-    def _event(self, position: int, runtime: str, kind: str, detail: Any = None) -> None:
-        self.records.append(Event(position, runtime, self._now, kind, detail=detail))
+    def _event(self, sequence: int, runtime: str, kind: str, detail: Any = None) -> None:
+        self.records.append(Event(sequence, runtime, self._now, kind, detail=detail))
 
     def _add_activity(self, row: AcceptedRow) -> None:
         self._now = max(self._now, row.created)
@@ -75,12 +81,12 @@ class StoredRecords:
         if not known and not row.again:  # else it was edited or moved, or is carried on
             self.records.append(make_activity(self._codec, row))
 
-    def _add_commit(self, position: int, row: CommitRow) -> None:
+    def _add_commit(self, sequence: int, row: CommitRow) -> None:
         if row.again:
             return
         self._now = max(self._now, row.at)
         if row.fate is None:
-            self._add_retry(position, row)
+            self._add_retry(sequence, row)
             return
         state = self._states.get(row.runtime, UNKNOWN)
         if row.state is not None:
@@ -88,7 +94,7 @@ class StoredRecords:
         begun = self._accepted.get(row.activity)
         self.records.append(
             Outcome(
-                sequence=position,
+                sequence=sequence,
                 id=row.activity,
                 runtime=row.runtime,
                 priority=begun is not None and begun.lane,
@@ -103,20 +109,20 @@ class StoredRecords:
             )
         )
 
-    def _add_retry(self, position: int, row: CommitRow) -> None:
+    def _add_retry(self, sequence: int, row: CommitRow) -> None:
         self._attempts[row.activity] += row.attempts
         error = stored_error("retry", row.error, row.runtime, row.activity)
         detail = {"activity": row.activity, "retry": self._attempts[row.activity], "error": error}
-        self._event(position, row.runtime, "retry", detail)
+        self._event(sequence, row.runtime, "retry", detail)
 
-    def _add_settings(self, position: int, row: RuntimeRow) -> None:
+    def _add_settings(self, sequence: int, row: RuntimeRow) -> None:
         self._now = max(self._now, row.created or 0.0)
         if row.state is not None:
             self._states[row.runtime] = self._codec.decode(row.state, "the state")
         if row.new:
-            self._event(position, row.runtime, "created", row.workflow)
+            self._event(sequence, row.runtime, "created", row.workflow)
         elif row.paused is not None and row.counts is None:
-            self._event(position, row.runtime, "paused" if row.paused else "resumed")
+            self._event(sequence, row.runtime, "paused" if row.paused else "resumed")
 
     def _join(self, row: FieldsRow) -> Any:
         """The state after fields of it were written: a copy of the one before, so only so many are made."""

@@ -21,6 +21,7 @@ from typing import TypeAlias
 from .theme import Look
 
 __all__ = [
+    "NOT_IN_FILE",
     "Content",
     "Element",
     "Markup",
@@ -214,6 +215,7 @@ br, img = (Element(name, void=True) for name in ("br", "img"))
 quiet = span.with_(cls="muted")
 row = div.with_(cls="row")
 empty = div.with_(cls="empty")
+NOT_IN_FILE = empty("Nothing of this is in the file.")
 DRAWING = Element("svg").with_(
     viewBox="0 0 12 12", width=".8em", height=".8em", fill="currentColor", aria_hidden="true"
 )

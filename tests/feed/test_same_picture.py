@@ -1,4 +1,4 @@
-"""A page looks the same, whether its manager runs in this process or in another one."""
+"""A page looks the same, whether its manager runs in this process or in another one; and is drawn of a file too."""
 
 import re
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ import pytest
 
 from agentrt import AgentError, RuntimeManager
 from agentrt.feed.connection import find_manager
+from agentrt.feed.recorded import RecordedSource
 from agentrt.feed.remote import RemoteSource
 from agentrt.feed.several import SeveralSource
+from agentrt.journal import SQLiteJournal
 from agentrt.views.app.address import OF_RUNTIME
 from agentrt.views.app.dashboard import Dashboard
 from agentrt.views.feed import Feed
 from agentrt.views.role import Commands
+from tests.feed.support import record
 from tests.support import add
 from tests.views.app.test_dashboard import texts
 
@@ -85,3 +88,51 @@ def test_every_page_looks_the_same_from_another_process(manager, address):
         assert draw(remote, address) == live
         assert draw(SeveralSource([remote], "pictured", [""]), address) == live
     assert len(live) > 200
+
+
+@pytest.fixture(scope="module")
+def recorded(manager, tmp_path_factory):
+    path = tmp_path_factory.mktemp("journal") / "pictured.db"
+    record(manager, path)
+    source = RecordedSource(path)
+    yield source
+    source.close()
+
+
+@pytest.mark.parametrize("address", [*PAGES, "activity/failed", "activity/waiting", "activity/9999"])
+def test_every_page_is_drawn_of_a_file_and_says_so(recorded, address):
+    failed = next(record.id for record in recorded.frame().records if record.kind == "failed")
+    waiting = recorded.mailbox("gate").items[0].id
+    html = draw(recorded, address.replace("failed", str(failed)).replace("waiting", str(waiting)))
+    assert "This is the file pictured.db as it was last written" in html
+    assert "looking only" not in html
+    assert "a view failed" not in html
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("inject/gate", "Nothing can be sent: this is a file"),
+        ("waits/gate", "How long activities waited is not stored"),
+        ("theory/gate", "There is no prediction"),
+        ("events/gate", "ended after"),
+    ],
+)
+def test_what_a_file_does_not_tell_is_said(recorded, address, words):
+    assert words in draw(recorded, address)
+
+
+@pytest.mark.parametrize("address", ["", "flow", "timeline", "dead-letters"])
+def test_an_empty_file_has_no_example_to_try(tmp_path, address):
+    SQLiteJournal(tmp_path / "empty.db").close()
+    source = RecordedSource(tmp_path / "empty.db")
+    html = draw(source, address)
+    source.close()
+    assert "Nothing of this is in the file." in html
+    assert "send_nowait" not in html
+
+
+def test_an_empty_mailbox_of_a_file_has_no_example_to_try(recorded):
+    html = draw(recorded, "mailbox/broken")
+    assert "Nothing waits here." in html
+    assert "send_nowait" not in html

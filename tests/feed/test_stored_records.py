@@ -18,7 +18,7 @@ def accept(number: int, runtime: str = "a", **more: Any) -> Accepted:
 
 def records(file: Path, most: int = 1_000) -> list[Any]:
     with JournalReader(file) as reader:
-        return StoredRecords(reader.codec, reader.history(most)[0]).records
+        return StoredRecords(reader.codec, reader.history(most)[0], reader.last_activity).records
 
 
 def test_what_was_accepted_and_what_became_of_it(tmp_path: Path) -> None:
@@ -45,6 +45,18 @@ def test_what_was_accepted_and_what_became_of_it(tmp_path: Path) -> None:
         ("resumed", 5.0),
         ("terminated", 5.0),
     ]
+
+
+def test_no_two_records_have_one_number(tmp_path: Path) -> None:
+    file = tmp_path / "agents.db"
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0))
+        for number in range(1, 10):
+            journal.append(accept(number), Committed(runtime="a", activity=number, state=number))
+    found = [each.sequence for each in records(file)]
+    assert len(set(found)) == len(found) == 19
+    others = [each.sequence for each in records(file) if not isinstance(each, Activity)]
+    assert others == sorted(others)
 
 
 def test_what_is_older_than_the_rows_is_said(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ...events import PROCESSED
 from .. import svg
 from ..app.address import Address
 from ..html import Markup, div, fragment
@@ -71,7 +72,8 @@ def words_of_message(message: Message, now: float) -> str:
     waited = duration((started if started is not None else finished if finished is not None else now) - message.created)
     took = "" if started is None else f", took {duration((now if finished is None else finished) - started)}"
     word = look_of_message(message).word
-    return f"activity {message.id} from {source} to {plain(message.runtime, 60)}: waited {waited}{took}, {word}"
+    did = "ended after" if started is None and message.fate in PROCESSED else "waited"
+    return f"activity {message.id} from {source} to {plain(message.runtime, 60)}: {did} {waited}{took}, {word}"
 
 
 def sequence_svg(trace: CausalTrace) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import panel as pn
@@ -10,7 +11,7 @@ import panel as pn
 from ...feed.source import Source, Subject
 from ..activity.activity import ActivityView
 from ..download import downloads
-from ..feed import Feed, Schedule, View, run_now
+from ..feed import Feed, Schedule, Update, View, run_now
 from ..fleet.fleet import Fleet
 from ..fleet.overview import Overview
 from ..flow.flow import Flow
@@ -33,6 +34,11 @@ from .tabs import Tabs
 __all__ = ["Board", "Deferred", "PageParts", "build_page"]
 
 
+NOT_OF_A_FILE = {
+    "inject": "Nothing can be sent: this is a file, and nobody runs it.",
+    "waits": "How long activities waited is not stored: a journal says when one was accepted and when it ended.",
+    "theory": "There is no prediction: it needs to know when activities were started, which a journal does not store.",
+}
 LEGEND = "pale: waiting, solid: working, marks: what failed"
 
 
@@ -69,6 +75,20 @@ class Deferred:
         end = follow(view)
         self.panel.objects = [view]
         return end
+
+
+class StillView(pn.viewable.Viewer):
+    """A sentence, in place of a view that has nothing to show."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._panel = Live(empty(words))
+
+    def __panel__(self) -> Any:
+        return self._panel
+
+    def update(self, update: Update) -> None:
+        """Nothing changes."""
 
 
 class PageParts(NamedTuple):
@@ -126,6 +146,8 @@ def _tabs(board: Board, id: str, page: str) -> Tabs:
     }
     if id not in source.runtimes:
         makers = {"events": makers["events"]}
+    if source.standing().recorded:
+        makers |= {name: partial(StillView, words) for name, words in NOT_OF_A_FILE.items()}
 
     def mark(title: str) -> None:
         board.mark(Address(next(name for name, words in TABS.items() if words == title), id))

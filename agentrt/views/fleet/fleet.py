@@ -15,7 +15,7 @@ import panel_material_ui as pmui
 
 from ...feed.source import Source
 from ..feed import Schedule, Update, run_now
-from ..html import empty, pre, quiet
+from ..html import NOT_IN_FILE, empty, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -107,7 +107,8 @@ class Fleet(pn.viewable.Viewer):
         if reorder:
             self.rows.reorder()
         self.shown = self.rows.read(self.rows.visible)
-        self.table.draw(table_html(self.shown, self.rows.sort) if self.rows.found.total else EMPTY)
+        nothing = NOT_IN_FILE if self.rows.source.standing().recorded else EMPTY
+        self.table.draw(table_html(self.shown, self.rows.sort) if self.rows.found.total else nothing)
         self._draw_count()
 
     def _draw_count(self) -> None:

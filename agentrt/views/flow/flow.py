@@ -12,7 +12,7 @@ import panel as pn
 from ...feed.source import Source
 from ..app.address import Address
 from ..feed import Schedule, Update, run_now
-from ..html import Markup, action, div, empty, li, p, pre, row, ul
+from ..html import NOT_IN_FILE, Markup, action, div, empty, li, p, pre, row, ul
 from ..layout import WIDE
 from ..live import Live
 from ..pace import in_real_time, window
@@ -89,7 +89,11 @@ class Flow(pn.viewable.Viewer):
             "fit": self._on_fit,
         }
         self.counts: dict[Edge, FlowCount] = {}
-        self.say = Live(EMPTY, css=LIST, on={"close": self._close, "tidy": self._tidy})
+        self.say = Live(
+            NOT_IN_FILE if source.standing().recorded else EMPTY,
+            css=LIST,
+            on={"close": self._close, "tidy": self._tidy},
+        )
         self.list = Live(css=LIST, on={"go": self.go})
         self.holder = pn.Column(**WIDE)
         self.panel = pn.Column(self.say, self.holder, self.list, **WIDE)

@@ -14,6 +14,7 @@ from ...feed.source import DeadLetter, Ledger, Reply, Source
 from ..app.address import Address
 from ..feed import Schedule, Update, run_now
 from ..html import (
+    NOT_IN_FILE,
     Content,
     Markup,
     action,
@@ -181,7 +182,7 @@ class DeadLettersView(pn.viewable.Viewer):
 
     def _head(self, ledger: Ledger, here: int) -> Markup:
         if not ledger.dead and not here:
-            return EMPTY
+            return NOT_IN_FILE if self.source.standing().recorded else EMPTY
         look = FATES["dead"]
         parts: list[Content] = [(strong(f"{ledger.here:,}"), " here"), f"{ledger.resent:,} sent again"]
         parts += [f"{ledger.discarded:,} discarded"]

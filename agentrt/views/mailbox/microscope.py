@@ -191,7 +191,8 @@ class Microscope(pn.viewable.Viewer):
         self._forget(waiting)
         ages = Ages(self.source.speed)
         self.legend.draw(items.legend_html(ages))
-        nothing = None if waiting else TERMINATED if shot.status is Status.TERMINATED else EMPTY
+        without = waiting or self.source.standing().recorded  # nothing can be tried with a file
+        nothing = None if without else TERMINATED if shot.status is Status.TERMINATED else EMPTY
         capacity = dict(zip(LANES, shot.capacity, strict=True))
         for name, found in split(waiting, shot.at).items():
             lane = LanePage.of(found, self._texts, self.wanted, self.pages[name])

@@ -40,7 +40,8 @@ def record_words(record: Any) -> Content:
     if isinstance(record, Outcome):
         took = f", took {duration(record.service)}" if record.service is not None else ""
         error = (": ", safe_text(str(record.error), 160)) if record.error is not None else None
-        return f"activity {record.id} waited {duration(record.wait)}{took}", error
+        did = "ended after" if record.was_processed and record.service is None else "waited"
+        return f"activity {record.id} {did} {duration(record.wait)}{took}", error
     who = ("by ", safe_text(record.who, 60), " ") if record.who else None
     return who, safe_text(_detail(record), 200)
 

@@ -17,7 +17,7 @@ from ...feed.source import Source
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..feed import Schedule, Update, run_now
-from ..html import Markup, empty, link, pre, quiet
+from ..html import NOT_IN_FILE, Markup, empty, link, pre, quiet
 from ..icons import icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -299,7 +299,7 @@ class Swimlanes(pn.viewable.Viewer):
         if not self.rows and self.lanes.wanted:
             return quiet(f"No runtime of that name did anything {when}.")
         if not self.rows:
-            return EMPTY
+            return NOT_IN_FILE if self.source.standing().recorded else EMPTY
         since, fits = now - self.axis.span, self.lanes.matches
         failed = [each for each in self.wrong if each.finished >= since and fits(each.runtime)]
         every = not self.lanes.wanted and bool(self.outcomes) and self.outcomes[0].finished >= since

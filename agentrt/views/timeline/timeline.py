@@ -75,8 +75,10 @@ def _words(group: list[Outcome]) -> str:
     first, fate = group[0], FATES[group[0].fate.value].word
     if len(group) > 1:
         return f"{quantity(len(group), 'activity')} {fate}, in {duration(group[-1].finished - _begin(first))}"
-    took = "never started" if first.service is None else f"took {duration(first.service)}"
     error = f": {plain(first.error, 120)}" if first.error is not None else ""
+    if first.was_processed and first.service is None:  # of a journal, which does not store when it was started
+        return f"activity {first.id} ended after {duration(first.wait)}, {fate}{error}"
+    took = "never started" if first.service is None else f"took {duration(first.service)}"
     return f"activity {first.id} waited {duration(first.wait)}, {took}, {fate}{error}"
 
 
