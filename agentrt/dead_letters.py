@@ -6,8 +6,8 @@ other, whose parent is the dead one and whose correlation is the same. Every com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
@@ -15,10 +15,13 @@ from .activity import Activity
 from .engine.commands import ACTOR
 from .engine.deadlock import CURRENT
 from .engine.protocols import Manager
-from .errors import AgentError
+from .errors import AgentError, JournalError
 from .events import Event, record_parts
 from .receipt import Receipt
 from .schema.bounded import BoundedDict
+
+if TYPE_CHECKING:
+    from .journal import StoredLetter
 
 __all__ = ["DeadLetter", "DeadLetters", "Ledger", "send_again"]
 
@@ -76,6 +79,7 @@ class DeadLetters(Sequence[DeadLetter]):
             limit, held=lambda letter: record_parts(letter.activity)
         )
         self._resent = self._discarded = 0
+        self._read: Callable[[], Iterable[StoredLetter]] | None = None  # while there are some that can't be read
         self.limit = limit
 
     def __len__(self) -> int:
@@ -83,6 +87,7 @@ class DeadLetters(Sequence[DeadLetter]):
 
     def __iter__(self) -> Iterator[DeadLetter]:
         with self._manager.lock:
+            self._retry_unreadable()
             return iter(tuple(self._letters.values()))
 
     @overload
@@ -106,10 +111,25 @@ class DeadLetters(Sequence[DeadLetter]):
         """Put an undelivered activity with the dead letters. Doing it twice changes nothing. The lock is held."""
         self._letters[activity.id] = DeadLetter(activity, reason, self._manager.clock.now())
 
-    def restore(self, letters: Iterable[Any]) -> None:
-        """Go on with the letters of a journal."""
+    def restore(self, read: Callable[[], Iterable[StoredLetter]]) -> None:
+        """Go on with the letters of a journal. Those that can't be read are read again when somebody looks at them."""
+        self._take_letters(read(), read)
+
+    def _take_letters(self, letters: Iterable[StoredLetter], read: Callable[[], Iterable[StoredLetter]]) -> None:
+        from .journal import Unreadable
+
         for letter in letters:
             self._letters[letter.activity.id] = DeadLetter(letter.activity, letter.reason, letter.at)
+            if isinstance(letter.activity.payload, Unreadable):
+                self._read = read
+
+    def _retry_unreadable(self) -> None:
+        """Read what could not be read: its class may be defined by now."""
+        read = self._read
+        if read is not None and not self._manager.closed:
+            letters = [letter for letter in read() if letter.activity.id in self._letters]
+            self._read = None
+            self._take_letters(letters, read)
 
     def resend(self, id: int, to: str | None = None) -> Receipt:
         """Send a letter again; it leaves the dead letters. If it is refused, it stays where it is.
@@ -124,7 +144,9 @@ class DeadLetters(Sequence[DeadLetter]):
             AgentError: There is no such letter (any more), or what `Runtime.send_nowait` raises.
         """
         with self._manager.lock:
+            self._retry_unreadable()
             activity = self._find(id).activity
+            self._check_readable(activity)
             receipt = send_again(self._manager, activity, to)
             del self._letters[id]
             self._manager.close_letter(activity)
@@ -171,6 +193,13 @@ class DeadLetters(Sequence[DeadLetter]):
         if letter is None:
             raise AgentError(f"activity {id} is not among the dead letters (any more)", activity=id)
         return letter
+
+    def _check_readable(self, activity: Activity[Any]) -> None:
+        if self._read is not None:
+            from .journal import Unreadable
+
+            if isinstance(activity.payload, Unreadable):
+                raise JournalError(f"{activity.payload.reason}; the letter stays", activity=activity.id)
 
     def _record(self, kind: str, letter: DeadLetter) -> None:
         """Record a command on a letter; its runtime may be gone."""

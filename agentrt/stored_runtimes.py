@@ -61,7 +61,7 @@ class StoredRuntimes(RuntimeFactory):
             from .engine.storage import Storage
 
             self._storage = Storage(self._host, self.journal)
-            self.dead_letters.restore(self.journal.letters())
+            self.dead_letters.restore(self.journal.letters)
 
     def _make_clock(self) -> Clock:
         """One that goes on: it counts from 1970 on, and never from before the last time that is stored."""

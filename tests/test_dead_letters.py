@@ -1,13 +1,24 @@
 """dead_letters.py: what becomes of dead letters, and that the counts add up."""
 
+import sys
 import threading
+from types import ModuleType
 
 import msgspec
 import pytest
 
-from agentrt import AgentError, Fate, MailboxFullError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
+from agentrt import (
+    AgentError,
+    Fate,
+    JournalError,
+    MailboxFullError,
+    RuntimeManager,
+    RuntimeNotFoundError,
+    RuntimeTerminatedError,
+)
 from agentrt.dead_letters import DeadLetters, Ledger, send_again
 from agentrt.engine.commands import ACTOR
+from agentrt.journal import MemoryJournal, MemoryLog
 from tests.support import collect, virtual
 
 
@@ -201,3 +212,31 @@ def test_many_hands_send_each_letter_once():
             receipt.result(10)
         assert sorted(manager["other"].state) == list(range(200))
         assert manager.dead_letters.ledger() == Ledger(dead=200, here=0, resent=200)
+
+
+# --- of a journal
+
+
+def test_a_letter_whose_class_is_not_here_yet_is_seen_and_not_sent():
+    """As after a restart of a notebook, whose first cell makes the manager and whose second defines the class."""
+    log, notebook = MemoryLog(), ModuleType("a_notebook")
+    sys.modules["a_notebook"] = notebook
+    try:
+        exec("import msgspec\nclass Order(msgspec.Struct, frozen=True): n: int", vars(notebook))
+        with RuntimeManager(MemoryJournal(log)) as manager:
+            runtime = manager.create("list", (), collect)
+            runtime.pause()
+            lost = runtime.send_nowait(notebook.Order(1))
+            manager.run(runtime.terminate())
+        order = vars(notebook).pop("Order")
+        with RuntimeManager(MemoryJournal(log)) as manager:
+            (letter,) = manager.dead_letters
+            assert "Order, which is not here" in letter.activity.payload.reason
+            manager.create("list", (), collect)
+            with pytest.raises(JournalError, match=r"run the code that defines it first.*the letter stays"):
+                manager.dead_letters.resend(lost.id)
+            notebook.Order = order
+            assert manager.dead_letters.resend(lost.id).result(5).state == (order(1),)
+            assert len(manager.dead_letters) == 0
+    finally:
+        del sys.modules["a_notebook"]

@@ -3,6 +3,8 @@
 Each case runs with the agents on a thread of their own and on the kernel's own loop, where that can make a difference.
 """
 
+import os
+import signal
 import textwrap
 
 import pytest
@@ -426,3 +428,91 @@ def test_managers_on_both_loops_talk(kernel: Kernel) -> None:
     ).text
     assert shown == "5\n"
     assert still_works(kernel)
+
+
+# --- a journal: the kernel is killed, and the same cells are run again
+
+
+STORE = "import agentrt; manager = agentrt.RuntimeManager(journal='agents.db', loop={loop!r})"
+SHOP = """
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Order:
+        cents: int
+
+    @dataclass(frozen=True)
+    class Shop:
+        orders: tuple = ()
+        cents: int = 0
+
+    async def sell(activity: agentrt.Activity[Order], state: Shop) -> Shop:
+        cents = activity.payload.cents
+        return Shop((*state.orders, cents), state.cents + cents)
+
+    shop = manager.create("shop", Shop(), sell)
+    print(shop.resumed, shop.state.orders, shop.depth)
+"""
+FILL = """
+    await shop.ask(Order(1))
+    shop.pause()
+    for cents in (2, 3, 4):
+        receipt = shop.send_nowait(Order(cents))
+    urgent = shop.send_nowait(Order(5), priority=True)
+    await urgent.stored()
+"""
+GO_ON = "shop.resume(); print((await shop.ask(Order(6))).orders)"
+
+
+def cut_off(kernel: Kernel) -> None:
+    """Kill the kernel, and start one with an empty memory."""
+    os.kill(kernel.pid, signal.SIGKILL)
+    kernel.restart()
+
+
+@LOOPS
+def test_a_killed_kernel_goes_on_where_it_stood(kernel: Kernel, loop: str) -> None:
+    cells = (STORE.format(loop=loop), SHOP)
+    assert [cell(kernel, each).text for each in cells] == ["", "False () (0, 0)\n"]
+    cell(kernel, FILL)
+    cut_off(kernel)
+    assert [cell(kernel, each).text for each in cells] == ["", "True (1,) (1, 3)\n"]
+    assert cell(kernel, GO_ON).text == "(1, 5, 2, 3, 4, 6)\n"
+    cut_off(kernel)
+    cell(kernel, cells[0])
+    assert cell(kernel, SHOP).text == "True (1, 5, 2, 3, 4, 6) (0, 0)\n"
+    assert kernel.alive()
+
+
+@LOOPS
+def test_the_cell_that_opens_a_journal_is_run_again(kernel: Kernel, loop: str) -> None:
+    """The kernel itself holds the file: the earlier manager is closed, and its receipts are decided."""
+    cells = (STORE.format(loop=loop), SHOP)
+    cell(kernel, cells[0])
+    cell(kernel, SHOP)
+    cell(kernel, FILL)
+    assert [cell(kernel, each).text for each in cells] == ["", "True (1,) (1, 3)\n"]
+    assert cell(kernel, "print(receipt.outcome.kind)").text == "dead\n"
+    assert cell(kernel, GO_ON).text == "(1, 5, 2, 3, 4, 6)\n"
+    assert kernel.alive()
+
+
+def test_a_killed_kernel_had_a_dead_letter_of_a_class_of_its_own(kernel: Kernel) -> None:
+    """The class is defined in a later cell than the manager: until then the letter can be seen, and not be sent."""
+    cells = (STORE.format(loop="thread"), SHOP)
+    cell(kernel, cells[0])
+    cell(kernel, SHOP)
+    cell(kernel, FILL)
+    cell(kernel, "await shop.terminate()")
+    cut_off(kernel)
+    cell(kernel, cells[0])
+    letters = "print([letter.activity.payload for letter in manager.dead_letters])"
+    assert "Order, which is not here: run the code that defines it first" in cell(kernel, letters).text
+    refused = kernel.run("manager.dead_letters.resend(next(iter(manager.dead_letters)).activity.id)").error
+    assert refused is not None
+    assert refused.startswith("JournalError: ")
+    assert refused.endswith("; the letter stays")
+    assert cell(kernel, SHOP).text == "False () (0, 0)\n"
+    assert cell(kernel, letters).text == "[Order(cents=5), Order(cents=2), Order(cents=3), Order(cents=4)]\n"
+    sent = "letters = manager.dead_letters; print((await letters.resend(letters[0].activity.id)).state.cents)"
+    assert cell(kernel, sent).text == "5\n"

@@ -39,6 +39,7 @@ class Disposal:
         if own is not None:
             atexit.register(self._at_exit)
             self._collect()
+        if own is not None or manager.journal is not None:
             _open.add(manager)
         parts = (manager.loop, own, manager.watchdog, manager.workers, manager.journal, self._at_exit)
         self._finalizer = weakref.finalize(manager, _end_soon, *parts)
@@ -63,7 +64,7 @@ class Disposal:
 
 
 def open_managers() -> list[Any]:
-    """The managers of this process that have a thread of their own and are not closed."""
+    """The managers of this process that are not closed and have a thread of their own, or a journal."""
     return list(_open)
 
 

@@ -64,5 +64,6 @@ def _parts(code: CodeType) -> list[Any]:
     """What the code does, without where it stands."""
     parts: list[Any] = [code.co_code, code.co_names, code.co_varnames, code.co_freevars]
     for constant in code.co_consts[:]:
-        parts += _parts(constant) if isinstance(constant, CodeType) else [constant]
+        same = sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant  # of any order in a process
+        parts += _parts(constant) if isinstance(constant, CodeType) else [same]
     return parts

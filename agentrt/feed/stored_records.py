@@ -11,8 +11,8 @@ import msgspec
 
 from ..errors import AgentError
 from ..events import Event, Outcome, Record
+from ..journal import Unreadable
 from ..journal.codec import Codec
-from ..journal.reader import Unreadable
 from ..journal.rows import AcceptedRow, CommitRow, FieldsRow, RemovedRow, Row, RuntimeRow, make_activity
 from .failures import FailureRecord, error_of
 

@@ -39,10 +39,11 @@ from .protocol import (
     Removed,
     StoredLetter,
     StoredRuntime,
+    Unreadable,
     WaitingActivity,
     Write,
 )
-from .reader import JournalReader, Unreadable
+from .reader import JournalReader
 from .retention import Retention
 from .salvage import Findings, check_journal, repair_journal
 from .sqlite import SQLiteJournal

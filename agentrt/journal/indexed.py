@@ -11,6 +11,9 @@ from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
+from ..activity import Activity
 from ..errors import JournalError
 from .codec import Codec
 from .index import Index, RuntimePlaces
@@ -20,6 +23,7 @@ from .protocol import (
     StoredLetter,
     StoredRuntime,
     Then,
+    Unreadable,
     WaitingActivity,
     Write,
 )
@@ -180,17 +184,23 @@ class IndexedJournal(ABC):
         return self._call(lambda: dict(self._places(runtime).keys))
 
     def letters(self) -> list[StoredLetter]:
-        """The dead letters that were neither sent again nor discarded, oldest first."""
+        """The dead letters that were neither sent again nor discarded, oldest first; see `Journal.letters`."""
         return self._call(self._letters)
 
     def _letters(self) -> list[StoredLetter]:
         found = [letter for places in self._index.runtimes.values() for letter in places.letters.values()]
         rows: Iterable[Any] = self._fetch_all(position for position, _, _ in found)
         made = [
-            StoredLetter(make_activity(self.codec, row), reason, at)
-            for row, (_, reason, at) in zip(rows, found, strict=True)
+            StoredLetter(self._dead_activity(row), reason, at) for row, (_, reason, at) in zip(rows, found, strict=True)
         ]
         return sorted(made, key=lambda letter: (letter.at, letter.activity.id))
+
+    def _dead_activity(self, row: AcceptedRow) -> Activity[Any]:
+        try:
+            return make_activity(self.codec, row)
+        except JournalError as error:
+            reason = self.codec.encode(Unreadable(str(error)))
+            return make_activity(self.codec, msgspec.structs.replace(row, payload=reason, more=None))
 
     def effects(self, runtime: str, activity: int) -> dict[str, Any]:
         """The effects of an activity that was interrupted, by name."""

@@ -93,7 +93,8 @@ class Location:
         if owner is None:
             return "another process"
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner.since))
-        return f"process {owner.pid} on {owner.host}, since {since}"
+        mine = " (this one: close its manager or journal first)" if owner.pid == os.getpid() else ""
+        return f"process {owner.pid} on {owner.host}{mine}, since {since}"
 
     def is_held(self) -> bool:
         """Whether a process holds it now."""

@@ -17,7 +17,7 @@ from ..errors import JournalError
 
 __all__ = [
     "UNCHANGED", "Accepted", "Changed", "Committed", "Created", "EffectDone", "Journal", "LetterClosed", "Removed",
-    "StoredLetter", "StoredRuntime", "Then", "WaitingActivity", "Write",
+    "StoredLetter", "StoredRuntime", "Then", "Unreadable", "WaitingActivity", "Write",
 ]  # fmt: skip
 
 UNCHANGED: Any = msgspec.UNSET
@@ -25,6 +25,12 @@ UNCHANGED: Any = msgspec.UNSET
 
 Then = Callable[[JournalError | None], object]
 """Called once a write is durable, with None, or with the error for which it is not stored; on the journal's thread."""
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """Stands for a value that is stored and can't be shown, or was never stored."""
+
+    reason: str
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +210,10 @@ class Journal(Protocol):
         """The remembered keys: the activity of each, and until when."""
 
     def letters(self) -> list[StoredLetter]:
-        """The dead letters that were neither sent again nor discarded, oldest first."""
+        """The dead letters that were neither sent again nor discarded, oldest first.
+
+        A payload that can't be read, as its class is not here (yet), is `Unreadable`.
+        """
 
     def effects(self, runtime: str, activity: int) -> dict[str, Any]:
         """The effects of an activity that was interrupted, by name."""

@@ -27,18 +27,13 @@ from .codec import Codec
 from .database import Database
 from .indexed import Append, IndexedJournal
 from .location import Location
+from .protocol import Unreadable
 from .rows import AcceptedRow, CommitRow, LetterClosedRow, Row, decode_row, make_activity
 
-__all__ = ["ClosedLetters", "JournalReader", "Unreadable"]
+__all__ = ["ClosedLetters", "JournalReader"]
 
 T = TypeVar("T")
 ADVICE = "look at it with `agentrt watch`, or look at a backup of the file"
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    """Stands for a value that is stored and can't be shown, or was never stored."""
-
-    reason: str
 
 
 class ClosedLetters(NamedTuple):
