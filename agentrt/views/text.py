@@ -153,13 +153,22 @@ def _digits(number: float) -> str:
     return f"{number:.0f}" if size >= 99.95 else f"{number:.1f}" if size >= 0.995 else f"{number:.2g}"
 
 
-def rate(per_second: float) -> str:
-    """So many per second: always in that unit, so that two of them can be compared.
+RATES = ((3600.0, "/h"), (60.0, "/min"))
+
+
+def rate(per_second: float, speed: float = 1.0) -> str:
+    """So many per second; on a clock that runs faster per minute or per hour, so that it is about one real second.
+
+    The unit is the same for all rates of a page, so that they can be compared.
 
     >>> rate(12.34), rate(0.02), rate(0.00001), rate(0)
     ('12.3/s', '0.02/s', 'under 0.001/s', '0/s')
+    >>> rate(0.02, speed=60), rate(0, speed=60), rate(0.02, speed=3600)
+    ('1.2/min', '0/min', '72/h')
     """
-    return "under 0.001/s" if 0 < per_second < 0.001 else si(per_second, "/s")
+    seconds, unit = next((each for each in RATES if each[0] <= speed < math.inf), (1.0, "/s"))
+    number = per_second * seconds
+    return f"under 0.001{unit}" if 0 < number < 0.001 else si(number, unit)
 
 
 WINDOWS = {60.0: "minute", 300.0: "5 minutes", 3600.0: "hour", 18_000.0: "5 hours"}

@@ -137,6 +137,8 @@ def test_si(number, shown):
 
 def test_rates_counts_shares_and_lists():
     assert (rate(0), rate(0.1), rate(5), rate(1e-6)) == ("0/s", "0.1/s", "5/s", "under 0.001/s")
+    assert (rate(0, 60), rate(0.1, 900), rate(5, 3600)) == ("0/min", "6/min", "18k/h")
+    assert (rate(5, 0.1), rate(5, float("inf"))) == ("5/s", "5/s")
     assert (quantity(1, "runtime"), quantity(2, "activity")) == ("1 runtime", "2 activities")
     assert (percent(0, 5), percent(5, 5), percent(2, 3)) == ("0 %", "100 %", "67 %")
     assert (listing([]), listing(["a"]), listing(list("abcd"))) == ("", "a", "a, b, c and 1 more")

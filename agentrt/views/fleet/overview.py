@@ -114,7 +114,9 @@ class Overview:
         real = in_real_time(self.rate, self.source.speed)
         waiting = join(" ", map(_depth, LANES.values(), self.health.waiting))
         tiles = [
-            _tile("processed", rate(self.rate), ", ".join(filter(None, (real, f"{ended:,} so far")))),
+            _tile(
+                "processed", rate(self.rate, self.source.speed), ", ".join(filter(None, (real, f"{ended:,} so far")))
+            ),
             _tile("waiting", waiting, "priority and standard"),
             _tile("failed", f"{recent:,}", within_last(recently)),
             _tile(f"{self.fates.accepted:,} accepted", None, fates_bar(self.fates, linked=True), wide=True),

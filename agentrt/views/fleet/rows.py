@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..theme import look_of
 __all__ = ["COLUMNS", "FleetRows", "Rates", "fleet_row"]
 
 PAGE = 25
+READINGS = 12
 SHARE = 0.05  # of the time that sorting may take
 COLUMNS = (
     "status", "id", "priority", "standard", "rate", "wait_priority", "wait_standard", "service50", "service95",
@@ -26,26 +28,26 @@ Row = dict[str, Any]
 
 
 class Rates:
-    """Activities per second of each runtime on the page, over a second or more of its own clock."""
+    """Activities per second of each runtime on the page, over the last twelve readings, a second or more apart."""
 
     def __init__(self) -> None:
-        self._readings: dict[str, tuple[float, int, float]] = {}
+        self._readings: dict[str, deque[tuple[float, int]]] = {}
 
     def of(self, id: str, at: float, processed: int, least: float = 1.0) -> float:
-        """The rate, from how many had been processed at the last call."""
-        before, count, rate = self._readings.get(id, (at, processed, 0.0))
-        if at - before >= least or id not in self._readings:
-            rate = (processed - count) / (at - before) if at > before else 0.0
-            self._readings[id] = (at, processed, rate)
-        return rate
+        """The rate, from how many had been processed at the calls before."""
+        readings = self._readings.setdefault(id, deque(maxlen=READINGS))
+        if not readings or at - readings[-1][0] >= least:
+            readings.append((at, processed))
+        (since, done), (until, total) = readings[0], readings[-1]
+        return (total - done) / (until - since) if until > since else 0.0
 
     def keep(self, ids: set[str]) -> None:
         """Forget all others."""
         self._readings = {id: reading for id, reading in self._readings.items() if id in ids}
 
 
-def fleet_row(shot: Snapshot, rate: float) -> Row:
-    """What the table shows of one runtime, as plain text and numbers."""
+def fleet_row(shot: Snapshot, rate: float, speed: float = 1.0) -> Row:
+    """What the table shows of one runtime, as plain text and numbers. `speed`: of its clock."""
     fates, look = shot.fates, look_of(shot.status.value)
     lanes = (
         [lane for lane in (shot.metrics.priority, shot.metrics.standard) if lane.service.count] if shot.metrics else []
@@ -57,7 +59,8 @@ def fleet_row(shot: Snapshot, rate: float) -> Row:
         "id": plain(shot.id, 80),
         "priority": shot.depth[0],
         "standard": shot.depth[1],
-        "rate": round(rate, 2),
+        "rate": round(rate, 5),
+        "speed": speed,
         "wait_priority": _p95(shot.metrics.priority if shot.metrics else None),
         "wait_standard": _p95(shot.metrics.standard if shot.metrics else None),
         "service50": slowest.service.p50 if slowest else None,
@@ -133,7 +136,7 @@ class FleetRows:
 
     def _row(self, shot: Snapshot) -> Row:
         ended = shot.fates.done + shot.fates.failed + shot.fates.timed_out
-        return fleet_row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)))
+        return fleet_row(shot, self.rates.of(shot.id, shot.at, ended, max(1.0, self._second)), self.source.speed)
 
     @property
     def _second(self) -> float:

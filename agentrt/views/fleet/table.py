@@ -111,7 +111,7 @@ def _content(name: str, row: Row) -> Content:
     if name == "id":
         return button(plain(value, 80), title=plain(value, 200))
     if name == "rate":
-        return rate(value)
+        return rate(value, row["speed"])
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, str):

@@ -239,7 +239,7 @@ class Flow(pn.viewable.Viewer):
             return ""
         source, target = (self.places.of[node] for node in edge)
         arrow = "" if not mutual else "→ " if source < target else "← "
-        return arrow + ", ".join(filter(None, (rate(flow.rate), wrong)))
+        return arrow + ", ".join(filter(None, (self._rate(flow), wrong)))
 
     def _shifts(self, labels: dict[Edge, str]) -> dict[Edge, float]:
         """How far each label is moved from the middle of its edge, so that none lies over another."""
@@ -269,7 +269,7 @@ class Flow(pn.viewable.Viewer):
         label = label_of(node, tally)
         itself = edges.get((node, node))
         if itself is not None and itself.sent:
-            label += f"  itself {rate(itself.rate)}"
+            label += f"  itself {self._rate(itself)}"
         name = "outside" if node.kind == "outside" else plain(node.name, 120)
         return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 
@@ -284,14 +284,17 @@ class Flow(pn.viewable.Viewer):
         wrong = [f"{flow.failed:,} failed"] if flow.failed else []
         wrong += [f"{flow.lost:,} dropped or terminated"] if flow.lost else []
         end = f", {' and '.join(wrong)} {within_last(self.window)}" if wrong else ""
-        return f"{source} → {target}: {rate(flow.rate)}{end}"
+        return f"{source} → {target}: {self._rate(flow)}{end}"
+
+    def _rate(self, flow: FlowCount) -> str:
+        return rate(flow.rate, self.source.speed)
 
     def _sentence(self, edges: dict[Edge, FlowCount], hidden: int) -> Markup:
         total = sum(edges.values(), FlowCount())
         wrong = _failures_in_words(total)
         failed, to = f"; {wrong}" if wrong else "", "to" if len(self.nodes) == 1 else "between"
         real = in_real_time(total.rate, self.source.speed)
-        sent = f"{rate(total.rate)} ({real})" if real else rate(total.rate)
+        sent = f"{self._rate(total)} ({real})" if real else self._rate(total)
         parts = [f"{sent} {to} {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."]
         parts += [f"{quantity(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
         idle = len(self.source.runtimes) - self.statuses.live

@@ -21,14 +21,14 @@ REFUSED = "What comes now waits outside or is refused, so more would come than i
 Words = tuple[str, str]
 
 
-def stability(reading: Reading, shot: Snapshot, fairness: int | None) -> Words:
+def stability(reading: Reading, shot: Snapshot, fairness: int | None, speed: float = 1.0) -> Words:
     """A sentence on whether the queue is stable, and one on what that means."""
     if reading.ran < ENOUGH:
         return _too_little(reading, shot)
     load = utilisation(reading.priority.stream, reading.standard.stream)
     error = _doubt(reading)
     if load >= 1 or (shot.status not in HALTED and _full(shot)):
-        return _unstable(reading, shot, fairness, load, error)
+        return _unstable(reading, shot, fairness, load, error, speed)
     sure = "Stable" if load + 2 * error < 1 else "Probably stable"
     first = f"{sure}: it is busy {percent(reading.busy, 1)} of the time."
     comes = f"{_work_words(load)} for every second it has, so it catches up after a burst"
@@ -61,7 +61,7 @@ def _too_little(reading: Reading, shot: Snapshot) -> Words:
     )
 
 
-def _unstable(reading: Reading, shot: Snapshot, fairness: int | None, load: float, error: float) -> Words:
+def _unstable(reading: Reading, shot: Snapshot, fairness: int | None, load: float, error: float, speed: float) -> Words:
     full = [_full_words(shot, lane) for lane in range(2) if shot.depth[lane] >= shot.capacity[lane]]
     if load < 1:
         return f"At its limit: {listing(full)}, and {_work_words(load)} each second.", REFUSED
@@ -69,7 +69,9 @@ def _unstable(reading: Reading, shot: Snapshot, fairness: int | None, load: floa
     first = f"{sure}: {_work_words(load)} each second, and it can do one."
     grows = growth_rates(reading.priority.stream, reading.standard.stream, fairness)
     later = [
-        _fills(shot, lane, by) for lane, by in enumerate(grows) if by > 0 and shot.depth[lane] < shot.capacity[lane]
+        _fills(shot, lane, by, speed)
+        for lane, by in enumerate(grows)
+        if by > 0 and shot.depth[lane] < shot.capacity[lane]
     ]
     rest = " ".join([*([f"{listing(full).capitalize()}. {REFUSED}"] if full else []), *later])
     return first, f"{rest} Fewer arrivals, a quicker workflow or more runtimes would help."
@@ -83,11 +85,11 @@ def _full_words(shot: Snapshot, lane: int) -> str:
     return f"the {list(Lane)[lane].value} lane is full ({shot.capacity[lane]:,})"
 
 
-def _fills(shot: Snapshot, lane: int, by: float) -> str:
+def _fills(shot: Snapshot, lane: int, by: float, speed: float) -> str:
     seconds = time_until_full(shot.capacity[lane], shot.depth[lane], by)
     name = list(Lane)[lane].value
     full = f"is full ({shot.capacity[lane]:,}) in {duration(seconds)} at this rate"
-    return f"The {name} lane grows by {rate(by)} and {full}."
+    return f"The {name} lane grows by {rate(by, speed)} and {full}."
 
 
 def _doubt(reading: Reading) -> float:

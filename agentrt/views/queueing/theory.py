@@ -110,7 +110,7 @@ class Theory(pn.viewable.Viewer):
         self.say.draw(self._words(reading, shot, fairness))
         self.body.visible = ready
         if ready:
-            self.lanes.draw(measures_html(reading))
+            self.lanes.draw(measures_html(reading, self.source.speed))
             self.curve.draw(reading)
         return self.window.moves
 
@@ -122,14 +122,14 @@ class Theory(pn.viewable.Viewer):
         return self.fairness
 
     def _words(self, reading: Reading, shot: Snapshot, fairness: int | None) -> Markup:
-        first, rest = stability(reading, shot, fairness)
+        first, rest = stability(reading, shot, fairness, self.source.speed)
         head = p(strong(first), cls="say")
         if reading.ran < ENOUGH:
             return empty(head, p(rest))
         return fragment(head, p(rest), bullets([littles_law(reading), *assumptions(reading, fairness)]))
 
 
-def measures_html(reading: Reading) -> Markup:
+def measures_html(reading: Reading, speed: float = 1.0) -> Markup:
     """Both lanes: what comes, what was measured and what is predicted, as bars on one scale."""
     queues = dict(zip(Lane, (reading.priority, reading.standard), strict=True))
     predicted = dict(zip(Lane, mean_waits(reading.priority.stream, reading.standard.stream), strict=True))
@@ -137,7 +137,7 @@ def measures_html(reading: Reading) -> Markup:
     rho = utilisation(reading.priority.stream, reading.standard.stream)
     busy = f"Over the last {duration(reading.span)}: busy {percent(reading.busy, 1)} of the time, "
     head = p(f"{busy}offered load \N{GREEK SMALL LETTER RHO} = {rho:.2f}", cls="muted")
-    lanes = [_lane_html(lane, queue, predicted[lane], longest) for lane, queue in queues.items()]
+    lanes = [_lane_html(lane, queue, predicted[lane], longest, speed) for lane, queue in queues.items()]
     return fragment(head, lanes, MODEL)
 
 
@@ -153,7 +153,7 @@ def _finite(seconds: float) -> float:
     return seconds if math.isfinite(seconds) else 0.0
 
 
-def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float) -> Markup:
+def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float, speed: float) -> Markup:
     look = LANES[lane.value]
     head = h4(with_glyph(look))
     if not queue.arrived and not queue.left:
@@ -161,7 +161,7 @@ def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float) -> Ma
     law = mean_queue_length(queue.rate, queue.wait)
     most = max(queue.length, law)
     return div(
-        *(head, ABOUT(_arrival_words(queue))),
+        *(head, ABOUT(_arrival_words(queue, speed))),
         _measure_cells("Mean wait, measured", queue.wait, longest, duration(queue.wait)),
         _measure_cells("predicted (M/G/1)", predicted, longest, _wait_words(predicted)),
         _measure_cells("Mean length L, measured", queue.length, most, si(queue.length)),
@@ -171,9 +171,9 @@ def _lane_html(lane: Lane, queue: Queue, predicted: float, longest: float) -> Ma
     )
 
 
-def _arrival_words(queue: Queue) -> str:
+def _arrival_words(queue: Queue, speed: float) -> str:
     takes = f"each takes {duration(queue.stream.mean)} on average" if queue.ran else "none has ended"
-    return f"{rate(queue.rate)} come, {takes}: load {queue.stream.load:.2f}"
+    return f"{rate(queue.rate, speed)} come, {takes}: load {queue.stream.load:.2f}"
 
 
 def _wait_words(seconds: float) -> str:
