@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ class LabelPlaces:
 
     def __init__(self, nodes: Iterable[Box]) -> None:
         self.taken = list(nodes)
+        self.top = min((box.top for box in self.taken), default=-math.inf)
+        self.bottom = max((box.bottom for box in self.taken), default=math.inf)
 
     def shift(self, x: float, y: float, text: str) -> float:
         """How many pixels below the middle of its edge (`x`, `y`) a label stands; above it where negative."""
@@ -44,4 +47,6 @@ class LabelPlaces:
         return best
 
     def _overlap(self, box: Box) -> float:
-        return sum(map(box.overlap, self.taken))
+        """The square pixels of it that cannot be read: over another box, or beyond the graph, where nobody looks."""
+        beyond = max(0.0, self.top - box.top) + max(0.0, box.bottom - self.bottom)
+        return sum(map(box.overlap, self.taken)) + beyond * (box.right - box.left)
