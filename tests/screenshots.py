@@ -117,7 +117,10 @@ def pages(source, shown: str | None) -> dict[str, Address]:
     """The pages of a scene: those of all runtimes, those of the one to show, and its last activity."""
     found = {"first": Address(), **{name: Address(name) for name in ("timeline", "flow", "dead-letters")}}
     if shown is not None:
-        found |= {page: Address(page, shown) for page in OF_RUNTIME}
+        # One that has ended has a tab for its events only.
+        found |= {
+            page: Address(page, shown) for page in (OF_RUNTIME if shown in source.runtimes else ("runtime", "events"))
+        }
         records = source.frame().records
         ended = [record.id for record in records if record.runtime == shown and hasattr(record, "fate")]
         found |= {"activity": Address("activity", str(ended[-1]))} if ended else {}

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models import ColumnDataSource, CustomJSTickFormatter, HoverTool
 
 from ...activity import Lane
 from ...events import Outcome
@@ -32,7 +32,14 @@ CSS = """
 .say { font-size: var(--t2); line-height: 1.45; margin-bottom: var(--s2); }
 table { border-collapse: collapse; } th, td { padding: 3px 14px 3px 0; text-align: right; }
 th { color: var(--rt-muted); font-weight: 600; font-size: var(--t0); }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; } td { white-space: nowrap; }
+@media (max-width: 600px) { th, td { padding-right: 8px; } .rare { display: none; } }
+"""
+SECONDS = """
+if (tick === 0) return "0"
+const most = Math.max(...ticks.map(Math.abs))
+const [size, unit] = most >= 1 ? [1, "s"] : most >= 1e-3 ? [1e-3, "ms"] : [1e-6, "µs"]
+return `${Number((tick / size).toPrecision(3))} ${unit}`
 """
 COLUMNS = ("at", "p50", "p95", "words")
 
@@ -76,7 +83,8 @@ class Waits(pn.viewable.Viewer):
         return self.panel
 
     def _plot(self) -> Any:
-        plot = self.axis.figure(200, y_range=self.scale.range, y_axis_label="wait (s)")
+        plot = self.axis.figure(200, y_range=self.scale.range, y_axis_label="wait")
+        plot.yaxis.formatter = CustomJSTickFormatter(code=SECONDS)
         for lane, source in self.sources.items():
             tone = LANES[lane.value].tone
             upper = plot.line("at", "p95", source=source, line_color=tone, line_width=2.5)
@@ -127,10 +135,9 @@ class Waits(pn.viewable.Viewer):
         metrics, when = shot.metrics, within_last(self.axis.span)
         assert metrics is not None
         lanes = zip(Lane, (metrics.priority, metrics.standard), shot.depth, strict=True)
-        names = ("wait, since it began", "count", "p50", "p95", "p99", "longest", "waiting now")
         return fragment(
             p(_sentence(metrics, *count_overtaken(recent[-LOOKED:]), when), cls="say", role="status"),
-            table(thead(tr(map(th, names))), tbody(_lane_row(*lane) for lane in lanes)),
+            table(HEAD, tbody(_lane_row(*lane) for lane in lanes)),
             p(f"{when.capitalize()}. Line: 95 of 100 waited less. Dotted: half.", cls="muted", style="margin-top:8px"),
         )
 
@@ -138,8 +145,17 @@ class Waits(pn.viewable.Viewer):
 def _lane_row(lane: Lane, metrics: LaneMetrics, waiting: int) -> Markup:
     wait = metrics.wait
     values = [f"{wait.count:,}", *(duration(each) for each in (wait.p50, wait.p95, wait.p99, wait.max))]
-    cells = [td(each if wait.count else "—") for each in values]
+    cells = [(RARE if at in (0, 3) else td)(each if wait.count else "—") for at, each in enumerate(values)]
     return tr(td(with_glyph(LANES[lane.value])), cells, td(f"{waiting:,}"))
+
+
+RARE = td.with_(cls="rare")  # which a narrow page has no room for
+HEAD = thead(
+    tr(
+        th("wait, since it began"), th("count", cls="rare"), th("p50"), th("p95"), th("p99", cls="rare"),
+        th("longest"), th("waiting now"),
+    )
+)  # fmt: skip
 
 
 NO_PRIORITY = fragment("No priority activity came yet. Send with ", code("priority=True"), " to see one overtake.")

@@ -26,6 +26,9 @@ CSS = """
   border-bottom: 1px solid var(--rt-line);
   align-items: baseline; }
 .log > div > * { min-width: 0; overflow-wrap: anywhere; }
+.log { container-type: inline-size; }
+@container (max-width: 480px) { .log > div { grid-template-columns: 92px 1fr; gap: 0 var(--s2); }
+  .log > div > :last-child { grid-column: 1 / -1; } }
 """
 KINDS = {"paused": "paused", "failed": "failed", "stuck": "stuck", "terminated": "terminated", "resumed": "processing"}
 OTHER = STATUSES["idle"]._replace(glyph="·", drawing=UNKNOWN.drawing)

@@ -50,7 +50,7 @@ def number_or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
 class LimitField:
     """One limit as a text field. It shows what the runtime has, and marks what can't be set."""
 
-    def __init__(self, steer: Steer, name: str, label: str, read: Callable[[str], Any], width: int = 128) -> None:
+    def __init__(self, steer: Steer, name: str, label: str, read: Callable[[str], Any], width: int = 148) -> None:
         self.steer = steer
         self.name = name
         self.read = read
