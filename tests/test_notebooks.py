@@ -11,17 +11,21 @@ from tests.harness.wait import wait_until
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SAID = {"03_kill_the_kernel": ("goes on: True", "of the twelve, 12 are baked")}
 LARGEST = 4_000_000  # bytes of a notebook with its outputs
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_top_to_bottom(path):
+def test_it_runs_from_top_to_bottom(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=90, kernel_name="python3").execute()
+    folder = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=90, kernel_name="python3", resources=folder).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in shown if output.output_type == "error"]
     assert [output for output in shown if output.output_type in ("display_data", "execute_result")]
+    said = "".join(output.text for output in shown if output.output_type == "stream")
+    assert all(words in said for words in SAID.get(path.stem, ()))
 
 
 @pytest.mark.lab
