@@ -16,8 +16,7 @@ def latency(peer: Peer, kind: Kind, size: Size) -> Figures:
 MEASURES = [
     Measure(
         "durable",
-        "100 senders, each stores one activity after the other and waits until it is on disk (real time); of agentrt "
-        "the journal alone",
+        "100 senders, each has one activity after the other done and waits until that is on disk (real time)",
         "durable",
         throughput("durable"),
         "wall us",
@@ -25,7 +24,7 @@ MEASURES = [
     ),
     Measure(
         "durable, one sender",
-        "from an activity to the word that it is on disk (real time); of agentrt the journal alone",
+        "from a send until the activity is done and on disk (real time)",
         "durable_times",
         latency,
         "p50 us",

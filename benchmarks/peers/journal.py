@@ -1,16 +1,15 @@
-"""The journal of agentrt by itself, as a plain asyncio program uses it."""
+"""Durable runtimes of agentrt: every activity is acknowledged once it is in the file."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from agentrt import Activity
-from agentrt.journal import Accepted, Committed, Created, SQLiteJournal, Write
+from agentrt import Activity, RuntimeManager
 
 from ..stopwatch import Stopwatch
 from ..work import Kind
@@ -18,41 +17,40 @@ from ..work import Kind
 SENDERS = 100
 
 
-@contextmanager
-def open_journal() -> Iterator[SQLiteJournal]:
-    with TemporaryDirectory() as folder, SQLiteJournal(Path(folder) / "agents.db") as journal:
-        yield journal
+@asynccontextmanager
+async def open_manager() -> AsyncIterator[RuntimeManager]:
+    with TemporaryDirectory() as folder:
+        async with RuntimeManager(journal=Path(folder) / "agents.db", loop="current") as manager:
+            yield manager
 
 
-def writes(number: int, runtime: str) -> tuple[Write, ...]:
-    """What one activity has stored."""
-    accepted = Accepted(activity=Activity(id=number, runtime=runtime, payload=1))
-    return accepted, Committed(runtime=runtime, activity=number, state=number)
+async def count(activity: Activity[int], state: int) -> int:
+    return state + activity.payload
 
 
 async def durable(kind: Kind, n: int, watch: Stopwatch) -> None:
     """100 senders, each to a runtime of its own."""
-    with open_journal() as journal:
-        names = [f"agent {each}" for each in range(min(SENDERS, n))]
-        await journal.put(*(Created(runtime=name, state=0) for name in names))
-        numbers = iter(range(1, n + 1))
+    async with open_manager() as manager:
+        runtimes = [manager.create(f"agent {each}", 0, count) for each in range(min(SENDERS, n))]
+        await asyncio.gather(*(each.ask(0) for each in runtimes))
+        numbers = iter(range(n))
 
-        async def send(name: str) -> None:
-            for number in numbers:
-                await journal.put(*writes(number, name))
+        async def send(place: int) -> None:
+            for _ in numbers:
+                await runtimes[place].ask(1)
 
         with watch:
-            await asyncio.gather(*map(send, names))
-        assert sum(each.counts["done"] for each in journal.runtimes()) == n
+            await asyncio.gather(*map(send, range(len(runtimes))))
+        assert sum(each.state for each in runtimes) == n
 
 
 async def durable_times(n: int) -> list[float]:
     """How long each of some activities took, one after the other."""
     times, clock = [], time.perf_counter
-    with open_journal() as journal:
-        await journal.put(Created(runtime="agent", state=0))
-        for number in range(1, n + 1):
+    async with open_manager() as manager:
+        runtime = manager.create("agent", 0, count)
+        for _ in range(n):
             started = clock()
-            await journal.put(*writes(number, "agent"))
+            await runtime.ask(1)
             times.append(clock() - started)
     return times
