@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ..activity import Activity
 from ..errors import AgentError, JournalError
 from ..events import Fate, Outcome
-from ..journal import UNCHANGED, Accepted, Changed, Committed
+from ..journal import UNCHANGED, Accepted, Changed, Committed, StoredWhole
 from ..limits import Limits
 from ..receipt import DECIDED, Promise, Receipt, clear_field
 from ..schema.preview import preview
@@ -99,13 +99,16 @@ def settle_acceptance(receipt: Any, error: JournalError | None) -> None:
 class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
     """A runtime entry that writes to the journal of its manager."""
 
-    __slots__ = ("attempts", "commits", "effects", "given", "outbox", "places", "resumed", "storage", "stored_state")
+    __slots__ = (
+        "attempts", "commits", "effects", "given", "outbox", "places", "resumed", "storage", "stored_state", "whole",
+    )  # fmt: skip
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits, storage: Storage) -> None:
         self.storage = storage
         self.resumed = False
         self.given = limits  # what the code says; the limits may have been changed since
         self.stored_state: Any = UNCHANGED
+        self.whole: StoredWhole | None = None  # what it will go on from, while nobody has created it
         self.outbox: list[Held] = []
         self.commits: dict[int, Commit] = {}
         self.attempts: dict[int, tuple[int, float | None]] = {}  # of what has failed before

@@ -174,9 +174,12 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
             self.host.wake(self)
 
     def wake(self) -> None:
-        """See that what waits is processed."""
+        """See that what waits is processed, now or once it is held no longer. The lock is held."""
         self.scheduled = True
-        self.host.wake(self)
+        if self.held:
+            self.parked = True
+        else:
+            self.host.wake(self)
 
     def complete_send(self, activity: Activity[Any], is_due: bool = True) -> None:
         """Finish the accepting of an activity that an exception from outside interrupted anywhere."""

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from ..errors import JournalError, RuntimeExistsError
-from ..journal import Changed, Created, StoredRuntime, WaitingActivity
+from ..journal import UNCHANGED, Changed, Created, StoredWhole, WaitingActivity
 from ..limits import Limits
 from ..logs import log_safely
 from ..receipt import Promise, clear_field
@@ -37,16 +39,17 @@ def begin(entry: Entry, wanted: Durability) -> None:
     """
     storage = entry.storage
     storage.check_writable(entry.id)
-    stored = storage.journal.find(entry.id)
-    if stored is None or stored.created is None:
+    dormant = storage.dormant.get(entry.id)
+    whole = storage.take(entry.id) if dormant is None else dormant.whole
+    if whole is None or whole.runtime.created is None:
         _create(entry, wanted)
     else:
-        _resume(entry, wanted, stored)
-    dormant = storage.dormant.pop(entry.id, None)
+        _resume(entry, wanted, whole)
     if dormant is not None:
-        _take_over(entry, dormant)
-    elif stored is not None:
-        _load_mailbox(entry, stored)
+        _take_over(entry, storage.dormant.pop(entry.id))
+    elif whole is not None:
+        _load_mailbox(entry, whole)
+    storage.forget(entry.id)
 
 
 def _create(entry: Entry, wanted: Durability) -> None:
@@ -63,27 +66,24 @@ def _create(entry: Entry, wanted: Durability) -> None:
     entry.remember_state(entry.state)
 
 
-def _resume(entry: Entry, wanted: Durability, stored: StoredRuntime) -> None:
-    id = entry.id
+def _resume(entry: Entry, wanted: Durability, whole: StoredWhole) -> None:
+    id, stored = entry.id, whole.runtime
     if not wanted.resume:
         raise RuntimeExistsError(
             f"the journal holds {id!r}, created before; leave out resume=False to go on with it, or give another id",
             runtime=id,
         )
-    state = _load_state(entry, wanted, stored)
+    state = _load_state(entry, wanted, whole)
     supervision = stored.supervision or {}
     entry.restore(state, supervision.get("failures", ()), bool(supervision.get("failed")), stored.paused)
     limits = unpack_limits(entry.given, stored.limits)
     EntryState.change_limits(entry, limits)
-    entry.storage.append(
-        Changed(
-            runtime=id,
-            state=state,
-            limits=pack_limits(entry.given, limits),
-            workflow=wanted.code,
-            version=wanted.version,
+    packed = pack_limits(entry.given, limits)
+    if (packed, wanted.code, wanted.version) != (stored.limits, stored.workflow, stored.version):
+        new = UNCHANGED if wanted.version == stored.version else state
+        entry.storage.append(
+            Changed(runtime=id, state=new, limits=packed, workflow=wanted.code, version=wanted.version)
         )
-    )
     entry.remember_state(state)
     detail = {"waiting": stored.waiting, "version": stored.version}
     entry.record_event("resumed_from_journal", detail)
@@ -93,15 +93,15 @@ def _resume(entry: Entry, wanted: Durability, stored: StoredRuntime) -> None:
         log_safely(logger, note, id, level=logging.INFO)
 
 
-def _load_state(entry: Entry, wanted: Durability, stored: StoredRuntime) -> Any:
-    id, journal, was = entry.id, entry.storage.journal, stored.version
+def _load_state(entry: Entry, wanted: Durability, whole: StoredWhole) -> Any:
+    id, journal, was = entry.id, entry.storage.journal, whole.runtime.version
     if was > wanted.version:
         raise JournalError(
             f"the state of {id!r} is of version {was}, newer than state_version={wanted.version} of this code",
             runtime=id,
         )
     if was == wanted.version:
-        state = journal.state(id)
+        state = journal.state(id) if whole.state is UNCHANGED else whole.state
     elif wanted.upgrade is None:
         raise JournalError(
             f"the state of {id!r} is of version {was}, and state_version is {wanted.version}: "
@@ -134,15 +134,12 @@ def _upgrade(id: str, upgrade: Upgrade, plain: Any, was: int, version: int) -> A
     return plain
 
 
-def _load_mailbox(entry: Entry, stored: StoredRuntime) -> None:
+def _load_mailbox(entry: Entry, whole: StoredWhole) -> None:
     """What waits, each with a receipt that nobody holds; the counts; the keys."""
-    journal = entry.storage.journal
-    entry.restore_counts(stored.counts)
-    receipts: dict[int, Any] = {}
-    for each in journal.waiting(entry.id):
-        receipts[each.activity.id] = _put_back(entry, each)
+    entry.restore_counts(whole.runtime.counts)
+    receipts = {each.activity.id: _put_back(entry, each) for each in whole.waiting}
     entry.share_counts()
-    for key, (id, until) in journal.keys(entry.id).items():
+    for key, (id, until) in whole.keys.items():
         receipt = receipts.get(id)
         if until > entry.host.clock.now():
             entry.remember_key(key, until, receipt if receipt is not None else entry.past_receipt(id))
@@ -192,12 +189,14 @@ def dormant_entry(storage: Storage, host: Any, id: str) -> Entry | None:
     """The entry of an id that the journal holds and nobody has created yet; None for another. The lock is held."""
     found: Entry | None = storage.dormant.get(id)
     if found is None:
-        stored = storage.journal.find(id)
-        if stored is None or (stored.created is None and not stored.waiting):
+        whole = storage.take(id)
+        if whole is None or (whole.runtime.created is None and not whole.waiting):
             return None
         limits = Limits(priority_capacity=MANY, standard_capacity=MANY)
         found = DurableEntry(host, id, None, Workflow.of(_nobody), limits, storage)
         EntryState.pause(found)
-        _load_mailbox(found, stored)
+        found.whole = msgspec.structs.replace(whole, waiting=[])
+        _load_mailbox(found, whole)
         storage.dormant[id] = found
+        storage.forget(id)
     return found

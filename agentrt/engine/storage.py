@@ -10,12 +10,13 @@ from threading import Lock, get_ident
 from typing import Any
 
 from ..errors import JournalError
-from ..journal import Journal, Write
+from ..journal import Journal, StoredWhole, Write
 from .protocols import Host
 
 __all__ = ["Storage"]
 
 TURNS = 3  # of the loop, until an activity that was sent is usually processed
+AHEAD = 250  # runtimes are read at a time: they are often created in the order in which they were
 Then = Callable[[JournalError | None], object]
 
 
@@ -32,6 +33,9 @@ class Storage:
         self.journal = journal
         self.last_resumed = journal.last_activity  # what has a higher id is of this manager
         self.dormant: dict[str, Any] = {}  # entries that nobody has created yet, by id
+        self._ids = journal.ids()
+        self._known = dict(zip(self._ids, range(len(self._ids)), strict=True))  # what nobody has created yet
+        self._loaded: dict[str, StoredWhole] = {}
         self.pending = 0  # how many appends are not stored yet
         self._decided: deque[tuple[Then, JournalError | None]] = deque()
         self._lock = Lock()
@@ -69,6 +73,20 @@ class Storage:
         self._is_flushing = False
         with suppress(JournalError):  # closed meanwhile, which has stored it
             self.journal.flush()
+
+    def take(self, id: str) -> StoredWhole | None:
+        """What the journal holds of an id that nobody has created yet, once. Those after it are read as well."""
+        place = self._known.get(id)
+        if place is None:
+            return None
+        if id not in self._loaded:
+            self._loaded = self.journal.load(each for each in self._ids[place : place + AHEAD] if each in self._known)
+        return self._loaded.get(id)
+
+    def forget(self, id: str) -> None:
+        """It is created, or waits for that in memory: what was read of it is no longer so."""
+        self._known.pop(id, None)
+        self._loaded.pop(id, None)
 
     def check_writable(self, id: str) -> None:
         """Raise `JournalError` while nothing can be stored."""

@@ -18,10 +18,12 @@ from ..errors import JournalError
 from .codec import Codec
 from .index import Index, RuntimePlaces
 from .protocol import (
+    UNCHANGED,
     Accepted,
     Created,
     StoredLetter,
     StoredRuntime,
+    StoredWhole,
     Then,
     Unreadable,
     WaitingActivity,
@@ -119,6 +121,31 @@ class IndexedJournal(ABC):
         """One runtime, None if nothing is stored of it."""
         return None if runtime not in self._index.runtimes else self._call(lambda: self._find(runtime))
 
+    def ids(self) -> list[str]:
+        """The ids of what is stored, in the order of creation."""
+        return self._call(lambda: list(self._index.runtimes))
+
+    def load(self, runtimes: Iterable[str]) -> dict[str, StoredWhole]:
+        """Several runtimes at once, by id; those that are stored."""
+        return self._call(lambda: self._load([each for each in runtimes if each in self._index.runtimes]))
+
+    def _load(self, runtimes: list[str]) -> dict[str, StoredWhole]:
+        found = {runtime: self._index.runtimes[runtime] for runtime in runtimes}
+        wanted = [place for each in found.values() for place in (*each.waiting.values(), each.state) if place]
+        rows: dict[int, Any] = dict(zip(wanted, self._fetch_all(wanted), strict=True))
+        return {runtime: self._whole(runtime, places, rows) for runtime, places in found.items()}
+
+    def _whole(self, runtime: str, places: RuntimePlaces, rows: dict[int, Any]) -> StoredWhole:
+        state: Any = UNCHANGED
+        with suppress(JournalError):  # whoever wants it asks again, and hears why
+            if places.state is not None:
+                state = self.codec.decode(rows[places.state].state, "the state")
+            elif places.fields:
+                state = self._state(runtime, False)
+        waiting = _sort_waiting(rows[place] for place in places.waiting.values())
+        described = self._describe(runtime, places)
+        return StoredWhole(described, self._waiting(waiting, places.attempts), dict(places.keys), state)
+
     def _find(self, runtime: str) -> StoredRuntime | None:
         places = self._index.runtimes.get(runtime)
         return None if places is None else self._describe(runtime, places)
@@ -169,15 +196,15 @@ class IndexedJournal(ABC):
     def waiting(self, runtime: str) -> Iterator[WaitingActivity]:
         """What waits: the priority lane, then the standard one, each in its order."""
         rows, attempts = self._call(lambda: self._waiting_rows(runtime))
-        for row in rows:
-            times, not_before = attempts.get(row.activity, (0, None))
-            yield WaitingActivity(make_activity(self.codec, row), times, not_before)
+        yield from self._waiting(rows, attempts)
+
+    def _waiting(self, rows: list[AcceptedRow], attempts: dict[int, Any]) -> list[WaitingActivity]:
+        nothing = (0, None)
+        return [WaitingActivity(make_activity(self.codec, row), *attempts.get(row.activity, nothing)) for row in rows]
 
     def _waiting_rows(self, runtime: str) -> tuple[list[AcceptedRow], dict[int, Any]]:
         places = self._places(runtime)
-        rows: list[Any] = self._fetch_all(places.waiting.values())
-        rows.sort(key=lambda row: (not row.lane, row.activity if row.rank is None else row.rank, row.activity))
-        return rows, dict(places.attempts)
+        return _sort_waiting(self._fetch_all(places.waiting.values())), dict(places.attempts)
 
     def keys(self, runtime: str) -> dict[str, tuple[int, float]]:
         """The remembered keys: the activity of each, and until when."""
@@ -272,6 +299,11 @@ class IndexedJournal(ABC):
         """Letting go of rows that have to be written again brings nothing: wait until there are more."""
         if carried * 5 > over * 4:
             self._full_at = rows + max(PORTION, rows // 4)
+
+
+def _sort_waiting(rows: Iterable[Any]) -> list[AcceptedRow]:
+    """The priority lane, then the standard one, each in its order."""
+    return sorted(rows, key=lambda row: (not row.lane, row.activity if row.rank is None else row.rank, row.activity))
 
 
 def written_at(row: Row) -> float:

@@ -6,7 +6,7 @@ what each has to do. The easiest way there is `IndexedJournal`, which needs an o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from ..errors import JournalError
 
 __all__ = [
     "UNCHANGED", "Accepted", "Changed", "Committed", "Created", "EffectDone", "Journal", "LetterClosed", "Removed",
-    "StoredLetter", "StoredRuntime", "Then", "Unreadable", "WaitingActivity", "Write",
+    "StoredLetter", "StoredRuntime", "StoredWhole", "Then", "Unreadable", "WaitingActivity", "Write",
 ]  # fmt: skip
 
 UNCHANGED: Any = msgspec.UNSET
@@ -166,6 +166,18 @@ class StoredLetter(msgspec.Struct, frozen=True):
     at: float
 
 
+class StoredWhole(msgspec.Struct, frozen=True):
+    """All that a runtime goes on from: settings, state, what waits in the order of each lane, keys as `Journal.keys`.
+
+    `state` is left out where there is none, or where it can't be read: `Journal.state` says why.
+    """
+
+    runtime: StoredRuntime
+    waiting: list[WaitingActivity]
+    keys: dict[str, tuple[int, float]]
+    state: Any = UNCHANGED
+
+
 class Journal(Protocol):
     """Where writes go and what is read back. Safe from any thread."""
 
@@ -193,6 +205,12 @@ class Journal(Protocol):
 
     def runtimes(self) -> list[StoredRuntime]:
         """What is stored, in the order of creation."""
+
+    def ids(self) -> list[str]:
+        """The ids of what is stored, in the order of creation."""
+
+    def load(self, runtimes: Iterable[str]) -> dict[str, StoredWhole]:
+        """Several runtimes at once, by id; those that are stored. Faster than one by one."""
 
     def find(self, runtime: str) -> StoredRuntime | None:
         """One of them."""

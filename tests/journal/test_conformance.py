@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agentrt import Activity, JournalError, Lane
 from agentrt.journal import (
+    UNCHANGED,
     Accepted,
     Changed,
     Committed,
@@ -342,3 +343,72 @@ def test_any_order_of_writes_is_read_back(store: Any, tmp_path_factory: Any, tak
             assert waiting(journal, runtime) == queue
             assert journal.find(runtime).counts == model.counts[runtime]
     journal.close()
+
+
+def test_several_runtimes_are_loaded_at_once(store: Any) -> None:
+    journal = store.open()
+    journal.append(Created(runtime="a", state=1), accept(2), accept(1), Changed(runtime="a", paused=True))
+    journal.append(Created(runtime="b", state=large(20)), accept(3, "c", key="once"), Removed(runtime="d"))
+    journal.append(Accepted(activity=activity(4, "a", lane=Lane.PRIORITY, key="key"), key_until=5.0))
+    journal.append(Committed(runtime="a", activity=2, fate=None, not_before=7.0))
+    journal = store.open()
+    assert journal.ids() == ["a", "b", "c"]
+    found = journal.load(["b", "a", "nobody", "c"])
+    assert list(found) == ["b", "a", "c"]
+    for name, whole in found.items():
+        assert whole.runtime == journal.find(name)
+        assert whole.waiting == list(journal.waiting(name))
+        assert whole.keys == journal.keys(name)
+    assert [each.activity.id for each in found["a"].waiting] == [4, 1, 2]
+    assert (found["a"].state, found["b"].state, found["c"].state) == (1, large(20), UNCHANGED)
+
+
+class Shrunk(msgspec.Struct, frozen=True):
+    other: int
+
+
+def test_a_state_that_cannot_be_read_is_left_out_of_what_is_loaded(store: Any) -> None:
+    store.open().append(Created(runtime="a", state=Big("a", {})))
+    register(Shrunk, name="tests:Big")
+    try:
+        journal = store.open()
+        assert journal.load(["a"])["a"].state is UNCHANGED
+        with pytest.raises(JournalError):
+            journal.state("a")
+    finally:
+        register(Big, name="tests:Big")
+
+
+def test_what_is_required_is_stored_when_writing_works_again(store: Any) -> None:
+    journal = store.open()
+    errors: list[Any] = []
+    journal.append(accept(1), then=errors.append, required=True)
+    journal.flush()
+    journal.runtimes()
+    assert errors == [None]
+    assert journal.last_time == 0.0
+    journal.append(Committed(runtime="a", activity=1, at=12.5))
+    journal.runtimes()
+    assert journal.last_time == 12.5
+
+
+def test_what_is_appended_with_more_is_stored_with_the_next(store: Any) -> None:
+    journal = store.open()
+    stored: list[int] = []
+    journal.append(accept(1), then=lambda error: stored.append(1), more=True)
+    journal.append(accept(2), then=lambda error: stored.append(2))
+    journal.runtimes()
+    assert stored == [1, 2]
+    journal.append(accept(3), more=True)
+    assert waiting(journal) == [1, 2, 3]
+    journal.append(accept(4), more=True)
+    journal.close()
+    assert waiting(store.open()) == [1, 2, 3, 4]
+
+
+def test_a_value_is_checked_without_being_stored(store: Any) -> None:
+    journal = store.open()
+    journal.check({"n": 1}, "the payload")
+    with pytest.raises(JournalError, match="the payload"):
+        journal.check(object(), "the payload")
+    assert journal.ids() == []
