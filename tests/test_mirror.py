@@ -21,6 +21,7 @@ CROSS_CUTTING = {
     "test_dashboard.py": "dashboard/app.py",
     "test_demo_page.py": "`agentrt demo` in a browser",
     "test_docstrings.py": "the examples of all modules",
+    "test_durability.py": "docs/durability.md",
     "engine/test_interruptions.py": "exceptions from outside",
     "engine/test_kills.py": "kill -9 of a durable manager",
     "test_imports.py": "the floors, see floors.py",
