@@ -18,7 +18,7 @@ from ..engine.hub import Frame, Hub
 from ..errors import ConfigurationError
 from ..events import Outcome
 from ..journal.protocol import StoredRuntime
-from ..journal.reader import JournalReader
+from ..journal.reader import JournalReader, Unreadable
 from ..limits import Limits
 from ..metrics import Fates, LaneMetrics, Metrics, Percentiles
 from ..snapshot import Snapshot, Status
@@ -26,11 +26,13 @@ from .entrance import explain_refusal
 from .find import Key, cut, find_ids, search_ids, sort_ids
 from .mirror import Mirror
 from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Standing, Watching
-from .stored_records import StoredRecords, last_failures
+from .stored_records import StoredRecords, last_failures, message_of
 
 __all__ = ["RecordedSource"]
 
 MOST_ROWS = 20_000  # of the history that are shown
+SINCE_1970 = 1e9  # a clock that reads more counts from then on: it was so late in 2001
+ENDED = Unreadable("it has ended: nothing of it is stored but its dead letters")
 LANES = {"priority": 0, "standard": 1, "delayed": 2}
 
 
@@ -57,8 +59,9 @@ class RecordedSource:
     """The source of a journal file that no process holds. See `Source` for what each method does.
 
     It shows the file as it stood when it was last written: its clock stands still there, nothing in it changes, and
-    every command is refused. When activities started is not stored. Runtimes that have ended are no longer in the file.
-    The dates are those of the time at which the file was last written, as far as the clock ran as a real one.
+    every command is refused. When activities started is not stored. Of runtimes that have ended there is nothing but
+    their dead letters. The clock of a manager with a journal counts the seconds since 1970; the dates of another clock
+    are counted from when the file was last written.
 
     Args:
         path: The file: of a program that has ended, or a backup of one that runs. It is copied and stays as it is.
@@ -84,8 +87,9 @@ class RecordedSource:
         self.path = reader.path
         self.name = name or reader.path.name
         self.size = reader.size
-        self.runtimes = StoredIds(each.id for each in reader.runtimes())
-        self.ended = StoredIds()
+        stored = reader.runtimes()
+        self.runtimes = StoredIds(each.id for each in stored if not _has_ended(each))
+        self.ended = StoredIds(each.id for each in stored if _has_ended(each))
         rows, before = reader.history(MOST_ROWS)
         self._mirror = Mirror(MOST_ROWS)
         self._mirror.add(StoredRecords(reader.codec, rows, reader.last_activity).records, before)
@@ -107,14 +111,16 @@ class RecordedSource:
 
     def now(self) -> float:
         """The latest time that is stored."""
-        return self._reader.now
+        return self._reader.last_time
 
     def wall(self, at: float) -> datetime:
-        """The date and time of a reading, counted from when the file was last written."""
+        """The date and time of a reading: seconds since 1970, or counted from when the file was last written."""
+        now = self.now()
+        since = datetime.fromtimestamp(now, UTC).astimezone() if now > SINCE_1970 else self._written
         try:
-            return self._written + timedelta(seconds=at - self.now())
+            return since + timedelta(seconds=at - now)
         except OverflowError:
-            return (datetime.max if at > self.now() else datetime.min).replace(tzinfo=UTC)
+            return (datetime.max if at > now else datetime.min).replace(tzinfo=UTC)
 
     @property
     def speed(self) -> float:
@@ -166,8 +172,8 @@ class RecordedSource:
             id=stored.id,
             at=self.now(),
             status=_status_of(stored, in_error),
-            state=self._reader.state(stored.id) if whole else None,
-            workflow=stored.workflow,
+            state=(ENDED if _has_ended(stored) else self._reader.state(stored.id)) if whole else None,
+            workflow=f"code {stored.workflow}" if stored.workflow else "",
             depth=depth,
             capacity=capacity,
             current=None,
@@ -222,7 +228,7 @@ class RecordedSource:
 
     def settings(self, id: str) -> Settings | None:
         """What was set of a runtime."""
-        found = self._reader.find(id)
+        found = self._reader.find(id) if id in self.runtimes else None
         return None if found is None else Settings(found.paused, _limits_of(found.limits))
 
     def mailbox(
@@ -257,7 +263,7 @@ class RecordedSource:
 
     @cached_property
     def _letters(self) -> tuple[DeadLetter, ...]:
-        return tuple(DeadLetter(each.activity, each.reason, each.at) for each in self._reader.letters())
+        return tuple(DeadLetter(each.activity, message_of(each.reason), each.at) for each in self._reader.letters())
 
     def dead_letters(self, start: int = 0, count: int | None = None) -> Page[DeadLetter]:
         """Dead letters, oldest first."""
@@ -265,7 +271,9 @@ class RecordedSource:
 
     def ledger(self) -> Ledger:
         """What became of all dead letters."""
-        return Ledger(self.fates().dead, len(self._letters), *self._reader.closed_letters())
+        here, (resent, discarded) = len(self._letters), self._reader.closed_letters()
+        # Of runtimes that have ended the counts are gone.
+        return Ledger(max(self.fates().dead, here + resent + discarded), here, resent, discarded)
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """None: nothing was sent from here."""
@@ -285,19 +293,28 @@ class RecordedSource:
         raise explain_refusal(self, name.replace("_", " "))
 
 
+def _has_ended(stored: StoredRuntime) -> bool:
+    """Whether nothing but its dead letters is left; an id that was never created has activities that wait."""
+    return stored.created is None and not stored.waiting
+
+
 def _status_of(stored: StoredRuntime, in_error: bool) -> Status:
+    if _has_ended(stored):
+        return Status.TERMINATED
+    if isinstance(stored.supervision, Mapping) and stored.supervision.get("failed"):
+        return Status.FAILED
     if stored.paused:
         return Status.PAUSED
     return Status.ERROR if in_error else Status.IDLE
 
 
 def _limits_of(stored: Any) -> Limits:
-    """The limits that are stored; those that can't be read have their defaults."""
+    """The limits that are stored, as they were last; those that can't be read have their defaults."""
     if isinstance(stored, Limits):
         return stored
     limits = Limits()
     if isinstance(stored, Mapping):
-        for name, value in stored.items():
+        for name, value in (stored.get("now") or stored).items():
             with suppress(ConfigurationError, TypeError):
                 limits = limits.with_(name, value)
     return limits

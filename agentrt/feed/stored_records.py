@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from ..journal.codec import Codec
 from ..journal.rows import AcceptedRow, CommitRow, FieldsRow, RemovedRow, Row, RuntimeRow, make_activity
 from .failures import FailureRecord, error_of
 
-__all__ = ["StoredRecords", "last_failures", "stored_error"]
+__all__ = ["StoredRecords", "last_failures", "message_of", "stored_error"]
 
 MOST_FIELDS = 500_000  # of large states, in all records together
 KINDS = {
@@ -26,17 +27,33 @@ KINDS = {
     "terminated": "RuntimeTerminatedError",
 }
 CAUSE = re.compile(r"(?:^|on activity \d+: )([A-Za-z_]\w*): (.*)", re.DOTALL)
+REPR = re.compile(r"[A-Za-z_]\w*\((['\"].*['\"])\)", re.DOTALL)
+WITHOUT_WORDS = "what went wrong is not stored"
 NO_TRACE = "A journal stores no traceback.\n"
 PARTLY = Unreadable("a large state, of which only the last is shown")
 UNKNOWN = Unreadable("a state from before the records that are shown")
 
 
+def message_of(text: str) -> str:
+    """The message of an error whose repr is stored; another text as it is.
+
+    >>> message_of("ProcessingError('no such gate')"), message_of("no such gate")
+    ('no such gate', 'no such gate')
+    """
+    found = REPR.fullmatch(text)
+    try:
+        return text if found is None else str(ast.literal_eval(found[1]))
+    except (ValueError, SyntaxError):
+        return text
+
+
 def stored_error(fate: str, text: str, runtime: str, activity: int) -> AgentError:
     """The error of an activity, of the text that is stored. Its traceback is not."""
+    text = message_of(text)
     found = CAUSE.search(text) if fate in ("failed", "retry") else None
     cause = None if found is None else FailureRecord(found[1], found[2], trace=NO_TRACE)
     kind = KINDS.get(fate, "ProcessingError" if fate == "retry" else "AgentError")
-    return error_of(FailureRecord(kind, text or fate.replace("_", " "), runtime, activity, trace=NO_TRACE, cause=cause))
+    return error_of(FailureRecord(kind, text or WITHOUT_WORDS, runtime, activity, trace=NO_TRACE, cause=cause))
 
 
 class StoredRecords:
@@ -120,7 +137,7 @@ class StoredRecords:
         if row.state is not None:
             self._states[row.runtime] = self._codec.decode(row.state, "the state")
         if row.new:
-            self._event(sequence, row.runtime, "created", row.workflow)
+            self._event(sequence, row.runtime, "created")
         elif row.paused is not None and row.counts is None:
             self._event(sequence, row.runtime, "paused" if row.paused else "resumed")
 

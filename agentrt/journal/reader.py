@@ -167,11 +167,6 @@ class JournalReader(IndexedJournal):
 
     # ---- what is shown
 
-    @property
-    def now(self) -> float:
-        """The latest time that is stored, in seconds on the manager's clock."""
-        return self._index.now
-
     def state(self, runtime: str) -> Any:
         """The last state; plain where its classes are not here, `Unreadable` if it can't be read or was never stored.
 
@@ -195,7 +190,7 @@ class JournalReader(IndexedJournal):
 
     def lists(self, runtime: str) -> tuple[list[int], list[int], list[int]]:
         """The ids of what waits, in order: in the priority lane, in the standard lane, and not yet due."""
-        waiting, now = self._places(runtime).waiting, self.now
+        waiting, now = self._places(runtime).waiting, self.last_time
         order = sorted(waiting, key=lambda id: (self._ranks.get(waiting[id], id), id))
         delayed = [id for id in sorted(waiting) if (self.due(runtime, id) or now) > now]
         ready = set(delayed)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from agentrt import Activity, JournalError, Lane
+from agentrt import Activity, AgentError, JournalError, Lane, RuntimeManager
 from agentrt.errors import AccessDeniedError
-from agentrt.feed.recorded import RecordedSource
+from agentrt.feed.recorded import ENDED, RecordedSource
 from agentrt.feed.several import SeveralSource
 from agentrt.feed.source import COMMANDS
 from agentrt.journal import (
@@ -93,7 +94,7 @@ def test_runtimes_are_shown_as_they_are_stored(file: Path, open_file: Open) -> N
     source = open_file(file)
     assert (source.name, list(source.runtimes), list(source.ended)) == ("agents.db", ["gate", "broken", "fine"], [])
     gate, broken, fine = source.snapshots(metrics=True)
-    assert (gate.status, gate.depth, gate.capacity, gate.workflow) == (Status.PAUSED, (1, 6), (1000, 40), "board")
+    assert (gate.status, gate.depth, gate.capacity, gate.workflow) == (Status.PAUSED, (1, 6), (1000, 40), "code board")
     assert gate.state == ({"number": 1, "carrier": "UA <b>"},), "its class is not here: plain"
     assert [None if each is None else each.id for each in gate.first] == [6, 1]
     assert (gate.metrics.priority.accepted, gate.metrics.standard.accepted) == (1, 6)
@@ -168,7 +169,38 @@ def test_it_stands_beside_others(file: Path, open_file: Open) -> None:
     assert both.snapshot("other/gate").depth == (1, 6)
 
 
-@pytest.mark.parametrize("limits", [{"timeout": -3.0, "wings": 2, "retries": 1}, Limits(retries=1), {"retries": 1}])
+def add(activity: Any, state: Any) -> Any:
+    return state + activity.payload
+
+
+def test_the_file_of_a_manager_is_shown_as_the_manager_was(tmp_path: Path, open_file: Open) -> None:
+    with RuntimeManager(loop="thread", journal=tmp_path / "agents.db", offer=False) as manager:
+        manager.create("sum", 0, add, timeout=3.0).send_nowait(2).result(5)
+        manager["sum"].timeout = 4.0
+        manager.create("stopped", 0, add, retries=0, supervision="stop")
+        while manager["stopped"].status is not Status.FAILED:
+            with suppress(AgentError):
+                manager["stopped"].send_nowait("x").result(5)
+        gone = manager.create("gone", 0, add)
+        gone.pause()
+        gone.send_nowait(1)
+        manager.run(gone.terminate())
+        at, wall = manager.clock.now(), manager.clock.wall(manager.clock.now())
+    source = open_file(tmp_path / "agents.db")
+    assert (list(source.runtimes), list(source.ended)) == (["sum", "stopped"], ["gone"])
+    assert (source.snapshot("sum").state, source.settings("sum").limits.timeout) == (2, 4.0)
+    stopped, ended = source.snapshot("stopped"), source.snapshot("gone")
+    assert (stopped.status, type(stopped.error.__cause__).__name__) == (Status.FAILED, "TypeError")
+    assert (ended.status, ended.state) == (Status.TERMINATED, ENDED)
+    assert (source.settings("gone"), source.mailbox("gone").total) == (None, 0)
+    [letter] = source.dead_letters().items
+    assert letter.reason.startswith("'gone' was terminated before activity")
+    assert abs((source.wall(at) - wall).total_seconds()) < 0.01, "its clock counts from 1970 on"
+
+
+@pytest.mark.parametrize(
+    "limits", [{"timeout": -3.0, "wings": 2, "retries": 1}, Limits(retries=1), {"given": {}, "now": {"retries": 1}}]
+)
 def test_limits_that_can_not_be_read_have_their_defaults(tmp_path: Path, open_file: Open, limits: Any) -> None:
     path = tmp_path / "agents.db"
     with SQLiteJournal(path) as journal:

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from agentrt import AgentError, RuntimeManager
+from agentrt import Activity, AgentError, RuntimeManager
 from agentrt.feed.connection import find_manager
 from agentrt.feed.recorded import RecordedSource
 from agentrt.feed.remote import RemoteSource
 from agentrt.feed.several import SeveralSource
-from agentrt.journal import SQLiteJournal
+from agentrt.journal import Accepted, Committed, Created, SQLiteJournal
 from agentrt.views.app.address import OF_RUNTIME
 from agentrt.views.app.dashboard import Dashboard
 from agentrt.views.feed import Feed
 from agentrt.views.role import Commands
-from tests.feed.support import record
 from tests.support import add
 from tests.views.app.test_dashboard import texts
 
@@ -36,9 +35,14 @@ def broken(activity: Any, state: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def manager():
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("journal")
+
+
+@pytest.fixture(scope="module")
+def manager(folder):
     """With something of everything, and a clock that stands still."""
-    with RuntimeManager(loop="thread", name="pictured") as manager:
+    with RuntimeManager(loop="thread", name="pictured", journal=folder / "agents.db") as manager:
         gate = manager.create("gate", (), board, accepts=Flight)
         for number in range(3):
             gate.send_nowait(Flight(number), priority=number == 1).result(5)
@@ -91,10 +95,9 @@ def test_every_page_looks_the_same_from_another_process(manager, address):
 
 
 @pytest.fixture(scope="module")
-def recorded(manager, tmp_path_factory):
-    path = tmp_path_factory.mktemp("journal") / "pictured.db"
-    record(manager, path)
-    source = RecordedSource(path)
+def recorded(manager, folder):
+    manager.journal.backup(folder / "pictured.db")
+    source = RecordedSource(folder / "pictured.db")
     yield source
     source.close()
 
@@ -136,3 +139,21 @@ def test_an_empty_mailbox_of_a_file_has_no_example_to_try(recorded):
     html = draw(recorded, "mailbox/broken")
     assert "Nothing waits here." in html
     assert "send_nowait" not in html
+
+
+def test_nothing_is_said_to_run_in_a_file(tmp_path):
+    with SQLiteJournal(tmp_path / "fast.db") as journal:
+        journal.append(Created(runtime="fast", state=0, at=5.0))
+        for number in range(1, 6):
+            activity = Activity(id=number, runtime="fast", payload=1, created=5.0)
+            journal.append(Accepted(activity=activity), Committed(runtime="fast", activity=number, at=5.0))
+    source = RecordedSource(tmp_path / "fast.db")
+    html = draw(source, "runtime/fast")
+    source.close()
+    assert "short activity" not in html
+    assert "Nothing runs" in html
+
+
+def test_what_has_ended_in_a_file_has_only_its_events(recorded):
+    assert "Nothing can be sent" not in draw(recorded, "inject/gone")
+    assert "was terminated before activity" in draw(recorded, "runtime/gone")

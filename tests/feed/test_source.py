@@ -3,7 +3,7 @@
 What is read of another process is compared by its repr: the classes of states and payloads are not there.
 
 The recorded kind is of a journal file, and does less: `NOT_RECORDED` says which tests are not for it, and why. The
-file is written anew for each read here, so that a test may go on after it has read; a file itself never changes.
+manager has a journal, and each read is of a new backup, so that a test may go on after it has read.
 """
 
 import asyncio
@@ -26,7 +26,6 @@ from agentrt.feed.remote import RemoteSource
 from agentrt.feed.several import SeveralSource
 from agentrt.feed.source import ACTOR, COMMANDS, READS, SORTS, Source, subject_of
 from agentrt.snapshot import Status
-from tests.feed.support import record
 from tests.harness.wait import wait_until
 from tests.support import add, fail
 
@@ -47,7 +46,7 @@ def several(manager: RuntimeManager) -> Iterator[Source]:
 
 
 class Rewritten:
-    """A recorded source of what a manager has done so far: of a new file whenever it has done something."""
+    """A recorded source of what a manager has done so far: of a new backup whenever it has done something."""
 
     def __init__(self, manager: RuntimeManager, folder: Path) -> None:
         self._manager, self._folder = manager, folder
@@ -57,7 +56,8 @@ class Rewritten:
         cursor = self._manager.ring.cursor
         if cursor not in self._sources:
             path = self._folder / f"{cursor}.db"
-            record(self._manager, path)
+            assert self._manager.journal is not None
+            self._manager.journal.backup(path)
             self._sources[cursor] = RecordedSource(path, self._manager.name)
         return getattr(self._sources[cursor], name)
 
@@ -80,11 +80,11 @@ KINDS: dict[str, Make] = {
     "recorded": recorded,
 }
 STEERS = "it takes no command"
+GONE = "of what has ended nothing is in the file but its dead letters"
 NOT_RECORDED = {
     "test_time_is_the_agents": "its clock stands still",
-    "test_ids_are_always_current": "what has ended is no longer in the file",
-    "test_what_has_ended_is_found_last": "what has ended is no longer in the file",
-    "test_of_one_that_has_ended_the_last_snapshot_is_left": "what has ended is no longer in the file",
+    "test_ids_are_always_current": GONE,
+    "test_what_has_ended_is_found_last": GONE,
     "test_settings_follow": "breakpoints and the first state are not stored",
     "test_where_a_runtime_is": "nothing runs",
     "test_a_form_says_what_to_ask_for_and_stays_the_same": STEERS,
@@ -125,8 +125,10 @@ def board(activity: Any, state: tuple[Flight, ...]) -> tuple[Flight, ...]:
 
 
 @pytest.fixture
-def manager() -> Iterator[RuntimeManager]:
-    with RuntimeManager(loop="thread", name="tower") as manager:
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RuntimeManager]:
+    kind = request.node.callspec.params.get("source") if hasattr(request.node, "callspec") else None
+    journal = tmp_path / "agents.db" if kind == "recorded" else None
+    with RuntimeManager(loop="thread", name="tower", journal=journal) as manager:
         yield manager
 
 
@@ -573,14 +575,22 @@ def test_what_was_dropped_can_be_sent_again(manager, source):
 # ---- dead letters
 
 
+def test_dead_letters_are_read_in_pages(manager, source):
+    numbers = paused(manager, "gone", 1, 2, 3, 4)
+    manager.run(manager["gone"].terminate())
+    letters = source.dead_letters()
+    assert ([each.activity.id for each in letters.items], letters.total) == (numbers, 4)
+    assert all("was terminated" in each.reason for each in letters.items)
+    assert ([each.activity.id for each in source.dead_letters(1, 2).items]) == numbers[1:3]
+    assert (source.dead_letters(count=0).items, source.dead_letters(count=0).total) == ((), 4)
+    ledger = source.ledger()
+    assert (ledger.dead, ledger.here, ledger.resent, ledger.discarded, ledger.let_go) == (4, 4, 0, 0, 0)
+
+
 def test_dead_letters_are_sent_again_or_discarded(manager, source):
     numbers = paused(manager, "gone", 1, 2, 3, 4)
     manager.run(manager["gone"].terminate())
     manager.create("here", 0, add, standard_capacity=10)
-    letters = source.dead_letters()
-    assert ([each.activity.id for each in letters.items], letters.total) == (numbers, 4)
-    assert ([each.activity.id for each in source.dead_letters(1, 2).items]) == numbers[1:3]
-    assert (source.dead_letters(count=0).items, source.dead_letters(count=0).total) == ((), 4)
     reply = source.command("discard", activities=numbers[:2])
     assert (reply.count, source.dead_letters().total) == (2, 2)
     assert source.command("undo", number=reply.undo).count == 2

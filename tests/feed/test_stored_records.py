@@ -32,7 +32,7 @@ def test_what_was_accepted_and_what_became_of_it(tmp_path: Path) -> None:
         journal.append(Committed(runtime="a", activity=2, at=5.0, fate="failed", error="ValueError: no"))
         journal.append(Changed(runtime="a", paused=True), Changed(runtime="a", paused=False), Removed(runtime="a"))
     created, one, two, done, retry, failed, paused, resumed, ended = records(file)
-    assert (created.kind, created.at, created.detail) == ("created", 1.0, "count")
+    assert (created.kind, created.at, created.detail) == ("created", 1.0, None)
     assert ([one.id, two.id], one.lane, one.payload) == ([1, 2], Lane.PRIORITY, 1)
     assert (done.kind, done.lane, done.created, done.started, done.finished) == ("done", "priority", 2.0, None, 3.0)
     assert (done.state, done.reply, done.value, done.error, done.was_processed) == (5, "yes", "yes", None, True)
@@ -104,11 +104,15 @@ def test_what_retention_wrote_again_is_no_record(tmp_path: Path) -> None:
     ("fate", "text", "words"),
     [
         ("failed", "count failed in 'a' on activity 3: KeyError: 'x'", "KeyError: 'x'"),
+        ("failed", "ProcessingError('count failed in \\'a\\' on activity 3: ValueError: no')", "ValueError: no"),
         ("failed", "no colon", "ProcessingError: no colon"),
+        ("failed", "Odd('no end", "ProcessingError: Odd('no end"),
+        ("failed", "Odd('a' b')", "ProcessingError: Odd('a' b')"),
+        ("retry", "", "ProcessingError: what went wrong is not stored"),
         ("timed_out", "took more than 2 s: cancelled", "ActivityTimeoutError: took more than 2 s: cancelled"),
-        ("dropped", "", "MailboxFullError: dropped"),
-        ("terminated", "", "RuntimeTerminatedError: terminated"),
-        ("dead", "its runtime was terminated", "AgentError: its runtime was terminated"),
+        ("dropped", "", "MailboxFullError: what went wrong is not stored"),
+        ("terminated", "RuntimeTerminatedError('gone')", "RuntimeTerminatedError: gone"),
+        ("dead", "RuntimeTerminatedError(\"'a' ended\")", "AgentError: 'a' ended"),
     ],
 )
 def test_an_error_is_made_of_its_text(fate: str, text: str, words: str) -> None:

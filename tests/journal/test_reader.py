@@ -61,7 +61,7 @@ def test_it_reads_and_the_file_stays_as_it_is(file: Path) -> None:
     before = fingerprint(file)
     with JournalReader(file) as reader:
         assert [each.id for each in reader.runtimes()] == ["a"]
-        assert (reader.state("a"), reader.now, reader.depth("a")) == ({"n": 2}, 6.0, (1, 1))
+        assert (reader.state("a"), reader.last_time, reader.depth("a")) == ({"n": 2}, 6.0, (1, 1))
         assert reader.lists("a") == ([2], [], [3])
         assert (reader.due("a", 3), reader.due("a", 2), reader.accepted_priority["a"]) == (99.0, None, 1)
         assert reader.size == file.stat().st_size

@@ -147,7 +147,7 @@ def _tabs(board: Board, id: str, page: str) -> Tabs:
     if id not in source.runtimes:
         makers = {"events": makers["events"]}
     if source.standing().recorded:
-        makers |= {name: partial(StillView, words) for name, words in NOT_OF_A_FILE.items()}
+        makers |= {name: partial(StillView, words) for name, words in NOT_OF_A_FILE.items() if name in makers}
 
     def mark(title: str) -> None:
         board.mark(Address(next(name for name, words in TABS.items() if words == title), id))

@@ -222,6 +222,8 @@ class Where(pn.viewable.Viewer):
     def _runs_short_activities(self, shot: Snapshot) -> bool:
         """Whether it runs one short activity after the other: their lines would only flicker."""
         second = real_second(self.source.speed)
+        if self.source.standing().recorded:
+            return False
         if shot.status not in RUNNING or len(self.ended) < 3 or shot.at - self.ended[-3].at > 2 * second:
             return False
         return shot.current is None or shot.started is None or shot.at - shot.started < second / 2
