@@ -17,8 +17,8 @@ from ..debugger import Whereabouts
 from ..engine.hub import Frame, Hub
 from ..errors import ConfigurationError
 from ..events import Outcome
-from ..journal.protocol import StoredRuntime
-from ..journal.reader import JournalReader, Unreadable
+from ..journal.protocol import StoredRuntime, Unreadable
+from ..journal.reader import JournalReader
 from ..limits import Limits
 from ..metrics import Fates, LaneMetrics, Metrics, Percentiles
 from ..snapshot import Snapshot, Status
