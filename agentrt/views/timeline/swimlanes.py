@@ -129,7 +129,14 @@ class Swimlanes(pn.viewable.Viewer):
         grows = time_bars(plot, "started", "finished", height=0.24, source=self.now, fill_alpha="alpha", **look)
         steps = time_bars(plot, "left", "right", height=0.04, source=self.spans, **look, **same)
         marks = plot.scatter(
-            "finished", "y", source=self.ended, marker="shape", size="fate", line_color="mark", fill_color="mark"
+            "finished",
+            "y",
+            source=self.ended,
+            marker="shape",
+            size="fate",
+            line_color="mark",
+            fill_color="mark",
+            line_width=2,
         )
         plot.add_tools(HoverTool(tooltips=[("", "@words")], renderers=[work, grows, marks, steps, waits[1]]))
         for source in (self.ended, self.now, self.spans):
@@ -313,7 +320,7 @@ class Swimlanes(pn.viewable.Viewer):
         ended = f"{more}{quantity(number, 'activity')} ended {when}"
         wrong = (f", {len(failed):,} of them not done; last ", _outcome_link(failed[-1])) if failed else None
         others = len(self.lanes.left_out)
-        out = f"; {quantity(others, 'more runtime')} {'are' if others != 1 else 'is'} active" if others else ""
+        out = f"; {quantity(others, 'more runtime')} {'are' if others != 1 else 'is'} not shown" if others else ""
         return quiet(ended, wrong, out, ".")
 
 

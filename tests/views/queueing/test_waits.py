@@ -2,9 +2,10 @@
 
 import pytest
 
-from agentrt import Lane, Outcome
+from agentrt import Lane, Outcome, RuntimeManager
 from agentrt.views.feed import Update
 from agentrt.views.queueing.waits import Waits, count_overtaken
+from tests.harness.shown import loaded, shown
 from tests.support import add, virtual
 
 
@@ -95,3 +96,28 @@ async def test_with_one_lane_it_says_that_there_is_nothing_to_compare(manager):
     view = Waits(runtime.manager.source, runtime.id)
     view.update(Update(manager.clock.now(), manager.ring.since(0)[0], {"a"}, first=True))
     assert "No priority activity came yet." in view.words.html
+
+
+@pytest.mark.browser
+def test_on_a_narrow_page_the_table_fits_and_short_waits_have_a_unit(page):
+    page.set_viewport_size({"width": 400, "height": 900})
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        for n in range(8):
+            runtime.send_nowait(1, priority=n % 2 == 0).result(10)
+        with shown(manager, lambda feed: Waits(manager.source, "a")) as url:
+            page.goto(url)
+            page.get_by_text("longest").wait_for()
+            loaded(page)
+            assert page.locator("table").evaluate("(table) => table.getBoundingClientRect().right") <= 400
+            ticks = page.evaluate(TICKS)
+            assert ticks[0] == "0"
+            assert all(tick.endswith((" s", " ms", " \N{MICRO SIGN}s")) for tick in ticks[1:])
+
+
+# What the axis of the plot writes at its ticks.
+TICKS = """() => {
+  const models = Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
+  const plot = models.find((model) => model.type === "Figure")
+  return plot.left[0].formatter.doFormat([0, 2e-4, 4e-4], {loc: 0})
+}"""

@@ -16,6 +16,7 @@ from agentrt.views.runtime.steer import Steer
 from agentrt.views.timeline.axes import Scale, TimeAxis
 from agentrt.views.timeline.depth import depth_history
 from agentrt.views.timeline.timeline import bar_columns
+from tests.harness.shown import loaded, shown
 from tests.support import Gate, add, fail, virtual
 from tests.views.support import HOSTILE, update
 
@@ -404,3 +405,23 @@ async def test_nothing_is_drawn_for_a_page_that_is_gone_until_it_is_back(manager
     page.destroyed = True
     await asyncio.sleep(1)
     assert (drawn, session.tasks) == (["first"], set())
+
+
+@pytest.mark.browser
+def test_the_words_of_an_event_have_a_line_of_their_own_on_a_narrow_page(page):
+    with RuntimeManager(loop="thread") as manager:
+        manager.create("a", 0, add).send_nowait(1).result(10)
+
+        def events(feed):
+            view = Events(manager.source, "a")
+            view.panel = view.log.panel
+            return view
+
+        with shown(manager, events) as url:
+            for width, least in ((400, 250), (1000, 500)):
+                page.set_viewport_size({"width": width, "height": 700})
+                page.goto(url)
+                words = page.locator(".log > div > :last-child").first
+                words.wait_for()
+                loaded(page)
+                assert words.bounding_box()["width"] > least

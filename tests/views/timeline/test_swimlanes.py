@@ -95,7 +95,7 @@ async def test_who_was_idle_longest_makes_room(manager):
     view = Swimlanes(manager.source, lanes=3)
     view.update(update(manager, first=True))
     assert set(view.rows) == {"r0", "r1", "r2"}
-    assert "1 more runtime is active" in view.say.html
+    assert "1 more runtime is not shown" in view.say.html
     cursor = manager.ring.cursor
     await manager.sleep(120)
     await manager["r3"].ask(1)
