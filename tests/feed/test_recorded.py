@@ -186,6 +186,7 @@ def test_the_file_of_a_manager_is_shown_as_the_manager_was(tmp_path: Path, open_
         gone.send_nowait(1)
         manager.run(gone.terminate())
         at, wall = manager.clock.now(), manager.clock.wall(manager.clock.now())
+    os.utime(tmp_path / "agents.db", (1_000_000_000, 1_000_000_000))
     source = open_file(tmp_path / "agents.db")
     assert (list(source.runtimes), list(source.ended)) == (["sum", "stopped"], ["gone"])
     assert (source.snapshot("sum").state, source.settings("sum").limits.timeout) == (2, 4.0)

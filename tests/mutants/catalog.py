@@ -7,6 +7,7 @@ ADMISSION = "tests/engine/test_admission.py"
 FAILURE = "tests/engine/test_failure.py"
 COMMANDS = "tests/engine/test_commands.py"
 MANAGER = "tests/test_manager.py"
+RECORDED = "tests/feed/test_recorded.py"
 # With a seed, so that it finds today what it found yesterday.
 MACHINE = ("tests/stateful/test_manager_machine.py", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=1")
 
@@ -570,5 +571,41 @@ MUTANTS = (
         "            remove(path)\n",
         "            continue\n",
         ("tests/feed/test_remote.py", "-k", "stale_record"),
+    ),
+    # --- a journal file that is looked at
+    Mutant(
+        "a file that is held is looked at",
+        "journal/location.py",
+        "        if self.is_held():\n            raise",
+        "        if False:\n            raise",
+        (RECORDED, "-k", "is_held"),
+    ),
+    Mutant(
+        "a runtime that was stopped is idle in its file",
+        "feed/recorded.py",
+        'stored.supervision.get("failed")',
+        'stored.supervision.get("none")',
+        (RECORDED, "-k", "file_of_a_manager"),
+    ),
+    Mutant(
+        "what happened in a file is dated by when it was written last",
+        "feed/recorded.py",
+        "if now > SINCE_1970 else",
+        "if now < 0 else",
+        (RECORDED, "-k", "file_of_a_manager"),
+    ),
+    Mutant(
+        "what retention has written again is accepted again",
+        "feed/stored_records.py",
+        "if not known and not row.again:",
+        "if not known:",
+        ("tests/feed/test_stored_records.py", "-k", "wrote_again"),
+    ),
+    Mutant(
+        "records of a file have numbers of activities",
+        "feed/stored_records.py",
+        "self._add(last_activity + position, row)",
+        "self._add(position, row)",
+        ("tests/feed/test_stored_records.py", "-k", "one_number"),
     ),
 )
