@@ -8,6 +8,7 @@ once the commit of their activity is stored. What a workflow sends waits in its 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from ..errors import AgentError, JournalError
 from ..events import Fate, Outcome
 from ..journal import UNCHANGED, Accepted, Changed, Committed, StoredWhole
 from ..limits import Limits
+from ..logs import log_safely
 from ..receipt import DECIDED, Promise, Receipt, clear_field
 from ..schema.preview import preview
 from .admission import deliver
@@ -36,6 +38,7 @@ __all__ = ["DurableEntry", "DurableReceipt"]
 
 S = TypeVar("S")
 P = TypeVar("P")
+logger = logging.getLogger(__name__)
 RETRY = 0.05  # real seconds between two looks whether writing works again
 
 # Whether what the running code sends is stored at once, as it waits for the answer.
@@ -295,22 +298,37 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         self.set_deadline(math.inf)
         while self.storage.journal.error is not None:
             await asyncio.sleep(RETRY)
-        sent = tuple(self.outbox)
-        made = Commit(new, reply, sent)
+        # Remembered first: whatever exception comes from outside while it is handed over, it is committed.
+        made = self.commits[activity.id] = Commit(new, reply, tuple(self.outbox))
+        try:
+            self._hand_over(activity, made)
+        except AgentError:  # it can't be stored
+            del self.commits[activity.id]
+            raise
+        except BaseException as error:
+            log_safely(logger, "%r was interrupted while it was stored, and is stored", activity, error=error)
+            self._hand_over(activity, made)  # if it was, the journal ignores the second one
+
+    def _hand_over(self, activity: Activity[Any], made: Commit) -> None:
         self.storage.append(
             Committed(
                 runtime=self.id,
                 activity=activity.id,
                 at=self.host.clock.now(),
-                state=new,
-                reply=reply,
-                sent=tuple(each.accepted for each in sent),
+                state=made.new,
+                reply=made.reply,
+                sent=tuple(each.accepted for each in made.sent),
             ),
             then=made.note,
         )
-        self.commits[activity.id] = made
-        self.stored_state = new
-        self.outbox = []
+        self.stored_state, self.outbox = made.new, []
+
+    def finish_result(self, activity: Activity[Any], started: float, attempts: int) -> bool:
+        """Commit what was handed over before an exception came from outside; whether anything was."""
+        made = self.commits.get(activity.id)
+        if made is not None:
+            commit(self, activity, started, made.new, made.reply, attempts)
+        return made is not None
 
     # ---- fates
 
@@ -376,10 +394,8 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
 
     def fault(self, error: BaseException) -> None:
         """Go on after something that is not the workflow's went wrong. What is committed stays so."""
-        activity = self.current
-        made = None if activity is None else self.commits.get(activity.id)
-        if activity is not None and made is not None:
-            commit(self, activity, self.started, made.new, made.reply, 1)
+        if self.current is not None:
+            self.finish_result(self.current, self.started, 1)
         super().fault(error)
 
     # ---- settings: the lock is held

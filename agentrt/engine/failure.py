@@ -52,7 +52,7 @@ class DeadlinePassed(Exception):
 async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseException, started: float) -> None:
     """Retry, or give the activity its fate and ask the supervisor. The state stays what it was."""
     attempts = 1 + entry.count_attempts(activity)
-    while True:
+    while not entry.finish_result(activity, started, attempts):
         must_absorb = entry.expired is not None and not isinstance(error, asyncio.CancelledError)
         failure = _tag_error(entry, activity, error)
         if must_absorb:
@@ -69,6 +69,8 @@ async def handle_failure(entry: Entry, activity: Activity[Any], error: BaseExcep
             error = another
             continue
         commit(entry, activity, started, new, reply, attempts)
+        return
+    else:
         return
     fate = Fate.TIMED_OUT if isinstance(failure, ActivityTimeoutError) else Fate.FAILED
     _fail_activity(entry, activity, fate, failure, started, attempts)

@@ -30,6 +30,10 @@ class InMemory:
     async def store_result(self, activity: Activity[Any], new: Any, reply: Any) -> None:
         """Note what an activity has come to, before that is made the state."""
 
+    def finish_result(self, activity: Activity[Any], started: float, attempts: int) -> bool:
+        """Commit what was noted before an exception came from outside; whether anything was."""
+        return False
+
     def decide(self, activity: Activity[Any], outcome: Outcome) -> None:
         """Decide the receipt of an activity. Doing it twice changes nothing."""
         decide_receipt(activity, outcome)

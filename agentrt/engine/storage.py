@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from .protocols import Host
 __all__ = ["Storage"]
 
 TURNS = 3  # of the loop, until an activity that was sent is usually processed
+CALL_AGAIN = 1.0  # seconds on the manager's clock, at most, until the loop is called again
 AHEAD = 250  # runtimes are read at a time: they are often created in the order in which they were
 Then = Callable[[JournalError | None], object]
 
@@ -40,6 +42,7 @@ class Storage:
         self._decided: deque[tuple[Then, JournalError | None]] = deque()
         self._lock = Lock()
         self._is_flushing = False
+        self._call_again_at = -math.inf
 
     def append(self, *writes: Write, then: Then | None = None, more: bool = False) -> None:
         """Have it stored, however long that takes.
@@ -96,20 +99,32 @@ class Storage:
 
     def _note(self, then: Then, error: JournalError | None) -> None:
         """Have the loop hear of it: once for all that became durable together. On the journal's thread."""
-        with self._lock:
-            self.pending -= 1
-            self._decided.append((then, error))
-            first = len(self._decided) == 1
-        if first:
-            with suppress(RuntimeError):  # the loop is closed: `close` does it
-                self.host.loop.call_soon_threadsafe(self._hear)
+        self._decided.append((then, error))
+        try:
+            now = self.host.clock.now()
+            if now > self._call_again_at:  # or a call of before was interrupted right at its start
+                self._call_again_at = now + CALL_AGAIN
+                self._call_loop()
+            with self._lock:
+                self.pending -= 1
+        except BaseException:
+            self._call_loop()
+            raise
+
+    def _call_loop(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: `close` does it
+            self.host.loop.call_soon_threadsafe(self._hear)
 
     def _hear(self) -> None:
-        while self._decided:
-            then, error = self._decided[0]
-            then(error)
-            with self._lock:
+        try:
+            self._call_again_at = -math.inf  # first: what is decided from here on calls again, or is seen below
+            while self._decided:
+                then, error = self._decided[0]
+                then(error)
                 self._decided.popleft()  # last: a call that is interrupted before is done again
+        except BaseException:
+            self._call_loop()
+            raise
 
     def close(self) -> None:
         """Store what is left, close the journal, and tell who waits for that. It blocks for as long as that takes."""

@@ -31,6 +31,7 @@ class RuntimePlaces(msgspec.Struct):
     letters: dict[int, tuple[int, str, float]] = msgspec.field(default_factory=dict)
     effects: dict[int, dict[str, int]] = msgspec.field(default_factory=dict)
     keys: dict[str, tuple[int, float]] = msgspec.field(default_factory=dict)
+    last: int | None = None  # the activity that was committed last
 
     def settings(self, runtime: str, state: bytes | None, now: float) -> RuntimeRow:
         """A row that stands for all rows before, but for those of activities and fields."""
@@ -116,6 +117,8 @@ class Index:
     def _apply_commit(self, places: RuntimePlaces, position: int, row: CommitRow) -> None:
         activity = row.activity
         self.now = max(self.now, row.at)
+        if row.fate is not None and not row.again and activity == places.last:
+            return  # it was handed over twice, as an exception had interrupted the first time
         if row.state is not None:
             places.state, places.fields = position, {}
         if row.supervision is not None:
@@ -124,6 +127,7 @@ class Index:
             before = 0 if row.again else places.attempts.get(activity, (0, None))[0]
             places.attempts[activity] = before + row.attempts, row.not_before
             return
+        places.last = activity if activity else None
         if not row.again:
             places.counts[row.fate] = places.counts.get(row.fate, 0) + 1
         stood = places.waiting.pop(activity, None)

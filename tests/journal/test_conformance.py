@@ -412,3 +412,14 @@ def test_a_value_is_checked_without_being_stored(store: Any) -> None:
     with pytest.raises(JournalError, match="the payload"):
         journal.check(object(), "the payload")
     assert journal.ids() == []
+
+
+def test_a_commit_that_was_handed_over_twice_counts_once(store: Any) -> None:
+    journal = store.open()
+    journal.append(Created(runtime="a", state=0), accept(1))
+    commit = Committed(runtime="a", activity=1, state=1, sent=(accept(2, "b"),))
+    journal.append(commit)
+    journal.append(commit)
+    journal = store.open()
+    assert journal.find("a").counts == {"accepted": 1, "done": 1}
+    assert (journal.find("b").counts, waiting(journal, "b")) == ({"accepted": 1}, [2])
