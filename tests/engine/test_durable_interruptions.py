@@ -11,6 +11,15 @@ from agentrt.testing.virtual import VirtualLoop
 from tests.engine.test_interruptions import Interruption, everywhere
 from tests.support import add
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(170),
+    # A coroutine that was made and not yet awaited when the interruption came.
+    pytest.mark.filterwarnings(
+        "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
 
 async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
     await ctx.send("b", activity.payload)
