@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -189,3 +191,49 @@ async def in_a_loop(file: Path) -> int:
 
 def test_on_the_loop_that_runs(file: Path) -> None:
     assert [asyncio.run(in_a_loop(file)) for _ in range(3)] == [20, 40, 60]
+
+
+FULL = """
+import asyncio, resource, sys
+from agentrt import Activity, JournalError, RuntimeManager
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+async def collect(activity: Activity[tuple[int, str]], state: tuple[int, ...]) -> tuple[int, ...]:
+    return (*state, activity.payload[0])
+
+async def main():
+    async with RuntimeManager(journal=sys.argv[1], loop="current") as manager:
+        runtime = manager.create("list", (), collect)
+        await runtime.ask((0, ""))
+        limit(600_000)
+        receipts, number, refused = [], 0, None
+        while refused is None and number < 1000:
+            number += 1
+            try:
+                receipts.append(runtime.send_nowait((number, "x" * 5000)))
+            except JournalError as error:
+                refused = error
+            if number % 10 == 0:
+                await asyncio.sleep(0.01)
+        assert refused is not None
+        done = [each for each in receipts if each.outcome is not None]
+        assert 0 < len(done) < len(receipts), (len(done), len(receipts))
+        limit(resource.RLIM_INFINITY)
+        for each in receipts:
+            await each
+        assert runtime.state == tuple(range(number)), runtime.state
+        await runtime.ask((number, ""))
+    async with RuntimeManager(journal=sys.argv[1], loop="current") as manager:
+        assert manager.create("list", (), collect).state == tuple(range(number + 1))
+    print("went on after", refused)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_refuses_sends_loses_nothing_and_goes_on(file: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(file)], capture_output=True, text=True, timeout=PATIENCE)
+    assert "went on after 'list' accepts nothing now" in done.stdout, done.stderr[-2000:]
