@@ -13,10 +13,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..activity import Activity
-from ..errors import AgentError, JournalError
+from ..errors import AgentError, JournalError, MailboxFullError
 from ..events import Fate, Outcome
 from ..journal import UNCHANGED, Accepted, Changed, Committed, StoredWhole
 from ..limits import Limits
@@ -172,7 +173,12 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""
         if CURRENT.get() is None:
-            receipt = await super().send(payload, **options)
+            try:
+                receipt = self.send_nowait(payload) if not options else await super().send(payload, **options)
+            except MailboxFullError as full:
+                if options:
+                    raise
+                receipt = await self._wait_for_room(full, payload, None, options)
             return (await receipt).value
         with self.register_wait(), at_once():  # before it is sent: what can't be waited for is not left behind
             receipt = await super().send(payload, **options)
@@ -200,8 +206,7 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         held = Held(self, activity, Accepted(activity=activity, key_until=key_until))
         sender = self._sender()
         if sender is None:
-            receipt = activity.receipt
-            storage.append(held.accepted, then=lambda error: settle_acceptance(receipt, error), more=True)
+            storage.append(held.accepted, then=partial(settle_acceptance, activity.receipt), more=True)
             return True
         storage.journal.check(activity.payload, "the payload")
         sender.outbox.append(held)

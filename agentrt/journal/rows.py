@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -157,18 +157,24 @@ class RowWriter:
 
     def rows(self, writes: tuple[Write, ...]) -> list[Row]:
         """The rows of several writes; `JournalError` for a value that can't be stored, and nothing is remembered."""
-        found: list[Row] = []
-        with self.states.transaction():
-            for write in writes:
-                found += self._rows(write)
-        return found
+        if len(writes) == 1 and type(writes[0]) is Accepted:  # half of what a manager writes
+            return [self._accepted_row(writes[0])]
+        self.states.begin()
+        try:
+            return [row for write in writes for row in self._rows(write)]
+        except BaseException:
+            self.states.roll_back()
+            raise
 
-    def _rows(self, write: Write) -> Iterator[Row]:
+    def _rows(self, write: Write) -> Iterable[Row]:
+        if type(write) is Committed:
+            return self._commit_rows(write)
         if type(write) is Accepted:
-            yield self._accepted_row(write)
-        elif type(write) is Committed:
-            yield from self._commit_rows(write)
-        elif type(write) is Created:
+            return [self._accepted_row(write)]
+        return self._other_rows(write)
+
+    def _other_rows(self, write: Write) -> Iterator[Row]:
+        if type(write) is Created:
             yield from self._created_rows(write)
         elif type(write) is Changed:
             yield from self._changed_rows(write)
@@ -207,12 +213,13 @@ class RowWriter:
         elif data is not None:
             yield FieldsRow(runtime, *data)
 
-    def _commit_rows(self, write: Committed) -> Iterator[Row]:
+    def _commit_rows(self, write: Committed) -> list[Row]:
         data = None if write.state is UNCHANGED else self.states.write(write.runtime, write.state)
+        found: list[Row] = []
         if isinstance(data, tuple):
-            yield FieldsRow(write.runtime, *data)
+            found.append(FieldsRow(write.runtime, *data))
             data = None
-        yield CommitRow(
+        commit = CommitRow(
             write.runtime,
             write.activity,
             write.fate,
@@ -223,8 +230,7 @@ class RowWriter:
             self._optional(write.supervision, "the supervision"),
             write.not_before,
         )
-        for each in write.sent:
-            yield self._accepted_row(each)
+        return [*found, commit, *map(self._accepted_row, write.sent)]
 
     def _optional(self, value: Any, what: str) -> bytes | None:
         return None if value is UNCHANGED else self.codec.encode(value, what)

@@ -6,8 +6,6 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
 
@@ -38,16 +36,14 @@ class StateWriter:
         self._known: dict[str, tuple[str, Digests]] = {}  # by runtime, those that are stored by their fields
         self._before: dict[str, tuple[str, Digests] | None] = {}
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Forget what was remembered inside if it ends with an error."""
+    def begin(self) -> None:
+        """What is remembered from now on can be rolled back."""
         self._before = {}
-        try:
-            yield
-        except BaseException:
-            for runtime, known in self._before.items():
-                self.learn(runtime, known)
-            raise
+
+    def roll_back(self) -> None:
+        """Forget what was remembered since `begin`."""
+        for runtime, known in self._before.items():
+            self.learn(runtime, known)
 
     def learn(self, runtime: str, known: tuple[str, Digests] | None) -> None:
         """What is stored of a runtime: its head and the digests of its fields, in their order; None for a whole."""

@@ -459,3 +459,10 @@ async def test_a_timeout_holds_for_the_work_and_not_for_the_disk(world: World) -
         receipt = runtime.send_nowait(1)
         assert (await receipt).state == (1,)
         assert math.isinf(runtime.entry.deadline)
+
+
+@restarts
+async def test_an_ask_waits_for_room(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add, standard_capacity=1)
+        assert sorted(await asyncio.gather(*(runtime.ask(1) for _ in range(5)))) == [1, 2, 3, 4, 5]
