@@ -22,6 +22,7 @@ CROSS_CUTTING = {
     "test_demo_page.py": "`agentrt demo` in a browser",
     "test_docstrings.py": "the examples of all modules",
     "test_durability.py": "docs/durability.md",
+    "engine/test_durable_semantics.py": "the table of semantics, with a journal",
     "engine/test_durable_interruptions.py": "exceptions from outside, in a durable runtime",
     "engine/test_interruptions.py": "exceptions from outside",
     "engine/test_kills.py": "kill -9 of a durable manager",
