@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...feed.source import Source
 from ...snapshot import Snapshot, Status
 from ..app.address import Address
-from ..html import Markup, fragment, join, link
+from ..html import Markup, fragment, join, link, span
 from ..pace import window
 from ..text import duration, quantity, safe_text, within_last
 from ..theme import LANES
@@ -174,7 +174,10 @@ def _group(which: tuple[Status, bool], found: list[Problem], total: int, now: fl
         words += f" {recently}"
     elif one and first.status is Status.STUCK and first.since is not None:
         words += _at_least(now - first.since)
-    return fragment(f"{len(found):,} of {quantity(total, 'runtime')} {words} (", _links(found), ")")
+    return fragment(f"{len(found):,} of {quantity(total, 'runtime')} {words} ", _links(found, "("), ")")
+
+
+UNBROKEN = span.with_(cls="unbroken")
 
 
 def _at_least(seconds: float) -> str:
@@ -187,7 +190,9 @@ def _at_least(seconds: float) -> str:
     return f" for over {duration(step)}" if step else ""
 
 
-def _links(found: list[Problem]) -> Markup:
+def _links(found: list[Problem], before: str = "") -> Markup:
+    """Links to these. `before`: stands in the line of the first one, though a link is a box of its own."""
     names = [link(Address("runtime", each.id), safe_text(each.id, 40)) for each in found[:4]]
+    names[0] = UNBROKEN(before, names[0]) if before else names[0]
     names += [fragment(f"{len(found) - 4} more")] if len(found) > 4 else []
     return fragment(join(", ", names[:-1]), " and ", names[-1]) if len(names) > 1 else names[0]

@@ -100,7 +100,7 @@ class Microscope(pn.viewable.Viewer):
 
     def _layout(self) -> Any:
         for name in LANES:
-            self.lists[name].styles = {"flex": "1 1 min(250px, 100%)", "min-width": "0"}
+            self.lists[name].styles = {"flex": "1 1 min(220px, 100%)", "min-width": "0"}
         lanes = line(*(self.lists[name] for name in LANES), gap=16, align="flex-start")
         head = line(self.legend, self.search)
         parts = (head, self.undoable.message, self.editing, lanes, self.lists[LATER])

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import re
 
 from agentrt.views.fleet.health import Health
 from tests.support import add, fail, virtual
@@ -17,6 +18,10 @@ async def fail_one_in_ten(activity, state, ctx):
 async def take_a_moment(activity, state, ctx):
     await ctx.sleep(0.05)
     return state
+
+
+def plain_words(html):
+    return re.sub("<[^>]*>", "", html)
 
 
 async def sentences(health, seconds, act=lambda quarter: None):
@@ -84,7 +89,7 @@ async def test_what_is_over_is_said_for_a_minute_and_then_no_more(manager):
     runtime.send_nowait(1)
     await asyncio.sleep(0.1)
     said = await sentences(health, 80)
-    assert [words.split(" (")[0] for words in said] == [
+    assert [plain_words(words).split(" (")[0] for words in said] == [
         "1 of 1 runtime had failures in the last minute",
         "The runtime is fine.",
     ]
@@ -125,10 +130,20 @@ async def test_how_long_it_is_stuck_is_said_in_steps(manager):
     health = Health(manager.source)
     manager.create("a", 0, go_on, timeout=1, grace=1).send_nowait(1)
     said = await sentences(health, 39)
-    assert [words.rpartition("stuck")[2].split(" (")[0] for words in said[1:]] == [
+    assert [plain_words(words).rpartition("stuck")[2].split(" (")[0] for words in said[1:]] == [
         "",
         " for over 5 s",
         " for over 10 s",
         " for over 30 s",
     ]
     await asyncio.sleep(2)
+
+
+@virtual
+async def test_no_line_ends_with_the_parenthesis_before_a_name(manager):
+    runtime = manager.create("a", 0, fail)
+    with contextlib.suppress(Exception):
+        await runtime.ask(1)
+    health = Health(manager.source)
+    health.look_at()
+    assert re.search(r'<span class="unbroken">\(<button [^>]*>a</button></span>\)', health.sentence(0))
