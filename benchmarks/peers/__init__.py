@@ -6,6 +6,7 @@ from ..peer import Peer
 from .agentrt import Agentrt
 from .autogen import Autogen
 from .burr import Burr
+from .dbos import Dbos
 from .deques import Deques
 from .langgraph import Langgraph
 from .priority_queue import PriorityQueue
@@ -22,6 +23,7 @@ PEERS: dict[str, Peer] = {
         PriorityQueue(),
         Deques(),
         SQLite(),
+        Dbos(),
         Pykka(),
         Autogen(),
         Xoscar(),
