@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..activity import Activity
 from ..errors import AgentError, JournalError, MailboxFullError
@@ -26,16 +26,17 @@ from ..receipt import DECIDED, Promise, Receipt, clear_field
 from ..schema.preview import preview
 from .admission import deliver
 from .deadlock import CURRENT
+from .durable_receipt import Commit, DurableReceipt, Held, settle_acceptance
 from .effects import Effects
 from .entry import TURNS, RuntimeEntry, always
-from .failure import attempt, commit, handle_failure
+from .failure import attempt, commit, decide_fate, handle_failure, refusal
 from .handoff import Driver, wait_for_wakeup, yield_to_loop
 from .protocols import Host
 from .storage import Storage
-from .stored_settings import pack_limits
+from .stored_settings import fingerprint, pack_limits
 from .workflow import Workflow
 
-__all__ = ["DurableEntry", "DurableReceipt"]
+__all__ = ["DurableEntry"]
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -46,70 +47,18 @@ RETRY = 0.05  # real seconds between two looks whether writing works again
 AT_ONCE: ContextVar[bool] = ContextVar("agentrt_at_once", default=False)
 
 
-class DurableReceipt(Receipt):
-    """A receipt that also says when its activity is stored."""
-
-    _acceptance: Promise[Any] | None = None  # decided with True, or with the error for which it never will be
-
-    async def stored(self) -> None:
-        """Wait until the activity is stored. Any loop; see `Receipt.stored`."""
-        if self._acceptance is not None:
-            await self._acceptance.wait()
-            if isinstance(self._acceptance.value, AgentError):
-                raise self._acceptance.value.copy()
-
-
-class Held(NamedTuple):
-    """What a workflow has sent, until it is committed."""
-
-    entry: DurableEntry[Any, Any]
-    activity: Activity[Any]
-    accepted: Accepted
-
-
-class Commit:
-    """One commit on its way to the disk. Its receipt is decided when it is stored and the outcome is there."""
-
-    def __init__(self, new: Any = UNCHANGED, reply: Any = UNCHANGED, sent: tuple[Held, ...] = ()) -> None:
-        self.new, self.reply, self.sent = new, reply, sent
-        self.is_stored = False
-        self.receipt: Receipt | None = None
-        self.outcome: Any = None
-
-    def note(self, error: JournalError | None) -> None:
-        """It is stored, or with an error: it never will be. The loop's thread."""
-        self.is_stored = True
-        for held in self.sent:
-            settle_acceptance(held.activity.receipt, error)
-        if error is None:
-            self._finish()
-
-    def settle(self, receipt: Receipt, outcome: Outcome) -> None:
-        """This is what is to be said once it is stored."""
-        self.receipt, self.outcome = receipt, outcome
-        self._finish()
-
-    def _finish(self) -> None:
-        if self.is_stored and self.receipt is not None:
-            self.receipt._decide(self.outcome)
-
-
-def settle_acceptance(receipt: Any, error: JournalError | None) -> None:
-    promise = getattr(receipt, "_acceptance", None)
-    if promise is not None:
-        promise._decide(True if error is None else error)
-
-
 class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
     """A runtime entry that writes to the journal of its manager."""
 
     __slots__ = (
-        "attempts", "commits", "effects", "given", "outbox", "places", "resumed", "storage", "stored_state", "whole",
+        "attempts", "code", "commits", "effects", "given", "outbox", "places", "resumed", "storage", "stored_state",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits, storage: Storage) -> None:
         self.storage = storage
         self.resumed = False
+        self.code = ""  # what tells one version of its workflow from another
         self.given = limits  # what the code says; the limits may have been changed since
         self.stored_state: Any = UNCHANGED
         self.whole: StoredWhole | None = None  # what it will go on from, while nobody has created it
@@ -383,10 +332,16 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         return self.state
 
     def _deliver(self, sent: tuple[Held, ...]) -> None:
-        """Put what was sent where it goes, after the commit."""
+        """Put what was sent where it goes, after the commit; with the dead letters, if that has ended meanwhile."""
         for held in sent:
-            with held.entry.host.lock:
-                deliver(held.entry, held.activity)
+            entry, activity = held.entry, held.activity
+            with entry.host.lock:
+                if not entry.closed:
+                    deliver(entry, activity)
+                    continue
+                entry.accept(activity)
+                decide_fate(entry, activity, Fate.DEAD, None, error=refusal(entry))
+                entry.host.dead_letter(activity, "its runtime was terminated")
 
     def _discard_outbox(self) -> None:
         """What was sent by an activity that has failed was never accepted."""
@@ -428,6 +383,20 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         """Take activities again."""
         super().recover()
         self._change(supervision=self.supervision())
+
+    def reset(self, state: S) -> None:
+        """Begin again from a state."""
+        super().reset(state)
+        self.stored_state = state
+        self._change(state=state, supervision=self.supervision())
+
+    def configure(self, workflow: Workflow, limits: Limits) -> None:
+        """Use another workflow or other limits, from the next activity on."""
+        super().configure(workflow, limits)
+        code = fingerprint(workflow.call)
+        if self.code not in ("", code):
+            self._change(workflow=code)
+        self.code = code
 
     def change_limits(self, limits: Limits) -> None:
         """Use other limits from now on."""

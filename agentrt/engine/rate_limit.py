@@ -46,7 +46,7 @@ class LimitedMailbox(PrioritizedMailbox):
         self._entry = entry
         self._at = entry.host.clock.now()
         self._tokens = max(1.0, entry.limits.rate or 0.0)
-        self._taken = 0
+        self._taken = entry.accepted - entry.dropped
         self.armed = False
 
     def room(self, lane: Lane) -> int:

@@ -19,6 +19,7 @@ from .admission import set_timer
 from .durability import Durability, Upgrade
 from .durable_entry import DurableEntry
 from .entry_state import EntryState
+from .rate_limit import LimitedMailbox
 from .storage import Storage
 from .stored_settings import pack_limits, unpack_limits
 from .workflow import Workflow
@@ -137,12 +138,19 @@ def _upgrade(id: str, upgrade: Upgrade, plain: Any, was: int, version: int) -> A
 def _load_mailbox(entry: Entry, whole: StoredWhole) -> None:
     """What waits, each with a receipt that nobody holds; the counts; the keys."""
     entry.restore_counts(whole.runtime.counts)
+    _count_from_here(entry)
     receipts = {each.activity.id: _put_back(entry, each) for each in whole.waiting}
     entry.share_counts()
     for key, (id, until) in whole.keys.items():
         receipt = receipts.get(id)
         if until > entry.host.clock.now():
             entry.remember_key(key, until, receipt if receipt is not None else entry.past_receipt(id))
+
+
+def _count_from_here(entry: Entry) -> None:
+    """What was accepted before the restart takes nothing from the rate."""
+    if isinstance(entry.mailbox, LimitedMailbox):
+        entry.mailbox.attach_to(entry)
 
 
 def _put_back(entry: Entry, waiting: WaitingActivity) -> Any:
@@ -170,6 +178,7 @@ def place(entry: Entry, activity: Any) -> None:
 def _take_over(entry: Entry, dormant: Entry) -> None:
     """What was sent to an id before it was created."""
     entry.take_counts(dormant)
+    _count_from_here(entry)
     for activity in dormant.mailbox.clear():
         receipt = activity.receipt
         receipt._entry = entry

@@ -466,3 +466,67 @@ async def test_an_ask_waits_for_room(world: World) -> None:
     async with world.manager() as manager:
         runtime = manager.create("sum", 0, add, standard_capacity=1)
         assert sorted(await asyncio.gather(*(runtime.ask(1) for _ in range(5)))) == [1, 2, 3, 4, 5]
+
+
+@restarts
+async def test_what_is_sent_to_what_has_ended_meanwhile_is_a_dead_letter(world: World) -> None:
+    async with world.manager() as manager:
+        gate = Gate()
+
+        async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+            await ctx.send("sum", activity.payload)
+            await gate(activity, state)
+            return state + 1
+
+        target = manager.create("sum", 0, add)
+        receipt = manager.create("forward", 0, forward).send_nowait(5)
+        await gate.entered.wait()
+        await target.terminate()
+        gate.open.set()
+        await receipt
+        await turns()
+        assert [each.activity.payload for each in manager.dead_letters] == [5]
+    async with world.manager() as manager:
+        assert [each.activity.payload for each in manager.dead_letters] == [5]
+
+
+@restarts
+async def test_the_rate_of_a_runtime_begins_again(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add, rate=10)
+        for _ in range(10):
+            await runtime.ask(1)
+    async with world.manager() as manager:
+        assert await manager.create("sum", 0, add, rate=10).ask(1) == 11
+
+
+@restarts
+async def test_a_restart_by_the_group_is_stored(world: World) -> None:
+    async def fails(activity: Activity[int], state: int) -> int:
+        if activity.payload < 0:
+            raise ValueError("no")
+        return state + activity.payload
+
+    async with world.manager() as manager:
+        group = manager.group("pair", "one_for_all")
+        one, two = group.create("one", 0, fails, retries=0), group.create("two", 0, fails, retries=0)
+        await one.ask(3)
+        await two.ask(4)
+        with pytest.raises(ProcessingError):
+            await one.ask(-1)
+        await turns()
+        assert (one.state, two.state) == (0, 0)
+    async with world.manager() as manager:
+        assert [manager.create(each, 9, fails).state for each in ("one", "two")] == [0, 0]
+
+
+@restarts
+async def test_code_that_was_swapped_is_the_code_that_counts(world: World) -> None:
+    def other(activity: Activity[int], state: int) -> int:
+        return state - activity.payload
+
+    async with world.manager() as manager:
+        manager.create("a", 0, add).swap(other)
+    async with world.manager() as manager:
+        manager.create("a", 0, other)
+        assert "workflow_changed" not in [each.kind for each in manager.ring.records]
