@@ -33,7 +33,8 @@ CSS = """
 table { border-collapse: collapse; } th, td { padding: 3px 14px 3px 0; text-align: right; }
 th { color: var(--rt-muted); font-weight: 600; font-size: var(--t0); }
 th:first-child, td:first-child { text-align: left; } td { white-space: nowrap; }
-@media (max-width: 600px) { th, td { padding-right: 8px; } .rare { display: none; } }
+.live { container-type: inline-size; }
+@container (max-width: 520px) { th, td { padding-right: 8px; } .rare { display: none; } }
 """
 SECONDS = """
 if (tick === 0) return "0"
