@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
@@ -22,7 +23,22 @@ from .commands import LiveCommands, SteeredManager, waiting
 from .find import LastRates, cut, find_entries, find_ids, is_active
 from .forms import form_of, form_with
 from .ids import IdsUpdate
-from .source import COMMANDS, READS, BurstProgress, Found, Page, PayloadForm, Reply, Settings, Standing, Watching
+from .source import (
+    COMMANDS,
+    READS,
+    BurstProgress,
+    Found,
+    JournalStanding,
+    Page,
+    PayloadForm,
+    Reply,
+    Settings,
+    Standing,
+    Watching,
+)
+
+if TYPE_CHECKING:
+    from ..engine.storage import Storage
 
 __all__ = ["LiveManager", "LiveSource"]
 
@@ -38,6 +54,7 @@ class LiveManager(SteeredManager, Protocol):
     hub: Hub
 
     id_changes: IdChanges
+    _storage: Storage | None  # None where nothing is stored
 
     def entries(self) -> tuple[Entry, ...]:
         """The entries of all runtimes."""
@@ -250,6 +267,21 @@ class LiveSource:
     def ledger(self) -> Ledger:
         """What became of all dead letters."""
         return self._manager.dead_letters.ledger()
+
+    def journal(self, id: str = "") -> JournalStanding | None:
+        """How far the journal is."""
+        storage = self._manager._storage
+        if storage is None:
+            return None
+        if id:
+            entry = self._entry(id)
+            if entry is None or entry.effects is None:
+                return None
+        journal = storage.journal
+        name, error = Path(getattr(journal, "path", "")).name, journal.error
+        pending = storage.pending
+        lag = journal.lag if pending else 0.0
+        return JournalStanding(name, journal.size, pending, lag, "" if error is None else str(error))
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """The outcomes of activities that were sent from here."""

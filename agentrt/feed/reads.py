@@ -20,7 +20,7 @@ from ..schema.outline import OF_STATE, Bounds, clean, outline, restore
 from ..snapshot import Snapshot
 from .failures import FailureRecord, error_of, failure_of
 from .ids import IdsUpdate
-from .source import BurstProgress, Found, Page, PayloadForm, Settings, Source
+from .source import BurstProgress, Found, JournalStanding, Page, PayloadForm, Settings, Source
 from .wire import ActivityRow, OutcomeRow, ProtocolError, encode_frame, record_of, row_of
 
 __all__ = ["NOT_OF_ONE", "READERS", "make_answer", "read_answer_of"]
@@ -30,7 +30,7 @@ OF_ITEM = Bounds(most=100, widest=50, deepest=5, longest=2_000)
 NOT_OF_ONE = frozenset(
     {
         "ids", "ended", "snapshots", "figures", "active", "find", "fates", "dead_letters", "ledger", "outcomes",
-        "burst",
+        "burst", "journal",
     }
 )  # fmt: skip
 
@@ -327,6 +327,7 @@ READERS: dict[str, ReadKind] = {
         lambda source, start, count: _letters(source.dead_letters(start, count)), PageOfLetters, _read_letters
     ),
     "ledger": ReadKind(lambda source: source.ledger(), Ledger, _as_it_is),
+    "journal": ReadKind(lambda source, id: source.journal(id), JournalStanding | None, _as_it_is),
     "outcomes": ReadKind(
         lambda source, numbers: {id: row_of(each, True) for id, each in source.outcomes(numbers).items()},
         dict[int, OutcomeRow],

@@ -25,7 +25,7 @@ from ..snapshot import Snapshot, Status
 from .entrance import explain_refusal
 from .find import Key, cut, find_ids, search_ids, sort_ids
 from .mirror import Mirror
-from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Standing, Watching
+from .source import BurstProgress, Found, JournalStanding, Page, PayloadForm, Reply, Settings, Standing, Watching
 from .stored_records import StoredRecords, last_failures, message_of
 
 __all__ = ["RecordedSource"]
@@ -274,6 +274,10 @@ class RecordedSource:
         here, (resent, discarded) = len(self._letters), self._reader.closed_letters()
         # Of runtimes that have ended the counts are gone.
         return Ledger(max(self.fates().dead, here + resent + discarded), here, resent, discarded)
+
+    def journal(self, id: str = "") -> JournalStanding | None:
+        """The file: all of it is stored."""
+        return JournalStanding(self.path.name, self.size) if not id or id in self.runtimes else None
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """None: nothing was sent from here."""

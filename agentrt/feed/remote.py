@@ -36,6 +36,7 @@ from .source import (
     READS,
     BurstProgress,
     Found,
+    JournalStanding,
     Page,
     PayloadForm,
     Reply,
@@ -319,6 +320,11 @@ class RemoteSource:
     def ledger(self) -> Ledger:
         """What became of all dead letters."""
         found: Ledger = self._read("ledger")
+        return found
+
+    def journal(self, id: str = "") -> JournalStanding | None:
+        """How far the journal is."""
+        found: JournalStanding | None = self._read("journal", id)
         return found
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:

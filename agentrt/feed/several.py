@@ -23,7 +23,19 @@ from ..snapshot import Snapshot
 from .find import cut, find_ids, merge_parts
 from .mirror import Mirror
 from .shift import STRIDE, Shift
-from .source import BurstProgress, Found, Page, PayloadForm, Reply, Settings, Source, Standing, Watching, whole_error
+from .source import (
+    BurstProgress,
+    Found,
+    JournalStanding,
+    Page,
+    PayloadForm,
+    Reply,
+    Settings,
+    Source,
+    Standing,
+    Watching,
+    whole_error,
+)
 
 __all__ = ["SeveralSource"]
 
@@ -295,6 +307,19 @@ class SeveralSource:
         """What became of all dead letters."""
         found = [part.source.ledger() for part in self._parts]
         return Ledger(*(sum(getattr(each, name) for each in found) for name in Ledger.__struct_fields__))
+
+    def journal(self, id: str = "") -> JournalStanding | None:
+        """How far the journal of that runtime is; without an id those of all together."""
+        if id:
+            found: JournalStanding | None = self._of("journal", id)[1]
+            return found
+        every = [each for part in self._parts if (each := part.source.journal()) is not None]
+        if len(every) < 2:
+            return every[0] if every else None
+        names = ", ".join(each.name for each in every if each.name)
+        size, pending = sum(each.size for each in every), sum(each.pending for each in every)
+        errors = " ".join(each.error for each in every if each.error)
+        return JournalStanding(names, size, pending, max(each.lag for each in every), errors)
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """The outcomes of activities that were sent from here."""

@@ -41,6 +41,7 @@ __all__ = [
     "Frame",
     "HasRuntime",
     "HasSource",
+    "JournalStanding",
     "Ledger",
     "Page",
     "PayloadForm",
@@ -222,6 +223,24 @@ class Standing(msgspec.Struct, frozen=True):
     recorded: str = ""
 
 
+class JournalStanding(msgspec.Struct, frozen=True):
+    """How far the journal is, in which runtimes are stored.
+
+    Args:
+        name: The name of its file; empty if it has none.
+        size: How many bytes it takes.
+        pending: How many writes were handed to it and are not stored yet.
+        lag: How many real seconds the first of them has waited.
+        error: Why nothing can be stored now; empty if all is well.
+    """
+
+    name: str = ""
+    size: int = 0
+    pending: int = 0
+    lag: float = 0.0
+    error: str = ""
+
+
 class Time(Protocol):
     """The clock of the runtimes, as a time axis reads it."""
 
@@ -350,6 +369,9 @@ class Source(Time, Protocol):
 
     def ledger(self) -> Ledger:
         """Return what became of all dead letters. Costs a look at each runtime."""
+
+    def journal(self, id: str = "") -> JournalStanding | None:
+        """Return how far the journal is; None if there is none, or if the runtime of that id is not stored in it."""
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """Return the outcomes of activities that the command "send" sent, by number; of the last thousand."""

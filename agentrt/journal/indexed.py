@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from threading import Lock
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -52,6 +53,7 @@ class Append(NamedTuple):
     then: Then | None
     refusable: bool
     more: bool = False  # whether another append, or `flush`, is to come at once
+    at: float = 0.0  # when, in real seconds
 
 
 class IndexedJournal(ABC):
@@ -87,7 +89,7 @@ class IndexedJournal(ABC):
         """Store all of these or none, after everything that was appended before; see `Journal.append`."""
         refusable = not required and all(type(each) in REFUSABLE for each in writes)
         with self._order:
-            self._submit(Append(self._rows.rows(writes), then, refusable, more))
+            self._submit(Append(self._rows.rows(writes), then, refusable, more, monotonic()))
 
     def flush(self) -> None:
         """Have stored what was appended with `more`. Here each append is."""
@@ -240,6 +242,16 @@ class IndexedJournal(ABC):
             for row in rows
             if isinstance(row, EffectRow)
         }
+
+    @property
+    def lag(self) -> float:
+        """How many real seconds the oldest of what is being stored waits for that."""
+        since = self._oldest()
+        return 0.0 if since is None else max(0.0, monotonic() - since)
+
+    def _oldest(self) -> float | None:
+        """When the first of what is being stored was appended."""
+        return None
 
     @property
     def last_activity(self) -> int:

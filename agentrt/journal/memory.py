@@ -106,6 +106,10 @@ class MemoryJournal(IndexedJournal):
     def _fetch(self, positions: list[int]) -> list[Row]:
         return [decode_row(place, *self.log.rows[place]) for place in positions]
 
+    def _oldest(self) -> float | None:
+        pending = self._pending[:1]
+        return pending[0].at if pending else None
+
     @property
     def error(self) -> JournalError | None:
         """Why nothing can be stored now; None if all is well."""

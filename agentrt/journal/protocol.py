@@ -249,6 +249,10 @@ class Journal(Protocol):
         """Why nothing can be stored now; None if all is well."""
 
     @property
+    def lag(self) -> float:
+        """How many real seconds the oldest of what is being stored waits for that; 0 if nothing is."""
+
+    @property
     def size(self) -> int:
         """How many bytes it takes."""
 

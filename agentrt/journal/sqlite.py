@@ -153,6 +153,9 @@ class SQLiteJournal(IndexedJournal):
 
     # ---- the file
 
+    def _oldest(self) -> float | None:
+        return self._writer.oldest
+
     @property
     def error(self) -> JournalError | None:
         """Why nothing can be stored now; None if all is well."""

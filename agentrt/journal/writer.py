@@ -46,6 +46,7 @@ class Writer(Thread):
         self.database = database
         self.error: JournalError | None = None
         self.failure: JournalError | None = None  # for which the thread has ended
+        self.oldest: float | None = None  # when the first of what is being stored was appended
         self._stored = stored
         self._idle = idle
         self._queue: SimpleQueue[Append | Question | None] = SimpleQueue()
@@ -123,7 +124,9 @@ class Writer(Thread):
         """Write what was handed over in one transaction, and answer the questions that came after it."""
         appends, question = self._collect(wait)
         if appends or self._required:
+            self.oldest = (self._required or appends)[0].at
             self._store(appends)
+            self.oldest = self._required[0].at if self._required else None
         if question is not None:
             self._answer(*question)
         self._more = not self._required and self._do_idle_work()

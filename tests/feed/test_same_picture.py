@@ -65,6 +65,7 @@ def manager(folder):
         gone.send_nowait(7)
         manager.run(gone.terminate())
         manager.speed = 0
+        manager.journal.runtimes()  # until everything is stored: the pages say how large the file is
         yield manager
 
 

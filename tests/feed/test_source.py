@@ -18,13 +18,14 @@ from typing import Any
 
 import pytest
 
-from agentrt import AgentError, RuntimeManager, RuntimeNotFoundError
+from agentrt import AgentError, JournalError, RuntimeManager, RuntimeNotFoundError
 from agentrt.discovery import list_managers
 from agentrt.errors import ActivityValidationError, ConfigurationError, MailboxFullError, RuntimeFailedError
 from agentrt.feed.recorded import RecordedSource
 from agentrt.feed.remote import RemoteSource
 from agentrt.feed.several import SeveralSource
-from agentrt.feed.source import ACTOR, COMMANDS, READS, SORTS, Source, subject_of
+from agentrt.feed.source import ACTOR, COMMANDS, READS, SORTS, JournalStanding, Source, subject_of
+from agentrt.journal import MemoryJournal
 from agentrt.snapshot import Status
 from tests.harness.wait import wait_until
 from tests.support import add, fail
@@ -82,6 +83,7 @@ KINDS: dict[str, Make] = {
 STEERS = "it takes no command"
 GONE = "of what has ended nothing is in the file but its dead letters"
 NOT_RECORDED = {
+    "test_without_a_journal_there_is_nothing_to_say_of_one": "it is one",
     "test_time_is_the_agents": "its clock stands still",
     "test_ids_are_always_current": GONE,
     "test_what_has_ended_is_found_last": GONE,
@@ -608,6 +610,44 @@ def test_dead_letters_that_are_refused_stay(manager, source):
         source.command("resend", activities=numbers[:1])
     reply = source.command("resend", activities=numbers)
     assert (reply.count, "was terminated" in reply.refusal, source.dead_letters().total) == (0, True, 2)
+
+
+# ---- the journal
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_how_far_the_journal_is(kind, tmp_path):
+    path = tmp_path / "agents.db"
+    with RuntimeManager(path, loop="thread", name="tower") as manager, KINDS[kind](manager) as source:
+        manager.create("a", 0, add)
+        manager.create("b", 0, add, durable=False)
+        manager.run(manager["a"].ask(1))
+        wait_until(lambda: (source.journal() or JournalStanding(pending=1)).pending == 0)
+        found = source.journal()
+        assert (found.name.endswith(".db"), found.pending, found.lag, found.error) == (True, 0, 0, "")
+        assert found.size > 4096
+        assert source.journal("a") is not None
+        assert (source.journal("b"), source.journal("nobody")) == (None, None)
+
+
+def test_without_a_journal_there_is_nothing_to_say_of_one(manager, source):
+    manager.create("a", 0, add)
+    assert (source.journal(), source.journal("a")) == (None, None)
+
+
+@pytest.mark.parametrize("kind", KINDS.keys() - {"recorded"})
+def test_why_nothing_can_be_stored_is_said_until_it_can(kind):
+    journal = MemoryJournal()
+    with RuntimeManager(journal, loop="thread", name="tower") as manager, KINDS[kind](manager) as source:
+        runtime = manager.create("a", 0, add)
+        assert source.journal() is not None
+        journal.broken = JournalError("the disk is full")
+        runtime.pause()  # nothing is recorded of what comes of it
+        wait_until(lambda: source.journal().error == "the disk is full")
+        assert (source.journal().pending, source.journal().lag > 0) == (1, True)
+        journal.mend()
+        wait_until(lambda: source.journal().pending == 0)
+        assert (source.journal().lag, source.journal().error) == (0, "")
 
 
 def test_a_handle_leads_to_its_source(manager):

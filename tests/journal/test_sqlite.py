@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from agentrt import Activity, ConfigurationError, JournalError
-from agentrt.journal import Accepted, Committed, Created, Retention, SQLiteJournal
+from agentrt.journal import Accepted, Changed, Committed, Created, Retention, SQLiteJournal
 from agentrt.journal import database as databases
 from agentrt.journal import location as locations
 from agentrt.journal.indexed import PORTION
+from tests.harness.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -455,3 +456,18 @@ def test_a_bounded_file_does_not_grow(file: Path) -> None:
     assert file.stat().st_size < 1_500_000
     with SQLiteJournal(file) as journal:
         assert journal.find("a").counts == {"accepted": 3000, "done": 3000}  # type: ignore[union-attr]
+
+
+def test_it_says_how_long_the_first_of_what_waits_has_waited(file: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0))
+        assert journal.runtimes()
+        assert journal.lag == 0
+        away = file.rename(file.with_name("away.db"))
+        journal.append(Changed(runtime="a", paused=True), required=True)
+        wait_until(lambda: journal.error is not None)
+        assert journal.lag > 0
+        away.rename(file)
+        wait_until(lambda: journal.error is None)
+        assert journal.runtimes()[0].paused
+        assert journal.lag == 0

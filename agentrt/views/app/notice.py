@@ -1,4 +1,4 @@
-"""The line that says what is wrong with the source itself: its manager is gone, or blocked."""
+"""The line that says what is wrong with the source itself: its manager is gone, or blocked, or can't store anything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from ...feed.source import Source
 from ..feed import Update
 from ..html import span
+from ..journal import journal_problem
 from ..live import Live
 from ..text import safe_text
 
@@ -31,10 +32,12 @@ class Notice:
     def update(self, update: Update) -> bool:
         """Say how the source is now. Returns whether that may change without a record."""
         standing = self.source.standing()
-        words = safe_text(standing.words, 400) if standing.words else None
+        journal = self.source.journal()
+        wrong = standing.words or journal_problem(journal)
+        words = safe_text(wrong, 400) if wrong else None
         self.panel.draw(span(words, cls="notice", role="alert"))
         self.panel.visible = words is not None
         if standing.generation != self.generation:
             self.generation = standing.generation
             self.redraw()
-        return standing.silent
+        return standing.silent or (journal is not None and journal.pending > 0)

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ...feed.source import Source
+from ...feed.source import JournalStanding, Source
 from ...metrics import Fates
 from ..app.address import Address
 from ..feed import Update
 from ..html import Content, Markup, b, div, fragment, glyph, join, link, p, span
+from ..journal import journal_sentence
 from ..live import Live
 from ..pace import in_real_time, real_second, window
 from ..text import rate, within_last
@@ -32,6 +33,7 @@ CSS = """
 .fates { display: flex; height: 12px; border-radius: 6px; overflow: hidden; background: var(--rt-fill);
   margin: 9px 0 6px; }
 .fates b { display: block; height: 100%; background: var(--tone); min-width: 2px; }
+.stored { font-size: var(--t0); margin: var(--s2) 0 0; font-variant-numeric: tabular-nums; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 12px; font-size: var(--t0); }
 """
 UNDELIVERED = ("dead", "terminated")
@@ -109,9 +111,6 @@ class Overview:
         recently = RECENT * window(self.source.speed)
         recent = sum(n for at, n in self.failures if now - at <= recently)
         ended = self.fates.done + self.fates.failed + self.fates.timed_out
-        mark = (
-            glyph(STATUSES["error"] if self.health.problems else FATES["done"]) if len(self.source.runtimes) else None
-        )
         real = in_real_time(self.rate, self.source.speed)
         waiting = join(" ", map(_depth, LANES.values(), self.health.waiting))
         tiles = [
@@ -122,7 +121,18 @@ class Overview:
             _tile("failed", f"{recent:,}", within_last(recently)),
             _tile(f"{self.fates.accepted:,} accepted", None, fates_bar(self.fates, linked=True), wide=True),
         ]
-        return fragment(p(mark, " ", self.health.sentence(now), cls="say", role="status"), div(tiles, cls="tiles"))
+        journal = None if self.source.standing().recorded else self.source.journal()
+        stored = None if journal is None else p(journal_sentence(journal), cls="muted stored")
+        return fragment(self._say(now, journal), div(tiles, cls="tiles"), stored)
+
+    def _say(self, now: float, journal: JournalStanding | None) -> Markup:
+        """Is anything wrong? With the runtimes, or with the disk that they are stored on."""
+        problems, words = self.health.problems, self.health.sentence(now)
+        mark = glyph(STATUSES["error"] if problems else FATES["done"]) if len(self.source.runtimes) else None
+        if journal is not None and journal.error:
+            mark = glyph(STATUSES["error"])
+            words = fragment("Durable runtimes wait until the journal can be written. ", words if problems else None)
+        return p(mark, " ", words, cls="say", role="status")
 
 
 def _depth(look: Look, depth: int) -> Markup:

@@ -11,6 +11,7 @@ from ...feed.source import Source
 from ...snapshot import Snapshot, Status
 from ..feed import Schedule, Update, run_now
 from ..html import Content, Markup, chip, em, fragment, h2, header, join, quiet, row, strong
+from ..journal import journal_sentence
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
@@ -62,6 +63,14 @@ def headline(snapshot: Snapshot, extra: Content = None) -> Markup:
     return header(
         row(name, status, quiet(status_sentence(snapshot))), row(quiet(join(", ", counts)), extra), cls="row spread"
     )
+
+
+def _storage_words(source: Source, id: str) -> Content:
+    """Whether it is stored, where some are."""
+    if source.journal() is None or source.standing().recorded or id not in source.runtimes:
+        return None
+    journal = source.journal(id)
+    return quiet("In memory only, not stored." if journal is None else journal_sentence(journal))
 
 
 class RuntimeView(pn.viewable.Viewer):
@@ -123,7 +132,7 @@ class RuntimeView(pn.viewable.Viewer):
             return False
         records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
-        self.head.draw(headline(snapshot))
+        self.head.draw(headline(snapshot, _storage_words(self.source, self.id)))
         self.lanes.draw(snapshot)
         self.depth.draw(snapshot, update, records)
         self.timeline.draw(snapshot, update, records, lambda: self.source.mailbox(self.id).items)

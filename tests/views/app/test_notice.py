@@ -3,7 +3,7 @@ from playwright.sync_api import Page, expect
 
 from agentrt import RuntimeManager
 from agentrt.feed.live import LiveSource
-from agentrt.feed.source import Standing
+from agentrt.feed.source import JournalStanding, Standing
 from agentrt.views.app.notice import Notice
 from agentrt.views.feed import Update
 from agentrt.views.server.server import serve
@@ -14,9 +14,13 @@ from tests.support import add
 class Source:
     def __init__(self):
         self.now = Standing()
+        self.stored = None
 
     def standing(self):
         return self.now
+
+    def journal(self):
+        return self.stored
 
 
 def test_it_says_what_is_wrong_and_has_the_page_drawn_again():
@@ -35,6 +39,17 @@ def test_it_says_what_is_wrong_and_has_the_page_drawn_again():
     notice.update(Update(0.0, [], set()))
     assert "gone" not in str(notice.panel.html)
     assert redrawn == [1]
+
+
+def test_it_says_that_nothing_can_be_stored_until_it_can():
+    source = Source()
+    notice = Notice(source, lambda: None)
+    source.stored = JournalStanding("agents.db", 100, 1, 0.5, "the disk is full")
+    assert notice.update(Update(0.0, [], set()))
+    assert "Nothing can be stored, and nothing is accepted until it can: the disk is full." in str(notice.panel.html)
+    source.stored = JournalStanding("agents.db", 100)
+    assert not notice.update(Update(0.0, [], set()))
+    assert not notice.panel.visible
 
 
 @pytest.mark.browser
