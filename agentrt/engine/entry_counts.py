@@ -87,10 +87,10 @@ class EntryCounts:
             setattr(self, name, counts.get(fate.value, 0))
         self.accepted_priority, self.accepted_standard = 0, counts.get("accepted", 0)
 
-    def take_counts(self, other: EntryCounts) -> None:
-        """Go on from the counts of another entry of the same id."""
+    def add_counts(self, other: EntryCounts) -> None:
+        """Add the counts of another entry of the same id."""
         for name in (*COUNTS.values(), "accepted_priority", "accepted_standard"):
-            setattr(self, name, getattr(other, name))
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     # ---- times
 

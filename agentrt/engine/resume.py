@@ -41,15 +41,15 @@ def begin(entry: Entry, wanted: Durability) -> None:
     storage = entry.storage
     storage.check_writable(entry.id)
     dormant = storage.dormant.get(entry.id)
-    whole = storage.take(entry.id) if dormant is None else dormant.whole
+    whole = storage.take(entry.id) if dormant is None or dormant.whole is None else dormant.whole
     if whole is None or whole.runtime.created is None:
         _create(entry, wanted)
     else:
         _resume(entry, wanted, whole)
+    if whole is not None and (dormant is None or dormant.whole is None):
+        _load_mailbox(entry, whole)
     if dormant is not None:
         _take_over(entry, storage.dormant.pop(entry.id))
-    elif whole is not None:
-        _load_mailbox(entry, whole)
     storage.forget(entry.id)
 
 
@@ -177,7 +177,7 @@ def place(entry: Entry, activity: Any) -> None:
 
 def _take_over(entry: Entry, dormant: Entry) -> None:
     """What was sent to an id before it was created."""
-    entry.take_counts(dormant)
+    entry.add_counts(dormant)
     _count_from_here(entry)
     for activity in dormant.mailbox.clear():
         receipt = activity.receipt
@@ -198,14 +198,22 @@ def dormant_entry(storage: Storage, host: Any, id: str) -> Entry | None:
     """The entry of an id that the journal holds and nobody has created yet; None for another. The lock is held."""
     found: Entry | None = storage.dormant.get(id)
     if found is None:
-        whole = storage.take(id)
+        try:
+            whole = storage.take(id)
+        except JournalError:  # a class of what waits is not here yet: it is read when the runtime is created
+            return _add_dormant(storage, host, id)
         if whole is None or (whole.runtime.created is None and not whole.waiting):
             return None
-        limits = Limits(priority_capacity=MANY, standard_capacity=MANY)
-        found = DurableEntry(host, id, None, Workflow.of(_nobody), limits, storage)
-        EntryState.pause(found)
+        found = _add_dormant(storage, host, id)
         found.whole = msgspec.structs.replace(whole, waiting=[])
         _load_mailbox(found, whole)
-        storage.dormant[id] = found
         storage.forget(id)
+    return found
+
+
+def _add_dormant(storage: Storage, host: Any, id: str) -> Entry:
+    limits = Limits(priority_capacity=MANY, standard_capacity=MANY)
+    found: Entry = DurableEntry(host, id, None, Workflow.of(_nobody), limits, storage)
+    EntryState.pause(found)
+    storage.dormant[id] = found
     return found

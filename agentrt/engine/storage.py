@@ -37,7 +37,7 @@ class Storage:
         self.dormant: dict[str, Any] = {}  # entries that nobody has created yet, by id
         self._ids = journal.ids()
         self._known = dict(zip(self._ids, range(len(self._ids)), strict=True))  # what nobody has created yet
-        self._loaded: dict[str, StoredWhole] = {}
+        self._loaded: dict[str, Callable[[], StoredWhole]] = {}
         self.pending = 0  # how many appends are not stored yet
         self._decided: deque[tuple[Then, JournalError | None]] = deque()
         self._lock = Lock()
@@ -84,7 +84,8 @@ class Storage:
             return None
         if id not in self._loaded:
             self._loaded = self.journal.load(each for each in self._ids[place : place + AHEAD] if each in self._known)
-        return self._loaded.get(id)
+        made = self._loaded.get(id)
+        return None if made is None else made()
 
     def forget(self, id: str) -> None:
         """It is created, or waits for that in memory: what was read of it is no longer so."""

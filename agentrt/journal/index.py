@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,6 +32,24 @@ class RuntimePlaces(msgspec.Struct):
     effects: dict[int, dict[str, int]] = msgspec.field(default_factory=dict)
     keys: dict[str, tuple[int, float]] = msgspec.field(default_factory=dict)
     last: int | None = None  # the activity that was committed last
+
+    def positions(self) -> Iterator[int]:
+        """Of the rows with the state and with what waits."""
+        yield from self.waiting.values()
+        yield from (position for position, _ in self.fields.values())
+        if self.state is not None:
+            yield self.state
+
+    def copy(self) -> RuntimePlaces:
+        """As it is now: what is added later, or moved, does not change it."""
+        return msgspec.structs.replace(
+            self,
+            counts=dict(self.counts),
+            fields=dict(self.fields),
+            waiting=dict(self.waiting),
+            attempts=dict(self.attempts),
+            keys=dict(self.keys),
+        )
 
     def settings(self, runtime: str, state: bytes | None, now: float) -> RuntimeRow:
         """A row that stands for all rows before, but for those of activities and fields."""

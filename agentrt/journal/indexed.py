@@ -127,15 +127,15 @@ class IndexedJournal(ABC):
         """The ids of what is stored, in the order of creation."""
         return self._call(lambda: list(self._index.runtimes))
 
-    def load(self, runtimes: Iterable[str]) -> dict[str, StoredWhole]:
-        """Several runtimes at once, by id; those that are stored."""
+    def load(self, runtimes: Iterable[str]) -> dict[str, Callable[[], StoredWhole]]:
+        """Read several runtimes at once, by id; those that are stored. See `Journal.load`."""
         return self._call(lambda: self._load([each for each in runtimes if each in self._index.runtimes]))
 
-    def _load(self, runtimes: list[str]) -> dict[str, StoredWhole]:
-        found = {runtime: self._index.runtimes[runtime] for runtime in runtimes}
-        wanted = [place for each in found.values() for place in (*each.waiting.values(), each.state) if place]
+    def _load(self, runtimes: list[str]) -> dict[str, Callable[[], StoredWhole]]:
+        found = {runtime: self._index.runtimes[runtime].copy() for runtime in runtimes}
+        wanted = list(dict.fromkeys(place for each in found.values() for place in each.positions()))
         rows: dict[int, Any] = dict(zip(wanted, self._fetch_all(wanted), strict=True))
-        return {runtime: self._whole(runtime, places, rows) for runtime, places in found.items()}
+        return {runtime: partial(self._whole, runtime, places, rows) for runtime, places in found.items()}
 
     def _whole(self, runtime: str, places: RuntimePlaces, rows: dict[int, Any]) -> StoredWhole:
         state: Any = UNCHANGED
@@ -143,7 +143,7 @@ class IndexedJournal(ABC):
             if places.state is not None:
                 state = self.codec.decode(rows[places.state].state, "the state")
             elif places.fields:
-                state = self._state(runtime, False)
+                state = self._join(places, rows, False)
         waiting = _sort_waiting(rows[place] for place in places.waiting.values())
         described = self._describe(runtime, places)
         return StoredWhole(described, self._waiting(waiting, places.attempts), dict(places.keys), state)
@@ -192,6 +192,9 @@ class IndexedJournal(ABC):
             raise JournalError(f"no state of {runtime!r} is stored: it was never created", runtime=runtime)
         rows: dict[int, Any] = {position: None for position, _ in places.fields.values()}
         rows.update(zip(rows, self._fetch_all(rows), strict=True))
+        return self._join(places, rows, plain)
+
+    def _join(self, places: RuntimePlaces, rows: dict[int, Any], plain: bool) -> Any:
         fields = {name: rows[position].values[name] for name, (position, _) in places.fields.items()}
         return join_state(self.codec, places.head, fields, plain)
 

@@ -209,8 +209,13 @@ class Journal(Protocol):
     def ids(self) -> list[str]:
         """The ids of what is stored, in the order of creation."""
 
-    def load(self, runtimes: Iterable[str]) -> dict[str, StoredWhole]:
-        """Several runtimes at once, by id; those that are stored. Faster than one by one."""
+    def load(self, runtimes: Iterable[str]) -> dict[str, Callable[[], StoredWhole]]:
+        """Read several runtimes at once, by id; those that are stored. Faster than one by one.
+
+        Returns:
+            Functions that make the objects: whoever calls them may define their classes first. They raise
+            `JournalError` if what waits can't be read.
+        """
 
     def find(self, runtime: str) -> StoredRuntime | None:
         """One of them."""

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from agentrt import Activity, JournalError, ProcessingError, RuntimeExistsError, RuntimeManager, RuntimeTerminatedError
-from agentrt.journal import MemoryJournal, MemoryLog
+from agentrt.journal import MemoryJournal, MemoryLog, register
 from agentrt.limits import Backoff
 from agentrt.supervision import Policy, Supervision
 from agentrt.testing.virtual import run
@@ -530,3 +531,47 @@ async def test_code_that_was_swapped_is_the_code_that_counts(world: World) -> No
     async with world.manager() as manager:
         manager.create("a", 0, other)
         assert "workflow_changed" not in [each.kind for each in manager.ring.records]
+
+
+class Order(msgspec.Struct, frozen=True):
+    what: str
+
+
+async def orders(activity: Activity[Any], state: tuple[str, ...]) -> tuple[str, ...]:
+    return (*state, activity.payload.what if isinstance(activity.payload, Order) else activity.payload)
+
+
+@restarts
+async def test_a_class_may_be_defined_after_the_manager_was_made(world: World) -> None:
+    async with world.manager() as manager:
+        manager.create("first", (), orders)
+        runtime = manager.create("orders", (), orders)
+        runtime.pause()
+        runtime.send_nowait(Order("stored"))
+        ended = manager.create("ended", (), orders)
+        ended.pause()
+        lost = ended.send_nowait(Order("lost"))
+        await ended.terminate()
+    name = f"{Order.__module__}:{Order.__qualname__}"
+    register(Hidden, name=name)  # as if it was another class, or none, until a later cell
+    try:
+        async with world.manager() as manager:
+            assert manager.create("first", (), orders).resumed
+            await manager.send("orders", "early")
+            with pytest.raises(JournalError):
+                manager.create("orders", (), orders)
+            with pytest.raises(JournalError):
+                manager.dead_letters.resend(lost.id, to="first")
+            register(Order, name=name)
+            runtime = manager.create("orders", (), orders)
+            assert runtime.depth == (0, 2)
+            runtime.resume()
+            await asyncio.sleep(1)
+            assert (runtime.state, runtime.fates().accepted) == (("stored", "early"), 2)
+            assert (await manager.dead_letters.resend(lost.id, to="first")).state == ("lost",)
+    finally:
+        register(Order, name=name)
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    other: int

@@ -353,7 +353,7 @@ def test_several_runtimes_are_loaded_at_once(store: Any) -> None:
     journal.append(Committed(runtime="a", activity=2, fate=None, not_before=7.0))
     journal = store.open()
     assert journal.ids() == ["a", "b", "c"]
-    found = journal.load(["b", "a", "nobody", "c"])
+    found = {name: make() for name, make in journal.load(["b", "a", "nobody", "c"]).items()}
     assert list(found) == ["b", "a", "c"]
     for name, whole in found.items():
         assert whole.runtime == journal.find(name)
@@ -372,7 +372,7 @@ def test_a_state_that_cannot_be_read_is_left_out_of_what_is_loaded(store: Any) -
     register(Shrunk, name="tests:Big")
     try:
         journal = store.open()
-        assert journal.load(["a"])["a"].state is UNCHANGED
+        assert journal.load(["a"])["a"]().state is UNCHANGED
         with pytest.raises(JournalError):
             journal.state("a")
     finally:
