@@ -290,7 +290,7 @@ def _dead_letter_first(entry: Entry, n: int, seconds: float = math.inf) -> None:
         for _ in range(min(n, len(undelivered))):
             activity = undelivered[0]
             decide_fate(entry, activity, Fate.DEAD, None, error=_termination_error(entry, activity))
-            entry.host.dead_letter(activity, "its runtime was terminated")
+            entry.dead_letter(activity, "its runtime was terminated")
             undelivered.popleft()
             if monotonic() > until:
                 break
@@ -322,7 +322,7 @@ def _on_its_loop(entry: Entry) -> bool:
 
 def _termination_error(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:
     return RuntimeTerminatedError(
-        f"{entry.id!r} was terminated before activity {activity.id} was done",
+        entry.explain_end(activity),
         runtime=entry.id,
         activity=activity.id,
     )

@@ -286,6 +286,20 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
 
     # ---- fates
 
+    def dead_letter(self, activity: Activity[Any], reason: str) -> None:
+        """Put what will not be processed with the dead letters; not what the next manager will process."""
+        if not self.host.closed:
+            super().dead_letter(activity, reason)
+
+    def explain_end(self, activity: Activity[Any]) -> str:
+        """Why an activity will not be processed, or not by this manager."""
+        if not self.host.closed:
+            return super().explain_end(activity)
+        return (
+            f"the manager was closed before activity {activity.id} of {self.id!r} was done: it is in the journal, and "
+            f"is processed when {self.id!r} is created again"
+        )
+
     def decide(self, activity: Activity[Any], outcome: Outcome) -> None:
         """Decide the receipt of an activity once that is stored."""
         receipt: Any = activity.receipt
@@ -341,7 +355,7 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
                     continue
                 entry.accept(activity)
                 decide_fate(entry, activity, Fate.DEAD, None, error=refusal(entry))
-                entry.host.dead_letter(activity, "its runtime was terminated")
+                entry.dead_letter(activity, "its runtime was terminated")
 
     def _discard_outbox(self) -> None:
         """What was sent by an activity that has failed was never accepted."""

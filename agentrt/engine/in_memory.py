@@ -7,6 +7,7 @@ from typing import Any
 from ..activity import Activity
 from ..events import Outcome
 from ..receipt import Receipt, decide_receipt
+from .protocols import Host
 
 __all__ = ["InMemory"]
 
@@ -16,6 +17,8 @@ class InMemory:
 
     __slots__ = ()
 
+    id: str
+    host: Host
     resumed = False  # whether it goes on from a journal
     effects: Any = None  # what its activities have done outside, see `Effects`
 
@@ -33,6 +36,14 @@ class InMemory:
     def finish_result(self, activity: Activity[Any], started: float, attempts: int) -> bool:
         """Commit what was noted before an exception came from outside; whether anything was."""
         return False
+
+    def dead_letter(self, activity: Activity[Any], reason: str) -> None:
+        """Put what will not be processed with the dead letters. The lock is held."""
+        self.host.dead_letter(activity, reason)
+
+    def explain_end(self, activity: Activity[Any]) -> str:
+        """Why an activity will not be processed."""
+        return f"{self.id!r} was terminated before activity {activity.id} was done"
 
     def decide(self, activity: Activity[Any], outcome: Outcome) -> None:
         """Decide the receipt of an activity. Doing it twice changes nothing."""

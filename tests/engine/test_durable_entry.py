@@ -84,8 +84,9 @@ async def test_what_runs_when_it_ends_runs_again(world: World) -> None:
         runtime = manager.create("gate", (), gate)
         receipt = runtime.send_nowait(1)
         await gate.entered.wait()
-    with pytest.raises(RuntimeTerminatedError):
+    with pytest.raises(RuntimeTerminatedError, match="it is in the journal, and is processed when 'gate' is created"):
         await receipt
+    assert len(manager.dead_letters) == 0
     async with world.manager() as manager:
         runtime = manager.create("gate", (), collect)
         await asyncio.sleep(1)
