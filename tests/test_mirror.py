@@ -24,6 +24,7 @@ CROSS_CUTTING = {
     "test_durability.py": "docs/durability.md",
     "engine/test_durable_semantics.py": "the table of semantics, with a journal",
     "engine/test_durable_interruptions.py": "exceptions from outside, in a durable runtime",
+    "engine/test_durable_order.py": "the order of what waits, over restarts",
     "engine/test_interruptions.py": "exceptions from outside",
     "engine/test_kills.py": "kill -9 of a durable manager",
     "test_imports.py": "the floors, see floors.py",

@@ -224,6 +224,7 @@ def _release(entry: Entry, id: int) -> None:
         try:
             entry.mailbox.release(id)
             entry.queue(activity)
+            entry.note_due(activity)
             end_drain(entry)
         except BaseException:
             entry.mailbox.release(id)

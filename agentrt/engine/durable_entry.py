@@ -16,6 +16,8 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from ..activity import Activity
 from ..errors import AgentError, JournalError, MailboxFullError
 from ..events import Fate, Outcome
@@ -165,7 +167,8 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         """Store and deliver what was in an outbox, before the commit of who sent it."""
         receipt = held.activity.receipt
         with self.host.lock:
-            self.storage.append(held.accepted, then=lambda error: settle_acceptance(receipt, error))
+            accepted = self._put_last(held.activity, held.accepted)
+            self.storage.append(accepted, then=lambda error: settle_acceptance(receipt, error))
             deliver(self, held.activity)
 
     def _sender(self) -> DurableEntry[Any, Any] | None:
@@ -271,7 +274,7 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
                 at=self.host.clock.now(),
                 state=made.new,
                 reply=made.reply,
-                sent=tuple(each.accepted for each in made.sent),
+                sent=tuple(each.entry._put_last(each.activity, each.accepted) for each in made.sent),
             ),
             then=made.note,
         )
@@ -422,6 +425,16 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         rank = self._place(activity)
         self.storage.append(Accepted(activity=activity, rank=rank))
 
+    def note_due(self, activity: Activity[Any]) -> None:
+        """Note that a delayed activity has joined its lane, behind what has come meanwhile."""
+        if not self.host.closed:
+            self.storage.append(self._put_last(activity, Accepted(activity=activity)))
+
+    def _put_last(self, activity: Activity[Any], accepted: Accepted) -> Accepted:
+        """What is stored of an activity that joins the end of its lane some time after it got its id."""
+        rank = self.places[activity.id] = float(self.host.number())
+        return msgspec.structs.replace(accepted, rank=rank)
+
     def _place(self, activity: Activity[Any]) -> float | None:
         """A number between those of its neighbours in the lane; None where its id says where it is."""
         items = list(self.mailbox.lane(activity.lane))
@@ -433,8 +446,7 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         high = math.inf if after is None else self._rank(after)
         own = self._rank(activity)
         if not low < own < high:
-            own = _between(low, high)
-            self.places[activity.id] = own
+            self.places[activity.id] = float(self.host.number()) if math.isinf(high) else _between(low, high)
         return self.places.get(activity.id)
 
     def _rank(self, activity: Activity[Any]) -> float:
@@ -447,9 +459,7 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
 
 
 def _between(low: float, high: float) -> float:
-    if math.isinf(low):
-        return high - 1 if not math.isinf(high) else 0.0
-    return low + 1 if math.isinf(high) else (low + high) / 2
+    return high - 1 if math.isinf(low) else (low + high) / 2
 
 
 @contextmanager

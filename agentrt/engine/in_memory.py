@@ -56,5 +56,8 @@ class InMemory:
     def store_retry(self, activity: Activity[Any], not_before: float) -> None:
         """Note that an activity has failed and is tried again."""
 
+    def note_due(self, activity: Activity[Any]) -> None:
+        """Note that a delayed activity has joined its lane, at the end of it. The lock is held."""
+
     def store_again(self, activity: Activity[Any]) -> None:
         """Note that a waiting activity was changed or moved. The lock is held."""

@@ -161,6 +161,8 @@ def _put_back(entry: Entry, waiting: WaitingActivity) -> Any:
     clear_field(activity, "receipt", receipt)
     if waiting.attempts:
         entry.attempts[activity.id] = waiting.attempts, waiting.not_before
+    if waiting.rank is not None:
+        entry.places[activity.id] = waiting.rank
     place(entry, activity)
     return receipt
 
@@ -184,6 +186,7 @@ def _take_over(entry: Entry, dormant: Entry) -> None:
         receipt._entry = entry
         place(entry, activity)
     entry.attempts.update(dormant.attempts)
+    entry.places.update(dormant.places)
     for key, (until, receipt) in (dormant.keys or {}).items():
         entry.remember_key(key, until, receipt)
     EntryState.close(dormant)

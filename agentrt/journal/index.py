@@ -129,7 +129,7 @@ class Index:
         places.waiting[activity] = position
         if row.key is not None and row.key_until is not None:
             places.keys[row.key] = activity, row.key_until
-        self.last_activity = max(self.last_activity, activity)
+        self.last_activity = max(self.last_activity, activity, int(row.rank or 0))  # ranks are of the same numbers
         self.now = max(self.now, row.created)
 
     def _apply_commit(self, places: RuntimePlaces, position: int, row: CommitRow) -> None:

@@ -204,8 +204,11 @@ class IndexedJournal(ABC):
         yield from self._waiting(rows, attempts)
 
     def _waiting(self, rows: list[AcceptedRow], attempts: dict[int, Any]) -> list[WaitingActivity]:
-        nothing = (0, None)
-        return [WaitingActivity(make_activity(self.codec, row), *attempts.get(row.activity, nothing)) for row in rows]
+        found = []
+        for row in rows:
+            tried, not_before = attempts.get(row.activity, (0, None))
+            found.append(WaitingActivity(make_activity(self.codec, row), tried, not_before, row.rank))
+        return found
 
     def _waiting_rows(self, runtime: str) -> tuple[list[AcceptedRow], dict[int, Any]]:
         places = self._places(runtime)

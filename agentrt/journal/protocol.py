@@ -151,11 +151,12 @@ class StoredRuntime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WaitingActivity(msgspec.Struct, frozen=True):
-    """An activity that has no fate yet, how often it was tried, and when it may be tried again."""
+    """An activity that has no fate yet, how often it was tried, when it may be tried again, and its `Accepted.rank`."""
 
     activity: Activity[Any]
     attempts: int = 0
     not_before: float | None = None
+    rank: float | None = None
 
 
 class StoredLetter(msgspec.Struct, frozen=True):
