@@ -2,6 +2,7 @@
 
     python -m tests.soak                        1,000,000 activities, 8 threads, 200 runtimes
     python -m tests.soak --activities 20000     a short one; the tests run this
+    python -m tests.soak --durable --seconds 3600   agents in a journal for an hour, see durable_soak.py
 
 Threads send, activities fail, time out or suspend, runtimes are paused, resumed, terminated and created again, senders
 give up waiting for room. At the end each receipt has exactly one fate, the manager's counts are the same, no task,
@@ -178,7 +179,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--runtimes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--durable", action="store_true", help="agents in a journal, for so many seconds")
+    parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args(arguments)
+    if options.durable:
+        from tests import durable_soak
+
+        return durable_soak.main(options.seconds, options.seed)
     soak = Soak(options.activities, options.threads, options.runtimes, options.seed)
     before, started = count_resources(), time.perf_counter()
     counts = soak.run()

@@ -1,5 +1,10 @@
-"""A short soak with each run of the tests; the long one is `python -m tests.soak`."""
+"""A short soak with each run of the tests; the long one is `python -m tests.soak`, also with `--durable`."""
 
+import os
+
+import pytest
+
+from tests import durable_soak
 from tests.soak import Soak, check, count_resources
 
 
@@ -10,3 +15,15 @@ def test_every_fate_is_accounted_for_and_nothing_is_left():
     assert soak.fates["done"] > 0
     assert soak.fates["failed"] > 0
     assert soak.fates["timed_out"] > 0
+
+
+SECONDS = float(os.environ.get("AGENTRT_SOAK_SECONDS", "30" if os.environ.get("CI") else "6"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + int(2 * SECONDS))
+def test_what_is_durable_is_there_once_after_each_restart() -> None:
+    soak = durable_soak.soak(SECONDS)
+    soak.check()
+    assert min(soak.fates[each] for each in ("done", "failed", "timed_out", "dropped")) > 0
+    assert soak.counts["restarts"] > 2
