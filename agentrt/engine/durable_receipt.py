@@ -20,10 +20,21 @@ class DurableReceipt(Receipt):
 
     async def stored(self) -> None:
         """Wait until the activity is stored. Any loop; see `Receipt.stored`."""
+        self._release()
         if self._acceptance is not None:
             await self._acceptance.wait()
             if isinstance(self._acceptance.value, AgentError):
                 raise self._acceptance.value.copy()
+
+    def result(self, timeout: float | None = None) -> Outcome[Any]:
+        """Block the thread until it is decided, as `Receipt.result`."""
+        self._release()
+        return super().result(timeout)
+
+    def _release(self) -> None:
+        """A workflow that waits for what it has sent itself has it stored now, before its own commit."""
+        if self._entry is not None:
+            self._entry.run_inline(self)
 
 
 class Held(NamedTuple):

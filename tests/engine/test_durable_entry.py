@@ -576,3 +576,17 @@ async def test_a_class_may_be_defined_after_the_manager_was_made(world: World) -
 
 class Hidden(msgspec.Struct, frozen=True):
     other: int
+
+
+@restarts
+async def test_a_workflow_may_wait_until_what_it_sent_is_stored(world: World) -> None:
+    async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+        await (await ctx.send("sum", activity.payload)).stored()
+        assert world.journal.find("sum").counts["accepted"] == 1
+        return state + 1
+
+    async with world.manager() as manager:
+        target = manager.create("sum", 0, add)
+        assert await manager.create("forward", 0, forward).ask(5) == 1
+        await turns()
+        assert target.state == 5
