@@ -123,8 +123,8 @@ class Writer(Thread):
     def serve(self, wait: bool) -> None:
         """Write what was handed over in one transaction, and answer the questions that came after it."""
         appends, question = self._collect(wait)
-        if appends or self._required:
-            self.oldest = (self._required or appends)[0].at
+        if appends or self._required or self.error is not None:  # with nothing to store: does writing work again?
+            self.oldest = next((each.at for each in (*self._required[:1], *appends[:1])), None)
             self._store(appends)
             self.oldest = self._required[0].at if self._required else None
         if question is not None:
@@ -133,7 +133,7 @@ class Writer(Thread):
 
     def _collect(self, wait: bool) -> tuple[list[Append], Question | None]:
         appends: list[Append] = []
-        timeout = max(0.0, self._retry_at - time.monotonic()) if self._required else None
+        timeout = None if self.error is None else max(0.0, self._retry_at - time.monotonic())
         try:
             item = self._queue.get(block=wait, timeout=timeout)
             while True:

@@ -471,3 +471,16 @@ def test_it_says_how_long_the_first_of_what_waits_has_waited(file: Path) -> None
         wait_until(lambda: journal.error is None)
         assert journal.runtimes()[0].paused
         assert journal.lag == 0
+
+
+def test_it_finds_out_by_itself_that_writing_works_again(file: Path) -> None:
+    """Also where nothing is left to be stored: what failed was refused, and who looks at the error appends nothing."""
+    with SQLiteJournal(file) as journal:
+        assert append(journal, Created(runtime="a", state=0)) is None
+        away = file.rename(file.with_name("away.db"))
+        assert append(journal, accept(1)) is not None
+        assert journal.error is not None
+        away.rename(file)
+        wait_until(lambda: journal.error is None, 10)
+        assert append(journal, accept(2)) is None
+        assert waiting(journal) == [2]
