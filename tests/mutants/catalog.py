@@ -341,7 +341,7 @@ MUTANTS = (
     Mutant(
         "dead letters are forgotten",
         "engine/commands.py",
-        '            entry.host.dead_letter(activity, "its runtime was terminated")\n',
+        '            entry.dead_letter(activity, "its runtime was terminated")\n',
         "",
         (SEMANTICS, "-k", "terminate_resolves"),
     ),
