@@ -54,6 +54,18 @@ class Ledger(msgspec.Struct, frozen=True):
         return max(0, self.dead - self.here - self.resent - self.discarded)
 
 
+class Letters(BoundedDict[int, DeadLetter]):
+    """The letters that are kept, by the id of the activity. The journal keeps no others."""
+
+    def __init__(self, limit: int, manager: Manager) -> None:
+        super().__init__(limit, held=lambda letter: record_parts(letter.activity))
+        self._manager = manager
+
+    def release(self, key: int, letter: DeadLetter) -> None:
+        """It was pushed out by newer ones."""
+        self._manager.close_letter(letter.activity)
+
+
 class DeadLetters(Sequence[DeadLetter]):
     """The dead letters of one manager, oldest first; `manager.dead_letters`. Safe from any thread.
 
@@ -75,9 +87,7 @@ class DeadLetters(Sequence[DeadLetter]):
 
     def __init__(self, manager: Manager, limit: int = LIMIT) -> None:
         self._manager = manager
-        self._letters: BoundedDict[int, DeadLetter] = BoundedDict(
-            limit, held=lambda letter: record_parts(letter.activity)
-        )
+        self._letters = Letters(limit, manager)
         self._resent = self._discarded = 0
         self._read: Callable[[], Iterable[StoredLetter]] | None = None  # while there are some that can't be read
         self.limit = limit
@@ -186,6 +196,8 @@ class DeadLetters(Sequence[DeadLetter]):
     def clear(self) -> None:
         """Let go of all of them; they are counted as `let_go`."""
         with self._manager.lock:
+            for letter in self._letters.values():
+                self._manager.close_letter(letter.activity)
             self._letters.clear()
 
     def _find(self, id: int) -> DeadLetter:

@@ -110,8 +110,8 @@ class StoredRuntimes(RuntimeFactory):
             self._storage.append(Removed(runtime=entry.id))
 
     def close_letter(self, activity: Activity[Any]) -> None:
-        """A dead letter was sent again or discarded: it is not read back."""
-        if self._storage is not None:
+        """A dead letter was sent again, discarded or let go: it is not read back."""
+        if self._storage is not None and not self.closed:
             from .journal import LetterClosed
 
             self._storage.append(LetterClosed(runtime=activity.runtime, activity=activity.id))

@@ -19,6 +19,7 @@ from agentrt import (
 from agentrt.dead_letters import DeadLetters, Ledger, send_again
 from agentrt.engine.commands import ACTOR
 from agentrt.journal import MemoryJournal, MemoryLog
+from agentrt.testing import virtual as virtual_clock
 from tests.support import collect, virtual
 
 
@@ -240,3 +241,17 @@ def test_a_letter_whose_class_is_not_here_yet_is_seen_and_not_sent():
             assert len(manager.dead_letters) == 0
     finally:
         del sys.modules["a_notebook"]
+
+
+def test_the_journal_keeps_the_letters_that_the_manager_keeps():
+    async def use():
+        journal = MemoryJournal()
+        async with RuntimeManager(journal, loop="current") as manager:
+            manager.dead_letters._letters.most = 3
+            ids = await buried(manager, *range(5))
+            assert [each.activity.id for each in manager.dead_letters] == ids[2:]
+            assert [each.activity.id for each in journal.letters()] == ids[2:]
+            manager.dead_letters.clear()
+            assert journal.letters() == []
+
+    virtual_clock.run(use())

@@ -121,7 +121,7 @@ class Manager(Host, Protocol):
         """Whether an entry is in the map."""
 
     def close_letter(self, activity: Activity[Any]) -> None:
-        """A dead letter was sent again or discarded."""
+        """A dead letter was sent again, discarded or let go."""
 
     def follow(self, handle: Any) -> None:
         """Publish to the watchers of a handle what changes."""

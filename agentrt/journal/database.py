@@ -244,10 +244,17 @@ class Database:
             raise self._missing(missing[0], missing[-1])
         return [found[each] for each in positions]
 
-    def head(self, most: int) -> list[tuple[int, Row]]:
-        """The first rows."""
-        sql = "SELECT position, record, crc FROM log ORDER BY position LIMIT ?"
-        return [(row[0], decode_row(*row)) for row in self.connection.execute(sql, (most,))]
+    def head(self, most: int, most_bytes: int) -> list[tuple[int, Row]]:
+        """The first rows, one at least: so many at most, and no more once they have so many bytes."""
+        found, size = [], 0
+        for place, record, crc in self.connection.execute(
+            "SELECT position, record, crc FROM log ORDER BY position LIMIT ?", (most,)
+        ):
+            found.append((place, decode_row(place, record, crc)))
+            size += len(record)
+            if size >= most_bytes:
+                break
+        return found
 
     def insert(self, records: list[bytes]) -> None:
         """Add rows at the end, in the transaction that is open."""

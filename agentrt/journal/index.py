@@ -12,6 +12,8 @@ from .split import digest
 
 __all__ = ["Index", "RuntimePlaces"]
 
+MANY_KEYS = 100
+
 
 class RuntimePlaces(msgspec.Struct):
     """One runtime: its settings, and the positions of the rows that have the rest."""
@@ -31,6 +33,7 @@ class RuntimePlaces(msgspec.Struct):
     letters: dict[int, tuple[int, str, float]] = msgspec.field(default_factory=dict)
     effects: dict[int, dict[str, int]] = msgspec.field(default_factory=dict)
     keys: dict[str, tuple[int, float]] = msgspec.field(default_factory=dict)
+    many_keys: int = MANY_KEYS  # of so many it is looked which are over
     last: int | None = None  # the activity that was committed last
 
     def positions(self) -> Iterator[int]:
@@ -128,9 +131,16 @@ class Index:
             places.counts["accepted"] = places.counts.get("accepted", 0) + 1
         places.waiting[activity] = position
         if row.key is not None and row.key_until is not None:
-            places.keys[row.key] = activity, row.key_until
+            self._remember_key(places, row.key, activity, row.key_until)
         self.last_activity = max(self.last_activity, activity, int(row.rank or 0))  # ranks are of the same numbers
         self.now = max(self.now, row.created)
+
+    def _remember_key(self, places: RuntimePlaces, key: str, activity: int, until: float) -> None:
+        """Remember a key; now and then forget those that are over."""
+        places.keys[key] = activity, until
+        if len(places.keys) > places.many_keys:
+            places.keys = {each: place for each, place in places.keys.items() if place[1] > self.now}
+            places.many_keys = max(MANY_KEYS, 2 * len(places.keys))
 
     def _apply_commit(self, places: RuntimePlaces, position: int, row: CommitRow) -> None:
         activity = row.activity
@@ -159,6 +169,8 @@ class Index:
 
     def _apply_letter(self, places: RuntimePlaces, position: int, row: LetterClosedRow) -> None:
         places.letters.pop(row.activity, None)
+        if places.created is None and not places.letters and not places.waiting:  # it was removed
+            del self.runtimes[row.runtime]
 
     # ---- what has to be written again before the oldest rows are let go
 

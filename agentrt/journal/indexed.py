@@ -38,6 +38,7 @@ __all__ = ["Append", "IndexedJournal"]
 
 T = TypeVar("T")
 PORTION = 500  # rows that are read, or let go, at a time
+PORTION_BYTES = 256 << 10  # of the rows that are let go at a time, and one row more
 LOOK_EVERY = 100  # rows, until their age is looked at again
 REFUSABLE = (Accepted, Created)  # writes that somebody waits for, who hears that they are not stored
 

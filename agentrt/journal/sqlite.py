@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import ConfigurationError, JournalError
 from .database import SYNCHRONOUS, Database
-from .indexed import PORTION, Append, IndexedJournal
+from .indexed import PORTION, PORTION_BYTES, Append, IndexedJournal
 from .location import Location
 from .retention import Retention
 from .rows import Row, encode_row
@@ -127,7 +127,7 @@ class SQLiteJournal(IndexedJournal):
         rows = database.meta.last + 1 - database.meta.first
         if not self.keep.is_bounded or not self._may_be_over(rows, database.used):
             return False
-        head = database.head(PORTION)
+        head = database.head(PORTION, PORTION_BYTES)
         over = self._count_over(head, rows, database.used)
         if over:
             self._replace(head[:over])

@@ -423,3 +423,25 @@ def test_a_commit_that_was_handed_over_twice_counts_once(store: Any) -> None:
     journal = store.open()
     assert journal.find("a").counts == {"accepted": 1, "done": 1}
     assert (journal.find("b").counts, waiting(journal, "b")) == ({"accepted": 1}, [2])
+
+
+def test_keys_that_are_over_are_forgotten(store: Any) -> None:
+    journal = store.open()
+    journal.append(Created(runtime="a", state=0))
+    for number in range(1, 1001):
+        activity = Activity(id=number, runtime="a", payload=0, created=float(number), key=f"key {number}")
+        journal.append(Accepted(activity=activity, key_until=number + 10.0), Committed(runtime="a", activity=number))
+    assert len(journal.keys("a")) <= 200
+    assert all(f"key {number}" in journal.keys("a") for number in range(991, 1001))
+
+
+def test_what_was_removed_is_gone_with_its_last_dead_letter(store: Any) -> None:
+    journal = store.open()
+    journal.append(Created(runtime="a", state=0), Accepted(activity=Activity(id=1, runtime="a")))
+    journal.append(Committed(runtime="a", activity=1, fate="dead"), Removed(runtime="a"))
+    store.sync()
+    assert [each.activity.id for each in journal.letters()] == [1]
+    journal.append(LetterClosed(runtime="a", activity=1))
+    store.sync()
+    assert journal.runtimes() == []
+    assert store.open().runtimes() == []

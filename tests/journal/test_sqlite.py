@@ -18,7 +18,7 @@ from agentrt import Activity, ConfigurationError, JournalError
 from agentrt.journal import Accepted, Changed, Committed, Created, Retention, SQLiteJournal
 from agentrt.journal import database as databases
 from agentrt.journal import location as locations
-from agentrt.journal.indexed import PORTION
+from agentrt.journal.indexed import PORTION, PORTION_BYTES
 from tests.harness.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -330,6 +330,28 @@ def test_a_portion_of_history_is_let_go_at_a_time(file: Path, monkeypatch: pytes
         assert len(portions) >= 10
         assert max(portions) <= PORTION
         assert journal.find("a").counts == {"accepted": 5001, "done": 5000}  # type: ignore[union-attr]
+
+
+def test_a_portion_of_large_rows_is_as_small(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where each row is large, others wait for a few of them: one for each of those that they wrote themselves."""
+    size = 20_000
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0))
+        for number in range(1, 1001):
+            journal.append(accept(number, payload="x" * size), Committed(runtime="a", activity=number, state=number))
+    portions: list[int] = []
+    real = SQLiteJournal._replace
+
+    def count(self: SQLiteJournal, head: list[Any]) -> None:
+        portions.append(sum(len(getattr(row, "payload", b"")) for _, row in head))
+        real(self, head)
+
+    monkeypatch.setattr(SQLiteJournal, "_replace", count)
+    with SQLiteJournal(file, keep=Retention(bytes=1_000_000)) as journal:
+        assert append(journal, accept(6000)) is None
+        while journal._call(lambda: journal._database.used) > 1_500_000:
+            pass
+    assert max(portions) <= PORTION_BYTES + size
 
 
 def test_a_clock_that_is_set_back_lets_nothing_go_and_breaks_nothing(file: Path) -> None:
