@@ -8,6 +8,7 @@ FAILURE = "tests/engine/test_failure.py"
 COMMANDS = "tests/engine/test_commands.py"
 MANAGER = "tests/test_manager.py"
 RECORDED = "tests/feed/test_recorded.py"
+DURABLE = "tests/engine/test_durable_entry.py"
 # With a seed, so that it finds today what it found yesterday.
 MACHINE = ("tests/stateful/test_manager_machine.py", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=1")
 
@@ -607,5 +608,97 @@ MUTANTS = (
         "self._add(last_activity + position, row)",
         "self._add(position, row)",
         ("tests/feed/test_stored_records.py", "-k", "one_number"),
+    ),
+    # --- what is durable
+    Mutant(
+        "what a workflow sends is stored before its commit",
+        "engine/durable_entry.py",
+        "            return sender if sender.current is not None else None",
+        "            return None",
+        (DURABLE, "-k", "stored_with_its_commit"),
+    ),
+    Mutant(
+        "what a workflow sends is not stored with its commit",
+        "engine/durable_entry.py",
+        "sent=tuple(each.entry._put_last(each.activity, each.accepted) for each in made.sent)",
+        "sent=()",
+        (DURABLE, "-k", "stored_with_its_commit"),
+    ),
+    Mutant(
+        "what a failed activity has sent is kept for the next attempt",
+        "engine/durable_entry.py",
+        "        self._discard_outbox()\n        at = self.host",
+        "        at = self.host",
+        (DURABLE, "-k", "attempt_that_failed"),
+    ),
+    Mutant(
+        "a receipt is decided before its commit is stored",
+        "engine/durable_receipt.py",
+        "if self.is_stored and self.receipt is not None:",
+        "if self.receipt is not None:",
+        ("tests/engine/test_kills.py",),
+    ),
+    Mutant(
+        "a send does not wait until it is stored",
+        "engine/durable_entry.py",
+        "            await receipt.stored()\n        return receipt",
+        "            pass\n        return receipt",
+        ("tests/engine/test_kills.py",),
+    ),
+    Mutant(
+        "an effect is done again after a restart",
+        "engine/effects.py",
+        "if done is None and activity.id <= storage.last_resumed:",
+        "if done is None and activity.id < 0:",
+        (DURABLE, "-k", "effect_is_not_done_again"),
+    ),
+    Mutant(
+        "retries begin again after a restart",
+        "engine/resume.py",
+        "    if waiting.attempts:\n",
+        "    if waiting.attempts < 0:\n",
+        (DURABLE, "-k", "retries_are_counted"),
+    ),
+    Mutant(
+        "limits that were changed by hand are forgotten",
+        "engine/resume.py",
+        "limits = unpack_limits(entry.given, stored.limits)",
+        "limits = entry.given",
+        (DURABLE, "-k", "limits_that_were_changed"),
+    ),
+    Mutant(
+        "a pause is not stored",
+        "engine/durable_entry.py",
+        "self._change(paused=True)",
+        "self._change()",
+        (DURABLE, "-k", "what_waits_is_processed"),
+    ),
+    Mutant(
+        "what waits at the end of a manager is dead in its file",
+        "engine/durable_entry.py",
+        "elif self.host.closed and outcome.kind in",
+        "elif outcome.kind in",
+        (DURABLE, "-k", "terminated_runtime_is_gone"),
+    ),
+    Mutant(
+        "a state of another type is taken",
+        "engine/resume.py",
+        "    if problem is not None:\n",
+        "    if problem is None and not problem == problem:\n",
+        (DURABLE, "-k", "fits_no_longer"),
+    ),
+    Mutant(
+        "ids begin again after a restart",
+        "manager.py",
+        "count(1 if self.journal is None else self.journal.last_activity + 1)",
+        "count(1)",
+        (DURABLE, "-k", "ids_go_on"),
+    ),
+    Mutant(
+        "the clock begins again after a restart",
+        "stored_runtimes.py",
+        "ahead = max(now, self.journal.last_time) - source()",
+        "ahead = 0.0",
+        ("tests/test_stored_runtimes.py", "-k", "clock_goes_on"),
     ),
 )
