@@ -13,6 +13,13 @@ def latency(peer: Peer, kind: Kind, size: Size) -> Figures:
     return distribution(run(peer.durable_times(peer.some(size.asks))), 0.5, 0.99)  # type: ignore[attr-defined]
 
 
+def pauses(peer: Peer, kind: Kind, size: Size) -> Figures:
+    n = peer.some(size.asks)
+    without = distribution(run(peer.durable_times(n)), 0.999)  # type: ignore[attr-defined]
+    times = run(peer.durable_times_while_let_go(n))  # type: ignore[attr-defined]
+    return {**distribution(times, 0.5, 0.999), "p99.9 us without": without["p99.9 us"]}
+
+
 MEASURES = [
     Measure(
         "durable",
@@ -28,6 +35,14 @@ MEASURES = [
         "durable_times",
         latency,
         "p50 us",
+        ONE_KIND,
+    ),
+    Measure(
+        "durable, history let go",
+        "the same while nine tenths of a long history are let go (real time)",
+        "durable_times_while_let_go",
+        pauses,
+        "p99.9 us",
         ONE_KIND,
     ),
 ]

@@ -50,6 +50,11 @@ class Agentrt(Peer):
 
         return await durable_times(n)
 
+    async def durable_times_while_let_go(self, n: int) -> list[float]:
+        from .journal import durable_times
+
+        return await durable_times(n, history=20 * n)
+
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch, workflows: Any = WORKFLOWS, **limits: Any) -> None:
         async with runtimes(workflows[kind.name], **limits) as (runtime,):
             await self.send_in_bursts(runtime, kind, n, watch)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agentrt import Activity, RuntimeManager
+from agentrt.journal import Accepted, Committed, Created, Retention, SQLiteJournal
 
 from ..stopwatch import Stopwatch
 from ..work import Kind
@@ -18,10 +19,23 @@ SENDERS = 100
 
 
 @asynccontextmanager
-async def open_manager() -> AsyncIterator[RuntimeManager]:
+async def open_manager(history: int = 0) -> AsyncIterator[RuntimeManager]:
+    """A manager on a new file, or on one that has the history of so many activities and shall keep a tenth of it."""
     with TemporaryDirectory() as folder:
-        async with RuntimeManager(journal=Path(folder) / "agents.db", loop="current") as manager:
+        file = Path(folder) / "agents.db"
+        if history:
+            write_history(file, history)
+        keep = Retention(records=max(1, history // 5)) if history else None
+        async with RuntimeManager(SQLiteJournal(file, keep=keep), loop="current") as manager:
             yield manager
+
+
+def write_history(file: Path, n: int) -> None:
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="before", state=0))
+        for number in range(1, n + 1):
+            accepted = Accepted(activity=Activity(id=number, runtime="before", payload=1))
+            journal.append(accepted, Committed(runtime="before", activity=number, state=number))
 
 
 async def count(activity: Activity[int], state: int) -> int:
@@ -44,10 +58,10 @@ async def durable(kind: Kind, n: int, watch: Stopwatch) -> None:
         assert sum(each.state for each in runtimes) == n
 
 
-async def durable_times(n: int) -> list[float]:
-    """How long each of some activities took, one after the other."""
+async def durable_times(n: int, history: int = 0) -> list[float]:
+    """How long each of some activities took, one after the other; meanwhile nine tenths of a history are let go."""
     times, clock = [], time.perf_counter
-    async with open_manager() as manager:
+    async with open_manager(history) as manager:
         runtime = manager.create("agent", 0, count)
         for _ in range(n):
             started = clock()

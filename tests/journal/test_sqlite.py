@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from agentrt import Activity, ConfigurationError, JournalError
 from agentrt.journal import Accepted, Changed, Committed, Created, Retention, SQLiteJournal
 from agentrt.journal import database as databases
 from agentrt.journal import location as locations
+from agentrt.journal import writer as writers
 from agentrt.journal.indexed import PORTION, PORTION_BYTES
 from tests.harness.wait import wait_until
 
@@ -330,6 +332,36 @@ def test_a_portion_of_history_is_let_go_at_a_time(file: Path, monkeypatch: pytes
         assert len(portions) >= 10
         assert max(portions) <= PORTION
         assert journal.find("a").counts == {"accepted": 5001, "done": 5000}  # type: ignore[union-attr]
+
+
+def test_what_comes_while_a_portion_is_let_go_is_stored_before_the_next_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others wait for one portion, which is bounded in rows and in bytes: see above and below."""
+    with SQLiteJournal(file) as journal:
+        journal.append(Created(runtime="a", state=0))
+        for number in range(1, 5001):
+            journal.append(accept(number), Committed(runtime="a", activity=number, state=number))
+    order: list[str] = []
+    done, real = threading.Event(), SQLiteJournal._replace
+
+    def note(error: JournalError | None) -> None:
+        order.append("stored")
+        if order.count("stored") == 5:
+            done.set()
+
+    def replace(self: SQLiteJournal, head: list[Any]) -> None:
+        real(self, head)
+        order.append("let go")
+        if order.count("let go") <= 5:
+            self.append(accept(6000 + len(order)), then=note)
+
+    monkeypatch.setattr(SQLiteJournal, "_replace", replace)
+    monkeypatch.setattr(writers, "IDLE_WORK", 0.0)  # else some portions more, for a hundredth of a second
+    with SQLiteJournal(file, keep=Retention(records=100)) as journal:
+        journal.append(accept(6000))
+        assert done.wait(60)
+    assert order[:10] == ["let go", "stored"] * 5
 
 
 def test_a_portion_of_large_rows_is_as_small(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
