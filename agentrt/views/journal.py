@@ -6,7 +6,7 @@ from ..feed.source import JournalStanding
 from .html import Markup, fragment
 from .text import duration, quantity, safe_text, si
 
-__all__ = ["SOON", "is_behind", "journal_problem", "journal_sentence"]
+__all__ = ["SOON", "is_behind", "is_unsettled", "journal_problem", "journal_sentence"]
 
 SOON = 0.1  # real seconds: a disk that takes less is not worth a word
 
@@ -34,6 +34,11 @@ def _size_words(number: int) -> str:
 def is_behind(journal: JournalStanding) -> bool:
     """Whether something waits to be stored for longer than a disk should take."""
     return bool(journal.error) or (journal.pending > 0 and journal.lag >= SOON)
+
+
+def is_unsettled(journal: JournalStanding | None) -> bool:
+    """Whether what is said of it changes soon, without a record."""
+    return journal is not None and (journal.pending > 0 or bool(journal.error))
 
 
 def journal_problem(journal: JournalStanding | None) -> str:

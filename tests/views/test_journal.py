@@ -2,6 +2,9 @@
 
 import doctest
 
+import pytest
+from playwright.sync_api import Page, expect
+
 from agentrt import JournalError, RuntimeManager
 from agentrt.feed.source import JournalStanding
 from agentrt.journal import MemoryJournal
@@ -9,6 +12,8 @@ from agentrt.views import journal
 from agentrt.views.fleet.overview import Overview
 from agentrt.views.journal import journal_problem, journal_sentence
 from agentrt.views.runtime.runtime import RuntimeView
+from agentrt.views.server.server import serve
+from tests.harness.shown import serving
 from tests.support import add
 from tests.views.support import HOSTILE, update
 
@@ -63,3 +68,21 @@ def test_the_pages_say_nothing_of_it_without_a_journal():
         for each in (view, overview):
             each.update(update(manager, first=True))
         assert "tored" not in view.head.html + str(overview.panel.html)
+
+
+@pytest.mark.browser
+def test_a_page_says_that_the_disk_is_full_until_it_is_not(page: Page) -> None:
+    """Nothing is recorded of either."""
+    journal = MemoryJournal()
+    with RuntimeManager(journal, loop="thread") as manager:
+        runtime = manager.create("a", 0, add)
+        with serving(serve(manager)) as server:
+            page.goto(server.url)
+            expect(page.get_by_text("Everything is stored within 0.1 s in memory")).to_be_visible()
+            journal.broken = JournalError("the disk is full")
+            runtime.pause()
+            expect(page.get_by_role("alert").get_by_text("until it can: the disk is full.")).to_be_visible()
+            expect(page.get_by_text("Durable runtimes wait until the journal can be written.")).to_be_visible()
+            journal.mend()
+            expect(page.locator(".notice")).to_be_hidden()
+            expect(page.locator(".say").first).to_contain_text("fine", timeout=15000)

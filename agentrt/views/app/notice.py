@@ -8,7 +8,7 @@ from typing import Any
 from ...feed.source import Source
 from ..feed import Update
 from ..html import span
-from ..journal import journal_problem
+from ..journal import is_unsettled, journal_problem
 from ..live import Live
 from ..text import safe_text
 
@@ -40,4 +40,4 @@ class Notice:
         if standing.generation != self.generation:
             self.generation = standing.generation
             self.redraw()
-        return standing.silent or (journal is not None and journal.pending > 0)
+        return standing.silent or is_unsettled(journal)

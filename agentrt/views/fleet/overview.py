@@ -13,7 +13,7 @@ from ...metrics import Fates
 from ..app.address import Address
 from ..feed import Update
 from ..html import Content, Markup, b, div, fragment, glyph, join, link, p, span
-from ..journal import journal_sentence
+from ..journal import is_unsettled, journal_sentence
 from ..live import Live
 from ..pace import in_real_time, real_second, window
 from ..text import rate, within_last
@@ -85,8 +85,9 @@ class Overview:
         self.pause = max(EVERY, (self.looked_at - now) / LOOKING)
         if update.first or now >= self.sum_at:
             self._sum(update.at)
-        self.panel.draw(self._html(update.at))
-        return bool(self.rate or self.health.moving or self.health.unsettled)
+        journal = None if self.source.standing().recorded else self.source.journal()
+        self.panel.draw(self._html(update.at, journal))
+        return bool(self.rate or self.health.moving or self.health.unsettled) or is_unsettled(journal)
 
     def _take(self, update: Update) -> None:
         self.changed |= update.changed
@@ -107,7 +108,7 @@ class Overview:
         (since, done), (at, total) = self.processed[0], self.processed[-1]
         self.rate = (total - done) / (at - since) if at > since else 0.0
 
-    def _html(self, now: float) -> Markup:
+    def _html(self, now: float, journal: JournalStanding | None) -> Markup:
         recently = RECENT * window(self.source.speed)
         recent = sum(n for at, n in self.failures if now - at <= recently)
         ended = self.fates.done + self.fates.failed + self.fates.timed_out
@@ -121,7 +122,6 @@ class Overview:
             _tile("failed", f"{recent:,}", within_last(recently)),
             _tile(f"{self.fates.accepted:,} accepted", None, fates_bar(self.fates, linked=True), wide=True),
         ]
-        journal = None if self.source.standing().recorded else self.source.journal()
         stored = None if journal is None else p(journal_sentence(journal), cls="muted stored")
         return fragment(self._say(now, journal), div(tiles, cls="tiles"), stored)
 

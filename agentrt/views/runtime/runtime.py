@@ -7,11 +7,11 @@ from typing import Any
 
 import panel as pn
 
-from ...feed.source import Source
+from ...feed.source import JournalStanding, Source
 from ...snapshot import Snapshot, Status
 from ..feed import Schedule, Update, run_now
 from ..html import Content, Markup, chip, em, fragment, h2, header, join, quiet, row, strong
-from ..journal import journal_sentence
+from ..journal import is_unsettled, journal_sentence
 from ..layout import WIDE, beside, section
 from ..live import Live
 from ..role import Commands
@@ -65,12 +65,11 @@ def headline(snapshot: Snapshot, extra: Content = None) -> Markup:
     )
 
 
-def _storage_words(source: Source, id: str) -> Content:
+def _storage_words(source: Source, id: str, journal: JournalStanding | None) -> Content:
     """Whether it is stored, where some are."""
-    if source.journal() is None or source.standing().recorded or id not in source.runtimes:
+    if journal is None or source.standing().recorded or id not in source.runtimes:
         return None
-    journal = source.journal(id)
-    return quiet("In memory only, not stored." if journal is None else journal_sentence(journal))
+    return quiet("In memory only, not stored." if source.journal(id) is None else journal_sentence(journal))
 
 
 class RuntimeView(pn.viewable.Viewer):
@@ -132,7 +131,8 @@ class RuntimeView(pn.viewable.Viewer):
             return False
         records = update.of.get(snapshot.id, [])
         self.axis.move(snapshot.at)
-        self.head.draw(headline(snapshot, _storage_words(self.source, self.id)))
+        journal = self.source.journal()
+        self.head.draw(headline(snapshot, _storage_words(self.source, self.id, journal)))
         self.lanes.draw(snapshot)
         self.depth.draw(snapshot, update, records)
         self.timeline.draw(snapshot, update, records, lambda: self.source.mailbox(self.id).items)
@@ -141,4 +141,4 @@ class RuntimeView(pn.viewable.Viewer):
         self.last_error.draw(snapshot)
         self.steer.draw(snapshot)
         moves = self.where.update(update) if self.where is not None else False
-        return moves_by_itself(snapshot) or moves
+        return moves_by_itself(snapshot) or moves or is_unsettled(journal)
