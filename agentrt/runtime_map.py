@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakValueDictionary
 
 from .activity import SendNowaitOptions, SendOptions
@@ -12,7 +12,7 @@ from .engine.entry import RuntimeEntry
 from .engine.id_changes import IdChanges
 from .engine.loop_host import LoopHost
 from .engine.retention import LastErrors, RememberedKeys
-from .errors import RuntimeNotFoundError, RuntimeTerminatedError
+from .errors import JournalError, RuntimeNotFoundError, RuntimeTerminatedError
 from .grants import Grant, recipient_of
 from .metrics import Fates
 from .receipt import Promise, Receipt
@@ -20,6 +20,9 @@ from .runtime import Runtime
 from .schema.bounded import BoundedDict
 from .schema.preview import preview
 from .snapshot import Snapshot, fates, snapshot
+
+if TYPE_CHECKING:
+    from .journal import Journal
 
 __all__ = ["RuntimeMap"]
 
@@ -34,6 +37,8 @@ class RuntimeMap(LoopHost):
     A handle is made when somebody asks for it, and is the same object for everybody as long as anybody keeps it.
     `terminated` has the last snapshots of the newest runtimes that ended, bounded by count and by bytes.
     """
+
+    journal: Journal | None = None
 
     def __init__(self, name: str, loop: str, clock: Clock | None) -> None:
         super().__init__(name, loop, clock)
@@ -95,8 +100,16 @@ class RuntimeMap(LoopHost):
             if to in self.terminated:
                 raise RuntimeTerminatedError(f"{to!r} was terminated; create it again", runtime=to)
             known = ", ".join(list(self._entries)[:8]) or "none yet"
-            raise RuntimeNotFoundError(f"no runtime has the id {to!r}; there are: {known}", runtime=to)
+            stored = "; the journal holds it: run the code that creates it" if self._is_stored(to) else ""
+            raise RuntimeNotFoundError(f"no runtime has the id {to!r}{stored}; there are: {known}", runtime=to)
         return entry
+
+    def _is_stored(self, id: str) -> bool:
+        """Whether a journal holds a runtime, created here or not."""
+        try:
+            return self.journal is not None and self.journal.find(id) is not None
+        except JournalError:  # it is closed
+            return False
 
     def recipient(self, to: Any) -> Entry | Grant:
         """Who takes a send to an id, a handle or a grant. For the modules of this package."""

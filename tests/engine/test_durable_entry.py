@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from agentrt import Activity, JournalError, ProcessingError, RuntimeExistsError, RuntimeManager, RuntimeTerminatedError
+from agentrt import (
+    Activity,
+    JournalError,
+    ProcessingError,
+    RuntimeExistsError,
+    RuntimeManager,
+    RuntimeNotFoundError,
+    RuntimeTerminatedError,
+)
 from agentrt.journal import MemoryJournal, MemoryLog, register
 from agentrt.limits import Backoff
 from agentrt.supervision import Policy, Supervision
@@ -329,6 +337,8 @@ async def test_a_send_to_what_nobody_has_created_yet_waits(world: World) -> None
         receipt = manager.send_nowait("list", "early")
         await manager.send("list", "later")
         assert "list" not in manager
+        with pytest.raises(RuntimeNotFoundError, match="the journal holds it: run the code that creates it"):
+            manager["list"]
         runtime = manager.create("list", (), collect)
         assert (await receipt).state == ("early",)
         await turns()
