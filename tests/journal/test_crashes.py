@@ -1,6 +1,6 @@
-"""`kill -9` at any moment, and files that are damaged in any way.
+"""`kill -9` at any moment, power loss at any moment, and files that are damaged in any way.
 
-`AGENTRT_KILLS=100 AGENTRT_DAMAGES=400` does it as often as the promise was tested.
+`AGENTRT_KILLS=100 AGENTRT_DAMAGES=400 AGENTRT_POWER_LOSSES=2000` does it as often as the promise was tested.
 """
 
 import itertools
@@ -22,7 +22,8 @@ from tests.journal.crash_child import CHAIN
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("AGENTRT_KILLS", "10"))
 DAMAGES = int(os.environ.get("AGENTRT_DAMAGES", "60"))
-PAGE = 4096
+POWER_LOSSES = int(os.environ.get("AGENTRT_POWER_LOSSES", "150"))
+PAGE, SECTOR, HEADER = 4096, 512, 32
 
 
 def run_and_kill(file: Path, lines: int) -> list[list[str]]:
@@ -193,3 +194,83 @@ def check_salvage(file: Path, expected: Any, what: str) -> None:
             elif each.id == "b" and each.created is not None and journal._index.runtimes["b"].fields:
                 number = journal.state("b").pop("field 7")
                 assert number in [(7, "x" * 300), *range(300)], what
+
+
+# ---- power loss: of what was written after the last fsync, any part is on the disk, in any order
+
+
+def on_disk(journal: SQLiteJournal) -> tuple[bytes, bytes, bytes]:
+    """The file, its write-ahead log and its mark, between two transactions: all that was acknowledged is synced."""
+    place = journal._database.place
+    return journal._call(lambda: tuple(each.read_bytes() for each in place.files()))  # type: ignore[return-value]
+
+
+def lose(before: bytes, after: bytes, chance: random.Random) -> bytes:
+    """Bytes as they may be after a loss of power: of the sectors that were written, some are there, or torn."""
+    longest = max(len(before), len(after))
+    image = bytearray(before.ljust(chance.choice([longest, chance.randint(len(before), longest)]), b"\0"))
+    share = chance.choice([0.0, 0.1, 0.5, 0.9, 1.0])
+    for start in range(0, min(len(image), len(after)), SECTOR):
+        if chance.random() < share:
+            end = start + (SECTOR if chance.random() < 0.95 else chance.randrange(SECTOR))
+            part = after[start : min(end, len(image))]
+            image[start : start + len(part)] = part
+    return bytes(image)
+
+
+def lose_log(before: bytes, after: bytes, chance: random.Random) -> bytes:
+    """The same of a write-ahead log. Where it begins anew, SQLite syncs its header before it writes anything else."""
+    if before[:HEADER] == after[:HEADER]:
+        return lose(before, after, chance)
+    if chance.random() < 0.2:
+        torn = chance.randint(0, HEADER)
+        return after[:torn] + before[torn:]
+    return lose(after[:HEADER] + before[HEADER:], after, chance)
+
+
+def write_acknowledged(file: Path, many: int, chance: random.Random) -> list[tuple[bytes, bytes, bytes]]:
+    """What is on the disk after each of some acknowledged writes; the write-ahead log begins anew all the time."""
+    with SQLiteJournal(file) as journal:
+        journal._call(lambda: journal._database.connection.execute("PRAGMA wal_autocheckpoint=12").fetchall())
+        journal.append(Created(runtime="a", state=0))
+        found = [on_disk(journal)]
+        for number in range(1, many + 1):
+            payload = f"{number} " * chance.choice([1, 10, 1000, 5000])
+            writes: list[Any] = [Accepted(activity=Activity(id=number, runtime="a", payload=payload))]
+            if number > 1:
+                writes.append(Committed(runtime="a", activity=number - 1, state=number - 1))
+            journal.append(*writes)
+            found.append(on_disk(journal))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + POWER_LOSSES)
+def test_what_was_acknowledged_is_there_after_a_loss_of_power(tmp_path: Path) -> None:
+    chance = random.Random(POWER_LOSSES)
+    disks = write_acknowledged(tmp_path / "agents.db", 60, chance)
+    more = began_anew = 0
+    for turn in range(POWER_LOSSES):
+        number = chance.randrange(len(disks) - 1)
+        (file, wal, mark), (next_file, next_wal, _) = disks[number : number + 2]
+        if file != next_file and chance.random() < 0.5:  # it was lost while the log was moved, which is synced before
+            file, wal = lose(file, next_file, chance), next_wal
+        else:
+            wal = lose_log(wal, next_wal, chance)
+        began_anew += wal[:HEADER] != disks[0][1][:HEADER]
+        target = tmp_path / str(turn) / "agents.db"
+        target.parent.mkdir()
+        for path, data in ((target, file), (target.with_name("agents.db-wal"), wal)):
+            path.write_bytes(data)
+        target.with_name("agents.db-owner").write_bytes(mark)
+        with SQLiteJournal(target) as journal:
+            found = list(journal.waiting("a"))
+            last = found[0].activity.id if found else 0
+            assert last in (number, number + 1), turn
+            assert not found or found[0].activity.payload.split(" ")[0] == str(last)
+            assert journal.state("a") == max(0, last - 1)
+            assert journal.find("a").counts.get("accepted", 0) == last  # type: ignore[union-attr]
+        more += last > number
+        shutil.rmtree(target.parent)
+    assert 0 < more < POWER_LOSSES
+    assert began_anew
