@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import os
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -237,3 +239,104 @@ asyncio.run(main())
 def test_a_full_disk_refuses_sends_loses_nothing_and_goes_on(file: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FULL, str(file)], capture_output=True, text=True, timeout=PATIENCE)
     assert "went on after 'list' accepts nothing now" in done.stdout, done.stderr[-2000:]
+
+
+READ_ONLY = """
+import asyncio, os, sys
+from pathlib import Path
+from agentrt import Activity, JournalError, RuntimeManager
+
+if os.geteuid() == 0:  # who may write everywhere
+    os.chown(sys.argv[1], 65534, 65534)
+    os.setuid(65534)
+file = Path(sys.argv[1]) / "agents.db"
+
+def add(activity: Activity[int], state: int) -> int:
+    return state + activity.payload
+
+async def ask(meanwhile=lambda: None):
+    async with RuntimeManager(journal=file, loop="current") as manager:
+        runtime = manager.create("sum", 0, add)
+        meanwhile()
+        return await runtime.ask(1)
+
+def refuse(of_file, of_folder):
+    set_modes(of_file, of_folder)
+    try:
+        asyncio.run(ask())
+    except JournalError as error:
+        print(error)
+    set_modes(0o644, 0o755)
+
+def set_modes(of_file, of_folder):
+    file.chmod(of_file)
+    file.parent.chmod(of_folder)
+
+assert asyncio.run(ask()) == 1
+refuse(0o444, 0o755)
+refuse(0o644, 0o555)
+assert [each.name for each in file.parent.iterdir()] == ["agents.db"]
+assert asyncio.run(ask(lambda: set_modes(0o444, 0o555))) == 2  # what is open stays so
+set_modes(0o644, 0o755)
+assert asyncio.run(ask()) == 3
+print("went on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs modes of files")
+def test_what_is_read_only_is_refused_and_named(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, folder], capture_output=True, text=True, timeout=PATIENCE
+        )
+    assert f"can't be written: {folder}/agents.db is read-only for this user" in done.stdout, done.stderr[-2000:]
+    assert f"can't be written: {folder} is read-only for this user" in done.stdout
+    assert done.stdout.endswith("went on\n"), done.stderr[-2000:]
+
+
+def test_a_folder_that_is_gone_for_a_while_loses_nothing(tmp_path: Path) -> None:
+    folder, away = tmp_path / "here", tmp_path / "away"
+    folder.mkdir()
+    with RuntimeManager(journal=folder / "agents.db") as manager:
+        runtime = manager.create("list", (), collect)
+        manager.run(runtime.ask(0))
+        folder.rename(away)
+        receipt = runtime.send_nowait(1)
+        wait_until(lambda: manager.journal.error is not None, what="the journal notices it")
+        with pytest.raises(JournalError, match=r"'list' accepts nothing now: .* is gone"):
+            runtime.send_nowait(2)
+        assert receipt.outcome is None
+        away.rename(folder)
+        assert receipt.result(PATIENCE).state == (0, 1)
+        assert manager.run(runtime.ask(3)) == (0, 1, 3)
+    with RuntimeManager(journal=folder / "agents.db") as manager:
+        assert manager.create("list", (), collect).state == (0, 1, 3)
+
+
+def test_a_file_that_another_program_has_locked_is_refused_until_it_lets_go(file: Path) -> None:
+    with RuntimeManager(journal=file) as manager:
+        manager.run(manager.create("sum", 0, add).ask(1))
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JournalError, match="is held by another process"):
+        RuntimeManager(journal=file)
+    other.close()
+    with RuntimeManager(journal=file) as manager:
+        assert manager.run(manager.create("sum", 0, add).ask(1)) == 2
+
+
+def test_a_clock_that_was_set_back_delays_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RuntimeManager(journal=SQLiteJournal(file, keep=Retention(age=3600))) as manager:
+        runtime = manager.create("list", (), collect)
+        manager.run(runtime.ask(0))
+        runtime.send_nowait(1, delay=0.2)
+        before = manager.clock.now()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+    with RuntimeManager(journal=SQLiteJournal(file, keep=Retention(age=3600))) as manager:
+        assert manager.clock.now() >= before
+        runtime = manager.create("list", (), collect)
+        assert manager.run(runtime.ask(2))[0] == 0
+        wait_until(lambda: runtime.fates().done == 3, what="what was delayed is done")
+    with RuntimeManager(journal=file) as manager:
+        assert set(manager.create("list", (), collect).state) == {0, 1, 2}

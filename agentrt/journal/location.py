@@ -58,6 +58,9 @@ class Location:
             raise JournalError(f"there is no folder {self.path.parent} for the journal {self.path.name}")
         if self.path.is_dir():
             raise JournalError(f"{self.path} is a folder: give the name of a file")
+        for each in (self.path.parent, self.path):
+            if each.exists() and not os.access(each, os.W_OK):
+                raise JournalError(f"the journal {self.path} can't be written: {each} is read-only for this user")
         kind = None if allow_network else file_system(self.path.parent)
         if kind in NETWORK:
             raise JournalError(
