@@ -5,8 +5,9 @@
 
 Activities wait, are urgent, delayed, have keys, fail once or for good, come too late, send others, have effects. They
 are edited, moved and dropped while they wait. Runtimes are paused, resumed, terminated and created again. The journal
-is bounded, is copied and compacted while all that goes on. After each restart everything that was acknowledged is there
-once: what was done is in the states, the rest waits, in its order. The file and the memory stay bounded.
+is bounded, is copied and compacted while all that goes on, and its folder is gone for moments. After each restart
+everything that was acknowledged is there once: what was done is in the states, the rest waits, in its order. The file
+and the memory stay bounded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import random
 import statistics
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,7 +80,9 @@ class DurableSoak:
     """One run. `errors` are the promises that were broken, `counts` how often each thing was done."""
 
     def __init__(self, seconds: float, folder: Path, seed: int = 1) -> None:
-        self.seconds, self.folder, self.file = seconds, folder, folder / "agents.db"
+        self.seconds, self.folder = seconds, folder
+        (folder / "here").mkdir()
+        self.file = folder / "here" / "agents.db"
         self.chance = random.Random(seed)
         self.errors: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -182,7 +186,10 @@ class DurableSoak:
         runtime.resume()
         await runtime.terminate(drain=chance.random() < 0.5)
         self.books[n] = Book()
-        self.runtimes[n] = self.create(n)
+        while self.manager.get(f"r{n}") is None:
+            with suppress(agentrt.JournalError):  # its folder is gone
+                self.runtimes[n] = self.create(n)
+            await asyncio.sleep(0.01)
 
     async def read_letters(self, n: int, chance: random.Random) -> None:
         for letter in list(self.manager.dead_letters)[: chance.randrange(1, 200)]:
@@ -194,13 +201,25 @@ class DurableSoak:
         while not self.ending:
             await asyncio.sleep(chance.random())
             self.sizes.append(journal.size)
-            if chance.random() < 0.3:
+            what = chance.choice(("backup", "backup", "compact", "fault"))
+            self.counts[what] += 1
+            if what == "compact":
                 await asyncio.to_thread(journal.compact)
-                self.counts["compact"] += 1
-                continue
-            await asyncio.to_thread(journal.backup, copy)
-            await asyncio.to_thread(self.check_copy, copy)
-            self.counts["backup"] += 1
+            elif what == "fault":
+                await self.take_folder_away()
+            else:
+                await asyncio.to_thread(journal.backup, copy)
+                await asyncio.to_thread(self.check_copy, copy)
+
+    async def take_folder_away(self) -> None:
+        """Nothing can be written for a moment; then it goes on by itself."""
+        here, away = self.folder / "here", self.folder / "away"
+        here.rename(away)
+        await asyncio.sleep(0.1)
+        away.rename(here)
+        async with asyncio.timeout(60):
+            while self.manager.journal.error is not None:
+                await asyncio.sleep(0.01)
 
     def check_copy(self, copy: Path) -> None:
         with SQLiteJournal(copy) as journal:
