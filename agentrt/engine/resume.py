@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-from ..errors import JournalError, RuntimeExistsError
+from ..activity import Activity
+from ..errors import ActivityValidationError, JournalError, RuntimeExistsError
+from ..events import Fate
 from ..journal import UNCHANGED, Changed, Created, StoredWhole, WaitingActivity
 from ..limits import Limits
 from ..logs import log_safely
@@ -19,6 +21,7 @@ from .admission import set_timer
 from .durability import Durability, Upgrade
 from .durable_entry import DurableEntry
 from .entry_state import EntryState
+from .failure import decide_fate
 from .rate_limit import LimitedMailbox
 from .storage import Storage
 from .stored_settings import pack_limits, unpack_limits
@@ -182,14 +185,27 @@ def _take_over(entry: Entry, dormant: Entry) -> None:
     entry.add_counts(dormant)
     _count_from_here(entry)
     for activity in dormant.mailbox.clear():
-        receipt = activity.receipt
-        receipt._entry = entry
-        place(entry, activity)
+        activity.receipt._entry = entry
+        if entry.accepts is not None and (found := find_problem(activity.payload, entry.accepts)) is not None:
+            _refuse(entry, activity, found.text)
+        else:
+            place(entry, activity)
     entry.attempts.update(dormant.attempts)
     entry.places.update(dormant.places)
     for key, (until, receipt) in (dormant.keys or {}).items():
         entry.remember_key(key, until, receipt)
     EntryState.close(dormant)
+
+
+def _refuse(entry: Entry, activity: Activity[Any], why: str) -> None:
+    """What was sent before anybody knew what the runtime takes is a dead letter, if it does not take that."""
+    error = ActivityValidationError(
+        f"{entry.id!r} does not take activity {activity.id}, which was sent before it was created: {why}",
+        runtime=entry.id,
+        activity=activity.id,
+    )
+    decide_fate(entry, activity, Fate.DEAD, None, error=error)
+    entry.dead_letter(activity, "its runtime does not take its payload")
 
 
 async def _nobody(activity: Any, state: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 from agentrt import (
     Activity,
+    ActivityValidationError,
     JournalError,
     ProcessingError,
     RuntimeExistsError,
@@ -618,3 +619,20 @@ async def test_a_workflow_may_wait_until_what_it_sent_is_stored(world: World) ->
         assert await manager.create("forward", 0, forward).ask(5) == 1
         await turns()
         assert target.state == 5
+
+
+@restarts
+async def test_what_was_sent_before_the_create_is_checked_then(world: World) -> None:
+    def only_numbers(activity: Activity[int], state: int) -> int:
+        return state + activity.payload
+
+    async with world.manager() as manager:
+        manager.create("sum", 0, only_numbers)
+    async with world.manager() as manager:
+        wrong, right = manager.send_nowait("sum", "text"), manager.send_nowait("sum", 3)
+        runtime = manager.create("sum", 0, only_numbers)
+        with pytest.raises(ActivityValidationError, match="was sent before it was created: expected int"):
+            await wrong
+        assert (await right).state == 3
+        assert [each.activity.id for each in manager.dead_letters] == [wrong.id]
+        assert (runtime.fates().dead, runtime.fates().failed) == (1, 0)
