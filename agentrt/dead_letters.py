@@ -191,6 +191,7 @@ class DeadLetters(Sequence[DeadLetter]):
             self._letters.update({letter.activity.id: letter for letter in every})
             self._discarded -= len(letters)
             for letter in letters:
+                self._manager.keep_letter(letter.activity, letter.reason, letter.at)
                 self._record("letter_kept", letter)
 
     def clear(self) -> None:

@@ -116,6 +116,13 @@ class StoredRuntimes(RuntimeFactory):
 
             self._storage.append(LetterClosed(runtime=activity.runtime, activity=activity.id))
 
+    def keep_letter(self, activity: Activity[Any], reason: str, at: float) -> None:
+        """A dead letter that was closed is one again: it is read back."""
+        if self._storage is not None and not self.closed:
+            from .journal import LetterKept
+
+            self._storage.append(LetterKept(activity=activity, reason=reason, at=at))
+
     def _close_dormant(self) -> None:
         """Who waits for what nobody has created hears that it waits for the next manager."""
         if self._storage is not None:

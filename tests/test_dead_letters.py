@@ -251,6 +251,11 @@ def test_the_journal_keeps_the_letters_that_the_manager_keeps():
             ids = await buried(manager, *range(5))
             assert [each.activity.id for each in manager.dead_letters] == ids[2:]
             assert [each.activity.id for each in journal.letters()] == ids[2:]
+            letter = manager.dead_letters.discard(ids[3])
+            manager.dead_letters.put_back(letter)
+            for each in (journal, MemoryJournal(journal.log)):
+                assert [letter.activity.id for letter in each.letters()] == ids[2:]
+                assert each.letters()[1].reason == letter.reason
             manager.dead_letters.clear()
             assert journal.letters() == []
 

@@ -123,6 +123,9 @@ class Manager(Host, Protocol):
     def close_letter(self, activity: Activity[Any]) -> None:
         """A dead letter was sent again, discarded or let go."""
 
+    def keep_letter(self, activity: Activity[Any], reason: str, at: float) -> None:
+        """A dead letter that was closed is one again."""
+
     def follow(self, handle: Any) -> None:
         """Publish to the watchers of a handle what changes."""
 

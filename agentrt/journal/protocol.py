@@ -16,8 +16,8 @@ from ..activity import Activity
 from ..errors import JournalError
 
 __all__ = [
-    "UNCHANGED", "Accepted", "Changed", "Committed", "Created", "EffectDone", "Journal", "LetterClosed", "Removed",
-    "StoredLetter", "StoredRuntime", "StoredWhole", "Then", "Unreadable", "WaitingActivity", "Write",
+    "UNCHANGED", "Accepted", "Changed", "Committed", "Created", "EffectDone", "Journal", "LetterClosed", "LetterKept",
+    "Removed", "StoredLetter", "StoredRuntime", "StoredWhole", "Then", "Unreadable", "WaitingActivity", "Write",
 ]  # fmt: skip
 
 UNCHANGED: Any = msgspec.UNSET
@@ -121,7 +121,15 @@ class LetterClosed(msgspec.Struct, frozen=True, kw_only=True):
     activity: int
 
 
-Write = Created | Changed | Removed | Accepted | Committed | EffectDone | LetterClosed
+class LetterKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter that was closed is one again; it is not counted again."""
+
+    activity: Activity[Any]
+    reason: str
+    at: float
+
+
+Write = Created | Changed | Removed | Accepted | Committed | EffectDone | LetterClosed | LetterKept
 
 
 class StoredRuntime(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from .protocol import (
     Created,
     EffectDone,
     LetterClosed,
+    LetterKept,
     Removed,
     Write,
 )
@@ -183,6 +184,8 @@ class RowWriter:
             yield EffectRow(write.runtime, write.activity, write.name, value)
         elif type(write) is LetterClosed:
             yield LetterClosedRow(write.runtime, write.activity)
+        elif type(write) is LetterKept:
+            yield from self._letter_rows(write)
         else:
             assert type(write) is Removed
             self.states.forget(write.runtime)
@@ -231,6 +234,11 @@ class RowWriter:
             write.not_before,
         )
         return [*found, commit, *map(self._accepted_row, write.sent)]
+
+    def _letter_rows(self, write: LetterKept) -> Iterator[Row]:
+        activity = write.activity
+        yield msgspec.structs.replace(self._accepted_row(Accepted(activity=activity)), again=True)
+        yield CommitRow(activity.runtime, activity.id, "dead", write.at, error=write.reason, again=True)
 
     def _optional(self, value: Any, what: str) -> bytes | None:
         return None if value is UNCHANGED else self.codec.encode(value, what)

@@ -18,6 +18,7 @@ from agentrt.journal import (
     Created,
     EffectDone,
     LetterClosed,
+    LetterKept,
     Removed,
     Retention,
     register,
@@ -445,3 +446,19 @@ def test_what_was_removed_is_gone_with_its_last_dead_letter(store: Any) -> None:
     store.sync()
     assert journal.runtimes() == []
     assert store.open().runtimes() == []
+
+
+def test_a_letter_that_is_kept_after_all_is_there_and_counted_once(store: Any) -> None:
+    journal = store.open()
+    activity = Activity(id=1, runtime="a", payload="late")
+    journal.append(Created(runtime="a", state=0), Accepted(activity=activity))
+    journal.append(Committed(runtime="a", activity=1, fate="dead", error="gone", at=5.0))
+    store.sync()
+    before = journal.letters()
+    journal.append(LetterClosed(runtime="a", activity=1))
+    journal.append(LetterKept(activity=activity, reason="gone", at=5.0))
+    for _ in range(2):
+        assert journal.letters() == before
+        assert journal.find("a").counts == {"accepted": 1, "dead": 1}
+        assert journal.find("a").waiting == 0
+        journal = store.open()
