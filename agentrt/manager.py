@@ -127,7 +127,8 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
 
     def __repr__(self) -> str:
         where = "closed" if self.closed else ("own thread" if self._own is not None else "current loop")
-        return f"<RuntimeManager {self.name!r} {len(self)} runtimes, {where}, speed {self.speed:g}>"
+        journal = "" if self.journal is None else f", {self.journal!r}"
+        return f"<RuntimeManager {self.name!r} {len(self)} runtimes, {where}, speed {self.speed:g}{journal}>"
 
     def _make_handle(self, entry: Entry) -> Handle:
         return Runtime(entry, self)

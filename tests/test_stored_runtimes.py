@@ -36,6 +36,8 @@ def test_a_path_is_all_it_takes(file: Path) -> None:
     with RuntimeManager(journal=file) as manager:
         assert manager.run(manager.create("sum", 0, add).ask(5)) == 5
         assert [each.id for each in manager.journal.runtimes()] == ["sum"]
+        assert f"<SQLiteJournal {file}" in repr(manager)
+    assert f"<SQLiteJournal {file} closed>" in repr(manager)
     with RuntimeManager(journal=str(file)) as manager:
         runtime = manager.create("sum", 0, add)
         assert (runtime.resumed, runtime.state) == (True, 5)

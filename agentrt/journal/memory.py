@@ -54,6 +54,9 @@ class MemoryJournal(IndexedJournal):
         self._index.last_activity = max(self._index.last_activity, self.log.last_activity)
         self._learn_states()
 
+    def __repr__(self) -> str:
+        return f"<MemoryJournal {len(self.log.rows)} rows>"
+
     def _submit(self, append: Append) -> None:
         with self._lock:
             if self._closed:

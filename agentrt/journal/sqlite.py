@@ -87,6 +87,10 @@ class SQLiteJournal(IndexedJournal):
         self._index.last_activity = max(self._index.last_activity, database.meta.last_activity)
         self._learn_states()
 
+    def __repr__(self) -> str:
+        how = "closed" if self._closed else f"{self.size:,} bytes"
+        return f"<SQLiteJournal {self.path} {how}>"
+
     # ---- what a kind does
 
     def _submit(self, append: Append) -> None:

@@ -74,7 +74,7 @@ def _place_words(found: Whereabouts) -> Content:
     if found.how is How.PROCESS:
         return "in another process, whose frames can't be read"
     if not found.frames:
-        return "and is at no line at this moment: it starts, or waits before another attempt"
+        return "and is at no line at this moment: it starts, or waits before another attempt or for the disk"
     own = [frame for frame in found.frames if is_own(frame)] or list(found.frames)
     line = strong(place_of(own[-1])), " of ", title_of(own[-1])
     if found.how is How.THREAD:
