@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import agentrt
+from agentrt.journal import SQLiteJournal
 
 STEP = 500
 
@@ -42,12 +43,16 @@ async def work(activity: agentrt.Activity[str], state: int, ctx: agentrt.Context
 
 @dataclass
 class Soak:
-    """One run. `fates` counts the outcomes of the receipts, `refused` the sends that were not accepted, by tag."""
+    """One run. `fates` counts the outcomes of the receipts, `refused` the sends that were not accepted, by tag.
+
+    With a `journal`, the agents are durable.
+    """
 
     activities: int = 1_000_000
     threads: int = 8
     runtimes: int = 200
     seed: int = 1
+    journal: SQLiteJournal | None = None
     fates: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     memory: list[int] = field(default_factory=list)
@@ -55,7 +60,7 @@ class Soak:
 
     def run(self, verbose: bool = True) -> agentrt.Fates:
         """Run it. Returns the manager's counts."""
-        manager = agentrt.RuntimeManager(loop="thread", name="soak")
+        manager = agentrt.RuntimeManager(self.journal, loop="thread", name="soak")
         for n in range(self.runtimes):
             self._create(manager, n)
         stop = threading.Event()
