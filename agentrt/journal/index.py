@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -54,8 +55,8 @@ class RuntimePlaces(msgspec.Struct):
             keys=dict(self.keys),
         )
 
-    def settings(self, runtime: str, state: bytes | None, now: float) -> RuntimeRow:
-        """A row that stands for all rows before, but for those of activities and fields."""
+    def settings(self, runtime: str, state: bytes | None, keys: dict[str, tuple[int, float]]) -> RuntimeRow:
+        """A row that stands for all rows before, but for those of activities, fields and other keys."""
         return RuntimeRow(
             runtime,
             self.created,
@@ -67,7 +68,7 @@ class RuntimePlaces(msgspec.Struct):
             state,
             dict(self.counts),
             list(self.fields) if self.fields else None,
-            keys={key: place for key, place in self.keys.items() if place[1] > now},
+            keys=keys,
         )
 
 
@@ -178,6 +179,7 @@ class Index:
         """The rows that stand for the first ones of the log, once those are gone."""
         found: list[Row] = []
         touched: dict[str, bytes | None] = {}
+        keys: dict[str, dict[str, tuple[int, float]]] = defaultdict(dict)
         for position, row in head:
             places = self.runtimes.get(row.runtime)
             if places is None or type(row) is RemovedRow:
@@ -186,8 +188,20 @@ class Index:
             if type(row) in (RuntimeRow, CommitRow) and places.state == position:
                 touched[row.runtime] = row.state  # type: ignore[union-attr]
             found += _rows_again(places, position, row)
-        settings = [self.runtimes[each].settings(each, state, self.now) for each, state in touched.items()]
+            for key, place in _keys_of(row):
+                if place[1] > self.now and places.keys.get(key) == place:
+                    keys[row.runtime][key] = place
+        settings = [self.runtimes[each].settings(each, state, keys[each]) for each, state in touched.items()]
         return [*found, *settings]
+
+
+def _keys_of(row: Row) -> Iterable[tuple[str, tuple[int, float]]]:
+    """The remembered keys that a row has."""
+    if type(row) is RuntimeRow:
+        return (row.keys or {}).items()
+    if type(row) is AcceptedRow and row.key is not None and row.key_until is not None:
+        return ((row.key, (row.activity, row.key_until)),)
+    return ()
 
 
 def _rows_again(places: RuntimePlaces, position: int, row: Row) -> Iterable[Row]:

@@ -462,3 +462,29 @@ def test_a_letter_that_is_kept_after_all_is_there_and_counted_once(store: Any) -
         assert journal.find("a").counts == {"accepted": 1, "dead": 1}
         assert journal.find("a").waiting == 0
         journal = store.open()
+
+
+def test_keys_are_written_again_once_for_each_time_that_they_come_to_the_front(store: Any) -> None:
+    """Not all that are remembered with each portion: that would be a pause, where there are many."""
+    keep = Retention(records=200)
+    journal = store.open(keep=keep)
+    written = []
+    real = journal._index.carry
+
+    def carry(head: Any) -> Any:
+        found = real(head)
+        written.append((sum(len(getattr(row, "keys", None) or ()) for row in found), len(head)))
+        return found
+
+    journal._index.carry = carry
+    for number in range(1, 1001):
+        activity = Activity(id=number, runtime="a", payload=0, created=1.0, key=f"key {number}")
+        journal.append(Accepted(activity=activity, key_until=1e9), Committed(runtime="a", activity=number))
+        if number % 50 == 0:
+            store.sync()
+    rows = [(keys, head) for keys, head in written if head]
+    assert len(rows) > 3
+    assert sum(keys for keys, _ in rows[:3]) <= sum(head for _, head in rows[:3])
+    expected = {f"key {number}": (number, 1e9) for number in range(1, 1001)}
+    assert journal.keys("a") == expected
+    assert store.open(keep=keep).keys("a") == expected
