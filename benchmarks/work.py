@@ -34,6 +34,7 @@ class Kind(NamedTuple):
     make: Callable[[int, int], Any]
 
 
+SENDERS = 100  # of what is durable
 STRUCT = Kind("struct", StructMessage)
 DATACLASS = Kind("dataclass", DataMessage)
 KINDS = (STRUCT, DATACLASS)

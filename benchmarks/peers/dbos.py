@@ -12,8 +12,7 @@ from typing import Any
 
 from ..peer import Peer
 from ..stopwatch import Stopwatch
-from ..work import Kind, check
-from .journal import SENDERS
+from ..work import SENDERS, Kind, check
 
 
 @contextmanager

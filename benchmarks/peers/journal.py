@@ -13,9 +13,7 @@ from agentrt import Activity, RuntimeManager
 from agentrt.journal import Accepted, Committed, Created, Retention, SQLiteJournal
 
 from ..stopwatch import Stopwatch
-from ..work import Kind
-
-SENDERS = 100
+from ..work import SENDERS, Kind
 
 
 @asynccontextmanager
