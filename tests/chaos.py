@@ -28,6 +28,7 @@ from contextlib import suppress
 from typing import Any
 
 import agentrt
+from agentrt.interruptible import InterruptibleEvent
 from tests.soak import resident
 
 THREADS, RUNTIMES = 8, 40
@@ -118,7 +119,7 @@ class Chaos:
         self.counts: Counter[str] = Counter()
         self.memory: list[int] = []
         self.manager = agentrt.RuntimeManager(loop="thread", name="chaos", ring=2_000)
-        self.stop = threading.Event()
+        self.stop = InterruptibleEvent()  # one of `threading` can stay locked by what interrupts who waits
         for n in range(RUNTIMES):
             self.create(n)
 
