@@ -17,7 +17,7 @@ from tests.harness.lab import Lab, Notebook
 from tests.harness.screenshot import shoot
 from tests.harness.wait import wait_until
 
-ROUNDS = int(os.environ.get("AGENTRT_LAB_ROUNDS", "8"))  # of the stress
+ROUNDS = int(os.environ.get("AGENTRT_LAB_ROUNDS", "5"))  # of the stress
 
 START = (
     "import agentrt, threading\n"
