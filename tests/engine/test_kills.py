@@ -6,7 +6,6 @@
 import itertools
 import os
 import random
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -15,20 +14,10 @@ import pytest
 
 from agentrt.journal import SQLiteJournal
 from tests.engine.kill_child import CHAIN, EVERY, SENDERS
+from tests.harness.kill import run_and_kill
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("AGENTRT_KILLS", "10"))
-
-
-def run_and_kill(file: Path, lines: int) -> list[list[str]]:
-    """What a process said until it was killed, after it has said so many lines."""
-    command = [sys.executable, "-c", "from tests.engine.kill_child import main; main()", str(file)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(lines)]
-        process.kill()
-        said += process.stdout.readlines()
-    return [line.split() for line in said if line.endswith("\n")]
 
 
 def check_books(file: Path, acknowledged: dict[str, list[int]]) -> int:
@@ -61,10 +50,11 @@ def check_books(file: Path, acknowledged: dict[str, list[int]]) -> int:
 @pytest.mark.timeout(60 + 20 * KILLS)
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(tmp_path: Path) -> None:
     file, chance = tmp_path / "agents.db", random.Random(KILLS)
+    command = [sys.executable, "-c", "from tests.engine.kill_child import main; main()", str(file)]
     acknowledged: dict[str, list[int]] = defaultdict(lambda: [0] * SENDERS)
     for turn in range(KILLS):
         lines = chance.choice([1, 2, 100, chance.randrange(1, 4000)]) if turn else 1000
-        for what, sender, number in run_and_kill(file, lines):
+        for what, sender, number in run_and_kill(command, lines):
             acknowledged[what][int(sender)] = int(number)
         done = check_books(file, acknowledged)
     assert done > 100

@@ -7,7 +7,6 @@ import itertools
 import os
 import random
 import shutil
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from agentrt import Activity, JournalError
 from agentrt.journal import Accepted, Committed, Created, SQLiteJournal, check_journal, repair_journal
+from tests.harness.kill import run_and_kill
 from tests.journal.crash_child import CHAIN
 
 ROOT = Path(__file__).parents[2]
@@ -24,17 +24,6 @@ KILLS = int(os.environ.get("AGENTRT_KILLS", "10"))
 DAMAGES = int(os.environ.get("AGENTRT_DAMAGES", "60"))
 POWER_LOSSES = int(os.environ.get("AGENTRT_POWER_LOSSES", "150"))
 PAGE, SECTOR, HEADER = 4096, 512, 32
-
-
-def run_and_kill(file: Path, lines: int) -> list[list[str]]:
-    """What a process said until it was killed, after it has said so many lines."""
-    command = [sys.executable, "-m", "tests.journal.crash_child", str(file)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(lines)]
-        process.kill()
-        said += process.stdout.readlines()
-    return [line.split() for line in said if line.endswith("\n")]
 
 
 def check_books(file: Path, accepted: set[int], done: dict[str, list[int]]) -> None:
@@ -61,11 +50,12 @@ def check_books(file: Path, accepted: set[int], done: dict[str, list[int]]) -> N
 @pytest.mark.timeout(60 + 20 * KILLS)
 def test_nothing_acknowledged_is_lost_or_doubled_whenever_it_is_killed(file: Path) -> None:
     chance = random.Random(KILLS)
+    command = [sys.executable, "-m", "tests.journal.crash_child", str(file)]
     accepted: set[int] = set()
     done: dict[str, list[int]] = defaultdict(list)
     for turn in range(KILLS):
         lines = chance.choice([1, 2, 100, chance.randrange(1, 2000)]) if turn else 500
-        for what, *rest in run_and_kill(file, lines):
+        for what, *rest in run_and_kill(command, lines):
             if what == "accepted":
                 accepted.add(int(rest[1]))
             elif what == "done":
