@@ -96,7 +96,7 @@ class RuntimeFactory(RuntimeMap):
             ConfigurationError: Something given can't work; the message says what would do.
             ManagerClosedError: The manager is closed.
         """
-        wanted = self._durability(durable, resume, state_version, upgrade, workflow)
+        wanted = self._durability(durable, resume, state_version, upgrade)
         if wanted is not None:
             limits = {**DURABLE_LIMITS, **limits}
         checked = Limits.of(self.groups.limits(id, group, limits))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +72,12 @@ class StoredRuntimes(RuntimeFactory):
         return Clock(source=lambda: source() + ahead)
 
     def _durability(
-        self, durable: bool, resume: bool, state_version: int, upgrade: Upgrade | None, workflow: Callable[..., Any]
+        self, durable: bool, resume: bool, state_version: int, upgrade: Upgrade | None
     ) -> Durability | None:
         version = count("state_version", state_version, least=1)
         if not durable or self._storage is None:
             return None
-        from .engine.stored_settings import fingerprint
-
-        return Durability(resume, version, upgrade, fingerprint(workflow))
+        return Durability(resume, version, upgrade)
 
     def _make_entry(self, id: str, state: Any, workflow: Workflow, limits: Limits, wanted: Durability | None) -> Entry:
         if wanted is None or self._storage is None:

@@ -13,9 +13,8 @@ Upgrade = Callable[[Any, int], Any] | Mapping[int, Callable[[Any], Any]]
 
 
 class Durability(msgspec.Struct, frozen=True):
-    """What `create` says about the journal; see there. `code` tells one version of the workflow's code from another."""
+    """What `create` says about the journal; see there."""
 
     resume: bool = True
     version: int = 1
     upgrade: Upgrade | None = None
-    code: str = ""

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..activity import Activity
+from ..activity import Activity, Lane
 from ..errors import AgentError, JournalError, MailboxFullError
 from ..events import Fate, Outcome
 from ..journal import UNCHANGED, Accepted, Changed, Committed, StoredWhole
@@ -33,6 +33,7 @@ from .effects import Effects
 from .entry import TURNS, RuntimeEntry, always
 from .failure import attempt, commit, decide_fate, handle_failure, refusal
 from .handoff import Driver, wait_for_wakeup, yield_to_loop
+from .isolation import user_function
 from .protocols import Host
 from .storage import Storage
 from .stored_settings import fingerprint, pack_limits
@@ -161,6 +162,8 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
             return True
         storage.journal.check(activity.payload, "the payload")
         sender.outbox.append(held)
+        if activity.key is not None and key_until is not None:
+            self.remember_key(activity.key, key_until, activity.receipt)
         return False
 
     def accept_now(self, held: Held) -> None:
@@ -322,23 +325,24 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
             self._store_fate(activity, receipt, outcome)
 
     def _store_fate(self, activity: Activity[Any], receipt: DurableReceipt, outcome: Outcome) -> None:
-        self._discard_outbox()
+        if outcome.started is not None:  # else it has not run, and what another has sent meanwhile stays
+            self._discard_outbox()
         made = Commit()
         accepted = () if receipt._acceptance is not None else (Accepted(activity=activity),)  # dropped at the lane
         error = outcome.error
-        self.storage.append(
-            *accepted,
-            Committed(
-                runtime=self.id,
-                activity=activity.id,
-                fate=outcome.kind,
-                at=outcome.finished,
-                state=self._take_new_state(),
-                error="" if error is None else preview(error, 2000),
-                supervision=self.supervision(),
-            ),
-            then=made.note,
+        committed = Committed(
+            runtime=self.id,
+            activity=activity.id,
+            fate=outcome.kind,
+            at=outcome.finished,
+            state=self._take_new_state(),
+            error="" if error is None else preview(error, 2000),
+            supervision=self.supervision(),
         )
+        try:
+            self.storage.append(*accepted, committed, then=made.note)
+        except JournalError as refusal:
+            made.note(refusal)
         made.settle(receipt, outcome)
 
     def _take_new_state(self) -> Any:
@@ -363,11 +367,19 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
     def _discard_outbox(self) -> None:
         """What was sent by an activity that has failed was never accepted."""
         held, self.outbox = self.outbox, []
-        for each in held:
+        now = self.host.clock.now()
+        for entry, activity, _ in held:
             error = JournalError(
-                f"it was never accepted: the activity of {self.id!r} that sent it has failed", runtime=each.entry.id
+                f"it was never accepted: the activity of {self.id!r} that sent it has failed", runtime=entry.id
             )
-            settle_acceptance(each.activity.receipt, error)
+            if activity.key is not None:
+                entry.forget_key(activity.key)
+            priority = activity.lane is Lane.PRIORITY
+            dropped = Outcome(
+                self.host.number(), activity.id, entry.id, priority, "dropped", now, None, now, entry.state, error=error
+            )
+            settle_acceptance(activity.receipt, error)
+            activity.receipt._decide(dropped)
 
     def fault(self, error: BaseException) -> None:
         """Go on after something that is not the workflow's went wrong. What is committed stays so."""
@@ -410,7 +422,7 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
     def configure(self, workflow: Workflow, limits: Limits) -> None:
         """Use another workflow or other limits, from the next activity on."""
         super().configure(workflow, limits)
-        code = fingerprint(workflow.call)
+        code = fingerprint(user_function(workflow.call))
         if self.code not in ("", code):
             self._change(workflow=code)
         self.code = code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..activity import Activity
 from ..errors import AgentError, JournalError
 from ..events import Outcome
@@ -53,14 +55,14 @@ class Commit:
         self.is_stored = False
         self.receipt: Receipt | None = None
         self.outcome: Any = None
+        self.error: JournalError | None = None
 
     def note(self, error: JournalError | None) -> None:
         """It is stored, or with an error: it never will be. The loop's thread."""
-        self.is_stored = True
+        self.is_stored, self.error = True, error
         for held in self.sent:
             settle_acceptance(held.activity.receipt, error)
-        if error is None:
-            self._finish()
+        self._finish()
 
     def settle(self, receipt: Receipt, outcome: Outcome) -> None:
         """This is what is to be said once it is stored."""
@@ -69,7 +71,9 @@ class Commit:
 
     def _finish(self) -> None:
         if self.is_stored and self.receipt is not None:
-            self.receipt._decide(self.outcome)
+            outcome = self.outcome
+            # Who waits hears of it, whatever came of the activity: the next manager processes it again.
+            self.receipt._decide(outcome if self.error is None else msgspec.structs.replace(outcome, error=self.error))
 
 
 def settle_acceptance(receipt: Any, error: JournalError | None) -> None:

@@ -23,7 +23,7 @@ from .process_pool import Processes, move_to_process, run_in_process
 from .thread_pool import ThreadPool
 from .workflow import Workflow
 
-__all__ = ["Workers", "isolate", "original_function", "thread_of"]
+__all__ = ["Workers", "isolate", "original_function", "thread_of", "user_function"]
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +121,13 @@ def original_function(call: Callable[..., Any]) -> Any:
     if not isinstance(call, partial):
         return call
     return call.args[0] if call.func is _run_in_thread else None if call.func is run_in_process else call
+
+
+def user_function(call: Callable[..., Any]) -> Any:
+    """Return the function that the user wrote, of what is called, wherever it runs."""
+    if isinstance(call, partial) and call.func is run_in_process:
+        return call.args[0].function
+    return original_function(call)
 
 
 def thread_of(activity: Activity[Any]) -> int | None:

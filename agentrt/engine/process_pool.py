@@ -311,7 +311,7 @@ class _Remote:
     def __init__(self, workflow: Workflow, limits: Limits) -> None:
         from . import pickling
 
-        self.limits = limits
+        self.function, self.limits = workflow.call, limits
         self._records = dict.fromkeys(codec.find_record_types([workflow.state, workflow.accepts, limits.accepts]))
         self._pickled_types: tuple[tuple[type, ...], bytes] = ((), b"")
         try:

@@ -63,7 +63,7 @@ def _create(entry: Entry, wanted: Durability) -> None:
             state=entry.state,
             at=entry.host.clock.now(),
             limits=pack_limits(entry.given, entry.limits),
-            workflow=wanted.code,
+            workflow=entry.code,
             version=wanted.version,
         )
     )
@@ -83,16 +83,14 @@ def _resume(entry: Entry, wanted: Durability, whole: StoredWhole) -> None:
     limits = unpack_limits(entry.given, stored.limits)
     EntryState.change_limits(entry, limits)
     packed = pack_limits(entry.given, limits)
-    if (packed, wanted.code, wanted.version) != (stored.limits, stored.workflow, stored.version):
+    if (packed, entry.code, wanted.version) != (stored.limits, stored.workflow, stored.version):
         new = UNCHANGED if wanted.version == stored.version else state
-        entry.storage.append(
-            Changed(runtime=id, state=new, limits=packed, workflow=wanted.code, version=wanted.version)
-        )
+        entry.storage.append(Changed(runtime=id, state=new, limits=packed, workflow=entry.code, version=wanted.version))
     entry.remember_state(state)
     detail = {"waiting": stored.waiting, "version": stored.version}
     entry.record_event("resumed_from_journal", detail)
-    if stored.workflow and wanted.code and stored.workflow != wanted.code:
-        entry.record_event("workflow_changed", {"from": stored.workflow, "to": wanted.code})
+    if stored.workflow and entry.code and stored.workflow != entry.code:
+        entry.record_event("workflow_changed", {"from": stored.workflow, "to": entry.code})
         note = "%r goes on with a workflow whose code has changed since it was stored"
         log_safely(logger, note, id, level=logging.INFO)
 

@@ -131,5 +131,9 @@ class MemoryJournal(IndexedJournal):
         """Give back the room of what was let go: there is none."""
 
     def close(self) -> None:
-        """End. Safe to call again."""
-        self._closed = True
+        """End. Safe to call again. What could not be stored is refused."""
+        with self._lock:
+            self._closed, pending, self._pending = True, self._pending, []
+        for each in pending:
+            if each.then is not None:
+                each.then(self.broken or JournalError("the journal is closed"))

@@ -636,3 +636,99 @@ async def test_what_was_sent_before_the_create_is_checked_then(world: World) -> 
         assert (await right).state == 3
         assert [each.activity.id for each in manager.dead_letters] == [wrong.id]
         assert (runtime.fates().dead, runtime.fates().failed) == (1, 0)
+
+
+@restarts
+async def test_what_is_dropped_meanwhile_takes_nothing_from_what_a_workflow_has_sent(world: World) -> None:
+    async with world.manager() as manager:
+        gate = Gate()
+
+        async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+            await ctx.send("sum", activity.payload)
+            await gate(activity, state)
+            return state + 1
+
+        target = manager.create("sum", 0, add)
+        runtime = manager.create("forward", 0, forward)
+        receipt, waiting = runtime.send_nowait(5), runtime.send_nowait(6)
+        await gate.entered.wait()
+        runtime.drop(waiting.id)
+        gate.open.set()
+        await receipt
+        await turns()
+        assert target.state == 5
+
+
+@restarts
+async def test_a_receipt_of_what_was_never_accepted_is_decided(world: World) -> None:
+    async with world.manager() as manager:
+        sent = []
+
+        async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+            sent.append(await ctx.send("sum", activity.payload, key="once"))
+            raise ValueError("no")
+
+        target = manager.create("sum", 0, add)
+        with pytest.raises(ProcessingError):
+            await manager.create("forward", 0, forward, retries=0).ask(5)
+        async with asyncio.timeout(10):
+            with pytest.raises(JournalError, match="never accepted"):
+                await sent[0]
+        assert await target.ask(7, key="once") == 7  # its key is not remembered
+
+
+@restarts
+async def test_one_activity_sends_once_with_a_key(world: World) -> None:
+    async def forward(activity: Activity[int], state: int, ctx: Any) -> int:
+        first, second = [await ctx.send("sum", activity.payload, key="once") for _ in range(2)]
+        return state + (first is second)
+
+    async with world.manager() as manager:
+        target = manager.create("sum", 0, add)
+        assert await manager.create("forward", 0, forward).ask(5) == 1
+        await turns()
+        assert (target.state, target.fates().accepted) == (5, 1)
+
+
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_a_receipt_is_decided_when_its_fate_can_not_be_stored(ends: str) -> None:
+    @restarts
+    async def check(world: World) -> None:
+        async with world.manager() as manager:
+            gate = Gate()
+
+            async def fails(activity: Activity[int], state: int) -> int:
+                await gate(activity, state)
+                raise ValueError("no")
+
+            receipt = manager.create("fails", 0, fails, retries=0).send_nowait(1)
+            await gate.entered.wait()
+            world.journal.broken = JournalError("the disk is gone")
+            if ends == "before":
+                world.journal.close()
+            gate.open.set()
+            await turns()
+        async with asyncio.timeout(10):
+            with pytest.raises(JournalError):
+                await receipt
+
+    check()
+
+
+@restarts
+async def test_the_code_of_a_workflow_in_a_thread_is_the_users(world: World) -> None:
+    def other(activity: Activity[int], state: int) -> int:
+        return state - activity.payload
+
+    def first(activity: Activity[int], state: int) -> int:
+        return state + activity.payload
+
+    async with world.manager() as manager:
+        manager.create("a", 0, first, blocking=True).swap(other)
+    async with world.manager() as manager:
+        manager.create("a", 0, other, blocking=True)
+        assert "workflow_changed" not in [each.kind for each in manager.ring.records]
+        manager["a"].swap(first)
+    async with world.manager() as manager:
+        manager.create("a", 0, other, blocking=True)
+        assert "workflow_changed" in [each.kind for each in manager.ring.records]
