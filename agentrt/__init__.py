@@ -18,6 +18,7 @@ from .errors import (
     ConfigurationError,
     DeadlockError,
     JournalError,
+    JournalTakenOverError,
     MailboxFullError,
     ManagerClosedError,
     MissingPackageError,
@@ -33,6 +34,7 @@ from .grants import Grant, Right
 from .groups import Group
 from .journal import Retention, SQLiteJournal
 from .limits import Backoff, Overflow
+from .magic import load_ipython_extension
 from .manager import RuntimeManager
 from .metrics import Fates, Metrics, Percentiles
 from .receipt import Receipt
@@ -57,6 +59,7 @@ __all__ = [
     "Grant",
     "Group",
     "JournalError",
+    "JournalTakenOverError",
     "Lane",
     "MailboxFullError",
     "ManagerClosedError",
@@ -83,6 +86,7 @@ __all__ = [
     "Status",
     "Strategy",
     "Supervision",
+    "load_ipython_extension",
 ]
 
 __version__ = "0.1.0"

@@ -1,21 +1,18 @@
-"""The command line: `agentrt demo`, `serve`, `watch` and `view`, which run until Ctrl-C; `list` and `journal`."""
+"""The command line: what runs until Ctrl-C (`demo`, `serve`, `watch`, `view`) and what looks at files and managers."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import os
 import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from . import __version__
@@ -23,10 +20,13 @@ from .clock import FASTEST
 from .errors import AgentError, ConfigurationError
 from .optional import explain_missing
 from .schema.numbers import number
+from .schema.preview import preview
+from .user_code import find_workflow, load_manager
 
 if TYPE_CHECKING:
     from .demo import Towers
     from .discovery import ServerRecord
+    from .history.stored import StoredHistory
     from .manager import RuntimeManager
     from .views.server.process import ServerProcess
     from .views.server.server import Server
@@ -36,6 +36,8 @@ __all__ = ["main"]
 
 LINGER = 60.0  # seconds that a page of its own waits for the next manager, once nobody looks
 DAMAGED = 1  # the exit code of a check that finds something
+DIVERGED = 1  # the exit code of a replay that finds a difference
+SHOWN = 20  # of each kind of finding of a replay
 USAGE_ERROR = 2
 """The exit code for wrong arguments, the same as that of argparse."""
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the name of the program; those of the process if left out.
 
     Returns:
-        The exit code: 0, or 2 for wrong arguments.
+        The exit code: 0, 1 if a check or a replay finds something, or 2 for wrong arguments.
     """
     options = _parser().parse_args(argv)
     try:
@@ -88,12 +90,29 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
     listing.set_defaults(run=_run_list)
     _add_journal_parser(commands)
+    _add_history_parsers(commands)
     return parser
 
 
+def _add_history_parsers(commands: Any) -> None:
+    replay = commands.add_parser("replay", help="run again what a journal file holds, and say what differs first")
+    replay.set_defaults(run=_run_replay)
+    test = commands.add_parser("record-test", help="write what a journal file holds as a pytest file")
+    test.add_argument("--to", default="test_recorded.py", help="the file to write (default: %(default)s)")
+    test.add_argument("--id", action="append", help="only this runtime; may be given several times")
+    test.add_argument("--minimise", action="store_true", help="leave out what is not needed to reach the last end")
+    test.set_defaults(run=_run_record_test)
+    for parser in (replay, test):
+        parser.add_argument("file", help="the journal file, which no program may hold")
+        what = "the code of a runtime, as JFK=towers:control; its module is imported; may be given several times"
+        parser.add_argument("--workflow", action="append", default=[], metavar="ID=MODULE:FUNCTION", help=what)
+        parser.add_argument("--since", type=int, help="only what ended after this row")
+        parser.add_argument("--until", type=int, help="only what ended up to this row")
+
+
 def _add_journal_parser(commands: Any) -> None:
-    journal = commands.add_parser("journal", help="check, repair or compact the file of a journal")
-    verbs = journal.add_subparsers(dest="verb", required=True, metavar="check, repair or compact")
+    journal = commands.add_parser("journal", help="check, repair, compact or copy a journal")
+    verbs = journal.add_subparsers(dest="verb", required=True, metavar="check, repair, compact or copy")
     for verb, run, what in (
         ("check", _run_journal_check, "verify the checksum of every row; the file stays as it is"),
         ("repair", _run_journal_repair, "write what can be read of a damaged file into a new one"),
@@ -104,6 +123,11 @@ def _add_journal_parser(commands: Any) -> None:
         if verb == "repair":
             parser.add_argument("--to", help="the new file (default: FILE.repaired)")
         parser.set_defaults(run=run)
+    copy = verbs.add_parser("copy", help="copy a journal in PostgreSQL into a new file, or a file into PostgreSQL")
+    copy.add_argument("source", help="the address, such as postgresql://user@host:5432/database, or the file")
+    copy.add_argument("to", help="the new file, or the address")
+    copy.add_argument("--name", default="agents", help="the name of the journal there (default: %(default)s)")
+    copy.set_defaults(run=_run_journal_copy)
 
 
 def _page_parser() -> argparse.ArgumentParser:
@@ -158,8 +182,8 @@ def _print_result(handle: Towers, day: Future[None]) -> None:
 def _run_serve(options: argparse.Namespace) -> int:
     if options.all:
         return _run_serve_all(options)
-    with _load_manager(options.app) as manager:
-        _serve_manager(manager, options, f"{len(manager)} runtimes of {options.app}")
+    with load_manager(options.app) as manager:
+        _serve_manager(manager, options, f"{len(manager)} runtime{'s' * (len(manager) != 1)} of {options.app}")
         _wait_for_interrupt()
 
 
@@ -252,9 +276,9 @@ def _wait_for_pages(watch: Watch) -> None:
 
 
 def _run_view(options: argparse.Namespace) -> int:
-    from .feed.recorded import RecordedSource
+    from .history.file_source import FileSource
 
-    with closing(RecordedSource(options.file)) as source:
+    with closing(FileSource(options.file)) as source:
         with explain_missing("the page needs"):
             from .views.server.content import ManagerPage
             from .views.server.server import start
@@ -277,7 +301,7 @@ def _run_view(options: argparse.Namespace) -> int:
 def _run_list(options: argparse.Namespace) -> int:
     if options.app is None:
         return _list_servers()
-    with _load_manager(options.app) as manager:
+    with load_manager(options.app) as manager:
         rows: list[tuple[str, ...]] = [("runtime", "status", "priority", "standard", "processed", "failed")]
         rows += [
             (runtime.id, str(runtime.status), *map(str, (*runtime.depth, runtime.processed, runtime.failed)))
@@ -317,43 +341,6 @@ def _column_widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
-def _load_manager(name: str) -> RuntimeManager:
-    """The manager that a user's file or module creates. Errors of that code keep their traceback."""
-    from . import RuntimeManager
-
-    module = _import_app(name)
-    found = [value for value in vars(module).values() if isinstance(value, RuntimeManager)]
-    manager = vars(module).get("manager", found[0] if len(found) == 1 else None)
-    if not isinstance(manager, RuntimeManager):
-        raise ConfigurationError(f"{name} has no RuntimeManager named `manager`; write `manager = RuntimeManager()`")
-    return manager
-
-
-def _import_app(name: str) -> ModuleType:
-    """Import a file by its path or a module by its name; it can import what stands beside it."""
-    path = Path(name)
-    is_file = path.suffix == ".py"
-    sys.path.insert(0, str(path.resolve().parent if is_file else Path.cwd()))
-    if is_file:
-        return _import_file(path)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ConfigurationError(f"there is no file or module {name}; give a path such as agents.py") from None
-
-
-def _import_file(path: Path) -> ModuleType:
-    name = path.stem if path.stem not in sys.modules else f"agentrt_app_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigurationError(f"there is no file {path}")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # ---- agentrt journal
 
 
@@ -384,6 +371,62 @@ def _run_journal_compact(options: argparse.Namespace) -> int:
         journal.compact()
         print(f"{options.file}: {before:,} bytes before, {journal.size:,} now.")
     return 0
+
+
+def _run_journal_copy(options: argparse.Namespace) -> int:
+    from .journal import copy_journal
+
+    copy_journal(options.source, options.to, name=options.name)
+    print(f"The journal {options.name!r} is copied.")
+    return 0
+
+
+# ---- agentrt replay and record-test
+
+
+def _run_replay(options: argparse.Namespace) -> int:
+    from .history.replay import replay_records
+
+    workflows, history = _open_history(options)
+    found = replay_records(history, workflows, options.since, options.until)
+    if found.skipped and not found.count:
+        how = "" if workflows else f" with --workflow {found.skipped[0].runtime}=MODULE:FUNCTION"
+        raise ConfigurationError(f"nothing could be run again: {found.skipped[0].why}{how}")
+    print(found)
+    for each in found.skipped[:SHOWN]:
+        print(f"  skipped: activity {each.activity} of {each.runtime!r}: {each.why}")
+    for impurity in found.dishonest[:SHOWN]:
+        print(f"  not honest: {impurity}")
+    if found.divergence is not None:
+        for change in found.divergence.changes[:SHOWN]:
+            print(f"  {change.path or found.divergence.what}: {preview(change.old, 80)} -> {preview(change.new, 80)}")
+    return 0 if found.matches else DIVERGED
+
+
+def _run_record_test(options: argparse.Namespace) -> int:
+    from .history.transcript import write_test
+
+    workflows, history = _open_history(options)
+    given = (options.id, options.since, options.until, options.minimise, workflows)
+    try:
+        print(f"{write_test(history, options.to, *given)} is written; run it with pytest.")
+    except ConfigurationError as error:
+        how = "" if workflows else "; give it with --workflow ID=MODULE:FUNCTION"
+        raise ConfigurationError(f"{error}{how}") from None
+    return 0
+
+
+def _open_history(options: argparse.Namespace) -> tuple[dict[str, Callable[..., Any]], StoredHistory]:
+    """The code that is given, and what the file holds."""
+    from .history.stored import StoredHistory
+    from .journal.location import Location
+
+    workflows = dict(map(find_workflow, options.workflow))
+    owner = Location(options.file).find_owner()
+    if owner is not None and owner.pid == os.getpid():
+        below = 'put what opens it below if __name__ == "__main__":'
+        raise ConfigurationError(f"the code of --workflow has opened {options.file} when it was imported: {below}")
+    return workflows, StoredHistory(options.file, {each.__module__ for each in workflows.values()})
 
 
 # ---- the page

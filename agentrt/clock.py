@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 from weakref import WeakSet
 
+from .asyncio_compat import ready_handles
 from .logs import log_safely
 from .schema.numbers import number, refuse
 
@@ -278,7 +279,7 @@ class Timers:
 
     def _jump_when_idle(self) -> None:
         # What is ready runs first: time must not pass what could be done now.
-        if any(map(_is_work, tuple(getattr(self._loop, "_ready", ())))):
+        if any(map(_is_work, tuple(ready_handles(self._loop) or ()))):
             self._handle = self._loop.call_soon(self._jump_when_idle)
             return
         due, may_leap = self._next(), self._clock.may_leap()

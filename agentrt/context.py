@@ -14,6 +14,7 @@ import msgspec
 
 from .activity import Activity, SendOptions
 from .engine.protocols import Member
+from .errors import ActivityTimeoutError, AgentError, ProcessingError
 from .receipt import Receipt
 from .schema.numbers import seconds as check_seconds
 from .schema.preview import preview
@@ -21,6 +22,7 @@ from .schema.preview import preview
 __all__ = ["Context"]
 
 T = TypeVar("T")
+MOST_READINGS = 1_000  # of the time, by one activity, that are kept for a replay
 
 # The steps that the running code is in, outermost first. A new task begins in the steps of the one that made it.
 STEPS: ContextVar[tuple[str, ...]] = ContextVar("agentrt_steps", default=())
@@ -42,7 +44,7 @@ class Context:
     'hello you'
     """
 
-    __slots__ = ("_entry", "_names", "_open", "_random", "activity", "replied")
+    __slots__ = ("_entry", "_names", "_open", "_random", "_readings", "activity", "replied")
 
     def __init__(self, entry: Member, activity: Activity[Any]) -> None:
         self._entry = entry
@@ -50,6 +52,7 @@ class Context:
         self.replied: Any = msgspec.UNSET
         self._open: dict[object, tuple[str, ...]] | None = None  # steps that are not over, with those around each
         self._random: random.Random | None = None
+        self._readings: list[float] | None = None  # what it was given as the time, for a replay
         self._names: Counter[str] | None = None  # how often each effect was asked for
 
     @property
@@ -72,7 +75,11 @@ class Context:
         Returns:
             The receipt, once the activity is accepted.
         """
-        receipt: Receipt = await self._entry.host.recipient(to).send(payload, **options)
+        try:
+            receipt: Receipt = await self._entry.host.recipient(to).send(payload, **options)
+        except AgentError as error:
+            self._record("refused", payload=payload, error=error)
+            raise
         return receipt
 
     async def ask(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Any:
@@ -90,11 +97,22 @@ class Context:
             DeadlockError: That runtime waits, itself or by way of others, for this one.
             AgentError: What `Runtime.ask` raises.
         """
-        return await self._entry.host.recipient(to).ask(payload, **options)
+        try:
+            return await self._entry.host.recipient(to).ask(payload, **options)
+        except (ProcessingError, ActivityTimeoutError):
+            raise
+        except AgentError as error:  # it was not sent, or came to another end: a replay asks the record which
+            self._record("refused", payload=payload, error=error)
+            raise
 
     def now(self) -> float:
         """Return the time: seconds on the manager's clock."""
-        return self._entry.host.clock.now()
+        now = self._entry.host.clock.now()
+        if self._readings is None:
+            self._readings = self._entry.host.readings.of(self.activity.id)
+        if len(self._readings) < MOST_READINGS:
+            self._readings.append(now)
+        return now
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for seconds on the manager's clock: shorter when it runs faster, for ever while it is stopped.
@@ -138,14 +156,17 @@ class Context:
                 self._record("effect", name=name, value=earlier, recorded=True)
                 return earlier
         try:
-            result = function(*args)
+            served = self._entry.host.served_effects
+            result = function(*args) if served is None else served.find(self.activity, key, name)
             value: T = await result if inspect.isawaitable(result) else result
         except BaseException as error:
-            self._record("effect", name=name, failed=True, error=preview(error, 200))
+            self._record(
+                "effect", name=name, failed=True, error=preview(error, 200), raised=error, **_of_call(name, key, args)
+            )
             raise
         if effects is not None:
             await effects.keep(self.activity, key, value)
-        self._record("effect", name=name, value=value)
+        self._record("effect", name=name, value=value, **_of_call(name, key, args))
         return value
 
     def _effect_key(self, name: str) -> str:
@@ -161,20 +182,34 @@ class Context:
 
         Tasks of one activity have steps of their own, in parallel; a snapshot shows the one that began last.
         """
-        outer, started = STEPS.get(), self.now()
+        outer, started = STEPS.get(), self._entry.host.clock.now()
         token, key, failed = STEPS.set((*outer, name)), object(), True
         self._open = self._open if self._open is not None else {}
         self._open[key] = (*outer, name)
         self._show()
         try:
+            self._pass_step((*outer, name))
             yield
+            self._pass_step((*outer, name), ends=True)
             failed = False
         finally:
             with suppress(ValueError):  # closed in another context, which was never in the step
                 STEPS.reset(token)
-            del self._open[key]
+            (self._open or {}).pop(key, None)  # none, where it runs again
             self._show()
             self._record("step", name=name, depth=len(outer), started=started, failed=failed)
+
+    def _pass_step(self, steps: tuple[str, ...], ends: bool = False) -> None:
+        """Stop where a step begins or ends, if a breakpoint says so."""
+        points = self._entry.breakpoints
+        if points is not None:
+            points.pass_step(self.activity.id, steps, ends)
+
+    def _begin_again(self, activity: Activity[Any]) -> None:
+        """The activity runs again from its beginning."""
+        self.activity = activity
+        self.replied = msgspec.UNSET
+        self._open = self._random = self._names = None
 
     def _show(self) -> None:
         paths = tuple((self._open or {}).values())
@@ -190,3 +225,9 @@ class Context:
 
     def _record(self, kind: str, **detail: Any) -> None:
         self._entry.record_event(kind, {"activity": self.activity.id, **detail})
+
+
+def _of_call(name: str, key: str, args: tuple[Any, ...]) -> dict[str, Any]:
+    """What tells one effect of an activity from another, where its name does not."""
+    found: dict[str, Any] = {} if key == name else {"key": key}
+    return {**found, "args": args} if args else found

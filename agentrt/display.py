@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .views.server.process import ServerProcess
     from .views.server.server import Server
 
-__all__ = ["DisplayedDeadLetters", "Exports", "ManagerDisplay", "RuntimeDisplay", "Serving"]
+__all__ = ["ClusterDisplay", "DisplayedDeadLetters", "Exports", "ManagerDisplay", "RuntimeDisplay", "Serving"]
 
 MimeBundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -188,6 +188,8 @@ class Serving:
                 from .views.server.process import serve_in_process
 
             record = None if self._offer is None else self._offer.record
+            if self._offer is not None:
+                self._offer.evaluator = bool(options.get("evaluator"))
             self._server = serve_in_process(record, port=port, **options)
         else:
             with explain_missing("the dashboard needs"):
@@ -207,7 +209,7 @@ class Serving:
 class ManagerDisplay(Exports):
     """The views of a manager. Its dead letters show themselves, see `DisplayedDeadLetters`."""
 
-    VIEWS = ("timeline", "fleet", "overview", "flow", "dead_letters", "activity/")
+    VIEWS: ClassVar[tuple[str, ...]] = ("timeline", "fleet", "overview", "flow", "dead_letters", "beside", "activity/")
     dead_letters: DeadLetters
 
     def fleet(self) -> Standalone:
@@ -230,10 +232,24 @@ class ManagerDisplay(Exports):
         """Show one activity: what became of it, who caused it, what it changed."""
         return _standalone(self, f"activity/{id}")
 
+    def beside(self) -> Standalone:
+        """Show a fork and its origin side by side, with what first differs marked. Both are followed live."""
+        return _standalone(self, "beside")
+
     def letters(self) -> Standalone:
         """Deprecated: `manager.dead_letters` shows itself, and `manager.dead_letters.view()` is its view."""
         warn_of_new_name("manager.letters()", "manager.dead_letters.view()")
         return _standalone(self, "dead-letters")
+
+
+class ClusterDisplay(ManagerDisplay):
+    """The views of a cluster: those of a manager, and its nodes."""
+
+    VIEWS: ClassVar[tuple[str, ...]] = (*ManagerDisplay.VIEWS, "nodes")
+
+    def nodes_now(self) -> Standalone:
+        """Show what each node has to do, and what it uses. `source.nodes()` is the same as data."""
+        return _standalone(self, "nodes")
 
 
 class DisplayedDeadLetters(DeadLetters):

@@ -13,6 +13,7 @@
     ├── AccessDeniedError         the handle or the role does not allow it
     ├── ManagerClosedError        the manager is closed
     ├── JournalError              the journal can't be written, or is damaged
+    │   └── JournalTakenOverError another process has taken the journal over; this one can't store anything more
     ├── MissingPackageError       a package is not installed that this part of agentrt needs
     └── ConfigurationError        an argument that is wrong
 
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigurationError",
     "DeadlockError",
     "JournalError",
+    "JournalTakenOverError",
     "MailboxFullError",
     "ManagerClosedError",
     "MissingPackageError",
@@ -194,6 +196,12 @@ class JournalError(AgentError):
     """The journal can't be written, or is damaged."""
 
     tag = "journal"
+
+
+class JournalTakenOverError(JournalError):
+    """Another process has taken the journal over, and this one can't store anything more. The message names it."""
+
+    tag = "journal_taken_over"
 
 
 class MissingPackageError(AgentError, ModuleNotFoundError):

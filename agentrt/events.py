@@ -7,6 +7,7 @@ transitions, spans).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
 from functools import partial
@@ -22,7 +23,7 @@ from .schema.preview import preview
 from .schema.size import ROUGH, estimate_size
 from .typevars import S
 
-__all__ = ["PROCESSED", "Event", "Fate", "Outcome", "Record", "Ring", "record_parts"]
+__all__ = ["PROCESSED", "Baseline", "CodeChange", "Event", "Fate", "Outcome", "Record", "Ring", "record_parts"]
 
 
 class Fate(StrEnum):
@@ -116,6 +117,35 @@ class Event(msgspec.Struct, frozen=True):
     kind: str
     who: str | None = None
     detail: Any = None
+
+
+class CodeChange(Event, frozen=True):
+    """An event after which a runtime has another workflow: a `Workflow`, which is declared above this."""
+
+    workflow: Any = None
+
+
+class Baseline(CodeChange, frozen=True):
+    """An event with how the runtime is after it, so that what was before need not be known.
+
+    Args:
+        workflow: Its workflow.
+        state: Its state.
+        initial: The state that a restart goes back to.
+        limits: Its `Limits`.
+        waiting: What waits: in the priority lane, in the standard lane, not yet due.
+        counts: How many activities were accepted, in the priority lane and in the standard lane, and had each fate.
+        paused: Whether it is paused.
+        failed: Whether its supervisor has stopped it.
+    """
+
+    state: Any = None
+    initial: Any = None
+    limits: Any = None
+    waiting: tuple[Sequence[Activity[Any]], ...] = ()
+    counts: tuple[int, ...] = ()
+    paused: bool = False
+    failed: bool = False
 
 
 Record = Activity[Any] | Outcome[Any] | Event
@@ -231,6 +261,8 @@ def record_parts(record: Any) -> list[Any]:
         return [record.payload]
     if isinstance(record, Outcome):
         return [record.state, record.reply, record.error]
+    if isinstance(record, Baseline):
+        return [record.detail, record.state, record.initial, record.waiting]
     if isinstance(record, Event):
         return [record.detail]
     return [record]

@@ -8,8 +8,11 @@ import gc
 import inspect
 import itertools
 import linecache
+import os
 import sys
-from collections.abc import Callable, Iterator
+import sysconfig
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
@@ -17,16 +20,26 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from .asyncio_compat import children
+
 __all__ = [
     "RUNNERS",
     "AwaitNumbers",
     "StackFrame",
     "awaited_object",
+    "class_name",
+    "debugger_of",
     "definition_of",
+    "hide_from_debuggers",
+    "is_core",
+    "is_users_file",
     "location_of",
     "package_of",
     "safe_repr",
+    "stack_of",
+    "suspended_frames",
     "suspended_stack",
+    "thread_frames",
     "thread_stack",
 ]
 
@@ -34,12 +47,26 @@ MAX_FRAMES = 100
 MAX_LOCALS = 20  # of one frame
 MAX_TEXT = 60  # characters of one text, digits of one number
 MAX_ITEMS = 6  # of one container
-CORE_FOLDERS = (Path(__file__).parent, Path(__file__).parent / "engine")
+PACKAGE = Path(__file__).parent
+CORE_FOLDERS = (PACKAGE, PACKAGE / "engine", PACKAGE / "debugger")
+DEMO = str(PACKAGE / "demo")
+LIBRARIES = (
+    str(PACKAGE) + os.sep,
+    "<frozen",
+    *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+)
+# The functions in which a debugger of Python keeps a thread stopped, by the name of their file without suffix.
+DEBUGGERS = {
+    ("pydevd", "do_wait_suspend"): "debugpy",
+    ("pydevd", "_do_wait_suspend"): "debugpy",
+    ("pdb", "interaction"): "pdb",
+    ("pdb", "_interaction"): "pdb",
+}
 SUSPENDABLE = (CoroutineType, GeneratorType, AsyncGeneratorType)
 # The functions that call a workflow, by package: only the frames inside the innermost of these are the workflow's.
 RUNNERS = {
     *(("asyncio", name) for name in ("_run_once", "_run")),
-    *(("agentrt", name) for name in ("_loop", "_process", "attempt", "_call_workflow")),
+    *(("agentrt", name) for name in ("_loop", "_process", "attempt", "_call_workflow", "_step_workflow")),
 }
 
 
@@ -97,7 +124,7 @@ def suspended_stack(awaitable: object, numbers: AwaitNumbers | None = None) -> l
     """
     return [
         _stack_frame(frame, numbers.of(awaited) if numbers is not None else 0)
-        for frame, awaited in _suspended_frames(awaitable)
+        for frame, awaited in suspended_frames(awaitable)
     ]
 
 
@@ -110,12 +137,62 @@ def thread_stack(thread: int) -> list[StackFrame]:
     Returns:
         At most the 100 innermost frames, outermost first; none for a thread that has ended.
     """
+    return stack_of(thread_frames(thread))
+
+
+def stack_of(frames: Iterable[FrameType]) -> list[StackFrame]:
+    """The records of these frames, 100 at most."""
+    return [_stack_frame(frame) for frame in list(frames)[-MAX_FRAMES:]]
+
+
+def thread_frames(thread: int) -> list[FrameType]:
+    """The frames that `thread_stack` makes records of: those of the workflow, without those of a debugger in it."""
     frame = sys._current_frames().get(thread)
     frames: list[FrameType] = []
+    is_debugged = False
     while frame is not None and _package_and_function(frame) not in RUNNERS:
         frames.append(frame)
+        if _file_and_function(frame) in DEBUGGERS:
+            is_debugged = True
+            frames.clear()
         frame = frame.f_back
-    return [_stack_frame(frame) for frame in reversed(frames[:MAX_FRAMES])]
+    while is_debugged and frames and is_debugger_frame(frames[0]):
+        del frames[0]
+    return frames[::-1]
+
+
+def debugger_of(thread: int) -> str:
+    """The debugger of Python that keeps a thread stopped now, "debugpy" or "pdb"; empty if none does."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        found = DEBUGGERS.get(_file_and_function(frame))
+        if found is not None:
+            return found
+        frame = frame.f_back
+    return ""
+
+
+def hide_from_debuggers(thread: threading.Thread) -> None:
+    """Have debugpy leave a thread of this package alone: it goes on while the user's code is stopped there."""
+    # Attributes that pydevd reads; ipykernel does the same for its own threads.
+    for name in ("pydev_do_not_trace", "is_pydev_daemon_thread"):
+        setattr(thread, name, True)
+
+
+def is_debugger_frame(frame: FrameType) -> bool:
+    """Whether it is of the machinery of a debugger, on the way to where it waits."""
+    file = frame.f_code.co_filename
+    return Path(file).stem in ("pdb", "bdb", "cmd") or "pydevd" in file or "debugpy" in file
+
+
+def is_core(frame: FrameType) -> bool:
+    """Whether it is of the core of this package."""
+    return package_of(frame.f_code.co_filename) == "agentrt"
+
+
+def is_users_file(file: str) -> bool:
+    """Whether a source file is the user's: not of this package, of Python or of an installed package."""
+    return file.startswith(DEMO) or not file.startswith(LIBRARIES)
 
 
 def definition_of(call: object) -> StackFrame | None:
@@ -152,12 +229,16 @@ def location_of(function: Callable[..., object]) -> tuple[str, str]:
     return package_of(code.co_filename), code.co_qualname
 
 
+def _file_and_function(frame: FrameType) -> tuple[str, str]:
+    return Path(frame.f_code.co_filename).stem, frame.f_code.co_name
+
+
 def _package_and_function(frame: FrameType) -> tuple[str, str]:
     return package_of(frame.f_code.co_filename), frame.f_code.co_name
 
 
-def _suspended_frames(awaitable: object) -> Iterator[tuple[FrameType, object | None]]:
-    """Each frame, and what it awaits."""
+def suspended_frames(awaitable: object) -> Iterator[tuple[FrameType, object | None]]:
+    """The frames that `suspended_stack` makes records of, each with what it awaits."""
     thing: object | None = awaitable
     for _ in range(MAX_FRAMES):
         awaited = awaited_object(thing)
@@ -184,7 +265,7 @@ def awaited_object(thing: object) -> object | None:
         return thing.get_coro()
     if isinstance(thing, asyncio.Future):
         # `gather` makes one future of several: the first child that is not done is what it waits for.
-        return next((child for child in getattr(thing, "_children", ()) if not child.done()), None)
+        return next((child for child in children(thing) or () if not child.done()), None)
     # An iterator made in C (of a future, a coroutine, an async generator) shows what it wraps to the collector only.
     for held in gc.get_referents(thing):
         if isinstance(held, (*SUSPENDABLE, asyncio.Future)):
@@ -197,7 +278,7 @@ def _stack_frame(frame: FrameType, awaits: int = 0) -> StackFrame:
     source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
     found = list(frame.f_locals.items())[:MAX_LOCALS] if code.co_name != "<module>" else []
     values = {name: safe_repr(value) for name, value in found}
-    types = {name: type(value).__name__ for name, value in found}
+    types = {name: class_name(type(value)) for name, value in found}
     return StackFrame(code.co_filename, line, code.co_qualname, source, values, types, code.co_firstlineno, awaits)
 
 
@@ -224,8 +305,14 @@ def safe_repr(value: Any, depth: int = 2) -> str:
         return _container_repr(value, depth)
     if isinstance(value, msgspec.Struct):
         names = kind.__struct_fields__[:MAX_ITEMS] if depth else ()
-        return f"{kind.__name__}({', '.join(f'{n}={safe_repr(getattr(value, n, None), depth - 1)}' for n in names)})"
-    return f"<{type(value).__name__}>"
+        return f"{class_name(kind)}({', '.join(f'{n}={safe_repr(getattr(value, n, None), depth - 1)}' for n in names)})"
+    return f"<{class_name(kind)}>"
+
+
+def class_name(kind: type) -> str:
+    """What a class is called where people read it: one that is another only for the collector has the other's name."""
+    name = vars(kind).get("SHOWN_AS", kind.__name__)
+    return name if type(name) is str else kind.__name__
 
 
 def _container_repr(value: Any, depth: int) -> str:

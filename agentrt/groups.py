@@ -16,8 +16,8 @@ that order.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, Unpack, overload
 
 from .activity import Activity
@@ -130,6 +130,14 @@ class Group:
                 child.recover()
             else:
                 commands.recover(child)
+        with self._host.lock:
+            for entry in self._runtimes(self.children):
+                entry.store_supervision()
+
+    def _add_failures(self, times: Iterable[float]) -> None:
+        """Add what was stored with a child. Each has what all had stored by then."""
+        both = Counter(self._failures) | Counter(times)
+        self._failures = deque(sorted(both.elements()), maxlen=self.rule.intensity + 1)
 
     def _handle_failure(self, child: str, cause: AgentError) -> None:
         """Respond to the failure of a child. The loop's thread only."""
@@ -155,6 +163,12 @@ class Group:
             "escalate": answer.escalate,
         }
         self._host.ring.append(Event(self._host.number(), runtime, now, "escalated", None, detail))
+
+    def _with_parents(self) -> Iterator[Group]:
+        group: Group | None = self
+        while group is not None:
+            yield group
+            group = group.parent
 
     def _runtimes(self, children: tuple[str, ...]) -> list[Entry]:
         found: list[Entry] = []
@@ -262,6 +276,18 @@ class Groups:
             _check_free(joined, entry.id)
             joined._children[entry.id] = entry
             self._of[entry.id] = joined
+            for each in joined._with_parents():
+                each._add_failures(entry.group_failures.get(each.name, ()))
+
+    def of(self, id: str) -> Group | None:
+        """Return the group of a runtime; None if it is in none."""
+        return self._of.get(id)
+
+    def failures(self, id: str) -> dict[str, list[float]]:
+        """When children of a runtime's groups have failed, by the name of the group; none where none has."""
+        group = self._of.get(id)
+        above = () if group is None else group._with_parents()
+        return {each.name: list(each._failures) for each in above if each._failures}
 
     def leave(self, entry: Entry) -> None:
         """Forget a runtime that ended."""

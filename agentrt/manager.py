@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import math
 import os
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,18 +41,23 @@ from .publisher import Publisher
 from .readouts import watchable
 from .receipt import Promise, wait_all
 from .runtime import Runtime
+from .schema.numbers import count as count_of
+from .schema.numbers import number, time_limit
 from .schema.numbers import seed as check_seed
-from .schema.numbers import time_limit
 from .stored_runtimes import StoredRuntimes
 from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .feed.source import Source
+    from .history.live import LiveHistory
+    from .history.moment import Moment
+    from .history.replay import Replay
     from .journal import Journal
 
 __all__ = ["RuntimeManager"]
 
 logger = logging.getLogger(__name__)
+MOMENT = 1.0  # real seconds that closing takes without a word
 T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
@@ -81,6 +89,8 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
     2
     """
 
+    first_number = 1  # of its activities and records; another one where the numbers of several managers are to differ
+
     def __init__(
         self,
         journal: str | os.PathLike[str] | Journal | None = None,
@@ -100,7 +110,8 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         self._endings: list[Promise[bool]] = []
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.chance = random.Random(self.seed)
-        self.counter = count(1 if self.journal is None else self.journal.last_activity + 1)
+        stored = 0 if self.journal is None else self.journal.last_activity
+        self.counter = count(max(self.first_number, stored + 1))
         self.number: Callable[[], int] = self.counter.__next__
         self.ring = records
         self.record = self.ring.append
@@ -114,13 +125,15 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         self.dead_letters = DisplayedDeadLetters(self)
         self._publisher: Publisher | None = None
         self._source: Source | None = None
+        self._origin: LiveHistory | None = None
         self.listeners: dict[Any, Callable[[], None]] = {}
         self.workers = Workers(name)
         self._offer = offer_feed(self) if offer and time_of(self.loop) is time.monotonic else None
         if in_ipython():
-            from .notebook import wake_loop_on_signals
+            from .notebook import prepare_shell, wake_loop_on_signals
 
             wake_loop_on_signals()
+            prepare_shell()
         self._start_storage()
         self._disposal = Disposal(self, self._own)
         close_in_children(self)
@@ -151,6 +164,100 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
 
                 self._source = LiveSource(self)
             return self._source
+
+    @property
+    def origin(self) -> LiveHistory:
+        """What its moments and its histories are read from."""
+        with self.lock:
+            if self._origin is None:
+                from .history.live import LiveHistory
+
+                self._origin = LiveHistory(self)
+            return self._origin
+
+    def at(self, sequence: int | None = None, time: float | None = None) -> Moment:
+        """Return all runtimes as they stood at one moment: their states, mailboxes, statuses and counts. Any thread.
+
+        Args:
+            sequence: The sequence number of a record; the moment is after it. Without it, and without `time`: now.
+            time: Seconds on the manager's clock; the moment is after the last record up to then.
+
+        Raises:
+            ConfigurationError: Both were given, one is no such number, or the moment is before the first record that is
+                kept or after the last one.
+        """
+        from .history.moment import Moment
+
+        if sequence is not None and time is not None:
+            raise ConfigurationError("a moment is given by its sequence number or by its time, not by both")
+        if sequence is not None:
+            sequence = count_of("sequence", sequence, least=0)
+        if time is not None:
+            time = number("time", time, "seconds on the manager's clock", -math.inf)
+        moment = Moment(self.origin, sequence, time)
+        if moment.sequence > self.origin.chronicle.last:
+            raise ConfigurationError(
+                f"record {moment.sequence} has not happened yet; the last one is {self.origin.chronicle.last}"
+            )
+        return moment
+
+    def replay(
+        self,
+        workflows: Mapping[str, Callable[..., Any]] | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        effects: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Replay:
+        """Run again what is recorded, in its recorded order, up to the first thing that differs. Any thread.
+
+        Each activity gets the state, the time, the chance, the results of its effects and the answers that it got then.
+        Nothing is sent, no effect is repeated, and the runtimes go on untouched.
+
+        Args:
+            workflows: Other code, by the id of the runtime; the others run the code that was recorded.
+            since: Only what ended after this record.
+            until: Only what ended up to this record.
+            effects: Functions to call in place of what the record has, by the name of the effect.
+
+        Returns:
+            Whether everything matches, the first divergence, what was skipped, and what is not honest.
+
+        Raises:
+            ConfigurationError: Nothing is recorded of a runtime or an effect that is named.
+        """
+        from .history.replay import replay_records
+
+        return replay_records(self.origin, workflows, since, until, effects)
+
+    def record_test(
+        self,
+        path: str | os.PathLike[str],
+        ids: Collection[str | int] | str | int | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        minimise: bool = False,
+    ) -> Path:
+        """Write what is recorded as a pytest file that stands alone: it imports agentrt and the user's modules.
+
+        It passes on the code that was recorded, and fails on a changed one where that does otherwise. What can't be
+        repeated is left out, and the file says why.
+
+        Args:
+            path: The file; one that is there is replaced.
+            ids: Of which runtimes, or the numbers of activities; all without it.
+            since: Only what ended after this record.
+            until: Only what ended up to this record.
+            minimise: Leave out, by delta debugging, what is not needed to reach the last end of each runtime.
+
+        Returns:
+            The file.
+
+        Raises:
+            ConfigurationError: Nothing is recorded there, or a value or a workflow can't be written as source.
+        """
+        from .history.transcript import write_test
+
+        return write_test(self.origin, path, ids, since, until, minimise)
 
     def subscribe(self) -> Subscription:
         """Return every record from now on, as an async iterator; bounded, `dropped` says how many were let go."""
@@ -230,6 +337,11 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
             for listener in tuple(self.listeners.values()):
                 listener()
 
+    @property
+    def kept_letters(self) -> int:
+        """How many dead letters are kept."""
+        return self.dead_letters.limit
+
     def dead_letter(self, activity: Activity[Any], reason: str) -> None:
         """Put an undelivered activity with the dead letters."""
         self.dead_letters.add(activity, reason)
@@ -237,6 +349,10 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
     def escalate(self, entry: Entry) -> None:
         """Let the entry's group decide about its failures."""
         self.groups.escalate(entry)
+
+    def group_failures(self, id: str) -> dict[str, list[float]]:
+        """When children of a runtime's groups have failed, by the name of the group."""
+        return self.groups.failures(id)
 
     def leave(self, entry: Entry) -> None:
         """Close an entry; it leaves the map once all that waited has its fate."""
@@ -276,19 +392,32 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
             self.hub.close()
             return
         with self._closing:  # a second caller waits for the first
-            endings = [promise for promise in self._end() if promise.value is None]
             try:
-                if endings and not self.loop.is_closed():
-                    wait_for(self.submit(wait_all(endings)), limit)
-            except (TimeoutError, concurrent.futures.CancelledError):
-                warning = "%r did not end within %g s; what still runs is cancelled"
-                log_safely(logger, warning, self, timeout, level=logging.WARNING)
+                self._wait_for_end(self._end(), limit)
             finally:
                 self._close_journal()
                 self._own.stop(limit)
                 self._finish_now()  # something may block the loop
                 self.hub.close()
                 self._disposal.cancel_at_exit()
+
+    def _wait_for_end(self, endings: list[Promise[bool]], limit: float | None) -> None:
+        """Wait so many seconds until all have ended, and say what takes longer than a moment."""
+        for seconds in _split(limit):
+            pending = [promise for promise in endings if promise.value is None]
+            if not pending or self.loop.is_closed():
+                return
+            with suppress(TimeoutError, concurrent.futures.CancelledError):
+                return wait_for(self.submit(wait_all(pending)), seconds)
+            entries = tuple(self._entries.values())
+            waiting = [n for entry in entries if (n := len(entry.undelivered) + len(entry.mailbox))]
+            if waiting:
+                stay = "" if self.journal is None else "; those of durable runtimes stay in the journal"
+                note = "%r is being closed: %d activities that wait still have to get their fate%s"
+                log_safely(logger, note, self, sum(waiting), stay, level=logging.WARNING)
+        if limit is not None and len(pending) > len(waiting):
+            warning = "%r did not end within %g s; what still runs is cancelled"
+            log_safely(logger, warning, self, limit, level=logging.WARNING)
 
     def _finish_now(self) -> None:
         """End what has not ended by itself."""
@@ -352,3 +481,10 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _split(limit: float | None) -> tuple[float | None, ...]:
+    """A moment, and the rest of a time."""
+    if limit is None:
+        return MOMENT, None
+    return (limit,) if limit <= MOMENT else (MOMENT, limit - MOMENT)

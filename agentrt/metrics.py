@@ -6,6 +6,7 @@ import struct
 import sys
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -72,6 +73,22 @@ class Fates(msgspec.Struct, frozen=True):
     terminated: int = 0
     dead: int = 0
     pending: int = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> Fates:
+        """Return those of the counts that a journal has; what has no fate is pending.
+
+        >>> Fates.of({"accepted": 3, "done": 2}).pending
+        1
+        """
+        known = {name: count for name, count in counts.items() if name in cls.__struct_fields__}
+        found = cls(**known)
+        return msgspec.structs.replace(found, pending=found.accepted - found.decided)
+
+    def counts(self) -> dict[str, int]:
+        """Return them as a journal has them: without those that are 0, and without what is pending."""
+        found = msgspec.structs.asdict(self)
+        return {name: count for name, count in found.items() if count and name != "pending"}
 
     @property
     def adds_up(self) -> bool:

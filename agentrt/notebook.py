@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -11,9 +12,10 @@ from typing import Any, TypeVar
 
 from .engine.loop_thread import running_loop
 from .errors import MissingPackageError
+from .magic import add_magic
 from .optional import explain_missing
 
-__all__ = ["mime_bundle", "run_within", "wake_loop_on_signals"]
+__all__ = ["mime_bundle", "prepare_shell", "run_within", "wake_loop_on_signals"]
 
 T = TypeVar("T")
 
@@ -42,6 +44,13 @@ def wake_loop_on_signals() -> None:
         return
     with suppress(NotImplementedError, AttributeError):  # Windows, and loops that have no signals
         loop.add_signal_handler(signal.SIGURG, int)
+
+
+def prepare_shell() -> None:
+    """Have `%agentrt` work in the notebook that runs here."""
+    shell = sys.modules["IPython"].get_ipython()
+    if hasattr(shell, "register_magic_function"):
+        add_magic(shell)
 
 
 def mime_bundle(item: Any, include: Any = None, exclude: Any = None) -> Any:

@@ -11,11 +11,12 @@ __all__ = ["explain_missing"]
 
 
 @contextmanager
-def explain_missing(what: str) -> Iterator[None]:
+def explain_missing(what: str, extra: str = "") -> Iterator[None]:
     """Say which package is missing, and how to get it, where the import of one fails.
 
     Args:
         what: What needs the package, and the verb: "the dashboard needs".
+        extra: The extra of agentrt that installs it, if it is none of what agentrt always comes with.
 
     Raises:
         MissingPackageError: It names the package and the command. A missing module of agentrt itself stays as it is.
@@ -32,4 +33,5 @@ def explain_missing(what: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in ("", "agentrt"):
             raise
-        raise MissingPackageError(f"{what} {package}, which is not installed: pip install agentrt") from error
+        install = f"pip install 'agentrt[{extra}]'" if extra else "pip install agentrt"
+        raise MissingPackageError(f"{what} {package}, which is not installed: {install}") from error

@@ -15,6 +15,7 @@ import msgspec
 from .deprecation import warn_of_new_name
 from .engine.deadlock import CURRENT, check_loop, deadlock_error
 from .engine.protocols import Host
+from .errors import AgentError
 from .events import Outcome
 from .interruptible import InterruptibleEvent
 from .logs import log_safely
@@ -209,6 +210,10 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
                     if self.value is None:
                         yield from self.wait().__await__()
         return self._open()
+
+    def add_stored_callback(self, call: Callable[[AgentError | None], object]) -> None:
+        """Call `call(error)` on the agents' thread once its activity is stored, or never will be; at once if it is."""
+        call(None)
 
     async def stored(self) -> None:
         """Wait until the activity is stored in the journal; at once where there is none. Any loop.

@@ -17,6 +17,7 @@ from .engine import commands
 from .engine.entry import RuntimeEntry
 from .engine.mailbox import Place
 from .engine.protocols import Manager
+from .engine.state_edit import edit_state
 from .grants import Grant
 from .limits import Overflow
 from .metrics import Fates, Metrics
@@ -32,6 +33,7 @@ from .typevars import P, S
 if TYPE_CHECKING:
     from .debugger import Breakpoints, Whereabouts
     from .frames import StackFrame
+    from .history.commits import History
 
 __all__ = ["Runtime"]
 
@@ -235,6 +237,13 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         """Return everything about it at one time, as one immutable record."""
         return snapshot(self.entry, metrics)
 
+    @property
+    def history(self) -> History[S]:
+        """Its states one after the other, as far as they are recorded: `runtime.history[-1].state`, see `History`."""
+        from .history.commits import History
+
+        return History(self.manager.origin, self.entry.id)
+
     def subscribe(self) -> Subscription:
         """Return its records from now on, as an async iterator; bounded, `dropped` says how many were let go."""
         return Subscription(self.manager.ring, self.manager.listeners, self.has_left, self.entry.id)
@@ -357,6 +366,17 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
             ActivityValidationError: The workflow does not take this payload.
         """
         return commands.edit(self.entry, id, payload)
+
+    def edit_state(self, state: S) -> S:
+        """Give it another state, between two activities or while one is stopped inside; return the one it had.
+
+        An activity that is stopped began with the old one: `breakpoints.retry()` runs it again with this.
+
+        Raises:
+            AgentError: An activity runs, or the workflow can't have such a state.
+        """
+        old: S = edit_state(self.entry, state)
+        return old
 
     def grant(self, rights: Iterable[str] | str) -> Grant[S, P]:
         """Make a handle that allows only some of what this one does. It can be revoked, and not be widened.

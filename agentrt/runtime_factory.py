@@ -7,6 +7,7 @@ from typing import Any, Unpack, overload
 
 from .activity import Activity
 from .engine import commands
+from .engine.baseline import record_baseline
 from .engine.durability import Durability, Upgrade
 from .engine.entry import RuntimeEntry
 from .engine.isolation import Workers, isolate
@@ -137,7 +138,7 @@ class RuntimeFactory(RuntimeMap):
             # Under one lock: in between another thread could end it, or let it fail without its group.
             self.groups.join(entry, group)
             self._add(entry)
-            entry.record_event("created", prepared.name, commands.ACTOR.get())
+            record_baseline(entry, "created", prepared.name, commands.ACTOR.get())
             if len(entry.mailbox):
                 entry.wake()
         return entry

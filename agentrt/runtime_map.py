@@ -121,6 +121,10 @@ class RuntimeMap(LoopHost):
         """The entry of an id that a journal holds and nobody has created yet."""
         return None
 
+    def elsewhere(self, entry: Entry) -> Any:
+        """What takes a send in place of an entry that was moved to another manager; None of any other."""
+        return None
+
     def holds(self, entry: Entry) -> bool:
         """Whether an entry is in the map."""
         return self._entries.get(entry.id) is entry

@@ -64,7 +64,8 @@ def status(entry: Entry) -> Status:
     if entry.stuck:
         return Status.STUCK
     if entry.current is not None:
-        return Status.PROCESSING
+        points = entry.breakpoints
+        return Status.PROCESSING if points is None or points.stop is None else Status.PAUSED
     if entry.paused:
         return Status.PAUSED
     return Status.ERROR if entry.in_error else Status.IDLE

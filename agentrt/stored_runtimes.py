@@ -5,23 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from .activity import Activity
 from .clock import Clock
 from .dead_letters import DeadLetters
 from .engine import commands
-from .engine.disposal import open_managers
+from .engine.baseline import record_baseline
 from .engine.durability import Durability, Upgrade
 from .engine.entry import RuntimeEntry
 from .engine.loop_thread import in_ipython, time_of
 from .engine.workflow import Workflow
-from .errors import ConfigurationError, JournalError
+from .errors import ConfigurationError
 from .limits import Limits
 from .logs import log_safely
+from .metrics import Fates
+from .receipt import Promise
 from .runtime_factory import RuntimeFactory
-from .schema.numbers import count
+from .schema.numbers import count, refuse
+from .snapshot import fates
 
 if TYPE_CHECKING:
     from .engine.storage import Storage
@@ -48,11 +52,23 @@ class StoredRuntimes(RuntimeFactory):
             if self.journal is not None:
                 self.journal.close()
             raise
+        if self.journal is not None and in_ipython():
+            self.journal.when_replaced = WeakMethod(self._make_room)
+
+    def _make_room(self) -> None:
+        """Close, as the cell that opens the journal is run again."""
+        log_safely(logger, "closed %r: the cell with its journal was run again", self, level=logging.INFO)
+        self._host.close()
 
     @property
     def _host(self) -> Any:
         """It as its entries see it: the manager has the rest of a `Host`."""
         return self
+
+    @property
+    def pending_writes(self) -> int:
+        """How many writes of durable runtimes are not stored yet."""
+        return 0 if self._storage is None else self._storage.pending
 
     def _start_storage(self) -> None:
         """Have ids, dead letters and everything that is created go on from the journal."""
@@ -61,6 +77,7 @@ class StoredRuntimes(RuntimeFactory):
 
             self._storage = Storage(self._host, self.journal)
             self.dead_letters.restore(self.journal.letters)
+            self._retired = Fates.of(self.journal.retired)
 
     def _make_clock(self) -> Clock:
         """One that goes on: it counts from 1970 on, and never from before the last time that is stored."""
@@ -75,6 +92,9 @@ class StoredRuntimes(RuntimeFactory):
         self, durable: bool, resume: bool, state_version: int, upgrade: Upgrade | None
     ) -> Durability | None:
         version = count("state_version", state_version, least=1)
+        steps = upgrade.values() if isinstance(upgrade, Mapping) else () if upgrade is None else (upgrade,)
+        if not all(map(callable, steps)):
+            raise refuse("upgrade", upgrade, "a function, or a dict with a function for each version")
         if not durable or self._storage is None:
             return None
         return Durability(resume, version, upgrade)
@@ -99,12 +119,30 @@ class StoredRuntimes(RuntimeFactory):
         with self.lock:
             return dormant_entry(self._storage, self, id)
 
+    def terminate(self, id: str, drain: bool = False) -> Promise[bool]:
+        """`Runtime.terminate` by id. Without `drain` also what the journal holds and no code has created yet."""
+        if not drain and isinstance(id, str):
+            self._adopt(id)
+        return super().terminate(id, drain)
+
+    def _adopt(self, id: str) -> None:
+        """Put what the journal holds and nobody has created into the map, so that it can end."""
+        if self._storage is None:
+            return
+        from .engine.resume import adopt
+
+        with self.lock:
+            entry = None if self.closed or id in self._entries else adopt(self._storage, self, id)
+            if entry is not None:
+                self._add(entry)
+                record_baseline(entry, "created", "", commands.ACTOR.get())
+
     def _remove_from_journal(self, entry: Entry) -> None:
         """A runtime has ended for good: nothing of it is read back but its dead letters."""
         if self._storage is not None and not self.closed and entry.effects is not None:
             from .journal import Removed
 
-            self._storage.append(Removed(runtime=entry.id))
+            self._storage.append(Removed(runtime=entry.id, counts=fates(entry).counts()))
 
     def close_letter(self, activity: Activity[Any]) -> None:
         """A dead letter was sent again, discarded or let go: it is not read back."""
@@ -133,29 +171,17 @@ class StoredRuntimes(RuntimeFactory):
 
 
 def open_journal(journal: Any) -> Journal:
-    """The journal that was given, or the one of a path."""
+    """The journal that was given, or the one of a path or of an address."""
     if not isinstance(journal, str | os.PathLike):
         if not callable(getattr(journal, "append", None)) or not hasattr(journal, "last_activity"):
             raise ConfigurationError(
-                f"journal is {journal!r:.80}; give the path of a file, such as 'agents.db', or a SQLiteJournal"
+                f"journal is {journal!r:.80}; give the path of a file, such as 'agents.db', a SQLiteJournal "
+                "or a PostgresJournal"
             )
         return journal  # type: ignore[no-any-return]
-    from .journal import SQLiteJournal
+    from .journal import PostgresJournal, SQLiteJournal
+    from .journal.location import SERVER
 
-    try:
-        return SQLiteJournal(journal)
-    except JournalError:
-        if not in_ipython() or not _close_earlier(Path(journal)):
-            raise
+    if isinstance(journal, str) and journal.startswith(SERVER):
+        return PostgresJournal(journal)
     return SQLiteJournal(journal)
-
-
-def _close_earlier(path: Path) -> bool:
-    """Close the manager of a cell that was run before and has this file; whether there was one."""
-    for manager in open_managers():
-        held = getattr(getattr(manager, "journal", None), "path", None)
-        if held is not None and Path(held).resolve() == path.resolve():
-            log_safely(logger, "closed %r, which had %s: its cell was run again", manager, path, level=logging.INFO)
-            manager.close()
-            return True
-    return False

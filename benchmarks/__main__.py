@@ -14,8 +14,10 @@ from . import plot, report, rounds
 from .before import compare_with
 from .measure import Measure
 from .measures import MEASURES
+from .measures.distributed import DISTRIBUTED
 from .peer import Peer
 from .peers import OURS, PEERS
+from .peers.cluster import DISTRIBUTED_PEERS
 from .sizes import FULL, QUICK, Size
 
 
@@ -29,6 +31,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="only these beside agentrt")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured")
     parser.add_argument("--quick", action="store_true", help="less work in about a minute, with less certain results")
+    parser.add_argument(
+        "--distributed", action="store_true", help="agents on three nodes, beside actors of Ray by hand"
+    )
     parser.add_argument("--before", metavar="COMMIT", help="only agentrt, as it was at a commit and as it is, in turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG of the cost by size (needs matplotlib)")
@@ -36,20 +41,20 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def select_measures(patterns: Sequence[str]) -> list[Measure]:
+def select_measures(patterns: Sequence[str], among: dict[str, Measure] = MEASURES) -> list[Measure]:
     """The measures that match the patterns, all without patterns; exits if a pattern matches none."""
     for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in MEASURES):
-            raise SystemExit(f"no measure is called {pattern!r}; there are: {'; '.join(MEASURES)}")
-    return [m for name, m in MEASURES.items() if not patterns or any(fnmatch(name, p) for p in patterns)]
+        if not any(fnmatch(name, pattern) for name in among):
+            raise SystemExit(f"no measure is called {pattern!r}; there are: {'; '.join(among)}")
+    return [m for name, m in among.items() if not patterns or any(fnmatch(name, p) for p in patterns)]
 
 
-def select_peers(names: Sequence[str] | None) -> list[Peer]:
+def select_peers(names: Sequence[str] | None, among: dict[str, Peer] = PEERS) -> list[Peer]:
     """agentrt and the peers to compare it with; exits if a name is unknown."""
-    unknown = sorted(set(names or ()) - set(PEERS))
+    unknown = sorted(set(names or ()) - set(among))
     if unknown:
-        raise SystemExit(f"no peer is called {unknown[0]!r}; there are: {', '.join(PEERS)}")
-    return [peer for name, peer in PEERS.items() if names is None or name in (*names, "agentrt")]
+        raise SystemExit(f"no peer is called {unknown[0]!r}; there are: {', '.join(among)}")
+    return [peer for name, peer in among.items() if names is None or name in (*names, "agentrt")]
 
 
 def size_of(chosen: argparse.Namespace) -> Size:
@@ -69,6 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(compare_with(chosen.before, chosen.measures, chosen.rounds, ["--quick"] if chosen.quick else []))
         return
     size = size_of(chosen)
+    if chosen.distributed:
+        wanted = select_peers(chosen.peers, DISTRIBUTED_PEERS)
+        compare(select_measures(chosen.measures, DISTRIBUTED), wanted, size, chosen.json, chosen.plot)
+        return
     measures = [m for m in select_measures(chosen.measures) if chosen.measures or m.name not in size.leave_out]
     compare(measures, select_peers(chosen.peers), size, chosen.json, chosen.plot)
 

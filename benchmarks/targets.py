@@ -45,6 +45,7 @@ class Verdict(NamedTuple):
 
 FASTER, TIME, MOST = Rule
 BARE = "PriorityQueue"
+POSTGRES = "agentrt on PostgreSQL"
 
 
 def both(target: Target) -> list[Target]:
@@ -72,6 +73,7 @@ TARGETS: list[Target] = [
     *both(Target("100 agents / pykka", "fleet", FASTER, 3.0, "pykka")),
     Target("durable, 100 senders / bare sqlite in groups of 100", "durable", FASTER, 0.2, "sqlite", figure="wall us"),
     Target("durable, 100 senders / DBOS steps on SQLite", "durable", FASTER, 50.0, "DBOS", figure="wall us"),
+    Target("durable, 100 senders / the journal in PostgreSQL", "durable", FASTER, None, POSTGRES, figure="wall us"),
     Target("durable, one sender / one bare commit", "durable, one sender", TIME, 1.3, "sqlite", figure="p50 us"),
     Target(
         "durable, history let go meanwhile: p99.9",
@@ -98,6 +100,10 @@ TARGETS: list[Target] = [
     Target("param watcher: loss", "watched", MOST, 20.0, figure="param loss %", unit="%"),
     Target("subscription: loss", "watched", MOST, None, figure="stream loss %", unit="%"),
     Target("nobody attached: loss (the noise of this row)", "watched", MOST, None, figure="nobody loss %", unit="%"),
+    Target("a moment among 100,000 records: p50", "moments", MOST, 5.0, figure="p50 ms", unit="ms"),
+    Target("a moment of a file of 100,000 rows: p50", "moments of a file", MOST, 50.0, figure="p50 ms", unit="ms"),
+    Target("after a moment was asked for: loss", "looking back", MOST, 20.0, figure="asked_once loss %", unit="%"),
+    Target("a moment asked for at 10 Hz: loss", "looking back", MOST, 20.0, figure="asking loss %", unit="%"),
     Target("1 dashboard in a browser: loss", "sessions", MOST, 20.0, figure="1 loss %", unit="%"),
     *(
         Target(f"20 dashboards{drawn}{what}", name, MOST, most, figure=f"20 {figure}", unit=unit)
@@ -146,8 +152,28 @@ TARGETS: list[Target] = [
     *both(Target("one step / burr", "step", FASTER, 25.0, "burr")),
     *both(Target("one step / langgraph", "step", FASTER, 400.0, "langgraph")),
     Target("one step, its completion awaited / burr", "completion", FASTER, None, "burr", peer_measure="step"),
+    Target(
+        "a schedule of five senders explored / a run by a seed",
+        "explored",
+        TIME,
+        0.77,
+        "agentrt",
+        peer_measure="seeded",
+    ),
     Target("heartbeat p99.9, one agent", "heartbeat", MOST, 10_000.0, figure="p99.9 us", unit="us"),
     Target("heartbeat p99.9, 100 agents", "heartbeat, 100 busy", MOST, 10_000.0, figure="p99.9 us", unit="us"),
+]
+
+DISTRIBUTED_TARGETS: list[Target] = [
+    Target(
+        "an activity to another node, in batches (200,000 a second)", "link", MOST, 5.0, figure="wall us", unit="us"
+    ),
+    Target("the same: processor time of the sender", "link", MOST, None, figure="us", unit="us"),
+    Target("a pool of three / Ray actors by hand", "pool", FASTER, 20.0, "Ray actors", figure="wall us"),
+    Target(
+        "ask across nodes / a call between Ray actors", "ask across nodes", TIME, 1.5, "Ray actors", figure="p50 us"
+    ),
+    Target("100,000 agents created over three nodes", "crowd", MOST, 60.0, figure="s for 100,000", unit="s"),
 ]
 
 NOT_HERE = [
@@ -158,7 +184,7 @@ NOT_HERE = [
 
 def verdicts(results: Results) -> list[Verdict]:
     """The verdict on each target."""
-    return [verdict(target, results) for target in TARGETS]
+    return [verdict(target, results) for target in (*TARGETS, *DISTRIBUTED_TARGETS)]
 
 
 def verdict(target: Target, results: Results) -> Verdict:

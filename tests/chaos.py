@@ -151,7 +151,7 @@ class Chaos:
                     )
         self.stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
             if thread.is_alive():
                 self.errors.append(f"{thread.name} hangs")
         return self.finish()

@@ -1,5 +1,6 @@
 """The fixtures of the real parts (see `tests/harness`), and what holds for every test."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,12 +10,11 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
-from tests.harness import browser
+from tests.harness import browser, postgres
 from tests.harness.guard import Guard, guarded, leave_pages
 from tests.harness.kernel import Kernel
 from tests.harness.lab import Lab
 from tests.harness.screenshot import shoot
-from tests.harness.wait import PATIENCE
 
 # Two shared cores: a slow example is not a failure.
 hypothesis.settings.register_profile("agentrt", deadline=None, print_blob=True)
@@ -29,10 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if unstable:
         raise pytest.UsageError(f"give these parameters an id without an address: {unstable}")
-    for item in items:
-        # Each of its waits has a deadline of its own, and a test has several.
-        if any(map(item.get_closest_marker, LAST)) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(10 * PATIENCE))
     items.sort(key=lambda item: max((LAST.index(m.name) for m in item.iter_markers() if m.name in LAST), default=-1))
 
 
@@ -55,6 +51,13 @@ def own_runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AGENTRT_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         yield
+
+
+@pytest.fixture
+def own_garbage() -> Iterator[None]:
+    """What the test leaves behind is collected, and warns, before the next one begins, which would fail for it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +104,25 @@ def jupyterlab(jupyterlab_server: Lab) -> Iterator[Lab]:
     yield jupyterlab_server
     leave_pages()
     jupyterlab_server.end_kernels()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """A real PostgreSQL: `postgres_server.dsn(postgres_server.new_database())`. Skipped where there is none."""
+    yield from _run_postgres()
+
+
+@pytest.fixture
+def own_server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL that the test may end."""
+    yield from _run_postgres()
+
+
+def _run_postgres() -> Iterator[postgres.Postgres]:
+    if postgres.find() is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.fixture

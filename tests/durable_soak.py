@@ -32,6 +32,7 @@ from tests.soak import resident
 
 RUNTIMES, SENDERS = 12, 20
 TURN = 2.0  # seconds between two restarts
+LEAST = 3  # restarts, however slow the machine is
 MOST_WAITING = 200  # in one lane
 BOUNDS = (Retention(records=2_000), Retention(bytes=400_000), Retention(age=2.0), Retention(records=500, age=60.0))
 MOST_BYTES = 24 << 20  # of the file with its write-ahead log, whatever happens
@@ -107,7 +108,9 @@ class DurableSoak:
         load = activity.payload
         if load.kind == "turn":
             await asyncio.sleep(0)
-        elif load.kind == "fail" or (load.kind == "once" and load.number not in self.failed_once):
+        elif load.kind == "fail":
+            raise ValueError("as asked")
+        elif load.kind == "once" and load.number not in self.failed_once:
             self.failed_once.add(load.number)
             raise ValueError("as asked")
         elif load.kind == "late":
@@ -238,8 +241,8 @@ class DurableSoak:
     async def run(self) -> None:
         """Live through one manager after the other, and finish what is left."""
         ends = time.monotonic() + self.seconds
-        while time.monotonic() < ends:
-            await self.live_once(min(TURN, ends - time.monotonic()))
+        while (left := ends - time.monotonic()) > 0 or self.counts["restarts"] < LEAST:
+            await self.live_once(min(TURN, max(left, TURN / 4)))
             gc.collect()
             self.memory.append(resident())
         await self.live_once(0.0)

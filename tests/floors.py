@@ -14,14 +14,14 @@ import grimp
 
 # From the top. A folder stands for all that is in it; `agentrt` itself is the list of the public names.
 FLOORS = (
-    ("ways in", "__main__ cli"),
+    ("ways in", "__main__ cli user_code"),
     ("built on the public names", "testing demo integrations distributed"),
     ("the public names", "agentrt"),
     (
         "the handles that a person holds",
         "manager runtime publisher readouts groups workflow_types runtime_map runtime_factory stored_runtimes",
     ),
-    ("a handle's ways to show itself", "display notebook"),
+    ("a handle's ways to show itself", "display notebook magic"),
     ("drawn from a source", "views history export"),
     ("what is offered upwards", "feed debugger grants dead_letters context"),
     ("the hot path, private", "engine"),
@@ -29,7 +29,7 @@ FLOORS = (
     (
         "know nothing of agents",
         "schema logs clock supervision queueing metrics frames discovery errors typevars deprecation optional "
-        "interruptible",
+        "interruptible asyncio_compat",
     ),
 )
 FLOOR_OF = {room: len(FLOORS) - i for i, (_, rooms) in enumerate(FLOORS) for room in rooms.split()}

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("demo", "export", "process")
+EXTRAS = ("demo", "distributed", "export", "postgres", "process")
 OLDEST_PYTHON = (3, 11)
 
 
@@ -19,7 +19,8 @@ def bounds() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *(each for extra in EXTRAS for each in extras[extra])]
-    return dict(each.split(">=") for each in wanted)
+    pairs = (each.split(">=") for each in wanted)
+    return {name.partition("[")[0]: oldest for name, oldest in pairs}
 
 
 def main() -> int:

@@ -80,6 +80,33 @@ def failing(manager):
     return "orders"
 
 
+async def land(activity, book, ctx):
+    """Has steps, to stop at."""
+    flight = activity.payload
+    with ctx.step("descend"):
+        height = flight["height"]
+        with ctx.step("flaps"):
+            await ctx.sleep(0.01)
+        with ctx.step("gear"):
+            height -= 500
+    with ctx.step("park"):
+        await ctx.sleep(0.01)
+    return Book(book.orders + 1, flight["flight"], f"came down from {height} m")
+
+
+def stopped(manager):
+    runtime = manager.create("JFK", Book(), land)
+    for n in range(4):
+        manager.run(runtime.ask({"flight": f"UA{n}", "height": 900}))
+    runtime.breakpoints.add(step="gear", when="height > 3000")
+    runtime.breakpoints.add(error=True)
+    for n in range(3):
+        runtime.send_nowait({"flight": f"DL{n}", "height": 3400})
+    while runtime.breakpoints.stop is None:
+        manager.run(asyncio.sleep(0.01))
+    return "JFK"
+
+
 def ended(manager):
     runtime = manager.create("orders", Book(), work)
     for n in range(30):
@@ -97,7 +124,7 @@ def many(manager):
     return "agent-00037"
 
 
-SCENES: dict[str, Callable] = {f.__name__: f for f in (empty, calm, busy, failing, ended, many)}
+SCENES: dict[str, Callable] = {f.__name__: f for f in (empty, calm, busy, failing, stopped, ended, many)}
 
 
 @contextmanager
@@ -106,7 +133,8 @@ def scene(name: str) -> Iterator[tuple[Server, str | None]]:
     clock = load_day().clock() if name == "busy" else None
     with agentrt.RuntimeManager(name=name.capitalize(), loop="thread", clock=clock) as manager:
         shown = SCENES[name](manager)
-        server = serve(manager, note=load_day().note if name == "busy" else "")
+        note = load_day().note if name == "busy" else ""
+        server = serve(manager, note=note, evaluator=name == "stopped")
         try:
             yield server, shown
         finally:
@@ -127,9 +155,21 @@ def pages(source, shown: str | None) -> dict[str, Address]:
     return found
 
 
+def moments(source, shown: str | None) -> dict[str, Address]:
+    """The same pages as they were in the middle of what is recorded."""
+    records = source.frame().records
+    if not records:
+        return {}
+    middle = records[len(records) // 2].sequence
+    found = pages(source, shown)
+    return {f"{name}-then": at._replace(moment=middle) for name, at in found.items() if name != "activity"}
+
+
 def open_page(page: Page, address: Address) -> None:
     """Go there as a person does who is on the dashboard already."""
     page.evaluate("(path) => { history.pushState({}, '', path); dispatchEvent(new Event('popstate')) }", f"/{address}")
+    if address.moment is not None:
+        page.get_by_text("As it was at").wait_for()
     page.wait_for_function("(of) => document.title.includes(of)", arg=address.of or address.page)
     if address.page in TABS:
         page.get_by_role("tab", name=TABS[address.page], selected=True).wait_for()
@@ -149,7 +189,8 @@ def unfold(page: Page, width: int) -> None:
 
 
 def shoot(browser: Browser, server, shown: str | None, name: str, options: argparse.Namespace) -> None:
-    addresses = pages(server.content.source, shown)
+    source = server.content.source
+    addresses = pages(source, shown) | moments(source, shown)
     for theme, width in itertools.product(options.themes, options.widths):
         page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]})
         page.goto(server.url + f"&theme={THEMES[theme]}")

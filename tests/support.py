@@ -3,11 +3,12 @@
 import asyncio
 import functools
 import inspect
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from agentrt import RuntimeManager
+from agentrt import AgentError, RuntimeManager
 from agentrt.testing.virtual import run
 from tests.harness.wait import PATIENCE
 
@@ -89,3 +90,24 @@ def together(n: int, call: Callable[[int], Any]) -> list[Any]:
         thread.join(PATIENCE)
         assert not thread.is_alive()
     return results
+
+
+def refusal_in_a_fork(call: Callable[[], object]) -> str:
+    """The message of the `AgentError` that a call raises in a copy of this process; empty if it raises none."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        message = "something else went wrong"
+        try:
+            call()
+            message = ""
+        except AgentError as error:
+            message = str(error)
+        finally:
+            os.write(writing, message.encode())
+            os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as answer:
+        message = answer.read()
+    os.waitpid(pid, 0)
+    return message

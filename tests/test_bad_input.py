@@ -22,7 +22,7 @@ from agentrt import (
 )
 from tests.support import add, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 HOSTILE = "<script>alert(1)</script>"
 
 

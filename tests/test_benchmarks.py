@@ -9,8 +9,10 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import child, plot, profiling, report, rounds, targets
 from benchmarks.measures import MEASURES
+from benchmarks.measures.distributed import DISTRIBUTED
 from benchmarks.peer import Peer
 from benchmarks.peers import OURS, PEERS
+from benchmarks.peers.cluster import DISTRIBUTED_PEERS
 from benchmarks.sizes import SMOKE
 from benchmarks.work import DATACLASS, STRUCT, check
 
@@ -46,6 +48,13 @@ def test_every_target_points_at_what_is_measured() -> None:
         assert target.kind in [kind.name for kind in MEASURES[target.measure].kinds], target
         assert not target.peer or PEERS[target.peer].takes_part(MEASURES[target.peer_measure or target.measure].method)
         assert OURS.takes_part(MEASURES[target.measure].method)
+
+
+def test_the_targets_of_several_nodes_point_at_what_is_measured() -> None:
+    for target in targets.DISTRIBUTED_TARGETS:
+        measure = DISTRIBUTED[target.measure]
+        assert target.kind in [kind.name for kind in measure.kinds], target
+        assert all(DISTRIBUTED_PEERS[name].takes_part(measure.method) for name in ("agentrt", target.peer) if name)
 
 
 def found(ours: float, theirs: float) -> targets.Results:

@@ -11,7 +11,8 @@ SECONDS = float(os.environ.get("AGENTRT_CHAOS_SECONDS", "60" if os.environ.get("
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + int(2 * SECONDS))
+@pytest.mark.usefixtures("own_garbage")
+@pytest.mark.timeout(600 + int(2 * SECONDS))
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
 def test_nothing_is_lost_whatever_comes(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     caplog.set_level("CRITICAL")

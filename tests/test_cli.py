@@ -296,7 +296,7 @@ def test_list_without_an_app_lists_who_is_served(app: Path) -> None:
         assert row.startswith("mine")
         assert link in row
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(60)
     assert link not in finished("list").stdout
 
 
@@ -310,7 +310,7 @@ def test_who_is_killed_is_no_longer_listed(app: Path) -> None:
     with running("serve", str(app), "--no-browser") as process:
         _, link = read_until(process.stdout, LINK)
         process.kill()
-        process.wait(20)
+        process.wait(60)
     assert link not in finished("list").stdout
 
 
@@ -320,7 +320,7 @@ def test_serve_all_serves_until_it_is_told_to_end() -> None:
         _, link = read_until(process.stdout, LINK)
         assert "All managers" in get(link)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 # ---- view
@@ -342,7 +342,7 @@ def test_view_serves_a_file_that_nobody_holds(tmp_path: Path) -> None:
         assert "agents.db" not in finished("list").stdout, "it is no manager"
         read_until(process.stdout, re.compile("Ctrl-C here ends the page; the file stays as it is"))
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 

@@ -210,7 +210,7 @@ def test_many_hands_send_each_letter_once():
         for each in hands:
             each.join()
         for receipt in sent:
-            receipt.result(10)
+            receipt.result(60)
         assert sorted(manager["other"].state) == list(range(200))
         assert manager.dead_letters.ledger() == Ledger(dead=200, here=0, resent=200)
 
@@ -237,7 +237,7 @@ def test_a_letter_whose_class_is_not_here_yet_is_seen_and_not_sent():
             with pytest.raises(JournalError, match=r"run the code that defines it first.*the letter stays"):
                 manager.dead_letters.resend(lost.id)
             notebook.Order = order
-            assert manager.dead_letters.resend(lost.id).result(5).state == (order(1),)
+            assert manager.dead_letters.resend(lost.id).result(60).state == (order(1),)
             assert len(manager.dead_letters) == 0
     finally:
         del sys.modules["a_notebook"]

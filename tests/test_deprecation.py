@@ -32,5 +32,5 @@ def test_the_callback_of_a_receipt(manager):
         receipt.when_decided(called)
     called.assert_not_called()
     runtime.resume()
-    receipt.result(10)
+    receipt.result(60)
     called.assert_called_once_with()

@@ -13,6 +13,7 @@ import pytest
 
 from agentrt import Activity, AgentError, Event, Fate, Lane, Outcome, ProcessingError, RuntimeManager
 from agentrt.events import Ring
+from agentrt.schema.size import estimate_size
 from tests.harness.interrupt import everywhere
 
 
@@ -124,6 +125,54 @@ def test_the_variables_that_a_failure_keeps_alive_are_counted():
         ring.append(Outcome(n, n, "a", False, "failed", 0.0, 0.0, 1.0, 0, error=error))
         ring.trim()
     assert len(ring.records) <= 3 * Ring.LEAST
+
+
+class World:
+    """What lives anyway, and is large."""
+
+    def __init__(self):
+        self.parts = [bytearray(1_000) for _ in range(5_000)]
+
+    def fails(self, payload):
+        held = self.parts[0]
+        raise ValueError(payload, len(held))
+
+
+def test_what_lives_beside_a_failure_is_not_counted():
+    world = World()
+    alone = bytearray(10)
+
+    def fails(n):
+        used = world
+        try:
+            used.fails(n)
+        except ValueError as cause:
+            raise ProcessingError(f"{n}, {len(alone)}") from cause
+
+    ring = Ring(limit=2_000, max_bytes=2_000_000)
+    for n in range(2_000):
+        with pytest.raises(ProcessingError) as found:
+            fails(n)
+        ring.append(Outcome(n, n, "a", False, "failed", 0.0, 0.0, 1.0, 0, error=found.value))
+        ring.trim()
+    assert len(ring.records) > 1_000
+
+
+def test_a_variable_that_is_handed_on_is_counted():
+    def inner(big):
+        raise ValueError(len(big))
+
+    def fails():
+        inner(bytearray(100_000))
+
+    def keeps():
+        big = [bytearray(100_000)]
+        inner(big)
+
+    for function in (fails, keeps):
+        with pytest.raises(ValueError) as found:  # noqa: PT011
+            function()
+        assert 100_000 < estimate_size([found.value]) < 200_000
 
 
 class Unseeable:
@@ -331,7 +380,7 @@ def test_payloads_that_send_when_they_are_freed_stop_no_other_thread():
         for thread in others:
             thread.start()
         for thread in others:
-            thread.join(20)
+            thread.join(60)
         stop.set()
         assert [thread for thread in others if thread.is_alive()] == []
 

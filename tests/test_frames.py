@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 import agentrt
-from agentrt.frames import RUNNERS, definition_of, safe_repr, suspended_stack, thread_stack
+from agentrt.activity import UntrackedActivity
+from agentrt.frames import RUNNERS, class_name, definition_of, safe_repr, suspended_stack, thread_stack
 
 PACKAGE = Path(agentrt.__file__).parent
 
@@ -42,7 +43,7 @@ def test_where_a_callable_is_defined():
 
 def test_every_caller_of_a_workflow_is_there():
     """RUNNERS names functions of the core by text: a function that is renamed must be renamed there too."""
-    sources = (path.read_text() for path in (PACKAGE / "engine").glob("*.py"))
+    sources = (path.read_text() for room in ("engine", "debugger") for path in (PACKAGE / room).glob("*.py"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     defined = {node.name for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
     assert {name for package, name in RUNNERS if package == "agentrt"} <= defined
@@ -114,3 +115,10 @@ def test_a_finished_coroutine_has_no_frames():
 
 def test_a_thread_that_has_ended_has_no_frames():
     assert thread_stack(-1) == []
+
+
+def test_a_class_that_is_another_for_the_collector_only_is_called_as_the_other():
+    activity = UntrackedActivity(id=1, runtime="a", payload=2)
+    assert class_name(UntrackedActivity) == "Activity"
+    assert safe_repr(activity).startswith("Activity(id=1,")
+    assert class_name(type("Odd", (), {"SHOWN_AS": 3})) == "Odd"

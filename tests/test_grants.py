@@ -141,7 +141,7 @@ def test_attenuation_only_narrows_and_revocation_goes_down(chain, which):
 def test_a_method_taken_before_does_not_outlive_the_revocation(runtime):
     above = runtime.grant({"send"})
     send = above.attenuate("send").send_nowait
-    assert send(1).result(5).state == 1
+    assert send(1).result(60).state == 1
     above.revoke()
     with pytest.raises(AccessDeniedError, match="was revoked"):
         send(1)
@@ -171,15 +171,15 @@ def test_ctx_sends_and_asks_through_a_grant(manager, runtime):
         return await ctx.ask(grant, 10)
 
     asker = manager.create("asker", 0, user)
-    assert asker.send_nowait(runtime.grant({"send"})).result(5).state == 11
+    assert asker.send_nowait(runtime.grant({"send"})).result(60).state == 11
     with pytest.raises(agentrt.ProcessingError) as caught:
-        asker.send_nowait(runtime.grant({"observe"})).result(5)
+        asker.send_nowait(runtime.grant({"observe"})).result(60)
     assert isinstance(caught.value.__cause__, AccessDeniedError)
     assert caught.value.__cause__.missing == "send"
     revoked = runtime.grant({"send"})
     revoked.revoke()
     with pytest.raises(agentrt.ProcessingError, match="revoked"):
-        asker.send_nowait(revoked).result(5)
+        asker.send_nowait(revoked).result(60)
 
 
 def test_a_circle_of_asks_through_grants_is_a_deadlock(manager):
@@ -189,7 +189,7 @@ def test_a_circle_of_asks_through_grants_is_a_deadlock(manager):
     a, b = manager.create("a", 0, asks), manager.create("b", 0, asks)
     to_a, to_b = a.grant({"send"}), b.grant({"send"})
     with pytest.raises(agentrt.ProcessingError, match="b -> a -> b"):
-        a.send_nowait((to_b, to_a, to_b)).result(5)
+        a.send_nowait((to_b, to_a, to_b)).result(60)
 
 
 def test_what_is_no_runtime_is_not_found(manager):
@@ -332,7 +332,7 @@ def test_a_chain_of_a_thousand_grants_is_as_good_as_one(manager):
     grant = first = manager.create("a", 0, adder).grant({"send", "observe"})
     for _ in range(5_000):
         grant = grant.attenuate({"send"})
-    assert grant.send_nowait(1).result(5).state == 1
+    assert grant.send_nowait(1).result(60).state == 1
     first.revoke()
     assert grant.revoked
     with pytest.raises(AccessDeniedError):
@@ -381,7 +381,7 @@ def test_nothing_reachable_from_a_grant_gives_more_than_the_grant(manager, right
     waiting[0].add_callback(lambda: None)
     runtime.step()
     with contextlib.suppress(agentrt.AgentError):
-        waiting[1].result(5)
+        waiting[1].result(60)
     if "observe" in rights:
         start += [grant.error, grant.snapshot(), grant.metrics]
     if "control" in rights:
@@ -414,6 +414,7 @@ async def test_no_public_method_of_a_receipt_decides_an_activity(manager):
         "block",
         "wait",
         "add_callback",
+        "add_stored_callback",
         "decided",
         "settled",
         "when_decided",
@@ -449,13 +450,13 @@ def test_a_state_that_can_change_is_warned_about_once(manager, state):
     assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the state of")
-        runtime.send_nowait(1).result(5)
+        runtime.send_nowait(1).result(60)
 
 
 @pytest.mark.filterwarnings("ignore:the state of")
 def test_a_state_that_can_change_is_copied_on_read(manager):
     copied = manager.create("copied", [[0]], lambda activity, state: [*state, activity.payload])
-    copied.send_nowait(1).result(5)
+    copied.send_nowait(1).result(60)
     copied.state[0].append("from outside")
     assert copied.state == [[0], 1]
     itself = manager.create("itself", [0], lambda activity, state: state, copy_state=False)
@@ -466,7 +467,7 @@ def test_a_state_that_can_change_is_copied_on_read(manager):
 def test_a_state_that_becomes_changeable_is_copied_from_then_on(manager):
     runtime = manager.create("x", None, lambda activity, state: activity.payload)
     for payload, copies in ((1, False), ([], True), ("a", False), ((), False)):
-        runtime.send_nowait(payload).result(5)
+        runtime.send_nowait(payload).result(60)
         assert (runtime.state is not runtime.entry.state) is copies
 
 

@@ -13,7 +13,7 @@ import pytest
 import agentrt
 from agentrt.interruptible import InterruptibleCondition, InterruptibleEvent, InterruptibleFuture, run_on
 
-TIMEOUT = 30
+TIMEOUT = 60
 LOCKED_IN_PYTHON = {"Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Queue"}
 PACKAGE = Path(agentrt.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -485,9 +485,11 @@ def test_a_killed_kernel_goes_on_where_it_stood(kernel: Kernel, loop: str) -> No
 
 
 @LOOPS
-def test_the_cell_that_opens_a_journal_is_run_again(kernel: Kernel, loop: str) -> None:
+@pytest.mark.parametrize("journal", ["'agents.db'", "SQLiteJournal('agents.db')"])
+def test_the_cell_that_opens_a_journal_is_run_again(kernel: Kernel, loop: str, journal: str) -> None:
     """The kernel itself holds the file: the earlier manager is closed, and its receipts are decided."""
-    cells = (STORE.format(loop=loop), SHOP)
+    store = "from agentrt.journal import SQLiteJournal; " + STORE.format(loop=loop).replace("'agents.db'", journal)
+    cells = (store, SHOP)
     cell(kernel, cells[0])
     cell(kernel, SHOP)
     cell(kernel, FILL)

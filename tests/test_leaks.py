@@ -80,7 +80,7 @@ def test_receipts_that_a_workflow_keeps_do_not_keep_the_manager():
         with agentrt.RuntimeManager(loop="thread") as manager:
             runtime = manager.create("r", 0, keeps)
             receipts.extend(runtime.send_nowait(n) for n in range(3))
-            receipts[-1].result(10)
+            receipts[-1].result(60)
             return weakref.ref(manager.ring)
 
     ring = run()
@@ -95,7 +95,7 @@ def test_a_receipt_knows_its_runtime_before_and_after():
         receipt = runtime.send_nowait(1)
         before = receipt.runtime
         runtime.resume()
-        receipt.result(10)
+        receipt.result(60)
     assert (before, receipt.runtime, receipt.id) == ("r", "r", receipt.outcome.id)
 
 
@@ -196,7 +196,7 @@ def test_a_receipt_that_a_state_keeps_is_collected_with_it():
 
     with agentrt.RuntimeManager(loop="thread") as manager:
         runtime = manager.create("r", (), keep_own)
-        runtime.send_nowait(20).result(10)
+        runtime.send_nowait(20).result(60)
         manager.run(runtime.terminate(drain=True))
         manager.ring.records.clear()
         manager.terminated.clear()
@@ -224,10 +224,10 @@ def test_a_reply_that_holds_its_own_receipt_is_collected():
             boxes[n].append(runtime.send_nowait(n))
         watched = [weakref.ref(box) for box in boxes]
         runtime.resume()
-        boxes[-1][0].result(10)
+        boxes[-1][0].result(60)
         for n in range(20):
             boxes[n].append(runtime.send_nowait(n))  # now of payloads and states that are known
-        boxes[-1][-1].result(10)
+        boxes[-1][-1].result(60)
         boxes.clear()
         manager.ring.records.clear()
     gc.collect()
@@ -252,8 +252,8 @@ class Frozen:
 def test_the_collector_sees_what_may_be_in_a_circle_and_nothing_else(payload, state, seen):
     with agentrt.RuntimeManager(loop="thread") as manager:
         runtime = manager.create("r", state, lambda activity, state: state)
-        runtime.send_nowait(payload).result(10)
-        runtime.send_nowait(payload).result(10)
+        runtime.send_nowait(payload).result(60)
+        runtime.send_nowait(payload).result(60)
         runtime.pause()
         receipt = runtime.send_nowait(payload)
         activity = runtime.mailbox_items()[0]
@@ -263,7 +263,7 @@ def test_the_collector_sees_what_may_be_in_a_circle_and_nothing_else(payload, st
 def test_an_edited_payload_is_seen_by_the_collector():
     with agentrt.RuntimeManager(loop="thread") as manager:
         runtime = manager.create("r", 0, lambda activity, state: state)
-        runtime.send_nowait(1).result(10)
+        runtime.send_nowait(1).result(60)
         runtime.pause()
         runtime.send_nowait(1)
         runtime.edit(runtime.mailbox_items()[0].id, {"a": 1})
@@ -385,7 +385,7 @@ def block(manager: agentrt.RuntimeManager) -> object:
 def watch(manager: agentrt.RuntimeManager) -> object:
     seen = threading.Event()
     manager.hub.attach(lambda frame: seen.set())
-    return seen.wait(10)
+    return seen.wait(60)
 
 
 @pytest.mark.parametrize("use", [create, work, leave_waiting, block, watch])
@@ -402,7 +402,7 @@ def test_managers_that_are_dropped_end_their_threads_and_close_their_loops(use, 
 def test_a_manager_whose_handle_is_kept_goes_on():
     runtime = agentrt.RuntimeManager(loop="thread").create("a", 0, lambda activity, state: state + 1)
     gc.collect()
-    assert runtime.send_nowait(1).result(10).state == 1
+    assert runtime.send_nowait(1).result(60).state == 1
     runtime.manager.close()
 
 
@@ -411,7 +411,7 @@ def test_a_manager_that_nobody_closed_is_closed_at_exit():
 import agentrt, threading
 manager = agentrt.RuntimeManager(loop="thread")
 runtime = manager.create("a", 0, lambda activity, state: state + 1)
-runtime.send_nowait(1).result(10)
+runtime.send_nowait(1).result(60)
 import atexit
 atexit.register(lambda: None)
 """

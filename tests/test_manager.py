@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import re
 import threading
 import time
 import warnings
@@ -22,7 +23,7 @@ from agentrt import (
 )
 from tests.support import Gate, add, collect, fail, forever, together, turns, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @pytest.fixture
@@ -253,6 +254,19 @@ def test_a_runtime_that_does_not_end_does_not_hold_the_closing_up(caplog):
     manager._own._thread.join(TIMEOUT)
     assert manager.loop.is_closed()
     assert "did not end within 0.05 s" in caplog.text
+
+
+def test_closing_says_what_takes_longer_than_a_moment(caplog, monkeypatch):
+    monkeypatch.setattr("agentrt.manager.MOMENT", 0.0)
+    manager = RuntimeManager(loop="thread")
+    runtime = manager.create("a", 0, add, standard_capacity=20_000)  # more than a thread does before others get a turn
+    runtime.pause()
+    last = [runtime.send_nowait(1) for _ in range(20_000)][-1]
+    with caplog.at_level(logging.WARNING, "agentrt"):
+        manager.close(timeout=TIMEOUT)
+    assert re.search(r"is being closed: \d+ activities that wait still have to get their fate", caplog.text)
+    assert "did not end" not in caplog.text
+    assert last.outcome.kind == "dead"
 
 
 def test_closing_cancels_what_a_workflow_has_left_behind():

@@ -11,8 +11,15 @@ PACKAGE = TESTS.parent / "agentrt"
 # What has no single module: promises of the whole, the project's files, and tools of the tests themselves.
 FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
 CROSS_CUTTING = {
+    "debugger/test_debugpy.py": "a breakpoint of debugpy",
+    "distributed/test_kills.py": "kill -9 of processes, nodes and drivers of a cluster",
+    "distributed/test_partition.py": "a node that is parted from the store",
+    "distributed/test_scale.py": "docs/distributed.md, on 1,000 nodes",
+    "test_debugging.py": "docs/debugging.md",
+    "test_time_machine.py": "docs/time-machine.md",
     "journal/test_conformance.py": "what each kind of journal has to do",
     "journal/test_crashes.py": "kill -9, and damaged files",
+    "journal/test_postgres_crashes.py": "kill -9 of agents and server, and a parted network",
     "test_architecture.py": "docs/architecture.md",
     "test_bad_input.py": "whatever is given to a public name",
     "test_benchmarks.py": "benchmarks/",
@@ -38,7 +45,9 @@ CROSS_CUTTING = {
     "test_semantics.py": "each row of the table of semantics",
     "test_shape.py": "the lengths of files and functions",
     "test_shared_state.py": "two managers in one process share nothing",
+    "test_site.py": "docs/site",
     "test_soak.py": "soak.py",
+    "testing/explorer/test_seeded_faults.py": "seeded_faults.py",
     "views/app/test_accessibility.py": "every page",
     "views/app/test_questions.py": "every page",
     "views/server/test_injections.py": "every page",

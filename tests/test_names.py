@@ -17,7 +17,8 @@ IRREGULAR = """
     sunk taken taught thrown told thought understood woken won worn written
 """.split()  # noqa: SIM905
 REGULAR = {"feed", "need", "speed", "embed", "seed", "proceed", "shed", "bed", "red"}  # end in "ed", and are none
-FOREIGN = {"headers_received", "data_received", "stored"}  # Tornado calls the first two; `receipt.stored()` is public
+# Tornado calls the first two, asyncio the next three; `receipt.stored()` is public.
+FOREIGN = {"headers_received", "data_received", "done", "cancelled", "_timer_handle_cancelled", "stored"}
 # What a person reads has the words of the API: the word that is used, by a pattern of those that are not.
 ONE_WORD = {
     "priority": r"\burgent\b",

@@ -23,7 +23,7 @@ sys.path.insert(0, path)
 import agentrt
 manager = agentrt.RuntimeManager(loop="thread", name="small")
 runtime = manager.create("a", 0, lambda activity, state: state + activity.payload)
-assert runtime.send_nowait(1).result(5).state == 1
+assert runtime.send_nowait(1).result(60).state == 1
 """
 TRIES = """
 import contextlib, io

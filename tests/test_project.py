@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What conda-forge calls otherwise.
 CONDA_NAMES = {"playwright-python": "playwright", "jupyter_client": "jupyter-client", "python-build": "build"}
-REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)\s*(?P<bounds>[<>=!~].*)$")
+REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,]+\])?\s*(?P<bounds>[<>=!~].*)$")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 # Nobody else has these.
 OURS_ALONE = re.compile(
@@ -69,7 +69,9 @@ def test_environment_equals_pyproject() -> None:
     assert "pip" in lines
     assert pip.pop() == "-e ."
     extras = PROJECT["optional-dependencies"]
-    wanted = parsed([*PROJECT["dependencies"], *extras["demo"], *extras["process"], *extras["test"]])
+    wanted = parsed(
+        [*PROJECT["dependencies"], *extras["demo"], *extras["postgres"], *extras["process"], *extras["test"]]
+    )
     assert parsed([*conda, *pip]) == {"python": PROJECT["requires-python"], **wanted}
 
 

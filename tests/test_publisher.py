@@ -16,7 +16,7 @@ import pytest
 from agentrt import RuntimeManager, Status
 from tests.support import add
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from agentrt import DeadlockError, ProcessingError, RuntimeManager
 from tests.support import Gate, add, fail, turns, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @virtual

@@ -7,7 +7,7 @@ import pytest
 from agentrt import Runtime, RuntimeExistsError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
 from tests.support import add, together, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @pytest.fixture

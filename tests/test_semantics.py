@@ -25,7 +25,7 @@ from agentrt import (
 )
 from tests.support import Gate, add, collect, fail, forever, turns, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 # --- order

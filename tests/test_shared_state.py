@@ -53,7 +53,7 @@ def use(manager: agentrt.RuntimeManager) -> list[object]:
     runtime = group.create("a", 0, lambda activity, state: state + activity.payload)
     runtime.param.watch(lambda event: None, "state")
     runtime.breakpoints.add(lambda activity: False)
-    runtime.grant("send").send_nowait(1).result(5)
+    runtime.grant("send").send_nowait(1).result(60)
     doomed = manager.create("b", 0, lambda activity, state: state)
     doomed.pause()
     doomed.send_nowait(1)

@@ -36,7 +36,7 @@ SECONDS = float(os.environ.get("AGENTRT_SOAK_SECONDS", "30" if os.environ.get("C
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + int(2 * SECONDS))
+@pytest.mark.timeout(600 + int(2 * SECONDS))
 def test_what_is_durable_is_there_once_after_each_restart() -> None:
     soak = durable_soak.soak(SECONDS)
     soak.check()

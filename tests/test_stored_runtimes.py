@@ -16,6 +16,7 @@ import pytest
 
 from agentrt import (
     Activity,
+    ConfigurationError,
     JournalError,
     ManagerClosedError,
     RuntimeManager,
@@ -128,6 +129,12 @@ def test_after_the_end_everything_is_refused(file: Path) -> None:
         runtime.send_nowait(1)
     with pytest.raises(RuntimeTerminatedError):
         manager.send_nowait("sum", 1)
+
+
+@pytest.mark.parametrize("upgrade", [5, {1: 5}])
+def test_an_upgrade_that_is_no_function_is_refused(file: Path, upgrade: Any) -> None:
+    with RuntimeManager(journal=file) as manager, pytest.raises(ConfigurationError, match=r"upgrade is .* a function"):
+        manager.create("a", 0, add, upgrade=upgrade)
 
 
 def test_an_id_that_nobody_knows_stays_unknown(file: Path) -> None:
@@ -331,8 +338,8 @@ def test_a_clock_that_was_set_back_delays_nothing(file: Path, monkeypatch: pytes
     with RuntimeManager(journal=SQLiteJournal(file, keep=Retention(age=3600))) as manager:
         runtime = manager.create("list", (), collect)
         manager.run(runtime.ask(0))
+        before = manager.clock.now()  # what comes next is stored, with a later time
         runtime.send_nowait(1, delay=0.2)
-        before = manager.clock.now()
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 86_400)
     with RuntimeManager(journal=SQLiteJournal(file, keep=Retention(age=3600))) as manager:

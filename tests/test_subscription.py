@@ -102,10 +102,10 @@ def test_two_event_loops_over_one_subscription_share_its_records():
         for thread in threads:
             thread.start()
         for _ in range(200):
-            runtime.send_nowait(1).result(10)
+            runtime.send_nowait(1).result(60)
         manager.run(runtime.terminate())
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         assert not any(thread.is_alive() for thread in threads)
     assert (seen.count("accepted"), seen.count("done"), len(seen)) == (200, 200, 401)
 
@@ -240,4 +240,4 @@ def test_a_loop_that_is_gone_does_not_disturb_the_manager():
             await turns()
 
         asyncio.run(leave())
-        assert manager.create("a", 0, add).send_nowait(1).result(10).state == 1
+        assert manager.create("a", 0, add).send_nowait(1).result(60).state == 1

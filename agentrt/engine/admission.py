@@ -212,7 +212,7 @@ def _remember_key(entry: Entry, key: str, now: float, receipt: Receipt) -> None:
 def set_timer(entry: Entry, id: int, due: float) -> None:
     """Have a delayed activity join its lane when it is due."""
     with entry.host.lock:
-        entry.mailbox.arm(id, lambda: entry.host.at(due, partial(_release, entry, id)))
+        entry.mailbox.arm(id, lambda: entry.host.call_at(due, partial(_release, entry, id)))
 
 
 def _release(entry: Entry, id: int) -> None:
@@ -225,6 +225,7 @@ def _release(entry: Entry, id: int) -> None:
             entry.mailbox.release(id)
             entry.queue(activity)
             entry.note_due(activity)
+            entry.record_event("due", {"activity": id, "lane": activity.lane.value})
             end_drain(entry)
         except BaseException:
             entry.mailbox.release(id)
@@ -375,4 +376,4 @@ def _admit_when_due(entry: Entry) -> None:
             admit_waiting(entry)
 
     # A timer may only be touched on the loop's thread, and this may be any.
-    entry.host.post(lambda: entry.host.at(due, again))
+    entry.host.post(lambda: entry.host.call_at(due, again))

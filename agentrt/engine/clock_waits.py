@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from types import CodeType, FrameType
 from typing import Any
 
+from ..asyncio_compat import TASK_GROUP_CODE, WAIT_CODE, awaited_future, children
 from ..frames import awaited_object
 from ..subscription import Subscription
 
@@ -22,8 +23,8 @@ Waiting = set[asyncio.Future[Any]]
 MOST_STEPS = 100  # from a coroutine to the innermost one that it awaits
 # What waits for several tasks at once: the function, and where its frame has them. `gather` makes a future of its own.
 JOINING: dict[CodeType, Callable[[FrameType], Iterable[Any]]] = {
-    getattr(asyncio.TaskGroup, "_aexit", asyncio.TaskGroup.__aexit__).__code__: lambda f: f.f_locals["self"]._tasks,
-    asyncio.tasks._wait.__code__: lambda f: f.f_locals["fs"],  # type: ignore[attr-defined]
+    TASK_GROUP_CODE: lambda f: f.f_locals["self"]._tasks,
+    WAIT_CODE: lambda f: f.f_locals["fs"],
 }
 if sys.version_info < (3, 12):  # it makes a task there
     JOINING[asyncio.wait_for.__code__] = lambda f: (f.f_locals["fut"],)
@@ -42,15 +43,16 @@ def waits_for_clock(awaited: Any, waiting: Waiting) -> bool:
     while pending:
         task, future = None, pending.pop()
         while isinstance(future, asyncio.Task):
-            task, future = future, getattr(future, "_fut_waiter", None)  # None if it is ready to run, or done
+            task, future = future, awaited_future(future)
         if future is None or future.done():
             return False
         if future in waiting:
             continue
-        frame = None if task is None or hasattr(future, "_children") else _find_frame(task)
+        joined = children(future)
+        frame = None if task is None or joined is not None else _find_frame(task)
         if frame is not None and frame.f_code in OTHERS:
             continue
-        several = getattr(future, "_children", ()) if frame is None else JOINING[frame.f_code](frame)
+        several = joined or () if frame is None else JOINING[frame.f_code](frame)
         undone = [each for each in several if not each.done()]
         if not undone:
             return False

@@ -26,6 +26,7 @@ from ..schema.numbers import count
 from ..schema.preview import preview
 from ..schema.redefinition import Redefined, newest_value
 from .admission import admit_waiting, check_payload, end_drain
+from .baseline import record_swap
 from .completion import completely
 from .entry_state import EntryState
 from .failure import decide_fate, refusal, refuse_senders
@@ -92,7 +93,8 @@ def step(entry: Entry, n: int = 1) -> int:
     with entry.host.lock:
         if entry.failed:
             raise refusal(entry)
-        steps = entry.allow_steps(n)
+        stopped = int(entry.go_on())  # what is stopped inside is processed to its end
+        steps = stopped + (entry.allow_steps(n - stopped) if n > stopped else 0)
         _record(entry, "stepped", steps)
         entry.unpark()
         return steps
@@ -160,7 +162,7 @@ def _use_workflow(entry: Entry, workflow: Workflow) -> None:
     """Use this workflow from now on. The lock is held."""
     _alive(entry)
     entry.configure(workflow, entry.limits)
-    _record(entry, "swapped", workflow.name)
+    record_swap(entry, ACTOR.get())
 
 
 def use_newest_classes(entry: Entry) -> None:
@@ -284,13 +286,16 @@ def _dead_letter_first(entry: Entry, n: int, seconds: float = math.inf) -> None:
 
     They are put with the dead letters, which are weighed: that takes longer for payloads of many objects.
     """
-    until = monotonic() + seconds
+    until, kept = monotonic() + seconds, entry.host.kept_letters
     with entry.host.lock:
         undelivered = entry.undelivered
         for _ in range(min(n, len(undelivered))):
             activity = undelivered[0]
             decide_fate(entry, activity, Fate.DEAD, None, error=_termination_error(entry, activity))
-            entry.dead_letter(activity, "its runtime was terminated")
+            if len(undelivered) > kept:
+                entry.host.close_letter(activity)  # those behind it would push it out
+            else:
+                entry.dead_letter(activity, "its runtime was terminated")
             undelivered.popleft()
             if monotonic() > until:
                 break
@@ -304,7 +309,7 @@ def _finish(entry: Entry) -> None:
 
     def finish(_: object = None) -> None:
         host.busy.discard(entry)
-        ended._decide(True)
+        entry.decide_end(ended)
 
     if task is None or task.done() or not _on_its_loop(entry):
         finish()
@@ -321,11 +326,7 @@ def _on_its_loop(entry: Entry) -> bool:
 
 
 def _termination_error(entry: Entry, activity: Activity[Any]) -> RuntimeTerminatedError:
-    return RuntimeTerminatedError(
-        entry.explain_end(activity),
-        runtime=entry.id,
-        activity=activity.id,
-    )
+    return RuntimeTerminatedError(entry.explain_end(activity), runtime=entry.id, activity=activity.id)
 
 
 # ---- what waits
@@ -396,7 +397,7 @@ def edit(entry: Entry, id: int, payload: Any) -> Any:
         edited = replace_payload(activity, payload)
         entry.store_again(edited)
         entry.mailbox.replace(edited)
-        _record(entry, "edited", {"activity": id, "from": activity.payload})
+        _record(entry, "edited", {"activity": id, "from": activity.payload, "to": payload})
         return activity.payload
 
     return _on_loop(entry, act)
@@ -412,6 +413,8 @@ def _reinsert(entry: Entry, id: int, to: Lane | None, index: Callable[[], int | 
     def put_elsewhere() -> None:
         entry.mailbox.remove(id)
         entry.mailbox.insert(moved, index())
+        place = entry.mailbox.place_of(id)
+        detail["before"] = None if place is None else place.before
 
     completely(put_elsewhere)
     entry.store_again(moved)

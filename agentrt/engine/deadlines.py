@@ -36,7 +36,7 @@ class Deadlines:
             if self._timer is not None:
                 self._timer.cancel()
             self.first = at
-            self._timer = self._host.at(at, self._sweep)
+            self._timer = self._host.call_at(at, self._sweep)
         return at
 
     def is_late(self, entry: Entry, finished: float) -> bool:

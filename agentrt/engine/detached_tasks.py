@@ -38,18 +38,24 @@ class _Factory:
         self.before = before
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        make = partial(asyncio.Task, coro, loop=loop) if self.before is None else partial(self.before, loop, coro)
         starter = CURRENT.get()
         if starter is None:
-            return make(**options)
+            return self._make(loop, coro, options)
         activity = starter.current
         entry: Member = starter.entry if isinstance(starter, Branch) else starter
+        if entry.breakpoints is not None and activity is not None:
+            coro = entry.breakpoints.carry(activity.id, coro)
         if activity is not None and starter is entry and options.get("context") is None:
             options["context"] = context = copy_context()
             context.run(CURRENT.set, Branch(entry, activity))
-        task = make(**options)
+        task = self._make(loop, coro, options)
         task.add_done_callback(partial(_report_failure, entry, None if activity is None else activity.id, TURNS))
         return task
+
+    def _make(self, loop: asyncio.AbstractEventLoop, coro: Any, options: dict[str, Any]) -> Any:
+        if self.before is None:
+            return asyncio.Task(coro, loop=loop, **options)
+        return self.before(loop, coro, **options)
 
 
 def _report_failure(starter: Member, activity: int | None, turns: int, task: asyncio.Task[Any]) -> None:

@@ -18,7 +18,7 @@ from .isolation import Workers
 from .loop_thread import LoopThread
 from .watchdog import Watchdog
 
-__all__ = ["Disposal", "open_managers"]
+__all__ = ["Disposal"]
 
 FEW = 4  # managers with a thread of their own that are open before the collector is called
 _open: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -61,11 +61,6 @@ class Disposal:
     def cancel_at_exit(self) -> None:
         """All of the manager has ended: nothing is left to do at the exit."""
         atexit.unregister(self._at_exit)
-
-
-def open_managers() -> list[Any]:
-    """The managers of this process that are not closed and have a thread of their own, or a journal."""
-    return list(_open)
 
 
 def _close_at_exit(reference: weakref.ref[Any]) -> None:

@@ -13,30 +13,26 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from functools import partial
 from typing import Any, Generic, TypeVar
-
-import msgspec
 
 from ..activity import Activity, Lane
 from ..errors import AgentError, JournalError, MailboxFullError
 from ..events import Fate, Outcome
-from ..journal import UNCHANGED, Accepted, Changed, Committed, StoredWhole
+from ..journal import UNCHANGED, Accepted, Committed, StoredWhole
 from ..limits import Limits
 from ..logs import log_safely
-from ..receipt import DECIDED, Promise, Receipt, clear_field
+from ..receipt import DECIDED, Promise, Receipt, UntrackedReceipt, clear_field
 from ..schema.preview import preview
 from .admission import deliver
 from .deadlock import CURRENT
-from .durable_receipt import Commit, DurableReceipt, Held, settle_acceptance
+from .durable_receipt import Commit, DurableReceipt, Held, UntrackedDurableReceipt
+from .durable_settings import DurableSettings
 from .effects import Effects
-from .entry import TURNS, RuntimeEntry, always
+from .entry import TURNS, always
 from .failure import attempt, commit, decide_fate, handle_failure, refusal
 from .handoff import Driver, wait_for_wakeup, yield_to_loop
-from .isolation import user_function
 from .protocols import Host
 from .storage import Storage
-from .stored_settings import fingerprint, pack_limits
 from .workflow import Workflow
 
 __all__ = ["DurableEntry"]
@@ -44,32 +40,27 @@ __all__ = ["DurableEntry"]
 S = TypeVar("S")
 P = TypeVar("P")
 logger = logging.getLogger(__name__)
+PRIORITY, STANDARD = Lane.PRIORITY, Lane.STANDARD
 RETRY = 0.05  # real seconds between two looks whether writing works again
 
 # Whether what the running code sends is stored at once, as it waits for the answer.
 AT_ONCE: ContextVar[bool] = ContextVar("agentrt_at_once", default=False)
 
 
-class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
+class DurableEntry(DurableSettings[S, P], Generic[S, P]):
     """A runtime entry that writes to the journal of its manager."""
 
-    __slots__ = (
-        "attempts", "code", "commits", "effects", "given", "outbox", "places", "resumed", "storage", "stored_state",
-        "whole",
-    )  # fmt: skip
+    decides_later = True
+
+    __slots__ = ("attempts", "commits", "effects", "outbox", "resumed", "whole")
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits, storage: Storage) -> None:
-        self.storage = storage
         self.resumed = False
-        self.code = ""  # what tells one version of its workflow from another
-        self.given = limits  # what the code says; the limits may have been changed since
-        self.stored_state: Any = UNCHANGED
         self.whole: StoredWhole | None = None  # what it will go on from, while nobody has created it
         self.outbox: list[Held] = []
         self.commits: dict[int, Commit] = {}
         self.attempts: dict[int, tuple[int, float | None]] = {}  # of what has failed before
-        self.places: dict[int, float] = {}  # of what was moved in its lane
-        super().__init__(host, id, state, workflow, limits)
+        super().__init__(host, id, state, workflow, limits, storage)
         self.effects = Effects(self)
 
     # ---- going on from a journal: the lock is held
@@ -82,6 +73,10 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         """Go on from what was stored of it."""
         super().restore(state, failures, failed, paused)
         self.resumed = True
+
+    def _choose_classes(self) -> None:
+        super()._choose_classes()
+        self.receipt_class = UntrackedDurableReceipt if self.receipt_class is UntrackedReceipt else DurableReceipt
 
     def share_counts(self) -> None:
         """Of what was accepted, count in the priority lane what waits there."""
@@ -106,7 +101,31 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         key: str | None = None,
     ) -> Receipt:
         """Accept one activity, or raise. Contract: `Runtime.send_nowait`."""
-        return self._send_with_checks(payload, priority, timeout, delay, key)
+        is_plain = timeout is None and delay is None and key is None and CURRENT.get() is None
+        if type(payload) is not self.exact or not is_plain:
+            return self._send_with_checks(payload, priority, timeout, delay, key)
+        host, mailbox, storage = self.host, self.mailbox, self.storage
+        with host.lock:
+            lane, items, limit = (
+                (PRIORITY, mailbox.priority, mailbox.fast_limit_priority)
+                if priority
+                else (STANDARD, mailbox.standard, mailbox.fast_limit_standard)
+            )
+            if len(items) >= limit or storage.journal.error is not None:
+                return self._send_with_checks(payload, priority, timeout, delay, key)
+            number = next(host.counter)
+            receive: Any = self.receipt_class  # of durable receipts here
+            receipt: DurableReceipt = receive(self, None, None, number, False)
+            activity = self.activity_class(
+                number, self.id, payload, lane, host.clock.now(), None, None, None, None, number, None, receipt
+            )
+            storage.append(Accepted(activity=activity), then=receipt.accept)
+            try:
+                self.enqueue(activity)
+            except BaseException:
+                self.complete_send(activity)
+                raise
+        return receipt
 
     async def send(
         self,
@@ -131,14 +150,23 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
                 if options:
                     raise
                 receipt = await self._wait_for_room(full, payload, None, options)
+            self.run_inline(receipt)
+            if receipt.value is None and self.current is None and not len(self.mailbox):
+                self.storage.flush_if_alone()
+            if receipt.value is None:
+                await receipt.wait()
             return (await receipt).value
         with self.register_wait(), at_once():  # before it is sent: what can't be waited for is not left behind
             receipt = await super().send(payload, **options)
         return (await receipt).value
 
     def run_inline(self, promise: Any) -> None:
-        """Nothing is run in the turn of who waits; what it has sent itself is stored now, as it waits for that."""
+        """Run it as `RuntimeEntry.run_inline`; what a workflow has sent that waits for it is stored first."""
         sender = CURRENT.get()
+        if sender is None:
+            if promise.id not in self.commits:
+                super().run_inline(promise)
+            return
         if not isinstance(sender, DurableEntry):
             return
         for held in tuple(sender.outbox):
@@ -154,11 +182,12 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         """Store an activity that is accepted, or keep it in the outbox of who sends it. The lock is held."""
         storage = self.storage
         storage.check_writable(self.id)
-        activity.receipt._acceptance = Promise(self)
+        receipt = activity.receipt
+        receipt._stored = False
         held = Held(self, activity, Accepted(activity=activity, key_until=key_until))
         sender = self._sender()
         if sender is None:
-            storage.append(held.accepted, then=partial(settle_acceptance, activity.receipt), more=True)
+            storage.append(held.accepted, then=receipt.accept)
             return True
         storage.journal.check(activity.payload, "the payload")
         sender.outbox.append(held)
@@ -170,8 +199,8 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         """Store and deliver what was in an outbox, before the commit of who sent it."""
         receipt = held.activity.receipt
         with self.host.lock:
-            accepted = self._put_last(held.activity, held.accepted)
-            self.storage.append(accepted, then=lambda error: settle_acceptance(receipt, error))
+            accepted = self.put_last(held.activity, held.accepted)
+            self.storage.append(accepted, then=receipt.accept)
             deliver(self, held.activity)
 
     def _sender(self) -> DurableEntry[Any, Any] | None:
@@ -224,23 +253,37 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
 
     async def _process(self, activity: Activity[Any]) -> None:
         """Run the workflow, and commit what it comes to."""
-        clock = self.host.clock
-        self.started = started = clock.now()
-        limit = activity.timeout or self.timeout
+        self.started = started = self.host.clock.now()
+        self.deadline = math.inf
         try:
-            await self._wait_for_retry(activity)
-            self.deadline = math.inf if limit is None else self.host.deadlines.arm(clock.now() + limit)
+            if self.attempts:
+                await self._wait_for_retry(activity)
             new, reply = await attempt(self, activity)
         except BaseException as error:
             await handle_failure(self, activity, error, started)
         else:
-            commit(self, activity, started, new, reply, 1 + self.count_attempts(activity))
+            self._commit(activity, started, new, reply)
+
+    def _commit(self, activity: Activity[Any], started: float, new: Any, reply: Any) -> None:
+        """The success of a first attempt. Whatever interrupts it, `fault` completes it."""
+        host, urgent, attempts = self.host, activity.lane is PRIORITY, 1
+        if self.attempts:
+            attempts += self.count_attempts(activity)
+        created, finished = activity.created, host.clock.now()
+        outcome = Outcome(
+            host.number(), activity.id, self.id, urgent, "done", created, started, finished, new, reply, None, attempts
+        )
+        host.record(outcome)
+        self.commit(new)
+        self.count(Fate.DONE)
+        self.record_times(activity, started, finished)
+        self.decide(activity, outcome)
+        self.finish(activity)
 
     async def _wait_for_retry(self, activity: Activity[Any]) -> None:
         """What had failed before the restart is tried again when it would have been."""
         not_before = self.attempts.get(activity.id, (0, None))[1]
         if not_before is not None and not_before > self.host.clock.now():
-            self.deadline = math.inf
             await self.host.sleep(not_before - self.host.clock.now())
 
     def count_attempts(self, activity: Activity[Any]) -> int:
@@ -255,11 +298,13 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
 
     async def store_result(self, activity: Activity[Any], new: Any, reply: Any) -> None:
         """Hand the journal what an activity has come to. While nothing can be written, wait with it."""
-        self.set_deadline(math.inf)
+        self.deadline = math.inf
         while self.storage.journal.error is not None:
             await asyncio.sleep(RETRY)
         # Remembered first: whatever exception comes from outside while it is handed over, it is committed.
-        made = self.commits[activity.id] = Commit(new, reply, tuple(self.outbox))
+        made = self.commits[activity.id] = Commit(
+            new, reply, self.outbox, tuple(held.activity.receipt for held in self.outbox) if self.outbox else ()
+        )
         try:
             self._hand_over(activity, made)
         except AgentError:  # it can't be stored
@@ -270,17 +315,11 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
             self._hand_over(activity, made)  # if it was, the journal ignores the second one
 
     def _hand_over(self, activity: Activity[Any], made: Commit) -> None:
-        self.storage.append(
-            Committed(
-                runtime=self.id,
-                activity=activity.id,
-                at=self.host.clock.now(),
-                state=made.new,
-                reply=made.reply,
-                sent=tuple(each.entry._put_last(each.activity, each.accepted) for each in made.sent),
-            ),
-            then=made.note,
+        sent = tuple(each.entry.put_last(each.activity, each.accepted) for each in made.sent) if made.sent else ()
+        committed = Committed(
+            runtime=self.id, activity=activity.id, at=self.host.clock.now(), state=made.new, reply=made.reply, sent=sent
         )
+        self.storage.append(committed, then=made.note)
         self.stored_state, self.outbox = made.new, []
 
     def finish_result(self, activity: Activity[Any], started: float, attempts: int) -> bool:
@@ -307,28 +346,39 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         )
 
     def decide(self, activity: Activity[Any], outcome: Outcome) -> None:
-        """Decide the receipt of an activity once that is stored."""
+        """Decide the receipt of an activity once that is stored. Doing it twice changes nothing."""
         receipt: Any = activity.receipt
         if receipt is DECIDED:
             return
-        clear_field(activity, "receipt", DECIDED)
-        self.attempts.pop(activity.id, None)
-        self.places.pop(activity.id, None)
-        self.effects.forget(activity.id)
-        made = self.commits.pop(activity.id, None)
+        made = self.commits.get(activity.id)
         if made is not None:
             made.settle(receipt, outcome)
-            self._deliver(made.sent)
+            if made.sent:
+                self._deliver(made)
         elif self.host.closed and outcome.kind in (Fate.TERMINATED.value, Fate.DEAD.value):
+            receipt.expect(self)
             receipt._decide(outcome)  # in the journal it waits, for the next manager
         else:
             self._store_fate(activity, receipt, outcome)
+        if self.attempts or self.places:
+            self.attempts.pop(activity.id, None)
+            self.places.pop(activity.id, None)
+        self.effects.forget(activity.id)
+        self.commits.pop(activity.id, None)
+        clear_field(activity, "receipt", DECIDED)  # last: what is interrupted before is done again
+
+    def decide_end(self, ended: Promise[bool]) -> None:
+        """Tell who waits for its end once all that came before is stored, and its receipts are decided."""
+        if self.host.closed:
+            ended._decide(True)
+        else:
+            self.storage.append(then=lambda _: ended._decide(True))
 
     def _store_fate(self, activity: Activity[Any], receipt: DurableReceipt, outcome: Outcome) -> None:
         if outcome.started is not None:  # else it has not run, and what another has sent meanwhile stays
             self._discard_outbox()
         made = Commit()
-        accepted = () if receipt._acceptance is not None else (Accepted(activity=activity),)  # dropped at the lane
+        accepted = () if receipt._stored is not None else (Accepted(activity=activity),)  # dropped at the lane
         error = outcome.error
         committed = Committed(
             runtime=self.id,
@@ -352,17 +402,20 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
         self.stored_state = self.state
         return self.state
 
-    def _deliver(self, sent: tuple[Held, ...]) -> None:
+    def _deliver(self, made: Commit) -> None:
         """Put what was sent where it goes, after the commit; with the dead letters, if that has ended meanwhile."""
-        for held in sent:
-            entry, activity = held.entry, held.activity
+        while made.sent:
+            entry, activity, _ = made.sent[0]
+            again, made.is_delivering = made.is_delivering, True
             with entry.host.lock:
-                if not entry.closed:
+                if entry.closed:
+                    entry.accept(activity)
+                    decide_fate(entry, activity, Fate.DEAD, None, error=refusal(entry))
+                    entry.dead_letter(activity, "its runtime was terminated")
+                elif not (again and entry.has(activity)):
                     deliver(entry, activity)
-                    continue
-                entry.accept(activity)
-                decide_fate(entry, activity, Fate.DEAD, None, error=refusal(entry))
-                entry.dead_letter(activity, "its runtime was terminated")
+            del made.sent[0]
+            made.is_delivering = False
 
     def _discard_outbox(self) -> None:
         """What was sent by an activity that has failed was never accepted."""
@@ -378,100 +431,15 @@ class DurableEntry(RuntimeEntry[S, P], Generic[S, P]):
             dropped = Outcome(
                 self.host.number(), activity.id, entry.id, priority, "dropped", now, None, now, entry.state, error=error
             )
-            settle_acceptance(activity.receipt, error)
+            activity.receipt.accept(error)
             activity.receipt._decide(dropped)
 
     def fault(self, error: BaseException) -> None:
         """Go on after something that is not the workflow's went wrong. What is committed stays so."""
-        if self.current is not None:
-            self.finish_result(self.current, self.started, 1)
+        activity = self.current
+        if activity is not None and self.host.ring.outcome_of(activity.id) is None:
+            self.finish_result(activity, self.started, 1)
         super().fault(error)
-
-    # ---- settings: the lock is held
-
-    def supervision(self) -> dict[str, Any]:
-        """What the supervisor has counted, as plain data."""
-        return {"failures": list(self.failures or ()), "failed": self.failed}
-
-    def pause(self) -> None:
-        """Take nothing more after the current activity."""
-        super().pause()
-        self._change(paused=True)
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        super().resume()
-        self._change(paused=False)
-
-    def stop(self) -> None:
-        """Take no more activities: status FAILED."""
-        super().stop()
-        self._change(supervision=self.supervision())
-
-    def recover(self) -> None:
-        """Take activities again."""
-        super().recover()
-        self._change(supervision=self.supervision())
-
-    def reset(self, state: S) -> None:
-        """Begin again from a state."""
-        super().reset(state)
-        self.stored_state = state
-        self._change(state=state, supervision=self.supervision())
-
-    def configure(self, workflow: Workflow, limits: Limits) -> None:
-        """Use another workflow or other limits, from the next activity on."""
-        super().configure(workflow, limits)
-        code = fingerprint(user_function(workflow.call))
-        if self.code not in ("", code):
-            self._change(workflow=code)
-        self.code = code
-
-    def change_limits(self, limits: Limits) -> None:
-        """Use other limits from now on."""
-        super().change_limits(limits)
-        self._change(limits=pack_limits(self.given, limits))
-
-    def store_again(self, activity: Activity[Any]) -> None:
-        """Note that a waiting activity was changed or moved."""
-        rank = self._place(activity)
-        self.storage.append(Accepted(activity=activity, rank=rank))
-
-    def note_due(self, activity: Activity[Any]) -> None:
-        """Note that a delayed activity has joined its lane, behind what has come meanwhile."""
-        if not self.host.closed:
-            self.storage.append(self._put_last(activity, Accepted(activity=activity)))
-
-    def _put_last(self, activity: Activity[Any], accepted: Accepted) -> Accepted:
-        """What is stored of an activity that joins the end of its lane some time after it got its id."""
-        rank = self.places[activity.id] = float(self.host.number())
-        return msgspec.structs.replace(accepted, rank=rank)
-
-    def _place(self, activity: Activity[Any]) -> float | None:
-        """A number between those of its neighbours in the lane; None where its id says where it is."""
-        items = list(self.mailbox.lane(activity.lane))
-        at = next((i for i, each in enumerate(items) if each.id == activity.id), None)
-        if at is None:
-            return self.places.get(activity.id)
-        before, after = items[at - 1] if at else None, items[at + 1] if at + 1 < len(items) else None
-        low = -math.inf if before is None else self._rank(before)
-        high = math.inf if after is None else self._rank(after)
-        own = self._rank(activity)
-        if not low < own < high:
-            self.places[activity.id] = float(self.host.number()) if math.isinf(high) else _between(low, high)
-        return self.places.get(activity.id)
-
-    def _rank(self, activity: Activity[Any]) -> float:
-        return self.places.get(activity.id, float(activity.id))
-
-    def _change(self, **settings: Any) -> None:
-        """Have a setting stored, unless the whole manager ends."""
-        if not self.host.closed:
-            self.storage.append(Changed(runtime=self.id, **settings))
-
-
-def _between(low: float, high: float) -> float:
-    return high - 1 if math.isinf(low) else (low + high) / 2
 
 
 @contextmanager

@@ -32,6 +32,16 @@ class Effects:
         )
         self._done.setdefault(activity.id, {})[name] = value
 
+    def of(self, activity: Activity[Any]) -> dict[str, Any]:
+        """All that an activity has done before, by name."""
+        self.find(activity, "")  # reads those of an activity that was interrupted
+        return dict(self._done.get(activity.id, {}))
+
+    def restore(self, activity: int, done: dict[str, Any]) -> None:
+        """An activity has done this elsewhere."""
+        if done:
+            self._done[activity] = dict(done)
+
     def forget(self, activity: int) -> None:
         """Its activity is committed."""
         self._done.pop(activity, None)

@@ -19,8 +19,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..activity import Activity, Lane
+from ..asyncio_compat import forget_destruction
 from ..context import Context
-from ..errors import MailboxFullError
+from ..errors import MailboxFullError, RuntimeTerminatedError
 from ..events import Outcome
 from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
@@ -123,6 +124,9 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             if earlier is not None:
                 return earlier
             if self.is_refusing:
+                elsewhere = self.host.elsewhere(self)
+                if elsewhere is not None:
+                    return elsewhere.send_nowait(payload, priority=priority, timeout=timeout, delay=delay, key=key)  # type: ignore[no-any-return]
                 raise refusal(self)
             return offer_activity(self, offer)
 
@@ -162,7 +166,13 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
     ) -> Receipt:
         if self.limits.overflow is not Overflow.WAIT or wait == 0:
             raise full
-        return await wait_for_room(self, Offer.of(check_message(self, payload), **options), wait, check)
+        try:
+            return await wait_for_room(self, Offer.of(check_message(self, payload), **options), wait, check)
+        except RuntimeTerminatedError:
+            elsewhere = self.host.elsewhere(self)
+            if elsewhere is None:
+                raise
+            return await elsewhere.send(payload, wait=wait, check=check, **options)  # type: ignore[no-any-return]
 
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""
@@ -198,7 +208,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             return
         lane = self.mailbox.priority or self.mailbox.standard
         if lane and lane[0].receipt is promise:
-            driver.run_inline(promise)
+            driver.run_inline(promise, self.decides_later)
 
     # ---- processing: the loop's thread only
 
@@ -300,7 +310,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         host = self.host
         if host.watchdog.due <= monotonic():
             host.watchdog.yield_interpreter()
-        others = len(getattr(host.loop, "_ready", ()))  # who else wants a turn
+        others = len(host.inline_budget.ready)  # who else wants a turn
         clock = host.clock
         return float(clock.now() + SLICE_SECONDS * clock.pace / (1 + others))
 
@@ -328,7 +338,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         driver.task = ProcessingTask(
             self._drive(driver), loop=host.loop, name=f"agentrt {self.id}", context=driver.variables
         )
-        driver.task._log_destroy_pending = False  # of an idle runtime it may go with its manager
+        forget_destruction(driver.task)  # of an idle runtime it may go with its manager
 
     async def _drive(self, driver: Driver) -> None:
         try:

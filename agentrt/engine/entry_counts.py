@@ -8,6 +8,7 @@ from typing import Any
 from ..activity import Activity, Lane
 from ..events import Fate
 from ..metrics import FLUSH_AT, LaneTimes
+from .fields import EntryFields
 
 __all__ = ["COUNTS", "EntryCounts"]
 
@@ -21,13 +22,10 @@ COUNTS = {
 }
 
 
-class EntryCounts:
+class EntryCounts(EntryFields):
     """The counts and the times of one runtime. The processing changes them, the accepting under the lock."""
 
-    __slots__ = (
-        "accepted_priority", "accepted_standard", "dead", "done", "dropped", "failed_count", "faulted_at",
-        "flush_at", "priority_recorders", "standard_recorders", "terminated", "timed_out", "times",
-    )  # fmt: skip
+    __slots__ = ()
 
     def __init__(self, id: str) -> None:
         self.accepted_priority = self.accepted_standard = 0
@@ -57,6 +55,10 @@ class EntryCounts:
         """How many activities have a fate."""
         return self.processed + self.dropped + self.terminated + self.dead
 
+    def read_counts(self) -> tuple[int, ...]:
+        """How many were accepted in the priority lane and in the standard lane, and had each fate as in `Fate`."""
+        return (self.accepted_priority, self.accepted_standard, *(getattr(self, name) for name in COUNTS.values()))
+
     # ---- to count
 
     def _count_in_lane(self, lane: Lane, n: int) -> None:
@@ -70,6 +72,12 @@ class EntryCounts:
         n = (to is Lane.PRIORITY) - (was is Lane.PRIORITY)
         self.accepted_priority += n  # no call between the two: nothing can interrupt them there
         self.accepted_standard -= n
+
+    def count_past(self, fate: Fate | None, lane: Lane = Lane.STANDARD, n: int = 1) -> None:
+        """An activity that was accepted elsewhere is counted here, or with `n` -1 no longer; with its fate, if any."""
+        self._count_in_lane(lane, n)
+        if fate is not None:
+            setattr(self, COUNTS[fate], getattr(self, COUNTS[fate]) + n)
 
     def count(self, fate: Fate) -> None:
         """Count one more activity with this fate."""
@@ -86,6 +94,12 @@ class EntryCounts:
         for fate, name in COUNTS.items():
             setattr(self, name, counts.get(fate.value, 0))
         self.accepted_priority, self.accepted_standard = 0, counts.get("accepted", 0)
+
+    def set_counts(self, counts: tuple[int, ...]) -> None:
+        """Go on from these, as `read_counts` gives them."""
+        self.accepted_priority, self.accepted_standard, *fates = counts
+        for name, count in zip(COUNTS.values(), fates, strict=True):
+            setattr(self, name, count)
 
     def add_counts(self, other: EntryCounts) -> None:
         """Add the counts of another entry of the same id."""

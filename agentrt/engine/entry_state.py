@@ -39,13 +39,7 @@ NOTHING: deque[Any] = deque(maxlen=0)
 class EntryState(EntryCounts, InMemory, Generic[S, P]):
     """The state reference, mailbox, counts and flags of one runtime."""
 
-    __slots__ = (
-        "__weakref__", "accepts", "activity_class", "breakpoints", "closed", "current", "deadline", "draining",
-        "driver", "ended", "error", "error_at", "exact", "exact_state", "expired", "failed", "failures", "held",
-        "host", "id", "in_error", "initial", "keys", "limits", "mailbox", "parked", "paused", "receipt_class",
-        "running", "scheduled", "spans", "started", "state", "steps", "stuck", "timeout", "undelivered",
-        "waits_for", "workflow",
-    )  # fmt: skip
+    __slots__ = ()
 
     def __init__(self, host: Host, id: str, state: S, workflow: Workflow, limits: Limits) -> None:
         super().__init__(id)
@@ -77,7 +71,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
         self.failed = self.stuck = self.in_error = False
-        self.closed = self.draining = False
+        self.closed = self.draining = self.leaving = False
         self.steps = 0
         self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
 
@@ -95,7 +89,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
     @property
     def is_refusing(self) -> bool:
         """Whether nothing is accepted any more."""
-        return self.closed or self.failed or self.ended is not None or self.host.closed
+        return self.closed or self.failed or self.leaving or self.ended is not None or self.host.closed
 
     def register_wait(self) -> OpenWait:
         """Open while somebody waits for this runtime; see `OpenWait`."""
@@ -110,7 +104,8 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         self.activity_class: type[Activity[Any]] = Activity
         self.receipt_class: type[Receipt] = Receipt
         self.exact_state: Any = UNKNOWN
-        self.workflow = workflow  # read once for each activity: it may change at any time
+        # Read once for each activity: it may change at any time.
+        self.workflow = workflow if self.breakpoints is None else self.breakpoints.form_of(workflow)
         self.limits = limits
         self.timeout = limits.timeout
         self.accepts = limits.accepts if limits.accepts is not None else workflow.accepts
@@ -147,6 +142,15 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """Ask these before each activity; holds the runtime while there are any."""
         held = self.paused or self.failed or bool(breakpoints)
         self.breakpoints, self.held = breakpoints, held
+        self.use_form(breakpoints.form_of(self.workflow))
+
+    def use_form(self, workflow: Workflow) -> None:
+        """Call the same workflow in another way, from the next activity on: what is known of its types stays."""
+        self.workflow = workflow
+
+    def go_on(self) -> bool:
+        """Let an activity that is stopped inside go on; whether there was one."""
+        return self.breakpoints is not None and self.breakpoints.go_on()
 
     # ---- accepting: any thread, the lock is held
 
@@ -267,7 +271,8 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def finish(self, activity: Activity[Any]) -> None:
         """The activity runs no longer, if it did."""
-        if activity is self.current:
+        current = self.current
+        if current is not None and current.id == activity.id:  # another object, if its payload was edited
             self.current = None
 
     def abandon(self) -> Activity[Any] | None:
@@ -283,6 +288,10 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """These are the steps that the current activity is in; of another activity they are ignored."""
         if self.current is not None and self.current.id == activity:
             self.spans = (activity, steps)
+
+    def replace_state(self, state: S) -> None:
+        """Hold another state, by a command. Between two activities, or while one is stopped."""
+        self.state = state
 
     # ---- deadlines
 
@@ -312,9 +321,9 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     # ---- failures
 
-    def record_error(self, error: AgentError, in_error: bool = False) -> None:
+    def record_error(self, error: AgentError, in_error: bool = False, at: float | None = None) -> None:
         """Remember the last error; `in_error` sets the status ERROR until the next success."""
-        self.error, self.error_at = error, self.host.clock.now()
+        self.error, self.error_at = error, self.host.clock.now() if at is None else at
         self.in_error = self.in_error or in_error
         self.host.last_errors.add(self)
 
@@ -370,6 +379,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """Go on after a pause."""
         held = self.failed or bool(self.breakpoints)
         self.paused, self.steps, self.held = False, 0, held  # nothing can interrupt it in between
+        self.go_on()
 
     def allow_steps(self, n: int) -> int:
         """Let `n` more of what waits through a pause; how many there are now."""
@@ -431,10 +441,29 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """Neither pause nor breakpoints hold it any longer."""
         self.paused = self.held = False
         self.steps = 0
+        self.go_on()
 
     def begin_drain(self) -> None:
         """End once nothing waits."""
         self.draining = True
+
+    def begin_move(self) -> None:
+        """Accept nothing here for now: it is being moved to another manager."""
+        self.mailbox.disable_fast_path()
+        self.leaving = True
+
+    def stay(self, paused: bool) -> None:
+        """It is not moved after all."""
+        self.leaving, self.paused = False, paused
+        self.held = paused or self.failed or bool(self.breakpoints)
+        if len(self.mailbox):
+            self.wake()
+
+    def end_move(self) -> None:
+        """It goes on elsewhere, with all that waits, which is not counted here any more."""
+        for activity in self.mailbox.clear():
+            self._count_in_lane(activity.lane, -1)
+        self.closed = True
 
     def close(self) -> None:
         """It is over: status TERMINATED. What waited is `undelivered`."""

@@ -92,7 +92,7 @@ def _fail_activity(
     """Give a failed activity its fate and ask the supervisor. Whatever that raises, the receipt is decided."""
     outcome = record_fate(entry, activity, fate, started, error=failure, attempts=attempts)
     try:
-        ask_supervisor(entry, failure)
+        ask_supervisor(entry, failure, outcome.finished)
     finally:
         entry.decide(activity, outcome)
 
@@ -159,19 +159,21 @@ async def attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     if limit is not None:
         entry.set_deadline(host.clock.now() + limit)
         host.deadlines.arm(entry.deadline)
-    context = Context(entry, activity)
     workflow = entry.workflow
-    arguments = (activity, entry.state, context) if workflow.takes_context else (activity, entry.state)
-    new = workflow.call(*arguments)
+    context = Context(entry, activity) if workflow.takes_context else None
+    call = workflow.call
+    new = call(activity, entry.state) if context is None else call(activity, entry.state, context)
     if workflow.is_async:
         entry.run(new)
         new = await new
-    new = await check_state(entry, new, workflow)
+    if type(new) is not entry.exact_state:
+        new = await check_state(entry, new, workflow)
     finished = host.clock.now()
     if finished > entry.deadline and host.deadlines.is_late(entry, finished):
         raise DeadlinePassed
-    await entry.store_result(activity, new, context.replied)
-    return new, context.replied
+    reply = msgspec.UNSET if context is None else context.replied
+    await entry.store_result(activity, new, reply)
+    return new, reply
 
 
 # ---- fates
@@ -227,9 +229,9 @@ def record_fate(
 # ---- the supervisor
 
 
-def ask_supervisor(entry: Entry, failure: AgentError) -> None:
+def ask_supervisor(entry: Entry, failure: AgentError, at: float) -> None:
     """Remember a failure and do what the supervisor decides."""
-    entry.record_error(failure, in_error=True)
+    entry.record_error(failure, in_error=True, at=at)
     supervision = entry.limits.supervision
     policy = decide_policy(supervision, entry.record_failure(supervision.intensity), entry.error_at or 0.0)
     if policy is Policy.RESTART:
@@ -345,7 +347,7 @@ def interrupt(entry: Entry, failure: AgentError) -> None:
 
 def _stick_after_grace(entry: Entry, activity: Activity[Any]) -> Any:
     host = entry.host
-    return host.at(host.clock.now() + entry.limits.grace, lambda: _stick(entry, activity))
+    return host.call_at(host.clock.now() + entry.limits.grace, lambda: _stick(entry, activity))
 
 
 def _stick(entry: Entry, activity: Activity[Any]) -> None:
@@ -358,7 +360,7 @@ def _stick(entry: Entry, activity: Activity[Any]) -> None:
         outcome = record_fate(entry, activity, Fate.TIMED_OUT, entry.started, error=failure)
         entry.keep_running(activity)
         try:
-            ask_supervisor(entry, failure)
+            ask_supervisor(entry, failure, outcome.finished)
         finally:
             entry.decide(activity, outcome)
     entry.host.notify()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context as Variables
 from typing import Any, Protocol
 
+from ..asyncio_compat import ready_handles, set_current_task, yield_future
 from .protocols import Host
 
 __all__ = [
@@ -32,14 +33,6 @@ MOST_INLINE = 64  # inline turns in a row, and for as long as a slice; then who 
 MOST_NESTED = 8  # inline turns inside of each other: each takes of the recursion depth that a workflow has
 MOST_ASLEEP = 256  # tasks that are kept for idle runtimes: making one costs as much as two activities
 Steps = Generator[Any, Any, None]
-
-
-# Says which task it is that runs on a loop: `set_current_task(loop, task)`. One call into C, so that an exception from
-# outside finds it done or not begun. Python 3.11 has only the dict.
-_tasks: Any = asyncio.tasks
-set_current_task: Callable[[asyncio.AbstractEventLoop, Any], object] = (
-    _tasks._swap_current_task if hasattr(_tasks, "_swap_current_task") else _tasks._current_tasks.__setitem__
-)
 
 
 @types.coroutine
@@ -158,11 +151,10 @@ class Driver:
         if self.entry.scheduled:  # a signal handler or a finalizer has sent since the lanes were found empty
             self.sleeper = None
             return None
-        sleeper._asyncio_future_blocking = True  # as `await sleeper` does; here a generator yields it
         host.asleep[self] = None
         if len(host.asleep) > MOST_ASLEEP:
             next(iter(host.asleep)).dismiss()
-        return sleeper
+        return yield_future(sleeper)
 
     def wake(self) -> None:
         """Have the task take its next step, if it sleeps."""
@@ -179,10 +171,11 @@ class Driver:
         self.entry.detach_driver()  # after `wake`: the task finds itself replaced when its turn comes
         self.process.close()
 
-    def run_inline(self, promise: Any) -> None:
+    def run_inline(self, promise: Any, once: bool = False) -> None:
         """Step the processing in the turn of who waits for `promise`, until that is decided or the activity suspends.
 
-        Call it only while `open`, with the activity of `promise` the next to run.
+        Call it only while `open`, with the activity of `promise` the next to run. `once`: one activity and no more,
+        as `promise` is decided later.
         """
         host = self.entry.host
         budget, loop = host.inline_budget, host.loop
@@ -197,6 +190,8 @@ class Driver:
             while promise.value is None and self.open and self.entry.driver is self and budget.count < MOST_INLINE:
                 budget.count += 1
                 self._step_inline()
+                if once:
+                    break
         finally:
             budget.nested = nested
             set_current_task(loop, waiter)
@@ -234,10 +229,11 @@ def _cancel(asked: Any) -> None:
 class InlineBudget:
     """How often runtimes of one event loop were run inline since the loop had a turn."""
 
-    __slots__ = ("_coin", "count", "nested")
+    __slots__ = ("_coin", "count", "nested", "ready")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.count = self.nested = 0
+        self.ready = ready_handles(loop) or ()  # the callbacks of the loop's next turn
         self._coin: Callable[[], bool] | None = getattr(loop, "coin", None)  # of a loop that tries every order
 
     def allows(self) -> bool:

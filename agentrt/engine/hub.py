@@ -17,6 +17,7 @@ import msgspec
 
 from ..clock import Clock
 from ..events import Record, Ring
+from ..frames import hide_from_debuggers
 from ..interruptible import InterruptibleEvent
 from ..logs import is_interrupt, log_safely
 from ..schema.numbers import number
@@ -207,6 +208,7 @@ class Hub:
                 self._thread = threading.Thread(
                     target=_feed, args=(weakref.ref(self), self._stop), name="agentrt-hub", daemon=True
                 )
+                hide_from_debuggers(self._thread)
                 self._thread.start()
         return lambda: self.remove(client, None)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..activity import Activity
 from ..events import Outcome
-from ..receipt import Receipt, decide_receipt
+from ..receipt import Promise, Receipt, decide_receipt
 from .protocols import Host
 
 __all__ = ["InMemory"]
@@ -20,6 +21,8 @@ class InMemory:
     id: str
     host: Host
     resumed = False  # whether it goes on from a journal
+    decides_later = False  # whether a receipt is decided some time after its activity was run
+    group_failures: Mapping[str, Iterable[float]] = {}  # of its groups, as they were stored with it
     effects: Any = None  # what its activities have done outside, see `Effects`
 
     def new_receipt(self, number: int) -> Receipt:
@@ -49,12 +52,19 @@ class InMemory:
         """Decide the receipt of an activity. Doing it twice changes nothing."""
         decide_receipt(activity, outcome)
 
+    def decide_end(self, ended: Promise[bool]) -> None:
+        """Tell who waits for its end. Doing it twice changes nothing."""
+        ended._decide(True)
+
     def count_attempts(self, activity: Activity[Any]) -> int:
         """How often an activity was tried before."""
         return 0
 
     def store_retry(self, activity: Activity[Any], not_before: float) -> None:
         """Note that an activity has failed and is tried again."""
+
+    def store_supervision(self) -> None:
+        """Note what the supervisor has counted. The lock is held."""
 
     def note_due(self, activity: Activity[Any]) -> None:
         """Note that a delayed activity has joined its lane, at the end of it. The lock is held."""

@@ -118,6 +118,7 @@ def isolate(workflow: Workflow, limits: Limits, workers: Workers) -> Workflow:
 
 def original_function(call: Callable[..., Any]) -> Any:
     """Return the function that the user wrote, of what is called; None if it runs in another process."""
+    call = getattr(call, "plain", call)  # of one that has breakpoints inside
     if not isinstance(call, partial):
         return call
     return call.args[0] if call.func is _run_in_thread else None if call.func is run_in_process else call
@@ -125,6 +126,7 @@ def original_function(call: Callable[..., Any]) -> Any:
 
 def user_function(call: Callable[..., Any]) -> Any:
     """Return the function that the user wrote, of what is called, wherever it runs."""
+    call = getattr(call, "plain", call)
     if isinstance(call, partial) and call.func is run_in_process:
         return call.args[0].function
     return original_function(call)

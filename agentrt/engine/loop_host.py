@@ -20,9 +20,11 @@ from .clock_waits import waits_for_clock
 from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
+from .fields import HostFields
 from .fork import RefusingLock
 from .lock import make_lock
 from .loop_thread import LoopThread, as_coroutine, choose, time_of
+from .retention import Readings
 
 __all__ = ["LoopHost"]
 
@@ -30,7 +32,7 @@ T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 
 
-class LoopHost:
+class LoopHost(HostFields):
     """A loop, on a thread of its own or shared, its lock, and the clock of the agents on it.
 
     `lock` guards what several threads change; `thread` is the id of the loop's thread.
@@ -49,6 +51,9 @@ class LoopHost:
         self._timers = Timers(self.clock, self.loop, self._may_leap)
         self._sleepers: set[Entry] = set()  # the busy entries whose own task is in `sleep`
         self._woken: deque[Entry] = deque()
+        self.readings = Readings()
+        self.branch_point: Any = None  # of a fork: where it was branched off
+        self.served_effects: Any = None  # what gives the results of effects, in place of their functions
         self._waking = False
         self.awaits = AwaitNumbers()  # of whoever looks where a workflow is
         watch(self.loop)
@@ -132,14 +137,14 @@ class LoopHost:
     def end_with_loop(self) -> None:
         """Called when somebody else has closed the loop: nothing runs any more, so nothing may wait for it."""
 
-    def at(self, when: float, call: Callable[[], object]) -> Timer:
+    def call_at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call when the clock reads `when`; the loop's thread only."""
         return self._timers.at(when, call)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the manager's clock; on the manager's loop only."""
         future = self.loop.create_future()
-        timer = self.at(self.clock.now() + seconds, partial(complete_future, future))
+        timer = self.call_at(self.clock.now() + seconds, partial(complete_future, future))
         entry: Any = CURRENT.get()
         sleeper = entry if entry in self.busy and entry.task is asyncio.current_task() else None
         self.clock.waiting.add(future)

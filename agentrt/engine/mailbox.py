@@ -16,6 +16,7 @@ import msgspec
 from ..activity import Activity, Lane
 from ..clock import Timer
 from ..limits import check_capacity, check_fairness
+from .fields import MailboxFields
 
 __all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox"]
 
@@ -42,7 +43,7 @@ class Place(msgspec.Struct, frozen=True):
     before: int | None
 
 
-class PrioritizedMailbox:
+class PrioritizedMailbox(MailboxFields):
     """Two FIFO lanes, each with its own bound, so that a flood of standard activities never blocks priority activities.
 
     `fairness=8`: after 8 priority activities in a row one standard activity goes; None is strict priority.
@@ -58,23 +59,7 @@ class PrioritizedMailbox:
     'fire'
     """
 
-    __slots__ = (
-        "delayed",
-        "fairness",
-        "fast_limit_priority",
-        "fast_limit_standard",
-        "granted_priority",
-        "granted_standard",
-        "priority",
-        "priority_capacity",
-        "reserved_priority",
-        "reserved_standard",
-        "senders",
-        "standard",
-        "standard_capacity",
-        "streak",
-        "timers",
-    )
+    __slots__ = ()
 
     def __init__(self, priority_capacity: int = 1000, standard_capacity: int = 1000, fairness: int | None = 8) -> None:
         self.priority: Items = EMPTY

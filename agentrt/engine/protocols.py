@@ -28,6 +28,7 @@ class Member(Protocol):
     host: Host
     current: Activity[Any] | None
     waits_for: dict[Any, None] | None  # the waits that are open, see `OpenWait`
+    breakpoints: Any  # where it stops, see `Breakpoints`; None if it never did
     effects: Any  # what its activities have done outside, see `Effects`; None if that is not stored
 
     def register_wait(self) -> AbstractContextManager[None]:
@@ -65,6 +66,9 @@ class Host(Protocol):
     watchdog: Any
     last_errors: Any
     remembered: Any  # receipts, by key
+    readings: Any  # what the clock gave to activities that asked
+    branch_point: Any  # a `feed.branch_point.BranchPoint` of a fork, else None
+    served_effects: Any  # what gives the results of effects, in place of their functions; None where they are called
     closed: bool
     number: Callable[[], int]
     counter: count[int]  # what `number` draws from
@@ -82,7 +86,7 @@ class Host(Protocol):
     def post(self, call: Callable[[], object]) -> None:
         """Call on the loop's thread, at once if this is it. Any thread."""
 
-    def at(self, when: float, call: Callable[[], object]) -> Timer:
+    def call_at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call when the clock reads `when`."""
 
     async def sleep(self, seconds: float) -> None:
@@ -91,8 +95,15 @@ class Host(Protocol):
     def notify(self) -> None:
         """There are new records: wake who watches."""
 
+    @property
+    def kept_letters(self) -> int:
+        """How many dead letters are kept."""
+
     def dead_letter(self, activity: Activity[Any], reason: str) -> None:
         """Add an undelivered activity to the dead letters."""
+
+    def close_letter(self, activity: Activity[Any]) -> None:
+        """Note that a dead letter is not read back."""
 
     def leave(self, entry: Any) -> None:
         """Close an entry and let it leave the map."""
@@ -100,8 +111,14 @@ class Host(Protocol):
     def forget(self, entry: Any) -> None:
         """Take a closed entry out of the map; its counts stay."""
 
+    def elsewhere(self, entry: Any) -> Any:
+        """What takes a send in place of an entry that was moved to another manager; None of any other."""
+
     def escalate(self, entry: Any) -> None:
         """Let the entry's group decide about its failures."""
+
+    def group_failures(self, id: str) -> dict[str, list[float]]:
+        """When children of a runtime's groups have failed, by the name of the group."""
 
     def entry(self, to: Any) -> Any:
         """The entry of an id or a handle."""
@@ -116,6 +133,10 @@ class Manager(Host, Protocol):
     @property
     def source(self) -> Any:
         """What the views of its runtimes are drawn from: a `Source`, which is declared above this package."""
+
+    @property
+    def origin(self) -> Any:
+        """What histories are read from: an `Origin`, which is declared above this package."""
 
     def holds(self, entry: Any) -> bool:
         """Whether an entry is in the map."""

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from ..activity import Activity
+from ..activity import Activity, UntrackedActivity, may_hold_others
 from ..errors import ActivityValidationError, JournalError, RuntimeExistsError
 from ..events import Fate
 from ..journal import UNCHANGED, Changed, Created, StoredWhole, WaitingActivity
 from ..limits import Limits
 from ..logs import log_safely
-from ..receipt import Promise, clear_field
+from ..receipt import clear_field
 from ..schema.typecheck import find_problem
-from .admission import set_timer
 from .durability import Durability, Upgrade
 from .durable_entry import DurableEntry
+from .durable_receipt import DurableReceipt, UntrackedDurableReceipt
 from .entry_state import EntryState
 from .failure import decide_fate
 from .rate_limit import LimitedMailbox
+from .restore import place
 from .storage import Storage
 from .stored_settings import pack_limits, unpack_limits
 from .workflow import Workflow
 
-__all__ = ["begin", "dormant_entry"]
+__all__ = ["adopt", "begin", "dormant_entry"]
 
 Entry = DurableEntry[Any, Any]
 logger = logging.getLogger(__name__)
@@ -74,12 +74,14 @@ def _resume(entry: Entry, wanted: Durability, whole: StoredWhole) -> None:
     id, stored = entry.id, whole.runtime
     if not wanted.resume:
         raise RuntimeExistsError(
-            f"the journal holds {id!r}, created before; leave out resume=False to go on with it, or give another id",
+            f"the journal holds {id!r}, created before; leave out resume=False to go on with it, end it with "
+            f"manager.terminate({id!r}), or give another id",
             runtime=id,
         )
     state = _load_state(entry, wanted, whole)
     supervision = stored.supervision or {}
     entry.restore(state, supervision.get("failures", ()), bool(supervision.get("failed")), stored.paused)
+    entry.group_failures = supervision.get("groups", {})
     limits = unpack_limits(entry.given, stored.limits)
     EntryState.change_limits(entry, limits)
     packed = pack_limits(entry.given, limits)
@@ -140,7 +142,8 @@ def _load_mailbox(entry: Entry, whole: StoredWhole) -> None:
     """What waits, each with a receipt that nobody holds; the counts; the keys."""
     entry.restore_counts(whole.runtime.counts)
     _count_from_here(entry)
-    receipts = {each.activity.id: _put_back(entry, each) for each in whole.waiting}
+    plain = not entry.workflow.takes_context and not may_hold_others(type(entry.state))
+    receipts = {each.activity.id: _put_back(entry, each, plain) for each in whole.waiting}
     entry.share_counts()
     for key, (id, until) in whole.keys.items():
         receipt = receipts.get(id)
@@ -154,11 +157,11 @@ def _count_from_here(entry: Entry) -> None:
         entry.mailbox.attach_to(entry)
 
 
-def _put_back(entry: Entry, waiting: WaitingActivity) -> Any:
+def _put_back(entry: Entry, waiting: WaitingActivity, plain: bool) -> Any:
+    """Have it wait again. `plain`: whether the states hold no other objects."""
     activity = waiting.activity
-    receipt = entry.new_receipt(activity.id)
-    receipt._acceptance = Promise(None)
-    receipt._acceptance.value = True
+    is_untracked = plain and isinstance(activity, UntrackedActivity)
+    receipt = (UntrackedDurableReceipt if is_untracked else DurableReceipt)(entry, None, None, activity.id, True)
     clear_field(activity, "receipt", receipt)
     if waiting.attempts:
         entry.attempts[activity.id] = waiting.attempts, waiting.not_before
@@ -166,16 +169,6 @@ def _put_back(entry: Entry, waiting: WaitingActivity) -> Any:
         entry.places[activity.id] = waiting.rank
     place(entry, activity)
     return receipt
-
-
-def place(entry: Entry, activity: Any) -> None:
-    """Put an activity that was accepted before in its lane, or with what is not due yet."""
-    due = activity.not_before
-    if due is None or due <= entry.host.clock.now():
-        entry.mailbox.add(activity)
-    else:
-        entry.mailbox.delay(activity)
-        entry.host.post(partial(set_timer, entry, activity.id, due))
 
 
 def _take_over(entry: Entry, dormant: Entry) -> None:
@@ -225,6 +218,26 @@ def dormant_entry(storage: Storage, host: Any, id: str) -> Entry | None:
         found.whole = msgspec.structs.replace(whole, waiting=[])
         _load_mailbox(found, whole)
         storage.forget(id)
+    return found
+
+
+def adopt(storage: Storage, host: Any, id: str) -> Entry | None:
+    """Take an id that the journal holds out of those that wait for somebody to create them. The lock is held.
+
+    Raises:
+        JournalError: What waits can't be read: a class is not here.
+    """
+    found = dormant_entry(storage, host, id)
+    if found is None:
+        return None
+    whole = storage.take(id) if found.whole is None else None
+    del storage.dormant[id]
+    if whole is not None:  # it could not be read before
+        sent, found = found, _add_dormant(storage, host, id)
+        _load_mailbox(found, whole)
+        _take_over(found, sent)
+        del storage.dormant[id]
+    storage.forget(id)
     return found
 
 

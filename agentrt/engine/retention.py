@@ -10,10 +10,30 @@ from ..receipt import Receipt
 from ..schema.bounded import WeighedDict
 from .entry_state import EntryState
 
-__all__ = ["LastErrors", "RememberedKeys"]
+__all__ = ["LastErrors", "Readings", "RememberedKeys"]
 
 Entry = EntryState[Any, Any]
 MOST = 1_000_000
+
+
+class Readings:
+    """What the clock gave to activities that asked, for a replay. Of the last 20,000 of them."""
+
+    MOST = 20_000
+
+    def __init__(self) -> None:
+        self._found: dict[int, list[float]] = {}
+
+    def of(self, activity: int) -> list[float]:
+        """The readings of an activity, to add to."""
+        found = self._found.setdefault(activity, [])
+        while len(self._found) > self.MOST:
+            self._found.pop(next(iter(self._found)), None)
+        return found
+
+    def find(self, activity: int) -> list[float]:
+        """The readings of an activity; empty if there are none, or none any more."""
+        return self._found.get(activity, [])
 
 
 class LastErrors(WeighedDict[int, Entry]):

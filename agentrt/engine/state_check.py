@@ -13,10 +13,11 @@ from ..schema.immutability import ATOMS
 from ..schema.redefinition import Redefined, newest_hint, newest_value
 from ..schema.size import EXACT, estimate_size
 from ..schema.typecheck import TypeProblem, find_problem
+from .baseline import record_baseline
 from .entry_state import EntryState
 from .workflow import Workflow
 
-__all__ = ["check_state", "find_newest_problem", "use_newest_state"]
+__all__ = ["check_made_state", "check_state", "find_newest_problem", "use_newest_state"]
 
 Entry = EntryState[Any, Any]
 # What a function with a `yield` gives, when a wrapper hides that it has one.
@@ -27,6 +28,11 @@ async def check_state(entry: Entry, new: Any, workflow: Workflow) -> Any:
     """Await, check and measure the new state that `workflow` has made; `TypeError` says what is wrong with it."""
     if type(new) not in ATOMS:
         new = await _take_result(entry, new, workflow)
+    return check_made_state(entry, new, workflow)
+
+
+def check_made_state(entry: Entry, new: Any, workflow: Workflow) -> Any:
+    """Check and measure a new state; `TypeError` or `ValueError` says what is wrong with it."""
     hint = workflow.state
     if hint is not None:
         found = find_problem(new, hint)
@@ -84,7 +90,7 @@ def use_newest_state(entry: Entry) -> None:
         return  # what is made of it says so
     if new is not entry.state or initial is not entry.initial:
         entry.use_newest(new, initial)
-        entry.record_event("redefined", {"state": describe(type(new))})
+        record_baseline(entry, "redefined", {"state": describe(type(new))})
 
 
 async def _take_result(entry: Entry, new: Any, workflow: Workflow) -> Any:

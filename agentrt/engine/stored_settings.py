@@ -17,12 +17,15 @@ PLAIN = (int, float, str, bool, type(None))
 
 def pack_limits(given: Limits, now: Limits) -> dict[str, Any]:
     """What the code said, and what the limits are now; those that are a number, a word or None."""
-    return {"given": _plain_values(given), "now": _plain_values(now)}
+    plain = _plain_values(now)
+    return {"given": plain if given is now else _plain_values(given), "now": plain}
 
 
 def unpack_limits(given: Limits, stored: Any) -> Limits:
     """The limits that the code says, with those that were changed by hand since the code said the same."""
     said, now = (stored or {}).get("given", {}), (stored or {}).get("now", {})
+    if said == now:
+        return given
     limits, plain = given, _plain_values(given)
     for name, value in now.items():
         if name in plain and said.get(name) == plain[name] != value:
@@ -34,12 +37,11 @@ def unpack_limits(given: Limits, stored: Any) -> Limits:
 
 
 def _plain_values(limits: Limits) -> dict[str, Any]:
-    values = {name: getattr(limits, name) for name in limits.__struct_fields__}
-    return {name: str(value) if isinstance(value, str) else value for name, value in values.items() if _is_word(value)}
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, PLAIN)
+    return {
+        name: str(value) if isinstance(value, str) else value
+        for name in limits.__struct_fields__
+        if isinstance(value := getattr(limits, name), PLAIN)
+    }
 
 
 def fingerprint(function: Any) -> str:

@@ -10,7 +10,7 @@ import weakref
 from typing import Any
 
 from ..events import Event
-from ..frames import StackFrame, thread_stack
+from ..frames import StackFrame, debugger_of, hide_from_debuggers, thread_stack
 from ..interruptible import InterruptibleEvent
 from .loop_thread import time_of
 
@@ -30,6 +30,8 @@ class Watchdog:
 
     A thread of its own checks, twice per `after`; while all runtimes are idle it waits and nothing wakes it. On a
     virtual loop it does nothing: the time of that loop is not the real time.
+
+    A loop that debugpy or pdb keeps stopped is not reported; `whereabouts` says that it is stopped there.
 
     A busy loop releases the interpreter lock (GIL) once a slice, and takes it again before a thread that waits for it
     has woken: such a thread then wakes in vain at each slice, which costs a fifth of the loop's time. So the loop
@@ -66,6 +68,7 @@ class Watchdog:
         if self._thread is None:
             name = f"{self._name}-watchdog"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
+            hide_from_debuggers(thread)
             thread.start()
             self._thread = thread  # only now: another thread's `close` joins what it finds here
         self.yield_interpreter()
@@ -126,11 +129,13 @@ class Watchdog:
         except RuntimeError:  # it is closed
             self._end.set()
             return
+        is_debugged = False
         for _ in range(2):
             self._sleep(self.after / 2)
             if self._callback_ran.is_set():
                 return
-        if self._loop.is_running():
+            is_debugged = is_debugged or self._is_debugged()
+        if self._loop.is_running() and not is_debugged:
             self._report(asked)
         self._callback_ran.wait()
 
@@ -158,5 +163,13 @@ class Watchdog:
         host.notify()
 
     def stack(self) -> list[StackFrame]:
-        """Where the loop's thread is now."""
-        return thread_stack(self._loop_thread)
+        """Where the loop's thread is now, or the one that stands in for it."""
+        return thread_stack(self._thread_of_loop())
+
+    def _is_debugged(self) -> bool:
+        """Whether a debugger of Python keeps the loop's thread stopped: that is no fault of the workflow's."""
+        return bool(debugger_of(self._thread_of_loop()))
+
+    def _thread_of_loop(self) -> int:
+        host = self._host()
+        return self._loop_thread if host is None else int(host.thread)

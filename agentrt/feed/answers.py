@@ -40,7 +40,7 @@ LEAST_CORE = 0.2  # of a core: whoever uses less can spare it
 LEAST_PAUSE, LONGEST_PAUSE = 0.1, 0.45  # seconds between two requests
 FRAME_BUDGET, FIRST_BUDGET = 0.0008, 0.04  # processor seconds for the records of an answer, and of the first one
 FEWEST = 50  # records that are sent if there are so many
-UNRECORDED = frozenset({"journal"})  # reads of which nothing records that they have changed
+UNRECORDED = frozenset({"journal", "usage"})  # reads of which nothing records that they have changed
 MOST_READS = 5_000
 MOST_SECONDS = 2.0  # processor seconds of an answer
 MOST_TICKETS = 200
@@ -73,13 +73,22 @@ class Answers:
         ring: Its records.
         role: What the reader may do.
         blocked: Seconds for which the agents' loop has been blocked.
+        may_evaluate: Whether expressions may be worked out for the reader.
     """
 
-    def __init__(self, source: Source, ring: Ring, role: Role, blocked: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        ring: Ring,
+        role: Role,
+        blocked: Callable[[], float],
+        may_evaluate: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.source = source
         self.ring = ring
         self.role = role
         self.blocked = blocked
+        self.may_evaluate = may_evaluate
         self._budget = Budget()
         self._each = 1e-6  # of a record
         self._tickets: dict[int, Future[Reply]] = {}
@@ -140,7 +149,9 @@ class Answers:
         for read in reads:
             if left < 0 or time.thread_time() > until:
                 raise ProtocolError(f"it asked for too much at once: {len(reads):,} reads")
-            if read.name in NOT_OF_ONE:
+            if read.name.startswith("moment_"):  # the past stays as it is
+                answer = None if read.seen else self._read_moment(read)
+            elif read.name in NOT_OF_ONE:
                 answer = self._read_of_all(read, bool(changed) or missed or read.name in UNRECORDED)
             elif not read.seen or missed or self._may_differ(read, changed, fresh):
                 answer = make_answer(self.source, read.name, read.arguments)
@@ -153,6 +164,13 @@ class Answers:
         if len(self._was) > MOST_READS:
             self._was.clear()
         return found
+
+    def _read_moment(self, read: Read) -> bytes | None:
+        """None, and nothing is sent, if it is no longer recorded."""
+        try:
+            return make_answer(self.source, read.name, read.arguments)
+        except AgentError:
+            return None
 
     def _may_differ(self, read: Read, changed: set[str], fresh: dict[str, Any]) -> bool:
         """Whether a runtime may be another than at the last answer: most of what it does is recorded, but not all."""
@@ -192,7 +210,7 @@ class Answers:
             return None, None
         arguments = {name: value for name, value in order.arguments.items() if name != "ended"}
         try:
-            with entrance(self.source, self.role, order.who, order.name):
+            with entrance(self.source, self.role, order.who, order.name, self.may_evaluate()):
                 if order.ticket is None:
                     return self.source.command(order.name, order.id, **arguments), None
                 self._wait(order.ticket, self.source.submit(order.name, order.id, **arguments))

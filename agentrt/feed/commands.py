@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from concurrent.futures import Future
 from itertools import count, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from ..activity import Activity, Lane
 from ..dead_letters import DeadLetter, DeadLetters, send_again
 from ..debugger import breakpoints
+from ..debugger.recode import make_function
 from ..engine import commands
 from ..engine.entry import RuntimeEntry
+from ..engine.isolation import user_function
 from ..engine.mailbox import Place
 from ..engine.protocols import Manager
+from ..engine.state_edit import edit_state
 from ..errors import ActivityValidationError, AgentError, ConfigurationError, ManagerClosedError
 from ..limits import Limits
 from ..receipt import Receipt
 from ..schema.numbers import count as check_count
 from ..schema.numbers import number
+from ..schema.preview import preview
 from .burst import Burst
-from .forms import build, rebuild
+from .forms import build, rebuild, type_of
 from .source import COMMANDS, MOST_IN_BURST, Reply, Typed
 
 __all__ = ["LiveCommands", "SteeredManager"]
@@ -33,6 +40,8 @@ Act = Callable[[], Reply]
 KEPT = 1000  # receipts of what was sent here
 OFFERED = 200  # undos that can still be asked for
 BURSTS = 100
+FORKS = 4
+LONGEST_VALUE = 4_000  # characters of the value of an expression
 
 
 class SteeredManager(Manager, Protocol):
@@ -40,6 +49,13 @@ class SteeredManager(Manager, Protocol):
 
     speed: float
     dead_letters: DeadLetters
+    first_number: int
+
+    def at(self, sequence: int) -> Any:
+        """All runtimes as they stood after a record."""
+
+    def record_test(self, path: Path, ids: Collection[str | int] | None = None) -> Path:
+        """Write what is recorded as a pytest file."""
 
     def __iter__(self) -> Any:
         """The ids of all runtimes."""
@@ -56,7 +72,8 @@ class LiveCommands:
         self.receipts: OrderedDict[int, Receipt] = OrderedDict()
         self.bursts: OrderedDict[int, Burst] = OrderedDict()
         self._undos: OrderedDict[int, Act] = OrderedDict()
-        self._number = count(1).__next__
+        self._forks: list[Any] = []  # managers; they end with this one, or when there are too many
+        self._number = count(manager.first_number).__next__
 
     def carry_out(self, name: str, id: str, arguments: dict[str, Any]) -> Reply:
         """Carry out one command."""
@@ -94,6 +111,20 @@ class LiveCommands:
         entries = [self.manager.entry(id) for id in self.manager]
         return [entry for entry in entries if not (entry.closed or entry.failed)]
 
+    def _fork(self, sequence: int) -> Reply:
+        """Paused, so that a person sees it before it goes on; on a clock that passes as a real one does."""
+        fork = self.manager.at(sequence).fork(clock="real", paused=True)
+        self._forks.append(fork)
+        if len(self._forks) > FORKS:
+            self._forks.pop(0).close()
+        url = urlsplit(fork.serve().url)
+        return Reply(text=url._replace(path="/beside").geturl())
+
+    def _record_test(self, activity: int) -> Reply:
+        with TemporaryDirectory() as folder:
+            file = self.manager.record_test(Path(folder) / "test.py", ids=[activity])
+            return Reply(text=file.read_text("utf-8"))
+
     def _set_speed(self, speed: float) -> None:
         self.manager.speed = speed
 
@@ -122,13 +153,47 @@ class LiveCommands:
         else:
             raise ConfigurationError(f"{name!r} is no limit", runtime=entry.id)
 
-    def _add_breakpoint(self, entry: Entry, at: str) -> None:
-        breakpoints(entry).add(at)
+    def _edit_state(self, entry: Entry, typed: str) -> None:
+        hint = entry.workflow.state
+        edit_state(entry, build(typed, type_of(hint, entry.state)))
+
+    def _edit_code(self, entry: Entry, typed: str) -> None:
+        function = make_function(user_function(entry.workflow.call), typed)
+        commands.swap(entry, self.manager.prepare(function, entry.limits))
+
+    def _add_breakpoint(
+        self, entry: Entry, at: str | None = None, step: str | None = None, error: bool = False, hits: int = 1
+    ) -> None:
+        breakpoints(entry).add(at, step=step, error=error, hits=hits)
+
+    def _add_condition(self, entry: Entry, step: str, when: str, hits: int = 1) -> None:
+        breakpoints(entry).add(step=step, when=when, hits=hits)
 
     def _remove_breakpoint(self, entry: Entry, place: int) -> None:
         points = breakpoints(entry)
         for point in islice(points, place, place + 1):
             points.remove(point)
+
+    # ---- of an activity that is stopped
+
+    def _step_over(self, entry: Entry) -> None:
+        breakpoints(entry).step_over()
+
+    def _step_into(self, entry: Entry) -> None:
+        breakpoints(entry).step_into()
+
+    def _step_out(self, entry: Entry) -> None:
+        breakpoints(entry).step_out()
+
+    def _retry(self, entry: Entry, typed: Typed | None = None) -> None:
+        current = entry.current
+        if typed is None or current is None:
+            breakpoints(entry).retry()
+        else:
+            breakpoints(entry).retry(self._payload(entry, typed, current.id))
+
+    def _evaluate(self, entry: Entry, expression: str, frame: int | None = None) -> Reply:
+        return Reply(text=breakpoints(entry).evaluate(expression, frame, lambda value: preview(value, LONGEST_VALUE)))
 
     # ---- payloads
 
@@ -265,8 +330,10 @@ class LiveCommands:
 
 
 def waiting(entry: Entry, number: int) -> Activity[Any]:
-    """The activity that waits under a number. Raises `AgentError`."""
-    for activity in commands.items(entry):
+    """The activity that waits, or is stopped, under a number. Raises `AgentError`."""
+    current = entry.current
+    stopped = [current] if current is not None and entry.breakpoints is not None and entry.breakpoints.stop else []
+    for activity in (*stopped, *commands.items(entry)):
         if activity.id == number:
             return activity
     raise AgentError(f"activity {number} does not wait in {entry.id!r} (any more)", runtime=entry.id, activity=number)

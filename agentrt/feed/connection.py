@@ -28,7 +28,7 @@ from .wire import (
     read_answer,
 )
 
-__all__ = ["Connection", "ConnectionEnded", "find_manager"]
+__all__ = ["Connection", "ConnectionEnded", "LocalDialer", "find_manager"]
 
 TIMEOUT = 4.0  # seconds for an answer
 
@@ -183,3 +183,54 @@ class Connection:
     def close(self) -> None:
         """End it. Idempotent."""
         self._socket.close()
+
+
+class LocalDialer:
+    """Connects to a manager on this machine, and to the one that is started in its place.
+
+    Args:
+        manager: See `RemoteSource`.
+        role: What this reader may do.
+
+    Raises:
+        ConfigurationError: There is no such manager.
+    """
+
+    def __init__(self, manager: str | ManagerRecord, role: Role) -> None:
+        self.record = find_manager(manager) if isinstance(manager, str) else manager
+        self.name = self.record.name
+        self._role = role
+
+    def connect(self) -> Connection:
+        """Connect for the first time. Contract: `Dialer.connect`."""
+        return Connection(self.record, self._role)
+
+    def reconnect(self, answered: float) -> Connection | None:
+        """Connect to the manager as it runs now. Contract: `Dialer.reconnect`."""
+        refusal: ConfigurationError | None = None
+        for record in self.candidates(answered):
+            try:
+                found = Connection(record, self._role)
+            except ConnectionEnded:
+                continue
+            except ConfigurationError as error:
+                refusal = error
+                continue
+            self.record = record
+            return found
+        if refusal is not None:
+            raise refusal
+        return None
+
+    def candidates(self, answered: float) -> list[ManagerRecord]:
+        """The manager itself, or those of its name that were started since it was heard of last; the newest first."""
+        try:
+            found = discovery.list_managers()
+        except ConfigurationError:
+            return []
+        own = (self.record.pid, self.record.number)
+        return [
+            each
+            for each in reversed(found)
+            if each.name == self.record.name and ((each.pid, each.number) == own or each.started >= answered)
+        ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Protocol
 
 from ..errors import AccessDeniedError
-from .source import ACTOR, COMMANDS, Source
+from .source import ACTOR, COMMANDS, EVALUATING, Source, Standing
 
 __all__ = ["Role", "check_role", "entrance", "explain_refusal"]
 
@@ -19,6 +20,13 @@ class Role(StrEnum):
 
     OPERATOR = "operator"
     VIEWER = "viewer"
+
+
+class HasStanding(Protocol):
+    """What says of itself what it is."""
+
+    def standing(self) -> Standing:
+        """What it is."""
 
 
 def check_role(role: Role, source: Source, what: str) -> None:
@@ -38,7 +46,7 @@ def check_role(role: Role, source: Source, what: str) -> None:
         raise explain_refusal(source, what)
 
 
-def explain_refusal(source: Source, what: str) -> AccessDeniedError:
+def explain_refusal(source: HasStanding, what: str) -> AccessDeniedError:
     """The error for a command to what can't be steered, which says why."""
     recorded = source.standing().recorded
     if not recorded:
@@ -47,9 +55,14 @@ def explain_refusal(source: Source, what: str) -> AccessDeniedError:
 
 
 @contextmanager
-def entrance(source: Source, role: Role, who: str | None, name: str) -> Iterator[None]:
-    """Every command of a page or of another process is given inside of this. Raises what `check_role` does."""
+def entrance(source: Source, role: Role, who: str | None, name: str, may_evaluate: bool = False) -> Iterator[None]:
+    """Every command of a page or of another process is given inside of this. Raises what `check_role` does.
+
+    Commands that run code that a person has typed are refused without `may_evaluate`.
+    """
     check_role(role, source, name.replace("_", " "))
+    if name in EVALUATING and not may_evaluate:
+        raise AccessDeniedError("Expressions are off here; whoever serves this page can allow them: evaluator=True.")
     token = ACTOR.set(who and who[:LONGEST_WHO])
     try:
         yield

@@ -38,6 +38,7 @@ class Greeted(Protocol):
 
     record: ManagerRecord
     instance: str
+    evaluator: bool  # whether readers may have expressions worked out
 
     @property
     def manager(self) -> OfferedManager:
@@ -56,7 +57,8 @@ def greet(offer: Greeted, frame: bytes) -> tuple[Answers | None, bytes]:
         return None, encode_frame(Refused(VERSION, why))
     manager = offer.manager
     pulse = Pulse(manager.loop)
-    answers = Answers(manager.source, manager.ring, Role(hello.role), pulse.blocked_for)
+    role = Role(hello.role)
+    answers = Answers(manager.source, manager.ring, role, pulse.blocked_for, lambda: offer.evaluator)
     return answers, encode_frame(Welcome(VERSION, offer.record.name, offer.instance, os.getpid(), manager.ring.limit))
 
 

@@ -6,23 +6,21 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from .. import discovery
 from ..dead_letters import Ledger
-from ..discovery import ManagerRecord
 from ..errors import AgentError, ConfigurationError
 from ..metrics import Fates
-from .connection import Connection, ConnectionEnded, find_manager
-from .entrance import Role
+from .connection import ConnectionEnded
 from .ids import FollowedIds
+from .nodes import Usage
 from .reads import read_answer_of
 from .source import Page
-from .wire import FeedAnswer, Order, ProtocolError, Read, Request
+from .wire import FeedAnswer, Order, ProtocolError, Read, Request, Welcome
 
-__all__ = ["Link"]
+__all__ = ["Answering", "Dialer", "Link"]
 
 USED = 10.0  # seconds since a view has read it, for which an answer is kept up to date
 MOST = 2_000  # answers that are kept up to date
@@ -34,10 +32,50 @@ PICTURE = ("snapshots", None, False)
 FEW = 100  # runtimes of which all are read so
 NOTHING: dict[str, Any] = {
     "ended": {}, "snapshots": [], "figures": [], "active": [], "mailbox": Page(), "fates": Fates(),
-    "dead_letters": Page(), "ledger": Ledger(), "outcomes": {},
+    "dead_letters": Page(), "ledger": Ledger(), "outcomes": {}, "usage": Usage(),
 }  # fmt: skip
 
 Take = Callable[[FeedAnswer, bool, int | None], None]
+
+
+class Answering(Protocol):
+    """A connection to a manager. Not for several threads at once."""
+
+    welcome: Welcome
+
+    def ask(self, request: Request) -> FeedAnswer:
+        """Ask and wait for the answer.
+
+        Raises:
+            ConnectionEnded: There is none. Nothing more can be asked.
+        """
+
+    def close(self) -> None:
+        """End it. Idempotent."""
+
+
+class Dialer(Protocol):
+    """What connects to one manager, wherever it is."""
+
+    name: str
+
+    def connect(self) -> Answering:
+        """Connect for the first time.
+
+        Raises:
+            ConnectionEnded: It does not answer.
+            ConfigurationError: It refuses this reader.
+        """
+
+    def reconnect(self, answered: float) -> Answering | None:
+        """Connect to the manager as it runs now; None if there is none. Any thread; it may take long.
+
+        Args:
+            answered: When there was an answer last, in seconds since 1970.
+
+        Raises:
+            ConfigurationError: What is there refuses this reader.
+        """
 
 
 class Kept:
@@ -79,15 +117,13 @@ class Link:
     """What a remote source asks through. Its caller holds a lock: one thread at a time.
 
     Args:
-        manager: See `RemoteSource`.
-        role: What this reader may do.
+        dialer: Connects to the manager.
         max_age: How old an answer may be while `pulled` is False.
         take: Is given each answer, whether it is of another manager than the one before, and the cursor of the request.
     """
 
-    def __init__(self, manager: str | ManagerRecord, role: Role, max_age: float, take: Take) -> None:
-        self.record = find_manager(manager) if isinstance(manager, str) else manager
-        self.role = role
+    def __init__(self, dialer: Dialer, max_age: float, take: Take) -> None:
+        self.dialer = dialer
         self.max_age = max_age
         self.take = take
         self.pulled = False  # whether somebody calls `update` all the time
@@ -107,9 +143,9 @@ class Link:
         self._fresh = False
         self._behind = False  # whether a command was given since the last update
         self._closed = False
-        self._connection: Connection | None = None
+        self._connection: Answering | None = None
         try:
-            self._use(Connection(self.record, role))
+            self._use(dialer.connect())
         except ConnectionEnded as error:
             raise ConfigurationError(str(error)) from None
 
@@ -122,9 +158,10 @@ class Link:
 
     # ---- the connection
 
-    def _use(self, connection: Connection) -> None:
-        self._connection, self.record = connection, connection.record
+    def _use(self, connection: Answering) -> None:
+        self._connection = connection
         welcome = connection.welcome
+        self.pid = welcome.pid
         self._fresh = welcome.instance != self._instance
         if self._fresh:
             self._instance = welcome.instance
@@ -133,43 +170,27 @@ class Link:
             self.generation += 1
         self.lost = ""
 
-    def _connect(self) -> Connection | None:
+    def _connect(self) -> Answering | None:
         """The connection; if it is lost and nobody else does it, one to the manager as it runs now."""
         if self._connection is None and not self.pulled and time.monotonic() >= self._again:
             self.use(self.dial())
             self._again = time.monotonic() + (RETRY if self.lost.endswith("ended") else PATIENCE)
         return self._connection
 
-    def dial(self) -> Connection | None:
+    def dial(self) -> Answering | None:
         """Connect to the manager as it runs now. It may take long, and needs no lock. None: it does not answer."""
-        for record in self._candidates():
-            try:
-                return Connection(record, self.role)
-            except ConnectionEnded:
-                continue
-            except ConfigurationError as error:
-                self.lost = str(error)
-        return None
+        try:
+            return self.dialer.reconnect(self._answered)
+        except ConfigurationError as error:
+            self.lost = str(error)
+            return None
 
-    def use(self, connection: Connection | None) -> None:
+    def use(self, connection: Answering | None) -> None:
         """Go on with a new connection, if there is one."""
         if connection is not None and (self._closed or self._connection is not None):
             connection.close()
         elif connection is not None:
             self._use(connection)
-
-    def _candidates(self) -> list[ManagerRecord]:
-        """The manager itself, or those of its name that were started since it was heard of last; the newest first."""
-        try:
-            found = discovery.list_managers()
-        except ConfigurationError:
-            return []
-        own = (self.record.pid, self.record.number)
-        return [
-            each
-            for each in reversed(found)
-            if each.name == self.record.name and ((each.pid, each.number) == own or each.started >= self._answered)
-        ]
 
     def _lose(self, why: str) -> None:
         if not self.lost:
@@ -181,6 +202,12 @@ class Link:
 
     def _exchange(self, request: Request) -> FeedAnswer | None:
         """Ask. None if there is no answer, and `lost` says why."""
+        answer = self._ask_once(request)
+        if answer is None and request.order is None and self._connect() is not None:
+            return self._ask_once(request)  # it was started again since it was asked last
+        return answer
+
+    def _ask_once(self, request: Request) -> FeedAnswer | None:
         connection = self._connect()
         if connection is None:
             return None

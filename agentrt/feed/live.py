@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import datetime
@@ -16,13 +17,15 @@ from ..engine.entry import RuntimeEntry
 from ..engine.hub import Frame, Hub
 from ..engine.id_changes import IdChanges
 from ..errors import AgentError
-from ..events import Outcome
+from ..events import Outcome, Record
 from ..metrics import Fates
 from ..snapshot import Snapshot, snapshot
+from .branch_point import BranchPoint
 from .commands import LiveCommands, SteeredManager, waiting
 from .find import LastRates, cut, find_entries, find_ids, is_active
 from .forms import form_of, form_with
 from .ids import IdsUpdate
+from .nodes import Usage, UsageMeter
 from .source import (
     COMMANDS,
     READS,
@@ -33,17 +36,19 @@ from .source import (
     PayloadForm,
     Reply,
     Settings,
+    Source,
     Standing,
     Watching,
 )
 
 if TYPE_CHECKING:
-    from ..engine.storage import Storage
+    from ..journal import Journal
 
-__all__ = ["LiveManager", "LiveSource"]
+__all__ = ["Ids", "LiveManager", "LiveSource"]
 
 Entry = RuntimeEntry[Any, Any]
 
+MOMENTS = 4  # that are kept
 FORMS = 1000  # forms that are kept; past that they are made anew
 
 
@@ -54,7 +59,11 @@ class LiveManager(SteeredManager, Protocol):
     hub: Hub
 
     id_changes: IdChanges
-    _storage: Storage | None  # None where nothing is stored
+    journal: Journal | None
+
+    @property
+    def pending_writes(self) -> int:
+        """How many writes are not stored yet."""
 
     def entries(self) -> tuple[Entry, ...]:
         """The entries of all runtimes."""
@@ -112,7 +121,10 @@ class LiveSource:
         self._manager = manager
         self._commands = LiveCommands(manager)
         self._rates = LastRates()
+        self._meter = UsageMeter()
         self._forms: dict[str, tuple[Any, PayloadForm]] = {}
+        self._moments: dict[int, Source] = {}
+        self._moments_lock = threading.Lock()
         self.name = manager.name
         self.runtimes = Ids(manager)
         self.ended = Ids(manager.terminated)
@@ -268,20 +280,45 @@ class LiveSource:
         """What became of all dead letters."""
         return self._manager.dead_letters.ledger()
 
+    def events(self) -> list[tuple[int, Record]]:
+        """What is recorded of what happened, each with its sequence number."""
+        return [(record.sequence, record) for record in self.frame().records]
+
+    def past(self, moment: int) -> Source:
+        """Everything as it was after a record. The last few are kept: each page asks for several parts of one."""
+        with self._moments_lock:
+            found: Any = self._moments.pop(moment, None)
+            if found is None:
+                found = self._manager.at(moment).source
+                found.pace = self.speed
+            self._moments[moment] = found
+            while len(self._moments) > MOMENTS:
+                del self._moments[next(iter(self._moments))]
+            past: Source = found
+            return past
+
+    def branch_point(self) -> BranchPoint | None:
+        """Where it was branched off; None if it is no fork."""
+        found: BranchPoint | None = self._manager.branch_point
+        return found
+
     def journal(self, id: str = "") -> JournalStanding | None:
         """How far the journal is."""
-        storage = self._manager._storage
-        if storage is None:
+        journal = self._manager.journal
+        if journal is None:
             return None
         if id:
             entry = self._entry(id)
             if entry is None or entry.effects is None:
                 return None
-        journal = storage.journal
-        name, error = Path(getattr(journal, "path", "")).name, journal.error
-        pending = storage.pending
+        name, error = getattr(journal, "name", "") or Path(getattr(journal, "path", "")).name, journal.error
+        pending = self._manager.pending_writes
         lag = journal.lag if pending else 0.0
         return JournalStanding(name, journal.size, pending, lag, "" if error is None else str(error))
+
+    def usage(self) -> Usage:
+        """What the manager has to do, and what its process uses."""
+        return self._meter.read(self._manager.entries())
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """The outcomes of activities that were sent from here."""

@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_left
 from typing import Any
 
+from ..engine.hub import Frame
 from ..events import Ring
 
 __all__ = ["Mirror"]
@@ -48,3 +49,14 @@ class Mirror(Ring):
             found = self.records[bisect_left(self._places, cursor) : bisect_left(self._places, end)]
             end = max(end, cursor)
             return found, end, max(0, end - cursor - len(found))
+
+    def positions(self) -> list[tuple[int, Any]]:
+        """The records that are kept, each with its position."""
+        with self._guard:
+            return list(zip(self._places, self.records, strict=True))
+
+    def frame(self, now: float, cursor: int) -> Frame:
+        """All that happened since a cursor, as a source gives it."""
+        records, end, missed = self.since(cursor)
+        changed = {record.runtime for record in records if record.runtime}
+        return Frame(now, records, missed, changed, first=not cursor, cursor=end)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from .. import discovery
 from ..discovery import ManagerRecord
 from ..errors import ConfigurationError
+from ..frames import hide_from_debuggers
 
 if TYPE_CHECKING:
     from .answers import Answers
@@ -53,6 +54,7 @@ class FeedOffer:
         self.name = manager.name
         self.instance = secrets.token_hex(8)
         self.readers: list[Reader] = []
+        self.evaluator = False
         self._tcp = tcp
         self._ended = False
         self._listener, self.record = self._listen()
@@ -64,6 +66,7 @@ class FeedOffer:
             raise
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name=f"{self.name}-offer", daemon=True)
+        hide_from_debuggers(self._thread)
         self._thread.start()
 
     def _listen(self) -> tuple[socket.socket, ManagerRecord]:

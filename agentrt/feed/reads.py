@@ -20,17 +20,18 @@ from ..schema.outline import OF_STATE, Bounds, clean, outline, restore
 from ..snapshot import Snapshot
 from .failures import FailureRecord, error_of, failure_of
 from .ids import IdsUpdate
-from .source import BurstProgress, Found, JournalStanding, Page, PayloadForm, Settings, Source
+from .nodes import Usage
+from .source import BurstProgress, Found, JournalStanding, Page, PayloadForm, Rewindable, Settings, Source
 from .wire import ActivityRow, OutcomeRow, ProtocolError, encode_frame, record_of, row_of
 
-__all__ = ["NOT_OF_ONE", "READERS", "make_answer", "read_answer_of"]
+__all__ = ["NOT_OF_ONE", "READERS", "MomentIds", "make_answer", "read_answer_of"]
 
 MOST_ITEMS = 1_000  # of what waits in one runtime, of dead letters: more are counted and not sent
 OF_ITEM = Bounds(most=100, widest=50, deepest=5, longest=2_000)
 NOT_OF_ONE = frozenset(
     {
         "ids", "ended", "snapshots", "figures", "active", "find", "fates", "dead_letters", "ledger", "outcomes",
-        "burst", "journal",
+        "burst", "journal", "usage",
     }
 )  # fmt: skip
 
@@ -43,6 +44,15 @@ class Shot(msgspec.Struct, frozen=True):
     current: ActivityRow | None
     first: tuple[ActivityRow | None, ActivityRow | None]
     failure: FailureRecord | None
+
+
+class MomentIds(msgspec.Struct, frozen=True):
+    """Which runtimes there were, when, and what it is a record of."""
+
+    live: list[str]
+    ended: list[str]
+    now: float
+    recorded: str
 
 
 class FigureRow(msgspec.Struct, array_like=True, frozen=True):
@@ -328,6 +338,7 @@ READERS: dict[str, ReadKind] = {
     ),
     "ledger": ReadKind(lambda source: source.ledger(), Ledger, _as_it_is),
     "journal": ReadKind(lambda source, id: source.journal(id), JournalStanding | None, _as_it_is),
+    "usage": ReadKind(lambda source: source.usage(), Usage, _as_it_is),
     "outcomes": ReadKind(
         lambda source, numbers: {id: row_of(each, True) for id, each in source.outcomes(numbers).items()},
         dict[int, OutcomeRow],
@@ -336,6 +347,27 @@ READERS: dict[str, ReadKind] = {
     "burst": ReadKind(lambda source, number: source.burst(number), BurstProgress | None, _as_it_is),
     "error": ReadKind(lambda source, id: _whole_error(source.snapshot(id, False)), FailureRecord | None, _read_error),
 }
+
+
+def _of_moment(reader: ReadKind) -> ReadKind:
+    """The same read of everything as it was after a record."""
+
+    def ask(source: Source, sequence: int, *arguments: Any) -> Any:
+        if not isinstance(source, Rewindable):
+            raise TypeError("there is no going back here")
+        return reader.ask(source.past(sequence), *arguments)
+
+    return reader._replace(ask=ask)
+
+
+def _ids_of(source: Source) -> MomentIds:
+    return MomentIds(list(source.runtimes), list(source.ended), source.now(), source.standing().recorded)
+
+
+# Of everything as it was after a record: the same reads, with its sequence number before their arguments.
+OF_MOMENT = ("snapshot", "figures", "settings", "mailbox", "fates", "dead_letters", "ledger")
+READERS |= {f"moment_{name}": _of_moment(READERS[name]) for name in OF_MOMENT}
+READERS["moment_ids"] = _of_moment(ReadKind(_ids_of, MomentIds, _as_it_is))
 _decoders = {name: msgspec.msgpack.Decoder(reader.kind) for name, reader in READERS.items()}
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -13,49 +12,24 @@ from typing import Any
 
 from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
-from ..debugger import Whereabouts
-from ..engine.hub import Frame, Hub
 from ..errors import ConfigurationError
-from ..events import Outcome
 from ..journal.protocol import StoredRuntime, Unreadable
 from ..journal.reader import JournalReader
 from ..limits import Limits
 from ..metrics import Fates, LaneMetrics, Metrics, Percentiles
 from ..snapshot import Snapshot, Status
-from .entrance import explain_refusal
-from .find import Key, cut, find_ids, search_ids, sort_ids
-from .mirror import Mirror
-from .source import BurstProgress, Found, JournalStanding, Page, PayloadForm, Reply, Settings, Standing, Watching
+from .source import JournalStanding, Page, Settings, Standing
+from .still import MOST_RECORDS, StillSource, StoredIds
 from .stored_records import StoredRecords, last_failures, message_of
 
 __all__ = ["RecordedSource"]
 
-MOST_ROWS = 20_000  # of the history that are shown
 SINCE_1970 = 1e9  # a clock that reads more counts from then on: it was so late in 2001
 ENDED = Unreadable("it has ended: nothing of it is stored but its dead letters")
 LANES = {"priority": 0, "standard": 1, "delayed": 2}
 
 
-class StoredIds(Collection[str]):
-    """Ids that do not change, in their order."""
-
-    def __init__(self, ids: Iterable[str] = ()) -> None:
-        self._ids = dict.fromkeys(ids)
-
-    def __contains__(self, id: object) -> bool:
-        return id in self._ids
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} ids>"
-
-
-class RecordedSource:
+class RecordedSource(StillSource):
     """The source of a journal file that no process holds. See `Source` for what each method does.
 
     It shows the file as it stood when it was last written: its clock stands still there, nothing in it changes, and
@@ -80,8 +54,6 @@ class RecordedSource:
     >>> source.close()
     """
 
-    capabilities: frozenset[str] = frozenset()
-
     def __init__(self, path: str | os.PathLike[str], name: str = "") -> None:
         self._reader = reader = JournalReader(path)
         self.path = reader.path
@@ -90,13 +62,10 @@ class RecordedSource:
         stored = reader.runtimes()
         self.runtimes = StoredIds(each.id for each in stored if not _has_ended(each))
         self.ended = StoredIds(each.id for each in stored if _has_ended(each))
-        rows, before = reader.history(MOST_ROWS)
-        self._mirror = Mirror(MOST_ROWS)
-        self._mirror.add(StoredRecords(reader.codec, rows, reader.last_activity).records, before)
+        rows, before = reader.history(MOST_RECORDS)
+        super().__init__(StoredRecords(reader.codec, rows, reader.last_activity).records, before)
         self._failures = last_failures(self._mirror.records)
-        self.hub = Hub(self._mirror, self)  # type: ignore[arg-type]  # of the clock it reads the time only
         self._written = datetime.fromtimestamp(reader.written, UTC).astimezone()
-        self._keys: dict[str, dict[str, Key]] = {}
         self._lists: tuple[str, tuple[list[int], list[int], list[int]]] | None = None  # of the runtime asked for last
 
     def __repr__(self) -> str:
@@ -122,37 +91,10 @@ class RecordedSource:
         except OverflowError:
             return (datetime.max if at > now else datetime.min).replace(tzinfo=UTC)
 
-    @property
-    def speed(self) -> float:
-        """0: it stands still."""
-        return 0.0
-
     def standing(self) -> Standing:
         """It is of this file, and stays as it is."""
         written = f"{self._written:%Y-%m-%d at %H:%M:%S}"
         return Standing(recorded=f"the file {self.path.name} as it was last written, on {written}")
-
-    # ---- what happened
-
-    def frame(self, cursor: int = 0) -> Frame:
-        """All that happened since a cursor."""
-        records, end, missed = self._mirror.since(cursor)
-        changed = {record.runtime for record in records if record.runtime}
-        return Frame(self.now(), records, missed, changed, first=not cursor, cursor=end)
-
-    def attach(
-        self, flush: Callable[[Frame], object], schedule: Callable[[Callable[[], None]], object] | None = None
-    ) -> Callable[[], None]:
-        """Have `flush(frame)` called once, with all there is."""
-        return self.hub.attach(flush, schedule)
-
-    def watching(self) -> Watching:
-        """What it costs to watch."""
-        return Watching(self.hub.cost, self.hub.pause, self.hub.pause > 2 * self.hub.interval)
-
-    def charge(self, seconds: float) -> None:
-        """Add processor seconds that were spent on drawing."""
-        self.hub.charge(seconds)
 
     # ---- how things are
 
@@ -163,7 +105,7 @@ class RecordedSource:
 
     def _snapshot(self, stored: StoredRuntime, metrics: bool, whole: bool = False) -> Snapshot:
         """A snapshot; `whole` if with its state and its first activities."""
-        limits, depth, counts = _limits_of(stored.limits), self._reader.depth(stored.id), _fates_of(stored.counts)
+        limits, depth, counts = _limits_of(stored.limits), self._reader.depth(stored.id), Fates.of(stored.counts)
         failure, in_error = self._failures.get(stored.id, (None, False))
         capacity = (limits.priority_capacity, limits.standard_capacity)
         priority = self._reader.accepted_priority[stored.id]
@@ -192,39 +134,10 @@ class RecordedSource:
         found = {each.id: each for each in self._reader.activities(id, ids)}
         return found.get(next(iter(priority), 0)), found.get(next(iter(standard), 0))
 
-    def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
-        """How several runtimes were."""
-        chosen = self.runtimes if ids is None else ids
-        return [shot for id in chosen if (shot := self.snapshot(id, metrics)) is not None]
-
     def figures(self, ids: Iterable[str], metrics: bool = True) -> list[Snapshot]:
         """Snapshots of these ids for a table, without states and activities."""
         found = map(self._reader.find, ids)
         return [self._snapshot(stored, metrics) for stored in found if stored is not None]
-
-    def active(self, recent: float = 0.0) -> list[Snapshot]:
-        """Snapshots of those runtimes of which there is something to say."""
-        return [shot for shot in self._plain_shots if self._is_active(shot, self.now() - recent)]
-
-    @cached_property
-    def _plain_shots(self) -> list[Snapshot]:
-        return self.figures(self.runtimes, metrics=False)
-
-    def _is_active(self, shot: Snapshot, since: float) -> bool:
-        if shot.status is not Status.IDLE or shot.depth != (0, 0):
-            return True
-        return shot.error_at is not None and shot.error_at >= since
-
-    def find(
-        self, search: str = "", sort: str = "", down: bool = False, start: int = 0, count: int | None = None
-    ) -> Found:
-        """The ids of a part of the runtimes, searched and sorted."""
-        if not sort:
-            return find_ids(self.runtimes, self.ended, search, start, count)
-        if sort not in self._keys:
-            self._keys[sort] = {shot.id: SORT_KEYS[sort](shot) for shot in self._plain_shots}
-        keys = {id: self._keys[sort][id] for id in search_ids(self.runtimes, search)}
-        return cut(sort_ids(keys, self.runtimes, self.ended, search, down), start, count)
 
     def settings(self, id: str) -> Settings | None:
         """What was set of a runtime."""
@@ -251,16 +164,6 @@ class RecordedSource:
             self._lists = last = id, self._reader.lists(id)
         return last[1]
 
-    def where(self, id: str) -> Whereabouts | None:
-        """None: nothing runs."""
-
-    def form(self, id: str, activity: int | None = None) -> PayloadForm | None:
-        """None: nothing can be sent."""
-
-    def fates(self) -> Fates:
-        """The counts of all runtimes."""
-        return sum((shot.fates for shot in self._plain_shots), Fates())
-
     @cached_property
     def _letters(self) -> tuple[DeadLetter, ...]:
         return tuple(DeadLetter(each.activity, message_of(each.reason), each.at) for each in self._reader.letters())
@@ -269,32 +172,19 @@ class RecordedSource:
         """Dead letters, oldest first."""
         return Page(self._letters[start : None if count is None else start + count], len(self._letters))
 
+    def fates(self) -> Fates:
+        """The counts of all runtimes, ended ones included."""
+        return super().fates() + Fates.of(self._reader.retired)
+
     def ledger(self) -> Ledger:
         """What became of all dead letters."""
         here, (resent, discarded) = len(self._letters), self._reader.closed_letters()
-        # Of runtimes that have ended the counts are gone.
+        # An older file does not have the counts of runtimes that have ended.
         return Ledger(max(self.fates().dead, here + resent + discarded), here, resent, discarded)
 
     def journal(self, id: str = "") -> JournalStanding | None:
         """The file: all of it is stored."""
         return JournalStanding(self.path.name, self.size) if not id or id in self.runtimes else None
-
-    def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
-        """None: nothing was sent from here."""
-        return {}
-
-    def burst(self, number: int) -> BurstProgress | None:
-        """None: there are no bursts."""
-
-    # ---- commands
-
-    def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
-        """Refuse a command."""
-        raise explain_refusal(self, name.replace("_", " "))
-
-    def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
-        """Refuse a command."""
-        raise explain_refusal(self, name.replace("_", " "))
 
 
 def _has_ended(stored: StoredRuntime) -> bool:
@@ -324,31 +214,7 @@ def _limits_of(stored: Any) -> Limits:
     return limits
 
 
-def _fates_of(counts: Mapping[str, int]) -> Fates:
-    found = {name: count for name, count in counts.items() if name in Fates.__struct_fields__}
-    decided = sum(count for name, count in found.items() if name != "accepted")
-    return Fates(**found, pending=found.get("accepted", 0) - decided)
-
-
 def _metrics_of(counts: Fates, accepted: tuple[int, int], depth: tuple[int, int], most: tuple[int, int]) -> Metrics:
     """Figures without times: a journal stores when an activity was accepted and ended, and not when it started."""
     lanes = [LaneMetrics(*lane, Percentiles(), Percentiles()) for lane in zip(depth, most, accepted, strict=True)]
     return Metrics(counts.done + counts.failed + counts.timed_out, counts.failed + counts.timed_out, *lanes)
-
-
-def _error_words(shot: Snapshot) -> Key:
-    error = shot.error and (shot.error.__cause__ or shot.error)
-    return f"{type(error).__name__}: {error}"[:200] if error else None
-
-
-SORT_KEYS: dict[str, Callable[[Snapshot], Key]] = {
-    "id": lambda shot: shot.id,
-    "status": lambda shot: shot.status.value,
-    "priority": lambda shot: shot.depth[0],
-    "standard": lambda shot: shot.depth[1],
-    "processed": lambda shot: shot.fates.done + shot.fates.failed + shot.fates.timed_out,
-    "failed": lambda shot: shot.fates.failed + shot.fates.timed_out,
-    "error": _error_words,
-    "rate": lambda shot: 0.0,
-    **dict.fromkeys(("wait_priority", "wait_standard", "service50", "service95"), lambda shot: None),
-}

@@ -20,16 +20,19 @@ from ..debugger import Whereabouts
 from ..discovery import ManagerRecord
 from ..engine.hub import Frame, Hub
 from ..errors import AgentError
-from ..events import Outcome
+from ..events import Outcome, Record
 from ..interruptible import InterruptibleEvent, InterruptibleFuture
 from ..metrics import Fates
 from ..snapshot import Snapshot
+from .connection import LocalDialer
 from .entrance import Role
 from .failures import error_of
 from .find import find_ids
 from .ids import RemoteIds
-from .link import Link
+from .link import Dialer, Link
 from .mirror import Mirror
+from .nodes import Usage
+from .remote_moment import RemoteMoment
 from .source import (
     ACTOR,
     COMMANDS,
@@ -56,7 +59,8 @@ class RemoteSource:
     """The source of a manager in another process. See `Source` for what each method does.
 
     Args:
-        manager: Its name, the id of its process, or its record; the only one on this machine if left out.
+        manager: Its name, the id of its process, or its record; the only one on this machine if left out. Or what
+            connects to it, as one with that role.
         role: What may be done here: a viewer can give no command, and the other process checks it too.
         max_age: How old an answer may be, in seconds, while nobody is attached; 0 asks each time.
 
@@ -64,13 +68,16 @@ class RemoteSource:
         ConfigurationError: There is no such manager, it is of another user, or speaks another version.
     """
 
-    def __init__(self, manager: str | ManagerRecord = "", *, role: Role = Role.OPERATOR, max_age: float = 0.1) -> None:
+    def __init__(
+        self, manager: str | ManagerRecord | Dialer = "", *, role: Role = Role.OPERATOR, max_age: float = 0.1
+    ) -> None:
         self.role = role
         self.capabilities = COMMANDS | READS if role is Role.OPERATOR else READS
         self._mirror = Mirror()
         self._lock = threading.RLock()
-        self._link = Link(manager, role, max_age, self._take)
-        self.name = self._link.record.name
+        dialer = LocalDialer(manager, role) if isinstance(manager, str | ManagerRecord) else manager
+        self._link = Link(dialer, max_age, self._take)
+        self.name = dialer.name
         self.hub = Hub(self._mirror, self)  # type: ignore[arg-type]  # of the clock it reads the time only
         self._thread: threading.Thread | None = None
         self._wake = InterruptibleEvent()
@@ -84,7 +91,7 @@ class RemoteSource:
             self._link.update(0)
 
     def __repr__(self) -> str:
-        return f"<RemoteSource of {self.name!r}, process {self._link.record.pid}>"
+        return f"<RemoteSource of {self.name!r}, process {self._link.pid}>"
 
     def __enter__(self) -> RemoteSource:
         return self
@@ -212,9 +219,7 @@ class RemoteSource:
     def frame(self, cursor: int = 0) -> Frame:
         """All that happened since a cursor."""
         self._catch_up()
-        records, end, missed = self._mirror.since(cursor)
-        changed = {record.runtime for record in records if record.runtime}
-        return Frame(self._link.now(), records, missed, changed, first=not cursor, cursor=end)
+        return self._mirror.frame(self._link.now(), cursor)
 
     def attach(
         self, flush: Callable[[Frame], object], schedule: Callable[[Callable[[], None]], object] | None = None
@@ -322,9 +327,30 @@ class RemoteSource:
         found: Ledger = self._read("ledger")
         return found
 
+    def events(self) -> list[tuple[int, Record]]:
+        """What is recorded of what happened, each with its sequence number."""
+        return [(record.sequence, record) for record in self.frame().records]
+
+    def past(self, moment: int) -> RemoteMoment:
+        """Everything there as it was after a record."""
+
+        def ask(name: str, *arguments: Any) -> Any:
+            with self._lock:
+                return self._link.read_once(name, (moment, *arguments))
+
+        records = [record for record in self.frame().records if record.sequence <= moment]
+        found = RemoteMoment(self.name, ask, records, self.wall)
+        found.pace = self.speed
+        return found
+
     def journal(self, id: str = "") -> JournalStanding | None:
         """How far the journal is."""
         found: JournalStanding | None = self._read("journal", id)
+        return found
+
+    def usage(self) -> Usage:
+        """What the manager has to do, and what its process uses."""
+        found: Usage = self._read("usage")
         return found
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:

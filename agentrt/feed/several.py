@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -37,7 +38,7 @@ from .source import (
     whole_error,
 )
 
-__all__ = ["SeveralSource"]
+__all__ = ["Part", "SeveralSource"]
 
 SAME_DATE = 60.0  # seconds by which two clocks may be apart that tell the same date
 UNDOS = 200  # of commands that went to more than one
@@ -104,14 +105,20 @@ class SeveralSource:
         found = _distinct_prefixes(sources) if prefixes is None else list(prefixes)
         if len(set(found)) < len(sources) or len(found) != len(sources):
             raise ConfigurationError(f"prefixes are {found!r}; give each source another one")
-        self.name = name or " + ".join(source.name for source in sources)
-        self._parts = [
-            Part(source, Shift(prefix, index, _seconds_between(sources[0], source) if index else 0.0))
+        parts = {
+            index: Part(source, Shift(prefix, index, _seconds_between(sources[0], source) if index else 0.0))
             for index, (source, prefix) in enumerate(zip(sources, found, strict=True))
-        ]
+        }
+        self._begin(name or " + ".join(source.name for source in sources), parts)
+
+    def _begin(self, name: str, parts: dict[int, Part]) -> None:
+        """Begin with these parts, each under what its numbers are divided by `STRIDE`."""
+        self.name = name
+        self._by_number = parts
+        self._parts = list(parts.values())
         # The longest prefix first: an id of one manager may begin with the prefix of another.
         self._by_prefix = sorted(self._parts, key=lambda part: -len(part.shift.prefix))
-        self.capabilities = frozenset.intersection(*(source.capabilities for source in sources))
+        self.capabilities = frozenset.intersection(*(part.source.capabilities for part in self._parts))
         self.runtimes = SeveralIds(self._parts, "runtimes")
         self.ended = SeveralIds(self._parts, "ended")
         self._mirror = Mirror()
@@ -126,17 +133,15 @@ class SeveralSource:
     # ---- which one
 
     def _part_of(self, id: str) -> tuple[Part, str] | None:
-        for part in self._by_prefix:
-            own = id[len(part.shift.prefix) :]
-            if id.startswith(part.shift.prefix) and (own in part.source.runtimes or own in part.source.ended):
-                return part, own
-        return None
+        found = [(part, id[len(part.shift.prefix) :]) for part in self._by_prefix if id.startswith(part.shift.prefix)]
+        live = next((each for each in found if each[1] in each[0].source.runtimes), None)
+        return live or next((each for each in found if each[1] in each[0].source.ended), None)
 
     def _part_of_number(self, number: Any) -> tuple[Part, int]:
-        index, own = divmod(number, STRIDE) if isinstance(number, int) else (-1, 0)
-        if not 0 <= index < len(self._parts):
+        part = self._by_number.get(number // STRIDE) if isinstance(number, int) else None
+        if part is None:
             return self._parts[0], number
-        return self._parts[index], own
+        return part, number - part.shift.first
 
     def _by_source(self, numbers: Iterable[int]) -> dict[Part, list[int]]:
         found: dict[Part, list[int]] = defaultdict(list)
@@ -173,23 +178,23 @@ class SeveralSource:
     def _pull(self, frame: Frame | None = None) -> None:
         """Take what is new of all, in one order. What comes of one while another is read follows in the next."""
         with self._lock:
-            records: list[Any] = []
+            found: list[list[Any]] = []
             missed = 0
             for part in self._parts:
                 new = part.source.frame(part.cursor)
                 part.cursor = new.cursor
                 missed += new.missed
-                records += map(part.shift.record, new.records)
-            if len(self._parts) > 1:
-                records.sort(key=attrgetter("at"))
-            self._mirror.add(records, missed)
+                found.append(list(map(part.shift.record, new.records)))
+            self._mirror.add(found[0] if len(found) == 1 else self._merge(found), missed)
+
+    def _merge(self, found: list[list[Any]]) -> list[Any]:
+        """The records of all parts in one order."""
+        return sorted(chain.from_iterable(found), key=attrgetter("at"))
 
     def frame(self, cursor: int = 0) -> Frame:
         """All that happened since a cursor."""
         self._pull()
-        records, end, missed = self._mirror.since(cursor)
-        changed = {record.runtime for record in records if record.runtime}
-        return Frame(self.now(), records, missed, changed, first=not cursor, cursor=end)
+        return self._mirror.frame(self.now(), cursor)
 
     def attach(
         self, flush: Callable[[Frame], object], schedule: Callable[[Callable[[], None]], object] | None = None
@@ -399,7 +404,7 @@ class SeveralSource:
     def _keep(self, undos: list[tuple[Part, int]]) -> int | None:
         if not undos:
             return None
-        number = len(self._parts) * STRIDE + time.monotonic_ns() % STRIDE
+        number = (max(self._by_number) + 1) * STRIDE + time.monotonic_ns() % STRIDE
         self._undos[number] = undos
         while len(self._undos) > UNDOS:
             self._undos.popitem(last=False)

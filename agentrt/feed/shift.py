@@ -121,6 +121,7 @@ class Shift:
             at=self.at(there.at),
             activity=self.activity(there.activity),
             waits_for=tuple(map(self.id, there.waits_for)),
+            stop=there.stop and _replace(there.stop, activity=self.number(there.stop.activity)),
         )
 
     def letter(self, letter: DeadLetter) -> DeadLetter:

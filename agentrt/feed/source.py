@@ -23,7 +23,7 @@ from ..debugger import Whereabouts
 from ..engine.commands import ACTOR
 from ..engine.hub import Frame
 from ..errors import AgentError
-from ..events import Outcome
+from ..events import Outcome, Record
 from ..limits import Limits
 from ..metrics import Fates
 from ..schema.fields import Field
@@ -32,6 +32,7 @@ from ..snapshot import Snapshot
 __all__ = [
     "ACTOR",
     "COMMANDS",
+    "EVALUATING",
     "MOST_IN_BURST",
     "READS",
     "SORTS",
@@ -46,6 +47,7 @@ __all__ = [
     "Page",
     "PayloadForm",
     "Reply",
+    "Rewindable",
     "Settings",
     "Source",
     "Standing",
@@ -69,6 +71,8 @@ COMMANDS = frozenset(
         "pause_all",
         "resume_all",
         "set_speed",  # speed
+        "record_test",  # activity: `Reply.text` is a pytest file of it, see `RuntimeManager.record_test`
+        "fork",  # sequence: another manager goes on from that record; `Reply.text` is the link of its page
         # Of one runtime.
         "pause",
         "resume",
@@ -76,8 +80,17 @@ COMMANDS = frozenset(
         "recover",
         "terminate",
         "set",  # name, value: a limit of `Limits` that can change, or "paused"
-        "add_breakpoint",  # at: "priority", "standard" or "error"
+        "edit_state",  # typed: the new state as a JSON text
+        "edit_code",  # typed: the source of the workflow, from the next activity or try on
+        "add_breakpoint",  # at: "priority", "standard" or "error"; or step: a name; or error=True. hits=1
+        "add_condition",  # step: a name, when: an expression, hits=1
         "remove_breakpoint",  # place: its index in `Settings.breakpoints`
+        # Of an activity that is stopped inside; "resume" goes on, "step" to its end.
+        "step_over",
+        "step_into",
+        "step_out",
+        "retry",  # typed=None: another payload
+        "evaluate",  # expression, frame=None: its index in `Whereabouts.frames`
         # Of a payload. `activity` says that it is for the one that waits under that number.
         "check",  # typed, activity=None: raises what `send` or `edit` would raise about it, and does nothing
         "send",  # typed, lane, delay=None (seconds)
@@ -96,6 +109,7 @@ COMMANDS = frozenset(
         "undo",  # number: that of `Reply.undo`
     }
 )
+EVALUATING = frozenset({"add_condition", "edit_code", "evaluate"})  # commands that run code that a person has typed
 SORTS = frozenset(
     {
         "id", "status", "priority", "standard", "rate", "wait_priority", "wait_standard", "service50", "service95",
@@ -166,6 +180,7 @@ class Reply(msgspec.Struct, frozen=True):
         refusal: Why some of them stay where they are.
         burst: The number of the burst that was started.
         undo: The number to give to the command "undo"; None if the command can't be undone.
+        text: The value of an expression, the link of a fork, or a file.
     """
 
     activity: int | None = None
@@ -175,6 +190,7 @@ class Reply(msgspec.Struct, frozen=True):
     refusal: str = ""
     burst: int | None = None
     undo: int | None = None
+    text: str = ""
 
 
 class BurstProgress(msgspec.Struct, frozen=True):
@@ -406,6 +422,21 @@ class WholeErrors(Protocol):
 
     def error(self, id: str) -> AgentError | None:
         """Return the last error of a runtime: up to a million characters of its message and of its traceback."""
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A source that can also be looked at as it was."""
+
+    def events(self) -> list[tuple[int, Record]]:
+        """Return what is recorded of what happened, each with its moment: a number that grows."""
+
+    def past(self, moment: int) -> Source:
+        """Return everything as it was after an event, by its moment. It stands still, and takes no command.
+
+        Raises:
+            AgentError: That is no longer recorded, or can't be read.
+        """
 
 
 def whole_error(source: Source, id: str) -> AgentError | None:

@@ -27,6 +27,7 @@ In a program with a loop, `put` waits until it is on the disk. Writes that come 
 
 from .codec import Codec
 from .memory import MemoryJournal, MemoryLog
+from .postgres import PostgresJournal, copy_journal
 from .protocol import (
     UNCHANGED,
     Accepted,
@@ -66,6 +67,7 @@ __all__ = [
     "LetterKept",
     "MemoryJournal",
     "MemoryLog",
+    "PostgresJournal",
     "Removed",
     "Retention",
     "SQLiteJournal",
@@ -76,6 +78,7 @@ __all__ = [
     "WaitingActivity",
     "Write",
     "check_journal",
+    "copy_journal",
     "register",
     "repair_journal",
 ]

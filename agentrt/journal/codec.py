@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -60,8 +59,10 @@ class Codec:
             JournalError: It can't come back as it is; the message names the field and the ways out.
         """
         if type(value) in SIMPLE:
-            with suppress(OverflowError, ValueError):  # no number or text of msgpack: the long way says how
+            try:  # not `suppress`, which takes as long as all the rest
                 return PLAIN + encode_simple(value)
+            except (OverflowError, ValueError):  # no number or text of msgpack: the long way says how
+                pass
         writer = _FormEncoder()
         try:
             form = writer.form(value, 0)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
+from zlib import crc32
 
 import msgspec
 
@@ -18,7 +21,7 @@ from ..errors import JournalError
 from .location import Location
 from .rows import Row, checksum, decode_row
 
-__all__ = ["Database", "Meta"]
+__all__ = ["Database", "LetGo", "Meta"]
 
 APPLICATION = 0x41525401  # "ART" and 1: what tells such a file from others of SQLite
 STEPS = [
@@ -27,6 +30,8 @@ STEPS = [
     if step.strip() and not all(line.startswith("--") for line in step.strip().splitlines())
 ]
 WAL_LIMIT = 64 << 20  # bytes of the write-ahead log that stay when it is no longer needed
+MANY = 50  # rows of one statement: a third less time, and the interpreter is given up and waited for once
+INSERT_MANY = f"INSERT INTO log VALUES {', '.join(['(?, ?, ?)'] * MANY)}"
 SYNCHRONOUS = ("full", "normal", "extra")
 
 
@@ -55,6 +60,7 @@ class Meta(msgspec.Struct, array_like=True):
         first: The position of the first row.
         last: The position of the last row.
         last_activity: The highest id of an activity that was let go.
+        retired: The counts of removed runtimes of which the row was let go.
     """
 
     file: str
@@ -63,6 +69,14 @@ class Meta(msgspec.Struct, array_like=True):
     first: int = 1
     last: int = 0
     last_activity: int = 0
+    retired: dict[str, int] = {}
+
+
+class LetGo(NamedTuple):
+    """What is still known of all rows that were let go: see `Meta`."""
+
+    last_activity: int
+    retired: dict[str, int]
 
 
 class Database:
@@ -83,9 +97,10 @@ class Database:
         place = self.place
         if place.size() or not (place.wal_size() or place.read_mark()[1]):
             return
+        beside = " and ".join(each.name for each in place.files()[1:] if each.exists())
         raise JournalError(
-            f"the journal {place.path} is empty or gone, but what belongs to it is there: bring it back, or "
-            f"put {place.path.name}-wal and {place.path.name}-owner away to begin a new one"
+            f"the journal {place.path} is empty or gone, but what belongs to it is there: bring it back, or put "
+            f"{beside} away to begin a new one"
         )
 
     def _connect(self) -> sqlite3.Connection:
@@ -108,6 +123,11 @@ class Database:
             connection.close()
             raise self.explain(error) from error
         return connection
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return str(self.place.path)
 
     def explain(self, error: sqlite3.Error) -> JournalError:
         """The error of the journal for one of SQLite."""
@@ -162,6 +182,12 @@ class Database:
         """Write `meta`, in the transaction that is open."""
         record = msgspec.msgpack.encode(self.meta)
         self.connection.execute("INSERT OR REPLACE INTO meta VALUES (1, ?, ?)", (record, checksum(0, record)))
+
+    def recover(self) -> None:
+        """Find out what is stored, after a transaction of which that is not known."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        self.meta = self._read_meta(self.connection)
 
     def _read_meta(self, connection: sqlite3.Connection) -> Meta:
         found = connection.execute("SELECT record, crc FROM meta").fetchone()
@@ -256,11 +282,58 @@ class Database:
                 break
         return found
 
+    def store(self, records: list[bytes]) -> float:
+        """Add rows at the end, all of them or none.
+
+        Returns:
+            How many seconds the disk took.
+
+        Raises:
+            JournalError: They can't be stored.
+        """
+        meta = msgspec.structs.replace(self.meta)
+        try:
+            self.place.check_files()
+            self.connection.execute("BEGIN IMMEDIATE")
+            self.insert(records)
+            self.write_meta()
+            started = time.monotonic()
+            self.connection.execute("COMMIT")
+        except (sqlite3.Error, JournalError) as error:
+            self.roll_back(meta)
+            if isinstance(error, JournalError):
+                raise
+            raise self.explain(error) from error
+        seconds = time.monotonic() - started
+        self.place.write_mark(self.meta.opened, self.meta.last)
+        return seconds
+
+    def replace(self, upto: int, records: list[bytes], let_go: LetGo, then: Callable[[], object]) -> None:
+        """Delete the rows up to a position and add others at the end, all of that or nothing; then call `then`.
+
+        Raises:
+            JournalError: It can't be done.
+        """
+        meta = msgspec.structs.replace(self.meta)
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            self.delete(upto)
+            self.insert(records)
+            self.meta.last_activity, self.meta.retired = let_go
+            self.write_meta()
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.roll_back(meta)
+            raise self.explain(error) from error
+        then()
+
     def insert(self, records: list[bytes]) -> None:
         """Add rows at the end, in the transaction that is open."""
         first = self.meta.last + 1
-        rows = [(place, record, checksum(place, record)) for place, record in enumerate(records, first)]
-        self.connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows)
+        rows = [(place, record, crc32(record, place & 0xFFFFFFFF)) for place, record in enumerate(records, first)]
+        for start in range(0, len(rows) - MANY + 1, MANY):
+            self.connection.execute(INSERT_MANY, [*chain.from_iterable(rows[start : start + MANY])])
+        self.connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows[len(rows) // MANY * MANY :])
         self.meta.last += len(records)
 
     def delete(self, upto: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from .rows import AcceptedRow, CommitRow, EffectRow, FieldsRow, LetterClosedRow, RemovedRow, Row, RuntimeRow
 from .split import digest
 
-__all__ = ["Index", "RuntimePlaces"]
+__all__ = ["Index", "RuntimePlaces", "retired_counts"]
 
 MANY_KEYS = 100
 
@@ -77,6 +77,7 @@ class Index:
 
     def __init__(self) -> None:
         self.runtimes: dict[str, RuntimePlaces] = {}
+        self.retired: Counter[str] = Counter()  # the counts of those that were removed
         self.last_activity = 0
         self.now = 0.0  # the latest time that any row has: a clock that is set back changes nothing
         self._apply: dict[type, Any] = {
@@ -91,6 +92,7 @@ class Index:
     def apply(self, position: int, row: Row) -> None:
         """Add the row that stands at a position."""
         if type(row) is RemovedRow:
+            self.retired.update(row.counts)
             gone = self.runtimes.pop(row.runtime, None)
             if gone is not None and gone.letters:  # its dead letters stay
                 self.runtimes[row.runtime] = RuntimePlaces(letters=gone.letters)
@@ -193,6 +195,15 @@ class Index:
                     keys[row.runtime][key] = place
         settings = [self.runtimes[each].settings(each, state, keys[each]) for each, state in touched.items()]
         return [*found, *settings]
+
+
+def retired_counts(head: Iterable[tuple[int, Row]]) -> Counter[str]:
+    """The counts of the runtimes that these rows of the log remove."""
+    found: Counter[str] = Counter()
+    for _, row in head:
+        if type(row) is RemovedRow:
+            found.update(row.counts)
+    return found
 
 
 def _keys_of(row: Row) -> Iterable[tuple[str, tuple[int, float]]]:

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from threading import Lock
+from threading import Lock, RLock
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -43,7 +43,7 @@ LOOK_EVERY = 100  # rows, until their age is looked at again
 REFUSABLE = (Accepted, Created)  # writes that somebody waits for, who hears that they are not stored
 
 
-class Append(NamedTuple):
+class Append(msgspec.Struct):
     """The rows of one call of `append`.
 
     A refusable one fails when writing fails. Others are tried until they are stored, so that what was processed is not
@@ -60,12 +60,14 @@ class Append(NamedTuple):
 class IndexedJournal(ABC):
     """A journal over a log. A kind of it stores appends in their order and reads rows back by their positions."""
 
+    when_replaced: Callable[[], Callable[[], object] | None] | None = None
+
     def __init__(self, modules: Collection[str] = (), keep: Retention | None = None) -> None:
         self.codec = Codec(modules)
         self.keep = keep or Retention()
         self._rows = RowWriter(self.codec)
         self._index = Index()
-        self._order = Lock()  # rows are made and handed over in one order
+        self._order = RLock()  # rows are made and handed over in one order
         self._wakers: dict[asyncio.AbstractEventLoop, _Waker] = {}
         self._looked_at = 0
         self._full_at = 0  # rows of the log below which letting go brings nothing
@@ -92,8 +94,9 @@ class IndexedJournal(ABC):
         with self._order:
             self._submit(Append(self._rows.rows(writes), then, refusable, more, monotonic()))
 
-    def flush(self) -> None:
+    def flush(self, here: bool = False) -> bool:
         """Have stored what was appended with `more`. Here each append is."""
+        return False
 
     async def put(self, *writes: Write) -> None:
         """`append`, and wait until it is durable.
@@ -122,7 +125,7 @@ class IndexedJournal(ABC):
 
     def find(self, runtime: str) -> StoredRuntime | None:
         """One runtime, None if nothing is stored of it."""
-        return None if runtime not in self._index.runtimes else self._call(lambda: self._find(runtime))
+        return self._call(lambda: self._find(runtime))
 
     def ids(self) -> list[str]:
         """The ids of what is stored, in the order of creation."""
@@ -156,7 +159,8 @@ class IndexedJournal(ABC):
     def _describe(self, runtime: str, places: RuntimePlaces) -> StoredRuntime:
         return StoredRuntime(
             id=runtime,
-            created=places.created,
+            # Of a file that was repaired the state may be lost: then it begins anew, with what waits.
+            created=places.created if places.state is not None or places.fields else None,
             limits=self._decode(places.limits, "the limits"),
             paused=places.paused,
             workflow=places.workflow,
@@ -261,6 +265,11 @@ class IndexedJournal(ABC):
         return None
 
     @property
+    def retired(self) -> dict[str, int]:
+        """The sum of the counts of all runtimes that were removed."""
+        return self._call(lambda: dict(self._index.retired))
+
+    @property
     def last_activity(self) -> int:
         """The highest id of an activity that was ever stored."""
         return self._index.last_activity
@@ -316,6 +325,7 @@ class IndexedJournal(ABC):
 
     def _notice_use(self, rows: int, over: int, carried: int) -> None:
         """Letting go of rows that have to be written again brings nothing: wait until there are more."""
+        self._looked_at = -LOOK_EVERY  # there may be more: with rows that come meanwhile their number may be as before
         if carried * 5 > over * 4:
             self._full_at = rows + max(PORTION, rows // 4)
 

@@ -20,13 +20,14 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Location", "Owner"]
+__all__ = ["SERVER", "Location", "Owner"]
 
 # By their names in /proc/self/mountinfo: their locks do not hold between machines, or not always.
 NETWORK = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "gpfs",
     "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs",
 }  # fmt: skip
+SERVER = ("postgresql://", "postgres://")  # how an address begins
 MARK = struct.Struct("!QQ")
 MARK_AT = 512  # bytes of the file beside the journal, before it
 SQLITE_LOCK = (510, 0x4000_0002)  # the bytes that SQLite locks, as many as so many from there on
@@ -46,6 +47,11 @@ class Location:
     """The path of a journal and what lies beside it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if str(path).startswith(SERVER):
+            raise JournalError(
+                "a journal in PostgreSQL is no file: open it with PostgresJournal, or write a file of it with "
+                "`agentrt journal copy ADDRESS copy.db` and give that one"
+            )
         self.path = Path(path).absolute()
         self.wal = self.path.with_name(self.path.name + "-wal")
         self._owner = self.path.with_name(self.path.name + "-owner")
@@ -54,6 +60,8 @@ class Location:
 
     def check(self, allow_network: bool) -> None:
         """Raise `JournalError` where no journal can be kept."""
+        if self.path.name == ":memory:":
+            raise JournalError("':memory:' would be a file of this name: give the path of one, or a MemoryJournal()")
         if not self.path.parent.is_dir():
             raise JournalError(f"there is no folder {self.path.parent} for the journal {self.path.name}")
         if self.path.is_dir():
@@ -207,7 +215,7 @@ class Location:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
+    found = os.stat(path)  # `path.stat()` takes twice as long
     return found.st_dev, found.st_ino
 
 

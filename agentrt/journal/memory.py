@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
 
 from ..errors import ConfigurationError, JournalError
+from .index import retired_counts
 from .indexed import PORTION, Append, IndexedJournal
 from .retention import Retention
 from .rows import Row, checksum, decode_row, encode_row
@@ -23,6 +25,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self.rows: dict[int, tuple[bytes, int]] = {}
         self.last = self.size = self.last_activity = 0
+        self.retired: Counter[str] = Counter()  # of rows that were let go
 
 
 class MemoryJournal(IndexedJournal):
@@ -52,6 +55,7 @@ class MemoryJournal(IndexedJournal):
         for position, (record, crc) in self.log.rows.items():
             self._index.apply(position, decode_row(position, record, crc))
         self._index.last_activity = max(self._index.last_activity, self.log.last_activity)
+        self._index.retired.update(self.log.retired)
         self._learn_states()
 
     def __repr__(self) -> str:
@@ -100,6 +104,7 @@ class MemoryJournal(IndexedJournal):
                 self.log.size -= len(self.log.rows.pop(place)[0])
             self._write(carried)
             self.log.last_activity = self._index.last_activity
+            self.log.retired.update(retired_counts(head[:over]))
             self._notice_use(len(self.log.rows), over, len(carried))
 
     def _call(self, function: Callable[[], T]) -> T:

@@ -57,9 +57,15 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """A runtime ends, and nothing of it is read back: neither its state nor what waits."""
+    """A runtime ends, and nothing of it is read back: neither its state nor what waits.
+
+    Attributes:
+        runtime: Its id.
+        counts: How many activities had each fate, and "accepted": see `Journal.retired`.
+    """
 
     runtime: str
+    counts: dict[str, int] = {}
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +194,13 @@ class StoredWhole(msgspec.Struct, frozen=True):
 
 
 class Journal(Protocol):
-    """Where writes go and what is read back. Safe from any thread."""
+    """Where writes go and what is read back. Safe from any thread.
+
+    Attributes:
+        when_replaced: A weak reference to what closes it, set where the same process may open it once more.
+    """
+
+    when_replaced: Callable[[], Callable[[], object] | None] | None
 
     def append(self, *writes: Write, then: Then | None = None, required: bool = False, more: bool = False) -> None:
         """Store all of these or none, after everything that was appended before.
@@ -203,8 +215,15 @@ class Journal(Protocol):
             JournalError: A value can't be stored; nothing of this call is. Or the journal is closed.
         """
 
-    def flush(self) -> None:
-        """Have stored what was appended with `more`."""
+    def flush(self, here: bool = False) -> bool:
+        """Have stored what was appended with `more`.
+
+        Args:
+            here: It may be done on this thread, which waits for it, where the disk was quick lately.
+
+        Returns:
+            Whether there is more to be done on this thread: flush again, after a while for others.
+        """
 
     async def put(self, *writes: Write) -> None:
         """`append`, and wait until it is durable; on any loop. Raises `JournalError` if it is not."""
@@ -249,6 +268,10 @@ class Journal(Protocol):
 
     def effects(self, runtime: str, activity: int) -> dict[str, Any]:
         """The effects of an activity that was interrupted, by name."""
+
+    @property
+    def retired(self) -> dict[str, int]:
+        """The sum of the counts of all runtimes that were removed."""
 
     @property
     def last_activity(self) -> int:

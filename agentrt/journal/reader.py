@@ -13,27 +13,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import RLock
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
 from ..activity import Activity
 from ..errors import JournalError
-from .codec import Codec
 from .database import Database
 from .indexed import Append, IndexedJournal
-from .location import Location
+from .log_copy import LogCopy
 from .protocol import Unreadable
-from .rows import AcceptedRow, CommitRow, LetterClosedRow, Row, decode_row, make_activity
+from .rows import AcceptedRow, CommitRow, LetterClosedRow, Row, make_activity
 
 __all__ = ["ClosedLetters", "JournalReader"]
 
 T = TypeVar("T")
-ADVICE = "look at it with `agentrt watch`, or look at a backup of the file"
 
 
 class ClosedLetters(NamedTuple):
@@ -41,20 +37,6 @@ class ClosedLetters(NamedTuple):
 
     resent: int
     discarded: int
-
-
-class LenientCodec(Codec):
-    """Makes plain values of what has no class here any more."""
-
-    def decode(self, data: bytes, what: str = "value") -> Any:
-        """The value; with dicts in place of records if their classes are not here, or do not fit any more."""
-        try:
-            return super().decode(data, what)
-        except JournalError as error:
-            try:
-                return self.decode_plain(data, what)
-            except JournalError:
-                return Unreadable(str(error))
 
 
 class JournalReader(IndexedJournal):
@@ -72,52 +54,26 @@ class JournalReader(IndexedJournal):
 
     def __init__(self, path: str | os.PathLike[str], *, modules: Collection[str] = ()) -> None:
         super().__init__(modules)
-        self.codec = LenientCodec(modules)
-        place = Location(path)
-        self.path = place.path
-        self._folder = TemporaryDirectory(prefix="agentrt-journal-")
-        self._lock = RLock()
-        self._closed = False
+        self._log = log = LogCopy(path, modules)
+        self.codec, self.path, self.written = log.codec, log.path, log.written
         self.accepted_priority: Counter[str] = Counter()  # by runtime, as far as the history goes back
         self._priority: set[int] = set()  # positions of what waits, and what of it has a rank or a time of its own
         self._ranks: dict[int, float] = {}
         self._due: dict[int, float] = {}
         self._dead: dict[int, str] = {}  # what became of each dead letter: "", "resent" or "closed"
         try:
-            self._size = place.size() + place.wal_size()
-            self._database = self._open(place)
+            with log.explain_errors():
+                self._replay(log.database)
         except BaseException:
-            self._folder.cleanup()
+            log.close()
             raise
 
-    def _open(self, place: Location) -> Database:
-        copy = place.copy_to(Path(self._folder.name), ADVICE)
-        self.written = place.time_of_last_write()
-        if not self._size:
-            raise JournalError(f"{self.path} is empty: no journal")
-        try:
-            database = Database(Location(copy))
-            try:
-                self._replay(database)
-            except BaseException:
-                database.connection.close()
-                raise
-        except JournalError as error:
-            raise JournalError(self._explain(str(error).replace(str(copy), str(self.path)))) from error
-        return database
-
-    def _explain(self, problem: str) -> str:
-        """A problem, with what to do about a damage."""
-        if "damaged" not in problem or "journal check" in problem:
-            return problem
-        return f"{self.path}: {problem}; see `agentrt journal check {self.path}`"
-
     def _replay(self, database: Database) -> None:
-        database.prepare()
         for position, row in database.read():
             self._note(position, row)
             self._index.apply(position, row)
         self._index.last_activity = max(self._index.last_activity, database.meta.last_activity)
+        self._index.retired.update(database.meta.retired)
         waiting = {place for places in self._index.runtimes.values() for place in places.waiting.values()}
         self._priority &= waiting
         self._ranks = {place: rank for place, rank in self._ranks.items() if place in waiting}
@@ -147,23 +103,10 @@ class JournalReader(IndexedJournal):
         raise JournalError(f"the journal {self.path} is only read: nothing is stored in it")
 
     def _call(self, function: Callable[[], T]) -> T:
-        with self._lock:
-            if self._closed:
-                raise JournalError(f"the journal {self.path} is closed")
-            return function()
+        return self._log.call(function)
 
     def _fetch(self, positions: list[int]) -> list[Row]:
-        return [self._readable(row) for row in self._database.fetch(positions)]
-
-    def _readable(self, row: Row) -> Row:
-        """The row; without the fields of a custom type of activity that is not here."""
-        if not isinstance(row, AcceptedRow) or row.more is None:
-            return row
-        try:
-            make_activity(self.codec, row)
-        except (JournalError, TypeError):
-            return msgspec.structs.replace(row, more=None)
-        return row
+        return self._log.fetch(positions)
 
     # ---- what is shown
 
@@ -216,14 +159,9 @@ class JournalReader(IndexedJournal):
 
     def history(self, most: int) -> tuple[list[tuple[int, Row]], int]:
         """The last rows with their positions, and how many there are before them."""
-        meta = self._database.meta
-        first = max(meta.first, meta.last + 1 - most)
-        return self._call(lambda: list(self._rows_from(first))), first - 1
-
-    def _rows_from(self, first: int) -> Iterator[tuple[int, Row]]:
-        sql = "SELECT position, record, crc FROM log WHERE position >= ? ORDER BY position"
-        for found in self._database.connection.execute(sql, (first,)):
-            yield found[0], self._readable(decode_row(*found))
+        before, count = self._log.extent
+        first = before + 1 + max(0, count - most)
+        return list(self._log.rows(first)), first - 1
 
     def closed_letters(self) -> ClosedLetters:
         """How many dead letters were sent again, and how many were discarded."""
@@ -241,7 +179,7 @@ class JournalReader(IndexedJournal):
     @property
     def size(self) -> int:
         """How many bytes the file takes, with the write-ahead log beside it."""
-        return self._size
+        return self._log.size
 
     def backup(self, path: str | Path) -> NoReturn:
         """Refused: nobody holds the file, so copy it."""
@@ -253,11 +191,7 @@ class JournalReader(IndexedJournal):
 
     def close(self) -> None:
         """Remove the copy. Safe to call again."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._database.connection.close()
-                self._folder.cleanup()
+        self._log.close()
 
     def __enter__(self) -> JournalReader:
         return self

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..activity import Activity, Lane, UntrackedActivity
+from ..activity import Activity, Lane, UntrackedActivity, may_hold_others
 from ..errors import JournalError
 from ..schema.record_types import record_fields
 from .codec import Codec
@@ -35,7 +35,7 @@ __all__ = [
 OWN_FIELDS = set(Activity.__struct_fields__)
 
 
-class RuntimeRow(msgspec.Struct, array_like=True, tag=1):
+class RuntimeRow(msgspec.Struct, array_like=True, tag=1, gc=False):
     """Settings of a runtime; None where they stay. `counts` and `order` are there where history was let go."""
 
     runtime: str
@@ -52,7 +52,7 @@ class RuntimeRow(msgspec.Struct, array_like=True, tag=1):
     new: bool = False
 
 
-class FieldsRow(msgspec.Struct, array_like=True, tag=2):
+class FieldsRow(msgspec.Struct, array_like=True, tag=2, gc=False):
     """The fields of a large state that have changed, by their name as bytes. `head` says what they are fields of."""
 
     runtime: str
@@ -62,7 +62,7 @@ class FieldsRow(msgspec.Struct, array_like=True, tag=2):
     whole: bool  # nothing of before counts
 
 
-class AcceptedRow(msgspec.Struct, array_like=True, tag=3):
+class AcceptedRow(msgspec.Struct, array_like=True, tag=3, gc=False):
     """An activity. `again` is set where the row was moved: it is counted once."""
 
     runtime: str
@@ -82,7 +82,7 @@ class AcceptedRow(msgspec.Struct, array_like=True, tag=3):
     again: bool = False
 
 
-class CommitRow(msgspec.Struct, array_like=True, tag=4):
+class CommitRow(msgspec.Struct, array_like=True, tag=4, gc=False):
     """The end of one attempt. `fate` is None if it is tried again."""
 
     runtime: str
@@ -98,7 +98,7 @@ class CommitRow(msgspec.Struct, array_like=True, tag=4):
     again: bool = False
 
 
-class EffectRow(msgspec.Struct, array_like=True, tag=5):
+class EffectRow(msgspec.Struct, array_like=True, tag=5, gc=False):
     """A side effect that was done."""
 
     runtime: str
@@ -107,17 +107,18 @@ class EffectRow(msgspec.Struct, array_like=True, tag=5):
     value: bytes
 
 
-class LetterClosedRow(msgspec.Struct, array_like=True, tag=6):
+class LetterClosedRow(msgspec.Struct, array_like=True, tag=6, gc=False):
     """A dead letter that is no longer there."""
 
     runtime: str
     activity: int
 
 
-class RemovedRow(msgspec.Struct, array_like=True, tag=7):
-    """A runtime that is no longer there."""
+class RemovedRow(msgspec.Struct, array_like=True, tag=7, gc=False):
+    """A runtime that is no longer there, with its last counts."""
 
     runtime: str
+    counts: dict[str, int] = {}
 
 
 Row = RuntimeRow | FieldsRow | AcceptedRow | CommitRow | EffectRow | LetterClosedRow | RemovedRow
@@ -158,10 +159,13 @@ class RowWriter:
 
     def rows(self, writes: tuple[Write, ...]) -> list[Row]:
         """The rows of several writes; `JournalError` for a value that can't be stored, and nothing is remembered."""
-        if len(writes) == 1 and type(writes[0]) is Accepted:  # half of what a manager writes
-            return [self._accepted_row(writes[0])]
+        write = writes[0] if len(writes) == 1 else None
+        if type(write) is Accepted:  # half of what a manager writes, and nothing is remembered of it
+            return [self._accepted_row(write)]
         self.states.begin()
         try:
+            if type(write) is Committed:  # the other half
+                return self._commit_rows(write)
             return [row for write in writes for row in self._rows(write)]
         except BaseException:
             self.states.roll_back()
@@ -189,7 +193,7 @@ class RowWriter:
         else:
             assert type(write) is Removed
             self.states.forget(write.runtime)
-            yield RemovedRow(write.runtime)
+            yield RemovedRow(write.runtime, write.counts)
 
     def _created_rows(self, write: Created) -> Iterator[Row]:
         self.states.forget(write.runtime)
@@ -222,18 +226,15 @@ class RowWriter:
         if isinstance(data, tuple):
             found.append(FieldsRow(write.runtime, *data))
             data = None
+        reply = None if write.reply is UNCHANGED else self.codec.encode(write.reply, "the reply")
+        supervision = self._optional(write.supervision, "the supervision")
         commit = CommitRow(
-            write.runtime,
-            write.activity,
-            write.fate,
-            write.at,
-            data,
-            self._optional(write.reply, "the reply"),
-            write.error,
-            self._optional(write.supervision, "the supervision"),
-            write.not_before,
+            write.runtime, write.activity, write.fate, write.at, data, reply, write.error, supervision, write.not_before
         )
-        return [*found, commit, *map(self._accepted_row, write.sent)]
+        found.append(commit)
+        if write.sent:
+            found += map(self._accepted_row, write.sent)
+        return found
 
     def _letter_rows(self, write: LetterKept) -> Iterator[Row]:
         activity = write.activity
@@ -275,14 +276,18 @@ class RowWriter:
 
 def make_activity(codec: Codec, row: AcceptedRow) -> Activity[Any]:
     """The activity of a row."""
-    cls: Any = Activity if row.more is None else find_class(row.more[0], codec.modules)
+    payload = codec.decode(row.payload, "the payload")
+    if row.more is None:
+        cls: Any = Activity if may_hold_others(type(payload)) else UntrackedActivity
+    else:
+        cls = find_class(row.more[0], codec.modules)
     if not issubclass(cls, Activity):
         raise JournalError(f"the journal names {cls.__qualname__} as an activity, which it is not")
     more = {} if row.more is None else codec.decode(row.more[1], "the activity")
     activity: Activity[Any] = cls(
         id=row.activity,
         runtime=row.runtime,
-        payload=codec.decode(row.payload, "the payload"),
+        payload=payload,
         lane=Lane.PRIORITY if row.lane else Lane.STANDARD,
         created=row.created,
         timeout=row.timeout,

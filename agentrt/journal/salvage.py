@@ -15,7 +15,7 @@ import msgspec
 from ..errors import JournalError
 from .database import Database
 from .location import Location
-from .rows import FieldsRow, Row, decode_row, encode_row
+from .rows import CommitRow, FieldsRow, RemovedRow, Row, RuntimeRow, decode_row, encode_row
 
 __all__ = ["Findings", "check_journal", "repair_journal"]
 
@@ -30,12 +30,14 @@ class Findings(msgspec.Struct):
         rows: How many rows can be read.
         lost: The positions of those that can't, or are missing: first and last of each gap.
         problems: What is wrong, in words; empty if all is well.
+        let_go: Of the rows that were let go: their highest id of an activity, and the counts of removed runtimes.
     """
 
     path: str
     rows: int = 0
     lost: list[tuple[int, int]] = []
     problems: list[str] = []
+    let_go: tuple[int, dict[str, int]] = (0, {})
 
     @property
     def is_whole(self) -> bool:
@@ -79,41 +81,64 @@ def repair_journal(path: str | os.PathLike[str], to: str | os.PathLike[str]) -> 
         to: The new file, which is not there yet.
 
     Raises:
-        JournalError: There is no such file, a process holds it, or the new one is there.
+        JournalError: There is no such file, a process holds it, nothing of it can be read, or the new one is there.
     """
     target = Location(to)
     if target.path.exists():
         raise JournalError(f"{target.path} is there already: a repair replaces nothing")
+    target.check(allow_network=True)
     with _copy_of(path) as (copy, findings):
-        database = Database(target)
-        with closing(database):
+        with closing(Database(target)) as database:
             database.prepare()
             database.connection.execute("BEGIN IMMEDIATE")
             for row in _keep_consistent(copy, findings):
                 database.insert([encode_row(row)])
                 findings.rows += 1
+            database.meta.last_activity, database.meta.retired = findings.let_go
             database.write_meta()
             database.connection.execute("COMMIT")
+        if not findings.rows and not findings.is_whole:
+            for each in target.files():
+                each.unlink(missing_ok=True)
+            raise JournalError(f"nothing can be read, and no new file was written. {findings}")
         return findings
 
 
 def _keep_consistent(copy: Path, findings: Findings) -> Iterator[Row]:
     """The rows that can be read, without changes of large states after a row that is lost."""
-    stopped: dict[str, int] = {}
+    stopped: set[str] = set()
     whole_since: dict[str, int] = {}  # how many gaps there were when a state was last written whole
+    has_state: dict[str, bool] = {}  # of each runtime that was created
     for row in _read_rows(copy, findings):
         if isinstance(row, FieldsRow):
             gaps = len(findings.lost)
             if row.whole:
                 whole_since[row.runtime] = gaps
             elif whole_since.get(row.runtime, 0) != gaps:
-                stopped[row.runtime] = stopped.get(row.runtime, 0) + 1
+                stopped.add(row.runtime)
                 continue
+        _note_state(row, has_state)
         yield row
-    if stopped:
-        names = ", ".join(map(repr, list(stopped)[:MOST_NAMES]))
-        more = f" and {len(stopped) - MOST_NAMES} more" if len(stopped) > MOST_NAMES else ""
-        findings.problems.append(f"These runtimes have the large state of before the damage: {names}{more}.")
+    without = [runtime for runtime, found in has_state.items() if not found]
+    _name_runtimes(findings, "These runtimes have the large state of before the damage", sorted(stopped - {*without}))
+    _name_runtimes(findings, "The state of these runtimes is lost, they begin with their initial one", without)
+
+
+def _note_state(row: Row, has_state: dict[str, bool]) -> None:
+    """Note which runtimes there are, and whether a state of each can be read."""
+    if isinstance(row, RemovedRow):
+        has_state.pop(row.runtime, None)
+    elif isinstance(row, RuntimeRow) and row.created is not None:
+        has_state[row.runtime] = row.state is not None or (not row.new and has_state.get(row.runtime, False))
+    elif isinstance(row, FieldsRow) or (isinstance(row, RuntimeRow | CommitRow) and row.state is not None):
+        has_state[row.runtime] = True
+
+
+def _name_runtimes(findings: Findings, what: str, runtimes: list[str]) -> None:
+    if runtimes:
+        names = ", ".join(map(repr, runtimes[:MOST_NAMES]))
+        more = f" and {len(runtimes) - MOST_NAMES} more" if len(runtimes) > MOST_NAMES else ""
+        findings.problems.append(f"{what}: {names}{more}.")
 
 
 @contextmanager
@@ -124,10 +149,18 @@ def _copy_of(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Findings]]:
         yield location.copy_to(Path(folder), "check a backup of it"), Findings(str(location.path))
 
 
+class _LenientConnection(sqlite3.Connection):
+    """Reads what there is of a file that was cut off, which SQLite else refuses as a whole."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA writable_schema=ON")
+
+
 def _read_rows(copy: Path, findings: Findings) -> Iterator[Row]:
     """The rows that can be read; what can't be is noted."""
     try:
-        database = Database(Location(copy))
+        database = Database(Location(copy), factory=_LenientConnection)
     except JournalError as error:
         findings.problems.append(str(error).replace(str(copy), findings.path))
         return
@@ -136,6 +169,7 @@ def _read_rows(copy: Path, findings: Findings) -> Iterator[Row]:
             database.prepare()
         except JournalError as error:
             findings.problems.append(str(error).replace(str(copy), findings.path))
+        findings.let_go = database.meta.last_activity, database.meta.retired
         last = max(_last_position(database.connection), database.meta.last, database.place.read_mark()[1])
         yield from _scan(database, last, findings)
         for (problem,) in _rows_of_query(database.connection, "PRAGMA integrity_check(20)"):

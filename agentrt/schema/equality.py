@@ -18,8 +18,8 @@ SEQUENCES = (list, tuple, deque)
 def is_same(a: Any, b: Any) -> bool:
     """Whether two values are identical or equal, part by part. False for what can't be compared, and for what is large.
 
-    Parts that are the same object are not compared. Arrays and tables count as the same if their contents are. It
-    compares 20,000 pairs of parts, and arrays of 1 MB.
+    Parts that are the same object are not compared. Arrays and tables count as the same if their contents are, and NaN
+    is the same as NaN. It compares 20,000 pairs of parts, and arrays of 1 MB.
 
     >>> is_same([1, (2, "a")], [1, (2, "a")]), is_same({"a": 1}, {"a": 2}), is_same(b"x" * 9_000_000, b"x" * 9_000_000)
     (True, False, False)
@@ -44,6 +44,8 @@ def _pairs(x: Any, y: Any, most: int) -> list[tuple[Any, Any]] | None:
     """The pairs of parts that have to be the same; None if the two differ, or have more than `most` parts."""
     if type(x) is not type(y):
         return [] if x == y else None
+    if type(x) is float and x != x and y != y:  # NaN
+        return []
     parts_x, parts_y = _comparable_parts(x), _comparable_parts(y)
     if parts_x is None or parts_y is None:
         return [] if _is_equal_whole(x, y) else None
@@ -77,5 +79,5 @@ def _is_equal_whole(x: Any, y: Any) -> bool:
         return len(x) <= MOST_PARTS and bool(x.equals(y))
     equal = x == y
     if hasattr(equal, "all") and hasattr(x, "shape"):
-        return bool(x.shape == y.shape and equal.all())
+        return bool(x.shape == y.shape and (equal | ((x != x) & (y != y))).all())
     return bool(equal)

@@ -73,9 +73,9 @@ NOTHING = _Anatomy(0)
 def estimate_size(values: Iterable[Any], looks: int = ROUGH) -> int:
     """About how many bytes these values keep alive.
 
-    Arrays count with the memory they are a view of, exceptions with the variables of their frames. It is exact up to
-    `looks` objects. Beyond that it is an estimate, which misses a large part among very many small ones, and what is
-    behind more than 100 levels. It never raises.
+    Arrays count with the memory they are a view of, exceptions with the variables that only their frames hold. It is
+    exact up to `looks` objects. Beyond that it is an estimate, which misses a large part among very many small ones,
+    and what is behind more than 100 levels. It never raises.
 
     Args:
         values: Any objects.
@@ -235,15 +235,25 @@ def _buffer_size(item: Any, kind: Any) -> int:
 
 
 def _held_by_exception(error: BaseException) -> list[Any]:
-    """The arguments, attributes and causes of an exception, and the variables of the frames that it went through."""
-    held: list[Any] = [error.args, vars(error), error.__cause__, error.__context__]
-    trace = error.__traceback__
+    """The arguments, attributes and causes of an exception, and the variables that only it keeps alive."""
+    return [error.args, vars(error), error.__cause__, error.__context__, *_held_by_frames(error.__traceback__)]
+
+
+def _held_by_frames(trace: types.TracebackType | None) -> list[Any]:
+    """The variables of the frames of a traceback, but for those of which something else holds the value too.
+
+    What something else holds lives on when the traceback is let go, and would count for each of many.
+    """
+    found: list[Any] = []
     while trace is not None:
         frame = trace.tb_frame
         if frame.f_globals.get("__name__", "").partition(".")[0] != "agentrt" and frame.f_locals is not frame.f_globals:
-            held += frame.f_locals.values()
+            of_others = frame.f_code.co_freevars
+            found += [value for name, value in frame.f_locals.items() if name not in of_others]
         trace = trace.tb_next
-    return held
+    times = Counter(map(id, found))
+    # A frame holds a value twice, as the variable and in `f_locals`, and `found` once; two more are of this loop.
+    return [value for value in found if sys.getrefcount(value) <= 3 * times[id(value)] + 2]
 
 
 def _anatomy_of_library(item: Any, kind: Any) -> _Anatomy | None:

@@ -11,15 +11,23 @@
 pytest has the fixtures `manager` and `virtual_manager` as soon as agentrt is installed.
 """
 
+from .explorer import Exploration, Move, Schedule, ScheduleError, ScheduleFailure, explore, replay
 from .managers import check_fates, run_until_idle, thread_manager, virtual_manager
 from .recorder import Recorder
 from .virtual import StalledError, VirtualLoop, run
 
 __all__ = [
+    "Exploration",
+    "Move",
     "Recorder",
+    "Schedule",
+    "ScheduleError",
+    "ScheduleFailure",
     "StalledError",
     "VirtualLoop",
     "check_fates",
+    "explore",
+    "replay",
     "run",
     "run_until_idle",
     "thread_manager",

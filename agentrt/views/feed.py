@@ -133,17 +133,25 @@ class Feed:
         self._armed = False
         self._armed_at = self._fed_at = 0.0
         self._detach: Call | None = None
+        self._session = self  # the feed that starts and stops with the session
+        self._companions: list[Feed] = []
 
     def start(self) -> Feed:
-        """Attach to the source, once."""
+        """Attach to the source, once; its companions as well."""
         if self._detach is None:
             self._detach = self.source.attach(self.flush, self.schedule)
+        for each in self._companions:
+            each.start()
         return self
 
     def stop(self) -> None:
-        """Detach from the source, and remove every view. Idempotent."""
+        """Detach from the source, and remove every view; its companions as well. Idempotent."""
         detach, self._detach = self._detach, None
         self.views.clear()
+        if self in self._session._companions:
+            self._session._companions.remove(self)
+        for each in tuple(self._companions):
+            each.stop()
         if detach is not None:
             detach()
 
@@ -151,6 +159,18 @@ class Feed:
     def running(self) -> bool:
         """Whether it is attached to the source."""
         return self._detach is not None
+
+    def beside(self, source: Source) -> Feed:
+        """A feed of the same session, of a source in which nothing changes: it draws a view once."""
+        feed = Feed(source, self.schedule, self.later, self.batch, self.alive)
+        feed._session = self._session
+        return feed
+
+    def accompany(self, source: Source) -> Feed:
+        """A feed of the same session, of another source that changes as well: it starts and stops with the session."""
+        feed, session = self.beside(source), self._session
+        session._companions.append(feed)
+        return feed.start() if session.running else feed
 
     def follow(self, view: View) -> Call:
         """Draw a view from all records now, and keep it up to date. Returns what ends that. Call it in the session."""

@@ -53,6 +53,7 @@ __all__ = [
     "join",
     "li",
     "link",
+    "mark",
     "nav",
     "ol",
     "p",
@@ -204,7 +205,8 @@ class _Names(dict[str, str]):
 
 NAMES = _Names(cls=" class")
 
-a, b, code, em, i, small, span, strong = map(Element, ("a", "b", "code", "em", "i", "small", "span", "strong"))
+a, b, code, em, i = map(Element, ("a", "b", "code", "em", "i"))
+mark, small, span, strong = map(Element, ("mark", "small", "span", "strong"))
 div, h2, h3, h4, header, nav = map(Element, ("div", "h2", "h3", "h4", "header", "nav"))
 p, pre, section = map(Element, ("p", "pre", "section"))
 dd, dl, dt, li, ol, ul = map(Element, ("dd", "dl", "dt", "li", "ol", "ul"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..feed.source import JournalStanding
 from .html import Markup, fragment
-from .text import duration, quantity, safe_text, si
+from .text import byte_size, duration, quantity, safe_text
 
 __all__ = ["SOON", "is_behind", "is_unsettled", "journal_problem", "journal_sentence"]
 
@@ -19,16 +19,11 @@ def journal_sentence(journal: JournalStanding) -> Markup:
     >>> print(journal_sentence(JournalStanding("agents.db", 1_200, pending=2_000, lag=2.5)))
     2,000 writes wait to be stored, for up to 2.5 s. The journal agents.db takes 1.2 kB.
     """
-    name, size = safe_text(journal.name, 60), _size_words(journal.size)
+    name, size = safe_text(journal.name, 60), byte_size(journal.size)
     if is_behind(journal):
         waiting = f"{quantity(journal.pending, 'write')} {'waits' if journal.pending == 1 else 'wait'} to be stored"
         return fragment(waiting, f", for up to {duration(journal.lag)}. The journal {name} takes {size}.")
     return fragment(f"Everything is stored within {SOON:g} s in ", name or "memory", f" ({size}).")
-
-
-def _size_words(number: int) -> str:
-    text = si(number)
-    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
 def is_behind(journal: JournalStanding) -> bool:

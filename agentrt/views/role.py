@@ -20,6 +20,7 @@ class Commands:
 
     `command` and `submit` raise what is wrong. The others return whether it was done; a refusal, by the role or by the
     runtime, is passed to `tell(text, wrong)` as one line, and nothing has changed. `who` is recorded with each command.
+    `evaluator`: whether expressions may be worked out, which can do whatever the program can.
     """
 
     def __init__(
@@ -29,20 +30,27 @@ class Commands:
         role: Role = Role.OPERATOR,
         who: str = "notebook",
         tell: Callable[[str, bool], Any] | None = None,
+        evaluator: bool = True,
     ) -> None:
         self.source = source
+        self.evaluator = evaluator
         self.role = role
         self.who = who
         self.tell = tell or (lambda text, wrong: None)
 
     def report_to(self, tell: Callable[[str, bool], Any]) -> Commands:
         """The same commands, whose refusals are passed to `tell(text, wrong)`."""
-        return Commands(self.source, role=self.role, who=self.who, tell=tell)
+        return Commands(self.source, role=self.role, who=self.who, tell=tell, evaluator=self.evaluator)
 
     @property
     def may_steer(self) -> bool:
         """Whether commands of this page are carried out: the role allows it, and the source can."""
         return self.role is Role.OPERATOR and bool(COMMANDS & self.source.capabilities)
+
+    @property
+    def may_evaluate(self) -> bool:
+        """Whether expressions that are typed on this page are worked out."""
+        return self.may_steer and self.evaluator
 
     def check(self, what: str) -> None:
         """Raise `AccessDeniedError` unless this page may steer."""
@@ -52,12 +60,12 @@ class Commands:
 
     def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
         """`Source.command` under this page's role. Raises `AccessDeniedError` and what the source raises."""
-        with entrance(self.source, self.role, self.who, name):
+        with entrance(self.source, self.role, self.who, name, self.evaluator):
             return self.source.command(name, id, **arguments)
 
     def submit(self, name: str, id: str = "", /, **arguments: Any) -> Future[Reply]:
         """`Source.submit` under this page's role. Raises `AccessDeniedError` and `ManagerClosedError`."""
-        with entrance(self.source, self.role, self.who, name):
+        with entrance(self.source, self.role, self.who, name, self.evaluator):
             return self.source.submit(name, id, **arguments)
 
     def do(self, what: str, act: Callable[[], Any]) -> bool:

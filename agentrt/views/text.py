@@ -13,6 +13,7 @@ from .html import Markup, escape
 
 __all__ = [
     "brief",
+    "byte_size",
     "duration",
     "len_of",
     "listing",
@@ -228,6 +229,16 @@ def quantity(number: int, noun: str) -> str:
     """
     plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("ty") else f"{noun}s"
     return f"{number:,} {plural}"
+
+
+def byte_size(number: int) -> str:
+    """A number of bytes.
+
+    >>> byte_size(12), byte_size(1_200), byte_size(12_345_678)
+    ('12 B', '1.2 kB', '12.3 MB')
+    """
+    text = si(number)
+    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
 def listing(words: list[str], most: int = 3) -> str:

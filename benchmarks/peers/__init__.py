@@ -9,6 +9,7 @@ from .burr import Burr
 from .dbos import Dbos
 from .deques import Deques
 from .langgraph import Langgraph
+from .postgres import OnPostgres
 from .priority_queue import PriorityQueue
 from .pykka import Pykka
 from .sqlite import SQLite
@@ -23,6 +24,7 @@ PEERS: dict[str, Peer] = {
         PriorityQueue(),
         Deques(),
         SQLite(),
+        OnPostgres(),
         Dbos(),
         Pykka(),
         Autogen(),

@@ -41,19 +41,19 @@ class Agentrt(Peer):
     watched = scales = shown = True
 
     async def durable(self, kind: Kind, n: int, watch: Stopwatch) -> None:
-        from .journal import durable
+        from .journal import durable, open_file
 
-        await durable(kind, n, watch)
+        await durable(open_file(), n, watch)
 
     async def durable_times(self, n: int) -> list[float]:
-        from .journal import durable_times
+        from .journal import durable_times, open_file
 
-        return await durable_times(n)
+        return await durable_times(open_file(), n)
 
     async def durable_times_while_let_go(self, n: int) -> list[float]:
-        from .journal import durable_times
+        from .journal import durable_times, open_file
 
-        return await durable_times(n, history=20 * n)
+        return await durable_times(open_file(history=20 * n), n)
 
     async def one_way(self, kind: Kind, n: int, watch: Stopwatch, workflows: Any = WORKFLOWS, **limits: Any) -> None:
         async with runtimes(workflows[kind.name], **limits) as (runtime,):
@@ -141,6 +141,25 @@ class Agentrt(Peer):
             entries = [manager.create_entry(f"agent {i}", 0, add, limits) for i in range(n)]
             await asyncio.sleep(0)
         return manager, entries
+
+    def explore_orders(self, scenario: Any, n: int, watch: Stopwatch) -> int:
+        """Explore a scenario from the start until `n` schedules were run; how many there were."""
+        from agentrt.testing import explore
+
+        schedules = explore(scenario, 2).schedules
+        with watch:
+            while schedules < n:
+                schedules += explore(scenario, n - schedules).schedules
+        return schedules
+
+    def run_seeds(self, scenario: Any, n: int, watch: Stopwatch) -> None:
+        """Run a scenario for each of `n` seeds."""
+        from agentrt.testing import virtual_manager
+
+        with watch:
+            for seed in range(n):
+                with virtual_manager(seed) as manager:
+                    manager.run(scenario(manager))
 
     async def create_with_handle(self, n: int, watch: Stopwatch) -> Any:
         manager = RuntimeManager()

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agentrt import Activity, RuntimeManager
-from agentrt.journal import Accepted, Committed, Created, Retention, SQLiteJournal
+from agentrt.journal import Accepted, Committed, Created, Journal, PostgresJournal, Retention, SQLiteJournal
 
 from ..stopwatch import Stopwatch
-from ..work import SENDERS, Kind
+from ..work import SENDERS
 
 
-@asynccontextmanager
-async def open_manager(history: int = 0) -> AsyncIterator[RuntimeManager]:
-    """A manager on a new file, or on one that has the history of so many activities and shall keep a tenth of it."""
+@contextmanager
+def open_file(history: int = 0) -> Iterator[Journal]:
+    """A new file, or one that has the history of so many activities and shall keep a tenth of it."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "agents.db"
         if history:
             write_history(file, history)
-        keep = Retention(records=max(1, history // 5)) if history else None
-        async with RuntimeManager(SQLiteJournal(file, keep=keep), loop="current") as manager:
-            yield manager
+        yield SQLiteJournal(file, keep=Retention(records=max(1, history // 5)) if history else None)
+
+
+@contextmanager
+def open_server() -> Iterator[Journal]:
+    """A new PostgreSQL on this machine, on loopback, with fsync."""
+    from tests.harness import postgres
+
+    with postgres.running() as server:
+        yield PostgresJournal(server.dsn())
 
 
 def write_history(file: Path, n: int) -> None:
@@ -40,29 +47,35 @@ async def count(activity: Activity[int], state: int) -> int:
     return state + activity.payload
 
 
-async def durable(kind: Kind, n: int, watch: Stopwatch) -> None:
+async def durable(opened: AbstractContextManager[Journal], n: int, watch: Stopwatch) -> None:
     """100 senders, each to a runtime of its own."""
-    async with open_manager() as manager:
-        runtimes = [manager.create(f"agent {each}", 0, count) for each in range(min(SENDERS, n))]
-        await asyncio.gather(*(each.ask(0) for each in runtimes))
-        numbers = iter(range(n))
-
-        async def send(place: int) -> None:
-            for _ in numbers:
-                await runtimes[place].ask(1)
-
-        with watch:
-            await asyncio.gather(*map(send, range(len(runtimes))))
-        assert sum(each.state for each in runtimes) == n
+    with opened as journal:
+        async with RuntimeManager(journal, loop="current") as manager:
+            await send_to_many(manager, n, watch)
 
 
-async def durable_times(n: int, history: int = 0) -> list[float]:
-    """How long each of some activities took, one after the other; meanwhile nine tenths of a history are let go."""
+async def send_to_many(manager: RuntimeManager, n: int, watch: Stopwatch) -> None:
+    runtimes = [manager.create(f"agent {each}", 0, count) for each in range(min(SENDERS, n))]
+    await asyncio.gather(*(each.ask(0) for each in runtimes))
+    numbers = iter(range(n))
+
+    async def send(place: int) -> None:
+        for _ in numbers:
+            await runtimes[place].ask(1)
+
+    with watch:
+        await asyncio.gather(*map(send, range(len(runtimes))))
+    assert sum(each.state for each in runtimes) == n
+
+
+async def durable_times(opened: AbstractContextManager[Journal], n: int) -> list[float]:
+    """How long each of some activities took, one after the other."""
     times, clock = [], time.perf_counter
-    async with open_manager(history) as manager:
-        runtime = manager.create("agent", 0, count)
-        for _ in range(n):
-            started = clock()
-            await runtime.ask(1)
-            times.append(clock() - started)
+    with opened as journal:
+        async with RuntimeManager(journal, loop="current") as manager:
+            runtime = manager.create("agent", 0, count)
+            for _ in range(n):
+                started = clock()
+                await runtime.ask(1)
+                times.append(clock() - started)
     return times

@@ -25,7 +25,7 @@ from agentrt.engine import commands
 from agentrt.engine.commands import ACTOR
 from tests.support import Gate, add, collect, fail, turns, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 def kinds(manager, runtime="a"):
@@ -258,7 +258,7 @@ def test_swaps_from_another_thread_never_mix_two_workflows():
         for n in range(300):
             receipts = [runtime.send_nowait(1) for _ in range(20)]
             runtime.swap((plain, other)[n % 2])
-            receipts[-1].result(20)
+            receipts[-1].result(60)
         assert runtime.failed == 0
         assert runtime.state == 6000
 

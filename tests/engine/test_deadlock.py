@@ -8,7 +8,7 @@ import pytest
 from agentrt import DeadlockError, ProcessingError, RuntimeManager
 from tests.support import add, turns, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 def root(error):

@@ -19,6 +19,7 @@ from agentrt import (
     RuntimeNotFoundError,
     RuntimeTerminatedError,
 )
+from agentrt.groups import Group
 from agentrt.journal import MemoryJournal, MemoryLog, register
 from agentrt.limits import Backoff
 from agentrt.supervision import Policy, Supervision
@@ -281,6 +282,107 @@ async def test_supervision_and_status_survive(world: World) -> None:
         assert await runtime.ask(4) == 4
     async with world.manager() as manager:
         assert manager.create("fails", 0, add, retries=0, supervision=STOP).status == "idle"
+
+
+async def fail(group: Group, *times: int) -> None:
+    """Fail so often in its child, one second after the other."""
+    child = group.create("child", 0, lambda activity, state: state // activity.payload, retries=0)
+    for _ in times:
+        with pytest.raises(ProcessingError):
+            await child.ask(0)
+        await asyncio.sleep(1)
+
+
+@restarts
+async def test_the_failures_of_a_group_and_of_its_parents_survive(world: World) -> None:
+    async def make(manager: RuntimeManager) -> None:
+        above = manager.group("above", intensity=1, policy="escalate")
+        group = manager.group("group", intensity=2, parent=above)
+        await fail(group, 1)
+
+    async with world.manager() as manager:
+        await make(manager)
+    async with world.manager() as manager:
+        await make(manager)
+        assert manager["child"].status == "idle"
+        assert len(manager.group_failures("child")["group"]) == 2
+    async with world.manager() as manager:
+        await make(manager)
+        assert manager["child"].status == "failed"
+        assert {name: len(times) for name, times in manager.group_failures("child").items()} == {"group": 3, "above": 1}
+
+
+@restarts
+async def test_failures_that_a_group_has_forgotten_stay_forgotten(world: World) -> None:
+    async with world.manager() as manager:
+        group = manager.group("group", intensity=2)
+        await fail(group, 1, 2)
+        group.recover()
+        await turns()
+    async with world.manager() as manager:
+        await fail(manager.group("group", intensity=2), 1)
+        assert len(manager.group_failures("child")["group"]) == 1
+
+
+@restarts
+async def test_the_counts_of_runtimes_that_have_ended_survive(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        await runtime.ask(1)
+        runtime.pause()
+        runtime.send_nowait(2)
+        await runtime.terminate()
+        await manager.create("sum", 0, add).ask(3)
+        await manager.create("memory", 0, add, durable=False).ask(4)
+        await manager.terminate("memory")
+    async with world.manager() as manager:
+        fates = manager.fates()
+        assert (fates.accepted, fates.done, fates.dead, fates.pending) == (2, 1, 1, 0)
+        assert manager.create("sum", 0, add).state == 3
+        assert manager.fates().done == 2
+        assert manager.dead_letters.ledger().dead == len(manager.dead_letters) == 1
+
+
+@restarts
+async def test_what_nobody_has_created_can_be_ended(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("sum", 0, add)
+        await runtime.ask(1)
+        runtime.pause()
+        await runtime.send(2)
+    async with world.manager() as manager:
+        with pytest.raises(RuntimeNotFoundError):
+            manager.terminate("sum", drain=True)
+        receipt = manager.send_nowait("sum", 3)
+        await manager.terminate("sum")
+        assert "sum" not in manager
+        with pytest.raises(RuntimeTerminatedError):
+            await receipt
+        assert [each.activity.payload for each in manager.dead_letters] == [2, 3]
+        assert (manager.fates().done, manager.fates().dead) == (1, 2)
+        with pytest.raises(RuntimeNotFoundError):
+            manager.terminate("nobody")
+        assert manager.create("sum", 7, add, resume=False).state == 7
+        manager.dead_letters.resend(receipt.id)
+        await turns()
+    async with world.manager() as manager:
+        assert manager.create("sum", 0, add).state == 10
+        assert manager.fates().accepted == 4
+
+
+@restarts
+async def test_of_many_dead_letters_the_newest_are_kept(world: World) -> None:
+    async with world.manager() as manager:
+        manager.dead_letters.limit = 3
+        runtime = manager.create("sum", 0, add)
+        runtime.pause()
+        for each in range(10):
+            runtime.send_nowait(each)
+        await runtime.terminate()
+        assert [each.activity.payload for each in manager.dead_letters] == [7, 8, 9]
+        assert manager.dead_letters.ledger().let_go == 7
+    async with world.manager() as manager:
+        assert [each.activity.payload for each in manager.dead_letters] == [7, 8, 9]
 
 
 @restarts

@@ -1,7 +1,6 @@
 """Exceptions from outside, at any place of the sending and the processing of a durable runtime."""
 
 import asyncio
-import gc
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tests.support import add
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(170),
+    pytest.mark.usefixtures("own_garbage"),
     # A coroutine that was made and not yet awaited when the interruption came.
     pytest.mark.filterwarnings(
         "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -43,7 +42,6 @@ def test_a_durable_runtime_can_be_interrupted_anywhere(way: str) -> None:
             loop.run_until_complete(interrupted(interruption, way))
         finally:
             loop.close()
-    gc.collect()  # what was interrupted warns here, and not in another test
 
 
 async def interrupted(interruption: Interruption, way: str) -> None:

@@ -13,7 +13,7 @@ from agentrt.engine.entry import SLICE
 from agentrt.engine.handoff import MOST_ASLEEP
 from tests.support import Gate, add, collect, turns, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @virtual

@@ -8,18 +8,18 @@ import pytest
 
 import agentrt
 from agentrt import Activity, Fate, Lane, RuntimeManager
-from agentrt.engine.entry_counts import COUNTS, EntryCounts
-from agentrt.engine.entry_state import EntryState
-from agentrt.engine.mailbox import PrioritizedMailbox
+from agentrt.engine.entry_counts import COUNTS
+from agentrt.engine.fields import ENTRY_FIELDS, MAILBOX_FIELDS
 from agentrt.receipt import Receipt
 from tests.support import add, virtual
 
 PACKAGE = Path(agentrt.__file__).parent
-OWNERS = {PACKAGE / "engine" / name for name in ("entry_state.py", "entry_counts.py", "entry.py", "durable_entry.py")}
+OWNER_NAMES = ("entry_state.py", "entry_counts.py", "entry.py", "durable_entry.py", "durable_settings.py")
+OWNERS = {PACKAGE / "engine" / name for name in OWNER_NAMES}
 MAILBOX_OWNERS = OWNERS | {PACKAGE / "engine" / name for name in ("mailbox.py", "rate_limit.py")}
 # What other classes have under the same name; they set it on themselves.
-FIELDS = {*EntryState.__slots__, *EntryCounts.__slots__} - {"__weakref__"}
-INTERNALS = {name for name in PrioritizedMailbox.__slots__ if name not in ("priority_capacity", "standard_capacity")}
+FIELDS = set(ENTRY_FIELDS)
+INTERNALS = {name for name in MAILBOX_FIELDS if name not in ("priority_capacity", "standard_capacity")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -324,7 +324,7 @@ def test_another_thread_lends_nothing():
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, add)
         assert [manager.run(runtime.ask(1)) for _ in range(3)] == [1, 2, 3]
-        assert [runtime.send_nowait(1).result(10).state for _ in range(3)] == [4, 5, 6]
+        assert [runtime.send_nowait(1).result(60).state for _ in range(3)] == [4, 5, 6]
 
         async def elsewhere():
             return [await runtime.ask(1) for _ in range(3)]

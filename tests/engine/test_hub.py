@@ -12,7 +12,7 @@ from agentrt.engine.hub import LONGEST_PAUSE, Hub
 from agentrt.events import Ring
 from tests.support import add
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @pytest.fixture

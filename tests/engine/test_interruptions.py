@@ -21,13 +21,13 @@ from tests.support import add
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(170),
+    pytest.mark.usefixtures("own_garbage"),
     # A coroutine that was made and not yet awaited when the interruption came.
     pytest.mark.filterwarnings(
         "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
     ),
 ]
-TIMEOUT = 10
+TIMEOUT = 60
 
 SENDS: dict[str, dict[str, Any]] = {
     "fast": {},

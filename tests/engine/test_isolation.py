@@ -11,7 +11,7 @@ from agentrt.engine.isolation import THREADS
 from tests.harness.wait import wait_until
 from tests.support import add, virtual
 
-TIMEOUT = 10
+TIMEOUT = 60
 LEFT = contextvars.ContextVar("left", default="nothing")
 
 

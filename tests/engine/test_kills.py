@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from agentrt.journal import SQLiteJournal
 from tests.engine.kill_child import CHAIN, EVERY, SENDERS
 from tests.harness.kill import run_and_kill
+from tests.harness.postgres import Postgres
+from tests.journal.crash_child import open_journal
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("AGENTRT_KILLS", "10"))
 
 
-def check_books(file: Path, acknowledged: dict[str, list[int]]) -> int:
+def check_books(place: str, acknowledged: dict[str, list[int]]) -> int:
     """Nothing acknowledged is lost, nothing is committed twice, the order is kept. How many were done."""
-    with SQLiteJournal(file) as journal:
+    with open_journal(place) as journal:
         found = {each.id: each for each in journal.runtimes()}
         waiting = {name: [each.activity for each in journal.waiting(name)] for name in found}
         states = {name: journal.state(name) for name in (*CHAIN, "late")}
@@ -47,14 +48,25 @@ def check_books(file: Path, acknowledged: dict[str, list[int]]) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 20 * KILLS)
+@pytest.mark.timeout(600 + 20 * KILLS)
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(tmp_path: Path) -> None:
-    file, chance = tmp_path / "agents.db", random.Random(KILLS)
-    command = [sys.executable, "-c", "from tests.engine.kill_child import main; main()", str(file)]
+    kill_and_check(str(tmp_path / "agents.db"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600 + 20 * KILLS)
+def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice_in_postgres(postgres_server: Postgres) -> None:
+    kill_and_check(postgres_server.dsn(postgres_server.new_database()))
+
+
+def kill_and_check(place: str) -> None:
+    """Kill the manager again and again at any moment, and check the books after each time."""
+    chance = random.Random(KILLS)
+    command = [sys.executable, "-c", "from tests.engine.kill_child import main; main()", place]
     acknowledged: dict[str, list[int]] = defaultdict(lambda: [0] * SENDERS)
     for turn in range(KILLS):
         lines = chance.choice([1, 2, 100, chance.randrange(1, 4000)]) if turn else 1000
         for what, sender, number in run_and_kill(command, lines):
             acknowledged[what][int(sender)] = int(number)
-        done = check_books(file, acknowledged)
+        done = check_books(place, acknowledged)
     assert done > 100

@@ -16,7 +16,7 @@ from agentrt.testing.virtual import VirtualLoop
 def test_a_loop_thread_runs_until_it_is_stopped():
     own = LoopThread("test-loop")
     future = asyncio.run_coroutine_threadsafe(asyncio.sleep(0, threading.get_ident), own.loop)
-    assert future.result(10)() == threading.get_ident()
+    assert future.result(60)() == threading.get_ident()
     assert own.ident != threading.get_ident()
     own.stop()
     own.stop()
@@ -43,7 +43,7 @@ def test_stopping_cancels_what_is_left_and_closes_generators():
             ended.append("task")
 
     asyncio.run_coroutine_threadsafe(linger(), own.loop)
-    assert started.wait(10)
+    assert started.wait(60)
     own.stop()
     assert ended == ["task", "generator"]
 
@@ -61,7 +61,7 @@ def test_a_task_that_can_not_be_cancelled_does_not_hold_the_stop_up():
                 continue
 
     future = asyncio.run_coroutine_threadsafe(deaf(), own.loop)
-    assert started.wait(10)
+    assert started.wait(60)
     own.stop()
     assert own.loop.is_closed()
     assert not future.done()
@@ -103,7 +103,7 @@ def test_a_task_that_ends_the_program_does_not_end_the_loop(error, caplog):
 
     thread = LoopThread("agents")
     try:
-        assert asyncio.run_coroutine_threadsafe(waits(), thread.loop).result(20) == [error]
+        assert asyncio.run_coroutine_threadsafe(waits(), thread.loop).result(60) == [error]
         assert "tried to end the program; the loop goes on" in caplog.text
     finally:
         thread.stop()

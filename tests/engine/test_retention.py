@@ -59,6 +59,8 @@ async def test_small_outcomes_are_remembered_all(manager):
     assert len(manager.remembered) == 900
 
 
+# It collects what other tests have left as well.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 @virtual
 async def test_nothing_is_kept_of_runtimes_that_left(manager):
     for n in range(5):

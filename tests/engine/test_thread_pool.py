@@ -10,8 +10,8 @@ import pytest
 
 from agentrt.engine.thread_pool import ThreadPool
 
-TIMEOUT = 10
-LATE = 30  # seconds that a script may take on a busy machine; the work in its thread takes 60
+TIMEOUT = 60
+LATE = 300  # seconds; the thread works for 600
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ started = threading.Event()
 
 def block(activity, state):
     started.set()
-    time.sleep(60)
+    time.sleep(600)
 
 async def to_thread(activity, state):
     await asyncio.to_thread(block, activity, state)
@@ -148,7 +148,7 @@ except TimeoutError:
 def test_a_thread_that_works_on_delays_neither_close_nor_the_exit(name):
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", START + SCRIPTS[name]], capture_output=True, text=True, timeout=50, check=True
+        [sys.executable, "-c", START + SCRIPTS[name]], capture_output=True, text=True, timeout=300, check=True
     )
     assert time.monotonic() - began < LATE
     if name != "to_thread":  # whose thread is asyncio's

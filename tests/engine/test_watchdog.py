@@ -11,6 +11,7 @@ import pytest
 import agentrt
 from agentrt.engine.watchdog import Watchdog
 from agentrt.testing.virtual import VirtualLoop, run
+from tests.harness.wait import wait_until
 
 WAIT = 60
 
@@ -252,3 +253,41 @@ def test_the_loop_pauses_for_those_who_draw_and_only_then():
     watchdog.yield_interpreter()
     assert watchdog.due == math.inf
     host.loop.close()
+
+
+class Pretended:
+    """A module named as pdb is, whose function waits as its prompt does."""
+
+    CODE = "def interaction(flag):\n    flag.wait(60)\n"
+
+    def __init__(self):
+        names = {}
+        exec(compile(self.CODE, "/usr/lib/pdb.py", "exec"), names)
+        self.interaction = names["interaction"]
+
+
+def test_a_loop_that_a_debugger_keeps_stopped_is_not_reported(manager):
+    released = threading.Event()
+    seen = Seen(manager)
+    prompt = Pretended().interaction
+
+    async def workflow(activity, state):
+        prompt(released)
+        return state + 1
+
+    runtime = manager.create("debugged", 0, workflow)
+    receipt = runtime.send_nowait(None)
+    wait_until(lambda: runtime.whereabouts().how == "stopped")
+    there = runtime.whereabouts()
+    assert (there.stop.at, [frame.function.split(".")[-1] for frame in there.frames]) == ("pdb", ["workflow"])
+    asked = manager.watchdog._has_woken
+    for _ in range(4):  # it has looked and found the loop stopped
+        asked.clear()
+        if not asked.wait(0.2):
+            break
+    released.set()
+    assert receipt.result(WAIT).state == 1
+    blocking = threading.Event()
+    blocking.set()
+    assert manager.create("after", 0, blocks_until(blocking)).send_nowait(None).result(WAIT).state == 1
+    assert seen.events == []

@@ -161,7 +161,7 @@ def test_what_is_not_installed_is_named_with_its_cure(monkeypatch, suffix, modul
 def test_what_was_let_go_leaves_what_is_known():
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, add)
-        runtime.send_nowait(1).result(5)
+        runtime.send_nowait(1).result(60)
         accepted = next(record for record in manager.ring.records if record.kind == "accepted")
         manager.ring.records.remove(accepted)
         (row,) = activities(manager)

@@ -60,7 +60,7 @@ class Impostor:
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.thread.join(5)
+        self.thread.join(60)
 
 
 @pytest.fixture
@@ -124,10 +124,10 @@ def real_frames() -> list[bytes]:
     from agentrt.feed.wire import Read, Request
 
     with RuntimeManager(loop="thread", name="real", offer=False) as manager:
-        manager.create("a", 0, add).send_nowait(1).result(5)
+        manager.create("a", 0, add).send_nowait(1).result(60)
         broken = manager.create("b", (1, (2, "y")), fail)
         with pytest.raises(AgentError):
-            broken.send_nowait(1).result(5)
+            broken.send_nowait(1).result(60)
         answers = Answers(manager.source, manager.ring, Role.OPERATOR, lambda: 0.0)
         names = ["ended", "fates", "ledger"]
         reads = [Read(n, name) for n, name in enumerate(names, 1)]
@@ -152,7 +152,7 @@ def test_five_thousand_random_frames_do_no_harm(impostor, caplog):
 
     record = impostor(answer).record
     with RemoteSource(record, max_age=0) as source:
-        source._link.record = record
+        source._link.dialer.record = record
 
         def attack(times: int) -> None:
             until = count[0] + times

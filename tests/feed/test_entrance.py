@@ -33,3 +33,12 @@ def test_what_can_only_be_looked_at_takes_no_command():
     why = "This is the file agents.db: nobody runs it, and nothing here can pause JFK"
     with pytest.raises(AccessDeniedError, match=why):
         check_role(Role.OPERATOR, source, "pause JFK")
+
+
+def test_what_a_person_has_typed_is_only_run_where_it_is_allowed():
+    with RuntimeManager(loop="thread", offer=False) as manager:
+        with entrance(manager.source, Role.OPERATOR, "me", "evaluate", may_evaluate=True):
+            pass
+        for role, allowed in ((Role.OPERATOR, False), (Role.VIEWER, True)):
+            with pytest.raises(AccessDeniedError), entrance(manager.source, role, "me", "evaluate", allowed):
+                pass

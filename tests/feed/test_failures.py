@@ -50,7 +50,7 @@ def test_the_picture_is_the_same(workflow):
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, workflow)
         with pytest.raises(ProcessingError):
-            runtime.send_nowait(1).result(5)
+            runtime.send_nowait(1).result(60)
         error = manager.source.snapshot("a").error
         there = travel(error)
     assert type(there) is ProcessingError

@@ -126,9 +126,9 @@ def test_it_can_be_switched_off():
 def test_until_somebody_reads_nothing_happens(manager, record):
     before, thread = -1.0, manager._offer._thread
     while before != (before := thread_time(thread)):  # until it has begun to wait
-        manager["a"].send_nowait(1).result(5)
+        manager["a"].send_nowait(1).result(60)
     for _ in range(500):
-        manager["a"].send_nowait(1).result(5)
+        manager["a"].send_nowait(1).result(60)
     assert manager._source is None
     assert thread_time(thread) == before
 
@@ -258,7 +258,7 @@ def test_who_does_not_read_costs_nothing_and_is_told_what_it_missed(manager, rec
         connection.sendall(frame(encode_frame(Request(0))))
     other = RemoteSource(record, max_age=0)
     for _ in range(3_000):
-        manager["a"].send_nowait(1, priority=True).result(5)
+        manager["a"].send_nowait(1, priority=True).result(60)
     assert other.frame().cursor >= 6_000
     assert 0 < len(reader._goes) < 4_000_000  # one answer; what it has asked for meanwhile was not even read
     assert len(reader._came) < 1 << 17
@@ -278,7 +278,7 @@ def test_a_reader_that_falls_behind_is_told_how_many_it_missed(manager, record):
     source = RemoteSource(record, max_age=0)
     before = source.frame().cursor
     for _ in range(2_000):
-        manager["a"].send_nowait(1, priority=True).result(5)
+        manager["a"].send_nowait(1, priority=True).result(60)
     frame = source.frame(before)
     assert frame.missed > 1_000
     assert frame.missed + len(frame.records) == 4_000

@@ -33,7 +33,7 @@ from agentrt.snapshot import Status
 from agentrt.views.server.content import ManagerPage
 from agentrt.views.server.server import start
 from tests.harness.screenshot import is_blank, shoot
-from tests.harness.shown import loaded
+from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 
 
@@ -175,12 +175,12 @@ def add(activity: Any, state: Any) -> Any:
 
 def test_the_file_of_a_manager_is_shown_as_the_manager_was(tmp_path: Path, open_file: Open) -> None:
     with RuntimeManager(loop="thread", journal=tmp_path / "agents.db", offer=False) as manager:
-        manager.create("sum", 0, add, timeout=3.0).send_nowait(2).result(5)
+        manager.create("sum", 0, add, timeout=3.0).send_nowait(2).result(60)
         manager["sum"].timeout = 4.0
         manager.create("stopped", 0, add, retries=0, supervision="stop")
         while manager["stopped"].status is not Status.FAILED:
             with suppress(AgentError):
-                manager["stopped"].send_nowait("x").result(5)
+                manager["stopped"].send_nowait("x").result(60)
         gone = manager.create("gone", 0, add)
         gone.pause()
         gone.send_nowait(1)
@@ -231,9 +231,8 @@ def page_of(file: Path, open_file: Open) -> Iterator[str]:
     """The link of the dashboard of the file."""
     page = ManagerPage(open_file(file))
     page.listed = False
-    server = start(page)
-    yield server.url
-    server.stop()
+    with serving(start(page)) as server:
+        yield server.url
 
 
 def open_at(page: Page, link: str, address: str) -> None:

@@ -56,7 +56,7 @@ def test_records_of_both_in_one_order(both):
     seen = []
     detach = source.attach(seen.append)
     for n, manager in enumerate((north, south, north)):
-        manager["a"].send_nowait(1).result(5)
+        manager["a"].send_nowait(1).result(60)
         wait_until(lambda most=2 * n + 4: sum(len(frame.records) for frame in seen) >= most)
     records = source.frame().records
     assert [record.runtime for record in records if record.kind == "done"] == ["north/a", "south/a", "north/a"]
@@ -82,7 +82,7 @@ def test_commands_for_all(both):
 def test_errors_lead_to_their_activity(both):
     _, south, source = both
     with pytest.raises(AgentError):
-        south.create("b", 0, fail).send_nowait(1).result(5)
+        south.create("b", 0, fail).send_nowait(1).result(60)
     error = source.snapshot("south/b").error
     assert (error.runtime, error.activity // STRIDE) == ("south/b", 1)
     assert source.frame().records[-1].error.activity == error.activity

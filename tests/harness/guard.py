@@ -51,7 +51,7 @@ class Guard:
 
     def allow_loss(self) -> None:
         """A server ends while pages show it, as the test wants it: what they say then is expected."""
-        self.allow(r"net::ERR_|websocket|connection|not connected|failed to fetch")
+        self.allow(r"net::ERR_|websocket|connection|not connected|failed to fetch|a network error")
 
     def check(self) -> None:
         """Raise `AssertionError` with everything that no pattern allows."""

@@ -233,7 +233,7 @@ def _write_settings(folder: Path) -> None:
 
 def _end(process: Any) -> None:
     try:
-        process.wait(timeout=15)
+        process.wait(timeout=60)
     except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
         process.kill()
-        process.wait(timeout=15)
+        process.wait(timeout=60)

@@ -15,6 +15,7 @@ from tests.harness.guard import leave_pages
 from tests.harness.place import free_port
 from tests.harness.wait import wait_until
 
+OPTIONS = {"preload": False, "resultTypes": ["violations"]}  # else axe asks for styles at addresses of its own
 FRAME = "MuiLinearProgress"  # of the page around the view
 IDLE = "() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)"
 
@@ -49,8 +50,11 @@ def answers(port: int) -> bool:
 def shown(manager: Any, make: Callable[[Feed], Any]) -> Iterator[str]:
     """Serve the view that `make(feed)` makes, fed, and give its address."""
 
+    feeds: list[Feed] = []
+
     def app() -> Any:
         feed = feed_page(manager.source, pn.state.curdoc)
+        feeds.append(feed)
         view = make(feed)
         feed.follow(view)
         return page_template(title="One view", main=[view.panel])
@@ -59,6 +63,9 @@ def shown(manager: Any, make: Callable[[Feed], Any]) -> Iterator[str]:
     with serving(pn.serve(app, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)):
         wait_until(lambda: answers(port), what="the page is served")
         yield f"http://127.0.0.1:{port}"
+        leave_pages()
+        for feed in feeds:  # Panel's server may stop before it has begun what a feed gives it
+            feed.stop()
 
 
 def loaded(page: Page) -> None:
@@ -68,6 +75,7 @@ def loaded(page: Page) -> None:
 
 def serious(page: Page) -> list[str]:
     """What axe finds serious or critical in the view, each with the element it is about; not in the frame around it."""
-    bad = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+    violations = Axe().run(page, options=OPTIONS).response["violations"]
+    bad = [each for each in violations if each["impact"] in ("serious", "critical")]
     nodes = [(each["id"], node["html"]) for each in bad for node in each["nodes"]]
     return [f"{rule}: {html[:160]}" for rule, html in nodes if FRAME not in html]

@@ -1,8 +1,10 @@
 """The harness holds what it promises: shown on a page, a notebook and a kernel of a few lines each."""
 
+import ast
 import http.server
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +18,7 @@ from tests.harness.screenshot import is_blank, shoot
 from tests.harness.shown import serving
 from tests.harness.wait import wait_until
 
+TESTS = Path(__file__).parents[1]
 PAGES = {
     "/": "<h1>Hello</h1><p style='background: teal'>there</p>",
     "/blank": "",
@@ -258,3 +261,32 @@ def test_a_kernel_leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory
     pid = kernel.pid
     kernel.stop()
     assert not psutil.pid_exists(pid)
+
+
+def functions_that_stop_a_server(code: str) -> list[str]:
+    """The functions that use a page, or give the link of one, and stop its server while pages may still show it."""
+    found = []
+    for function in ast.walk(ast.parse(code)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        text = ast.unparse(function)
+        gives = any(isinstance(node, ast.Yield) and "server" in ast.unparse(node) for node in ast.walk(function))
+        opens = gives or any(argument.arg == "page" for argument in function.args.args)
+        if opens and "server.stop()" in text and "allow_loss()" not in text and "leave_pages()" not in text:
+            found.append(function.name)
+    return found
+
+
+def test_no_server_ends_while_a_page_shows_it() -> None:
+    # What a page sends to a server that has just ended is an error in its console: now and then, on a busy machine.
+    assert functions_that_stop_a_server("def test_it(page):\n    server = serve()\n    server.stop()\n") == ["test_it"]
+    assert functions_that_stop_a_server("def link():\n    yield server.url\n    server.stop()\n") == ["link"]
+    assert (
+        functions_that_stop_a_server("def test_it(page):\n    with serving(serve()) as server:\n        pass\n") == []
+    )
+    found = {
+        str(file.relative_to(TESTS)): names
+        for file in sorted(TESTS.rglob("test_*.py"))
+        if (names := functions_that_stop_a_server(file.read_text(encoding="utf-8")))
+    }
+    assert found == {}, "end it with `tests.harness.shown.serving`"

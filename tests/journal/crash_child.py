@@ -1,7 +1,7 @@
-"""A process that works on a journal until it is killed: `python -m tests.journal.crash_child FILE`.
+"""A process that works on a journal until it is killed: `python -m tests.journal.crash_child FILE`, or an address.
 
 100 senders send to the first of three runtimes; each passes on to the next what it has processed. Whatever is
-acknowledged is printed. One in ten is tried twice.
+acknowledged is printed. One in ten is tried twice. What is refused as a server is away is sent again as another one.
 """
 
 import asyncio
@@ -11,11 +11,12 @@ import sys
 from collections import deque
 from typing import Any
 
-from agentrt import Activity
-from agentrt.journal import Accepted, Committed, Created, SQLiteJournal
+from agentrt import Activity, JournalError, JournalTakenOverError
+from agentrt.journal import Accepted, Committed, Created, PostgresJournal, SQLiteJournal
 
 CHAIN = ("a", "b", "c")
 SENDERS = 100
+PAUSE = 0.05  # seconds, until it is sent again
 
 
 def say(*words: Any) -> None:
@@ -25,7 +26,7 @@ def say(*words: Any) -> None:
 class Worker:
     """What an engine does with a journal, in a few lines."""
 
-    def __init__(self, journal: SQLiteJournal) -> None:
+    def __init__(self, journal: SQLiteJournal | PostgresJournal) -> None:
         self.journal = journal
         self.number = journal.last_activity
         self.queues: dict[str, deque[tuple[int, int]]] = {}
@@ -52,7 +53,13 @@ class Worker:
     async def send(self) -> None:
         while True:
             accepted = self.next("a")
-            await self.journal.put(accepted)
+            try:
+                await self.journal.put(accepted)
+            except JournalTakenOverError:
+                raise
+            except JournalError:
+                await asyncio.sleep(PAUSE)
+                continue
             say("accepted", "a", accepted.activity.id)
             self.deliver(accepted)
 
@@ -74,11 +81,22 @@ class Worker:
                 self.deliver(each)
 
 
-async def main(path: str) -> None:
-    worker = Worker(SQLiteJournal(path))
+def open_journal(place: str) -> SQLiteJournal | PostgresJournal:
+    if place.startswith("postgresql://"):
+        return PostgresJournal(place, timeout=float(os.environ.get("AGENTRT_TEST_TIMEOUT", "30")))
+    return SQLiteJournal(place)
+
+
+async def main(place: str) -> None:
+    worker = Worker(open_journal(place))
     await worker.start()
-    await asyncio.gather(*(worker.send() for _ in range(SENDERS)), *(worker.process(name) for name in CHAIN))
+    async with asyncio.TaskGroup() as tasks:
+        for work in (*(worker.send() for _ in range(SENDERS)), *map(worker.process, CHAIN)):
+            tasks.create_task(work)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    try:
+        asyncio.run(main(sys.argv[1]))
+    except* JournalTakenOverError as errors:
+        say("taken", "over", len(errors.exceptions))

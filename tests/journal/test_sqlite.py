@@ -22,6 +22,7 @@ from agentrt.journal import location as locations
 from agentrt.journal import writer as writers
 from agentrt.journal.indexed import PORTION, PORTION_BYTES
 from tests.harness.wait import wait_until
+from tests.support import refusal_in_a_fork
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,14 +78,7 @@ def test_another_process_is_refused_and_told_who_holds_it(file: Path) -> None:
 def test_a_fork_may_not_write(file: Path) -> None:
     with SQLiteJournal(file) as journal:
         journal.append(Created(runtime="a", state=0))
-        pid = os.fork()
-        if not pid:
-            try:
-                journal.append(accept(1))
-            except JournalError as error:
-                os._exit(7 if "fork" in str(error) else 1)
-            os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert "fork" in refusal_in_a_fork(lambda: journal.append(accept(1)))
         assert append(journal, accept(2)) is None
         assert waiting(journal) == [2]
 
@@ -111,7 +105,7 @@ def test_a_fork_that_lets_go_of_a_journal_takes_nothing_from_the_parent(file: Pa
 
 def test_nobody_waits_for_ever_if_its_thread_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = SQLiteJournal(file)
-    monkeypatch.setattr(journal._writer, "_stored", None)
+    monkeypatch.setattr(journal._writer, "_apply", None)
     journal.append(Created(runtime="a", state=0))
     journal._writer.join()
     with pytest.raises(JournalError, match="has stopped"):
@@ -282,6 +276,31 @@ print("went on after", refused)
 def test_a_full_disk_loses_nothing_acknowledged_and_it_goes_on(file: Path) -> None:
     said = child(FULL, str(file))
     assert "went on after the journal" in said, said
+
+
+def test_a_backup_that_cannot_be_written_is_an_error_of_the_journal(file: Path, tmp_path: Path) -> None:
+    with SQLiteJournal(file) as journal:
+        with pytest.raises(JournalError, match=r"the backup .* can't be written"):
+            journal.backup(tmp_path / "no folder" / "copy.db")
+        assert append(journal, Created(runtime="a", state=0)) is None
+
+
+def test_what_is_not_stored_when_it_is_closed_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = SQLiteJournal(file)
+    assert append(journal, Created(runtime="a", state=0)) is None
+    file.unlink()
+    journal.append(accept(1), required=True)
+    journal.close()
+    assert f"{file} was closed; writes that are not stored: 1, as {file} is gone" in caplog.text
+    with pytest.raises(JournalError, match=r"put agents\.db-wal away"):
+        SQLiteJournal(file)
+
+
+def test_a_journal_in_memory_is_no_file_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JournalError, match="MemoryJournal"):
+        SQLiteJournal(":memory:")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_backup_is_consistent_while_others_write(file: Path, tmp_path: Path) -> None:
@@ -535,6 +554,16 @@ def test_it_finds_out_by_itself_that_writing_works_again(file: Path) -> None:
         assert append(journal, accept(1)) is not None
         assert journal.error is not None
         away.rename(file)
-        wait_until(lambda: journal.error is None, 10)
+        wait_until(lambda: journal.error is None)
         assert append(journal, accept(2)) is None
         assert waiting(journal) == [2]
+
+
+def test_rows_that_come_while_history_is_let_go_do_not_end_that(file: Path) -> None:
+    """The age is looked at again although there are as many rows as at the last look."""
+    with SQLiteJournal(file, keep=Retention(age=10.0)) as journal:
+        now = 1_000.0
+        journal._index.now = now
+        assert journal._may_be_over(2_000, 0)
+        journal._notice_use(1_500, 500, 0)
+        assert journal._may_be_over(2_000, 0)

@@ -33,6 +33,7 @@ class Odd:
 SAME = [
     lambda: 1, lambda: "a" * 100, lambda: [1, [2]], lambda: {"a": (1, {2})}, lambda: deque([1]), lambda: {1, 2},
     lambda: np.arange(9), lambda: {"a": np.arange(9)}, lambda: Data(np.arange(9)), lambda: Record([np.arange(9)]),
+    lambda: float("nan") + 1, lambda: np.array([1, np.nan]),
     lambda: pd.DataFrame({"a": [1, None]}), lambda: pa.table({"a": [1, 2]}), lambda: [pd.Series([1, 2])],
 ]  # fmt: skip
 
@@ -45,7 +46,7 @@ def test_equal_values_are_the_same(make: Any) -> None:
 DIFFERENT = [
     (1, 2), ([1], [2]), ([1], [1, 2]), ({"a": 1}, {"b": 1}), ({"a": 1}, {"a": 2}), ((1,), [1]), (Odd(), Odd()),
     (np.arange(3), np.arange(4)), (np.arange(3), np.array([0, 1, 3])), (Data(np.arange(3)), Data(np.ones(3))),
-    (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]})), (None, np.arange(3)), (float("nan"), float("nan")),
+    (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]})), (None, np.arange(3)), (float("nan"), 1.0),
 ]  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from enum import Enum, StrEnum
 import msgspec
 import pytest
 
+from agentrt.schema.difference import changes
 from agentrt.schema.outline import OF_STATE, Bounds, outline, restore
 from agentrt.schema.parts import Outline
-from agentrt.views.runtime.diff import changes
 from agentrt.views.runtime.state import tree
 from agentrt.views.text import brief
 

@@ -239,7 +239,7 @@ def test_what_belongs_to_the_program_does_not_count() -> None:
     with agentrt.RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", text(), lambda activity, state: state)
         receipt = runtime.send_nowait(1)
-        receipt.result(10)
+        receipt.result(60)
         for value in (manager, runtime, manager.loop, Color.RED, Data, np, threading.current_thread(), print):
             assert estimate_size([[value]]) < KB, value
 

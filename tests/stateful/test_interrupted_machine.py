@@ -61,6 +61,7 @@ class InterruptedMachine(ManagerMachine):
 @pytest.mark.slow
 # A coroutine that was made and not yet awaited when the interruption came.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.timeout(0 if THOROUGH else 170)
+@pytest.mark.usefixtures("own_garbage")
+@pytest.mark.timeout(0 if THOROUGH else 600)
 class TestInterrupted(InterruptedMachine.TestCase):
     settings = PROFILE if THOROUGH else settings(PROFILE, max_examples=STEPS // PROFILE.stateful_step_count)

@@ -400,6 +400,6 @@ async def several(turns):
         await asyncio.sleep(0)
 
 
-@pytest.mark.timeout(0 if THOROUGH else 120)
+@pytest.mark.timeout(0 if THOROUGH else 600)
 class TestManager(ManagerMachine.TestCase):
     settings = PROFILE

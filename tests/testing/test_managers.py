@@ -37,7 +37,7 @@ def test_a_blocking_workflow_holds_the_clock(virtual_manager):
 
 def test_the_manager_runs_on_its_own_thread(manager):
     counter = manager.create("counter", 0, add)
-    assert counter.send_nowait(2).result(5).state == 2
+    assert counter.send_nowait(2).result(60).state == 2
     assert manager.thread != threading.get_ident()
 
 

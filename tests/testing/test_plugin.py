@@ -11,6 +11,7 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "testing.md"
+EXPLORING = ROOT / "docs" / "exploring.md"
 
 
 def test_the_guide(pytester):
@@ -25,17 +26,67 @@ def test_the_guide(pytester):
     assert max(attempts.values()) < 0.5
 
 
+def test_the_guide_to_exploring(pytester):
+    blocks = re.findall(r"^```python\n(.*?)^```", EXPLORING.read_text(), flags=re.DOTALL | re.MULTILINE)
+    pytester.makepyfile(test_guide="\n\n".join(blocks))
+    ran = pytester.inline_run("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
+    ran.assertoutcome(passed=11)
+
+
 def test_a_test_that_loses_an_activity_fails(pytester):
     pytester.makepyfile(
         """
         def test_lost(manager):
             counter = manager.create("counter", 0, lambda activity, state: state + 1)
-            counter.send_nowait(None).result(5)
+            counter.send_nowait(None).result(60)
             counter.entry.done -= 1
         """
     )
     ran = pytester.inline_run("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider")
     ran.assertoutcome(passed=1, failed=1)  # the failure is the end of the fixture
+
+
+EXPLORED = """
+import asyncio
+import pytest
+
+def add(activity, state):
+    return state + activity.payload
+
+@pytest.fixture
+def limit():
+    return 100
+
+@pytest.mark.explore(budget=50)
+async def test_marked(manager, limit):
+    async def client():
+        await account.ask(limit - await account.ask(0))
+    account = manager.create("account", 0, add)
+    await asyncio.gather(client(), client())
+    assert account.state <= limit
+
+@pytest.mark.explore
+@pytest.mark.parametrize("number", [2, 3])
+async def test_right(manager, number):
+    account = manager.create("account", 0, add)
+    await asyncio.gather(*(account.ask(1) for _ in range(number)))
+    assert account.state == number
+
+def test_fixture(explore):
+    async def scenario(manager):
+        await manager.create("account", 0, add).ask(1)
+    assert explore(scenario).complete
+"""
+
+
+def test_explored_tests(pytester):
+    pytester.makepyfile(EXPLORED)
+    ran = pytester.runpytest("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
+    ran.assert_outcomes(passed=3, failed=1)
+    text = ran.stdout.str()
+    assert "client() 2: sends 0 to account" in text
+    assert re.search(r"test_right\[3\]: <Exploration dpor: 6 schedules, complete, no failure, .* s \([\d,]+/s\)>", text)
+    assert re.search(r"test_fixture: <Exploration dpor: 1 schedules", text)
 
 
 def test_agentrt_testing_does_not_import_pytest():

@@ -313,9 +313,9 @@ def test_running_for_ever_sleeps_until_another_thread_calls(loop):
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     future = asyncio.run_coroutine_threadsafe(asyncio.sleep(3600, "later"), loop)
-    assert future.result(5) == "later"
+    assert future.result(60) == "later"
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -14,7 +14,7 @@ Errors = dict[tuple[str, int], str]
 
 
 def output(*command: str) -> str:
-    ran = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=150)
+    ran = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
     return ran.stdout
 

@@ -85,4 +85,4 @@ def test_a_page_says_that_the_disk_is_full_until_it_is_not(page: Page) -> None:
             expect(page.get_by_text("Durable runtimes wait until the journal can be written.")).to_be_visible()
             journal.mend()
             expect(page.locator(".notice")).to_be_hidden()
-            expect(page.locator(".say").first).to_contain_text("fine", timeout=15000)
+            expect(page.locator(".say").first).to_contain_text("fine")

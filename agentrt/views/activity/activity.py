@@ -45,6 +45,7 @@ from ..theme import FATES, LANES, STATUSES
 from . import sequence, traceback
 from .activity_records import UNKNOWN, CausalTrace, Message
 from .causal_trace import RelatedRecords, causal_trace
+from .recorded_test import RecordedTest
 from .rules import AppliedRule, applied_rules, fate_sentence
 
 __all__ = ["ActivityView"]
@@ -99,9 +100,10 @@ class ActivityView(pn.viewable.Viewer):
         self.change = Live(css=diff.CSS + TREE)
         self.payload, self.reply = Live(css=TREE), Live(css=TREE)
         self.error = Live(css=traceback.CSS)
+        self.test = RecordedTest(source, self.related.id, commands)
         self.inside = Live(css=CSS)
         self.boxes = {
-            "error": section("Why it failed", self.error),
+            "error": section("Why it failed", self.error, self.test),
             "who": section("Who caused it, and what it caused", self.who, note="pale: waiting, solid: working"),
             "change": section("The state before and after", self.change, grow=3),
             "payload": section("Payload", self.payload, grow=2),

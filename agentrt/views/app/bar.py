@@ -10,6 +10,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from ...feed.branch_point import find_branch_point
 from ...feed.source import Source
 from ..feed import Update
 from ..html import Markup, a, div, fragment, nav, row, span, symbol
@@ -64,12 +65,14 @@ class TopBar:
         self.commands = commands
         self.root = root if paths else None
         self.page = ""
+        self.links = LINKS if find_branch_point(source) is None else {**LINKS, "beside": "Fork and origin"}
         self.share = 0.0
         self.measured = (time.monotonic(), 0.0)
         self.nav = Live(on={"go": go}, css=CSS, styles={"flex": "1 1 320px"})
         self.message = Live(css=MESSAGE, styles={"flex": "1 1 100%"} if root is None else FLOATING)
         self.speed = self._speed_select()
-        self.panel = line(self.nav, *self._buttons(), self.speed, self.message)
+        self.buttons = self._buttons()
+        self.panel = line(self.nav, *self.buttons, self.speed, self.message)
 
     def _buttons(self) -> list[Any]:
         buttons = []
@@ -108,6 +111,13 @@ class TopBar:
         if event.new != self.source.speed and not self.commands.speed(event.new):
             self.speed.value = event.old
 
+    def lock(self, off: bool) -> None:
+        """Turn its commands off while a page shows what was, or on again."""
+        for widget in (*self.buttons, self.speed):
+            disabled = off or not self.commands.may_steer
+            if widget.disabled != disabled:
+                widget.disabled = disabled
+
     def show(self, page: str) -> None:
         """Mark this page as the one that is shown."""
         self.page = page
@@ -137,7 +147,7 @@ class TopBar:
 
     def _draw(self) -> None:
         dead = self.source.dead_letters(count=0).total
-        links = [self._link(page, words, dead) for page, words in LINKS.items()]
+        links = [self._link(page, words, dead) for page, words in self.links.items()]
         # In whole percent, so that the figure stays as it is for as long as it means the same.
         cost = f"{self.share:.0%} of a core".replace("%", " %") if self.share >= 0.005 else "next to nothing"
         title = "processor time that all open views take, in this process"

@@ -18,6 +18,8 @@ from .bar import TopBar, banner, column
 from .notice import Notice
 from .page_template import page_template
 from .routes import Deferred, build_page
+from .time_bar import TimeBar
+from .vantage import Vantage, VantageBoard
 from .window import Window
 
 __all__ = ["Dashboard", "dashboard"]
@@ -25,7 +27,7 @@ __all__ = ["Dashboard", "dashboard"]
 log = logging.getLogger(__name__)
 
 
-class Dashboard:
+class Dashboard(VantageBoard):
     """Shows the page of an address: `go("runtime/JFK")`. Only what is shown is kept up to date.
 
     `root` and `paths` say how the browser shows its addresses, see `Window`; a notebook has no window and no root.
@@ -45,9 +47,8 @@ class Dashboard:
         title: str = "",
         schedule: Schedule = run_now,
     ) -> None:
-        self.source = source
-        self.feed = feed
-        self.commands = commands
+        self.vantage = Vantage(source, feed, commands)
+        self._live_feed = feed
         self.schedule = schedule
         self.title = title or source.name
         self.at = Address()
@@ -55,28 +56,46 @@ class Dashboard:
         self._deferred: tuple[Deferred, ...] = ()
         self._ends: list[Callable[[], Any]] = []
         self.bar = TopBar(source, commands, self.go, root=root, paths=paths)
-        self.window = None if root is None else Window(self.go, self.key, root=root, paths=paths, health=health)
+        self.time_bar = TimeBar(source, self.look, commands, schedule, keys=root is not None)
+        self.window = None if root is None else Window(self.visit, self.key, root=root, paths=paths, health=health)
         self.holder = column()
         notes = [banner(note, loud=loud)] if note else []
         notes += [] if commands.may_steer else [banner(_look_only_words(source), loud=True)]
         window = [self.window] if self.window is not None else []
         self.notice = Notice(source, lambda: self.draw(str(self.at)))
-        self.panel = column(*window, self.notice.panel, *notes, self.bar.panel, self.holder, padding="12px")
+        self.panel = column(
+            *(*window, self.notice.panel, *notes, self.bar.panel, self.time_bar.panel, self.holder), padding="12px"
+        )
         feed.follow(self.notice)
+        feed.follow(self.time_bar)
         commands.tell = lambda text, wrong: self.schedule(lambda: self.bar.say(text, wrong))
 
     def go(self, address: str = "") -> None:
-        """Show the page of an address. From any thread: it is drawn through `schedule`."""
+        """Show the page of an address, at the moment that is shown. From any thread: it is drawn through `schedule`."""
+        stays = self.at.moment is not None and Address.read(address).moment is None
+        self.visit(f"{address}{Address(moment=self.at.moment)}" if stays else address)
+
+    def visit(self, address: str) -> None:
+        """Show the page of an address, now if it names no moment. From any thread."""
         self.schedule(lambda: self.draw(address))
+
+    def look(self, moment: int | None) -> None:
+        """Show the same page as it was after a record, or as it is now. From any thread."""
+        self.visit(str(self.at._replace(moment=moment)))
 
     def draw(self, address: str = "") -> None:
         """The same, now: call it where the models may be changed."""
         for end in self._ends:
             end()
         self.at = Address.read(address)
+        problem = self.vantage.use(self.at.moment)
+        self.at = self.at._replace(moment=self.vantage.moment)
+        self.bar.lock(self.at.moment is not None)
+        if problem:
+            self.bar.say(problem, True)
         page = build_page(self, self.at)
         self.mark(self.at)
-        self._ends = [*page.ends, *(self.feed.follow(view) for view in (self.bar, *page.views))]
+        self._ends = [*page.ends, self._live_feed.follow(self.bar), *(self.feed.follow(view) for view in page.views)]
         self._deferred = page.deferred
         if not self.loading:
             self.load()
@@ -90,9 +109,10 @@ class Dashboard:
             self._ends += [each.show(self.feed.follow) for each in deferred]
 
     def mark(self, at: Address) -> None:
-        """Show this address in the bar and in the window."""
-        self.at = at
+        """Show this address in the bar and in the window, at the moment that is shown."""
+        self.at = at = at._replace(moment=self.at.moment)
         self.bar.show(at.page)
+        self.time_bar.show(at.moment, at.of if at.page in OF_RUNTIME else None)
         if self.window is not None:
             self.window.param.update(address=str(at), name_of_page=self._page_title())
 
@@ -108,6 +128,12 @@ class Dashboard:
                 self.schedule(self.window.search)
         elif key == "o":
             self.go()
+        elif key == "[":
+            self.time_bar.back()
+        elif key == "]":
+            self.time_bar.forth()
+        elif self.at.moment is not None:
+            self.bar.say("This is the past: it can only be looked at. Go back to live first.", True)
         elif key == " ":
             self._pause()
         elif key == "." and self.runtime is not None:
@@ -150,11 +176,12 @@ def dashboard(
     feed: Feed | None = None,
     health: str = "",
     paths: bool = False,
+    evaluator: bool = False,
 ) -> Any:
     """The page for the session that is being made now. Returns it. With `paths` each address has a path of its own."""
     source = subject_of(manager).source
     title = title or source.name
-    commands = Commands(source, role=role, who=who or f"{role.value} (page)")
+    commands = Commands(source, role=role, who=who or f"{role.value} (page)", evaluator=evaluator)
     place = pn.state.location
     path, search = (place.pathname or "/", place.search or "") if place else ("/", "")
     feed = feed or feed_page(source, pn.state.curdoc)

@@ -6,7 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import panel as pn
 import param
+from panel.io.resources import LOCAL_DIST
 from panel.util import edit_readonly  # type: ignore[attr-defined]
 from panel_material_ui.base import _env
 from panel_material_ui.template.base import Page
@@ -57,7 +59,20 @@ def page_template(folder: str = "", **options: Any) -> Page:
     # reference to every page that was ever made.
     with edit_readonly(page):
         page.busy = NeverBusy().param.busy
+    _find_styles_here()
     return page
+
+
+def _find_styles_here() -> None:
+    """Say where styles are found, before the page is written.
+
+    On a slow connection a session may have ended before its page asks for it. It is made again then, but not the page,
+    and Panel would look for its styles on the web.
+    """
+    document: Any = pn.state.curdoc
+    if document is not None:
+        folder = f"{pn.state.rel_path}/" if pn.state.rel_path else ""
+        document._template_variables.setdefault("dist_url", f"{folder}{LOCAL_DIST}")
 
 
 @lru_cache(maxsize=16)

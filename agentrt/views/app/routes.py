@@ -8,10 +8,13 @@ from typing import Any, NamedTuple, Protocol
 
 import panel as pn
 
+from ...feed.nodes import HasNodes
 from ...feed.source import Source, Subject
 from ..activity.activity import ActivityView
+from ..beside.beside import beside_view, why_not
 from ..download import downloads
 from ..feed import Feed, Schedule, Update, View, run_now
+from ..fleet.cluster_nodes import ClusterNodes
 from ..fleet.fleet import Fleet
 from ..fleet.overview import Overview
 from ..flow.flow import Flow
@@ -39,16 +42,30 @@ NOT_OF_A_FILE = {
     "waits": "How long activities waited is not stored: a journal says when one was accepted and when it ended.",
     "theory": "There is no prediction: it needs to know when activities were started, which a journal does not store.",
 }
+NOT_OF_A_MOMENT = {"inject": "Nothing can be sent: this is what was. Go back to live to send something."}
 LEGEND = "pale: waiting, solid: working, marks: what failed"
 
 
 class Board(Protocol):
     """What shows a page: it feeds its views, runs its commands, and opens other pages."""
 
-    source: Source
-    feed: Feed
-    commands: Commands
     schedule: Schedule
+
+    @property
+    def source(self) -> Source:
+        """What the page is drawn from."""
+
+    @property
+    def now(self) -> Source:
+        """The same as it is now, where `source` is of a moment."""
+
+    @property
+    def feed(self) -> Feed:
+        """What brings its views up to date."""
+
+    @property
+    def commands(self) -> Commands:
+        """What it may do."""
 
     def go(self, address: str) -> None:
         """Show another page."""
@@ -120,7 +137,12 @@ def _overview(board: Board, at: Address) -> PageParts:
     what_happened = section("What happened", timeline.panel, note=LEGEND, grow=3)
     table = section("Runtimes", fleet, note="click one to open it")
     parts = [overview.panel, beside(what_happened, section("Who sends to whom", flow.panel, grow=2)), table]
-    return PageParts(parts, [overview, fleet], deferred=(timeline, flow))
+    views: list[View] = [overview, fleet]
+    if isinstance(source, HasNodes):
+        nodes = ClusterNodes(source)
+        parts.insert(1, section("Nodes", nodes.panel))
+        views.append(nodes)
+    return PageParts(parts, views, deferred=(timeline, flow))
 
 
 def _runtime(board: Board, at: Address) -> PageParts:
@@ -128,15 +150,15 @@ def _runtime(board: Board, at: Address) -> PageParts:
     if id not in source.runtimes and id not in source.ended:
         known = listing([plain(each, 40) for each in source.runtimes], most=6) or "none yet"
         return _message_page(f"There is no runtime {plain(id, 80)}. There are: {known}.")
-    tabs = _tabs(board, id, at.page)
+    tabs = _tabs(board, at)
     files = downloads(Subject(source, id)) if id in source.runtimes else None
     view = RuntimeView(source, id, board.commands, tabs.panel, files=files, go=board.go, schedule=board.schedule)
     return PageParts([view], [view], (tabs.end,))
 
 
-def _tabs(board: Board, id: str, page: str) -> Tabs:
+def _tabs(board: Board, at: Address) -> Tabs:
     """The tabs of a runtime. One that has ended has only its events."""
-    source, schedule = board.source, board.schedule
+    source, schedule, id = board.source, board.schedule, at.of
     makers: dict[str, Callable[[], Any]] = {
         "mailbox": lambda: Microscope(source, id, board.commands, go=board.go, schedule=schedule),
         "inject": lambda: Inject(source, id, board.commands, schedule=None if schedule is run_now else schedule),
@@ -147,13 +169,15 @@ def _tabs(board: Board, id: str, page: str) -> Tabs:
     if id not in source.runtimes:
         makers = {"events": makers["events"]}
     if source.standing().recorded:
-        makers |= {name: partial(StillView, words) for name, words in NOT_OF_A_FILE.items() if name in makers}
+        is_manager = at.moment is not None and source.standing().recorded.startswith("the manager ")
+        absent = NOT_OF_A_MOMENT if is_manager else NOT_OF_A_FILE
+        makers |= {name: partial(StillView, words) for name, words in absent.items() if name in makers}
 
     def mark(title: str) -> None:
         board.mark(Address(next(name for name, words in TABS.items() if words == title), id))
 
     shown = {TABS[name]: make for name, make in makers.items()}
-    return Tabs(shown, board.feed.follow, first=TABS.get(page, ""), on_choose=mark, schedule=schedule)
+    return Tabs(shown, board.feed.follow, first=TABS.get(at.page, ""), on_choose=mark, schedule=schedule)
 
 
 def _activity(board: Board, at: Address) -> PageParts:
@@ -179,4 +203,14 @@ def _timeline(board: Board, at: Address) -> PageParts:
     return PageParts([section("What happened, in what order", view, files, note=LEGEND)], [view])
 
 
-BUILDERS = {"": _overview, "activity": _activity, "flow": _flow, "timeline": _timeline, "dead-letters": _dead_letters}
+def _beside(board: Board, at: Address) -> PageParts:
+    view = beside_view(board.source, board.feed, board.go, board.now)
+    if view is None:
+        return _message_page(why_not(board.now))
+    return PageParts([section("Fork and origin", view, note="what both did since the fork")], [view], (view.end,))
+
+
+BUILDERS = {
+    "": _overview, "activity": _activity, "flow": _flow, "timeline": _timeline, "dead-letters": _dead_letters,
+    "beside": _beside,
+}  # fmt: skip

@@ -3,6 +3,7 @@ const KEYS = [
   ["/", "search runtimes"],
   ["space", "pause or resume: the runtime that is shown, on other pages all"],
   [".", "step: process one activity (on a runtime's page)"],
+  ["[ ]", "the event before, the event after: the page as it was then"],
   ["o", "the first page"],
   ["?", "this help"],
   ["Esc", "close it"],
@@ -13,7 +14,7 @@ const LOOKS = 200 // so many looks
 
 const typing = (event) => {
   const node = event.composedPath()[0]
-  return node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName)
+  return node.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName) && node.type !== "range")
 }
 const onButton = (event) => /^(BUTTON|A|SUMMARY)$/.test(event.composedPath()[0].tagName)
 
@@ -32,7 +33,8 @@ function searchField() {
 
 // ---- the address
 
-const FORGET = ["token", "runtime", "at"]
+const FORGET = ["token", "runtime", "at", "moment"]
+const WHEN = "?moment=" // an address ends with it, where it is of a moment that has passed
 
 // The path of the first page. What is before it in the browser's address, a proxy may have put there.
 const rootOf = ({root, paths}) => paths ? new URL(root, document.baseURI).pathname : location.pathname
@@ -40,17 +42,24 @@ const rootOf = ({root, paths}) => paths ? new URL(root, document.baseURI).pathna
 function url(base, {paths, address}) {
   const rest = new URLSearchParams(location.search)
   FORGET.forEach((name) => rest.delete(name))
-  if (!paths && address) rest.set("at", address)
+  const [page, moment] = address.split(WHEN)
+  if (!paths && page) rest.set("at", page)
+  if (moment) rest.set("moment", moment)
   const search = rest.toString()
-  return (paths ? base + address : base) + (search ? `?${search}` : "")
+  return (paths ? base + page : base) + (search ? `?${search}` : "")
 }
 
 function read(base, {paths}) {
-  return paths ? location.pathname.slice(base.length) : new URLSearchParams(location.search).get("at") ?? ""
+  const query = new URLSearchParams(location.search), moment = query.get("moment")
+  const page = paths ? location.pathname.slice(base.length) : query.get("at") ?? ""
+  return page + (moment ? WHEN + moment : "")
 }
 
-// What stays the same from one tab of a runtime to the next.
-const place = (address) => /^(?!activity)[^/]+\/(.+)/.exec(address)?.[1] ?? address
+// What stays the same from one tab of a runtime to the next, and from one moment to another.
+const place = (address) => {
+  const page = address.split(WHEN)[0]
+  return /^(?!activity)[^/]+\/(.+)/.exec(page)?.[1] ?? page
+}
 
 // ---- the help and the notice
 
@@ -144,7 +153,7 @@ export function render({model, view}) {
       if (field) field.focus()
       else model.send_msg({do: "key", with: "/"})
     } else if (event.key === " " && onButton(event)) return
-    else if ([" ", ".", "o"].includes(event.key)) model.send_msg({do: "key", with: event.key})
+    else if ([" ", ".", "o", "[", "]"].includes(event.key)) model.send_msg({do: "key", with: event.key})
     else return
     event.preventDefault()
   }

@@ -18,7 +18,8 @@ from ..live import Live
 from ..pace import in_real_time, window
 from ..role import Commands
 from ..text import plain, quantity, rate, within_last
-from .graph import box_of, edge_of, graph_of, middle_of, node_of, redraw, width_of, zoom_of
+from .borders import Borders
+from .graph import box_of, edge_of, graph_of, label_of_edge, middle_of, node_of, redraw, width_of, zoom_of
 from .labels import LabelPlaces
 from .node_status import NodeStatuses, label_of
 from .nodes import LAST, Node, Places
@@ -74,6 +75,8 @@ class Flow(pn.viewable.Viewer):
         self.statuses = NodeStatuses(source)
         self.nodes = self.statuses.nodes
         self.places = Places()
+        self.borders = Borders(source)
+        self.crossings: dict[Edge, tuple[str, str]] = {}
         self.stale: set[str] = set()
         self.numbers: dict[Node, str] = {}
         self.looked_at = 0.0
@@ -220,17 +223,22 @@ class Flow(pn.viewable.Viewer):
         self.counts = self.traffic.edges.recent(now, self.window)
         edges = {edge: self.counts.get(edge, FlowCount()) for edge in self.traffic.edges.of}
         busiest = dict(sorted(edges.items(), key=self._rank)[:EDGES])
+        self.crossings = self._find_crossings(edges)
         self.say.draw(self._sentence(edges, len(edges) - len(busiest)))
         self.list.draw(self._edge_list(busiest))
         nodes = [self._node(node, edges) for node in self.places.of]
         lines = [edge for edge in busiest if edge[0] != edge[1]]
         labels = {edge: self._label(edge, busiest[edge], mutual=edge[::-1] in busiest) for edge in lines[:LABELS]}
         shifts = self._shifts(labels)
-        # The busiest last: its label is over the lines of the others.
-        self._show(
-            nodes,
-            [self._edge(edge, busiest[edge], labels.get(edge, ""), shifts.get(edge, 0.0)) for edge in reversed(lines)],
-        )
+        # The busiest last, over the lines of the others; then the labels, over all lines.
+        drawn = [self._edge(edge, busiest[edge]) for edge in reversed(lines)]
+        self._show(nodes, drawn + [self._edge_label(edge, labels[edge], shifts[edge]) for edge in shifts])
+
+    def _find_crossings(self, edges: dict[Edge, FlowCount]) -> dict[Edge, tuple[str, str]]:
+        """The edges that go from one node of a cluster to another."""
+        members = self.nodes.members
+        found = {edge: self.borders.crossing(members(edge[0]), members(edge[1])) for edge in edges}
+        return {edge: crossing for edge, crossing in found.items() if crossing is not None}
 
     def _label(self, edge: Edge, flow: FlowCount, *, mutual: bool) -> str:
         """The rate and what failed; where both send to each other, which of the two it is about."""
@@ -266,17 +274,22 @@ class Flow(pn.viewable.Viewer):
 
     def _node(self, node: Node, edges: dict[Edge, FlowCount]) -> dict[str, Any]:
         tally = self.statuses.of(node)
-        label = label_of(node, tally)
+        label = label_of(node, tally, self.borders.words(self.nodes.members(node)))
         itself = edges.get((node, node))
         if itself is not None and itself.sent:
             label += f"  itself {self._rate(itself)}"
         name = "outside" if node.kind == "outside" else plain(node.name, 120)
         return node_of(self._number(node), self.places.of[node], KINDS.get(node.kind, "one"), name, label, tally.worst)
 
-    def _edge(self, edge: Edge, flow: FlowCount, label: str, shift: float) -> dict[str, Any]:
+    def _edge(self, edge: Edge, flow: FlowCount) -> dict[str, Any]:
         source, target = map(self._number, edge)
         words, wrong = self._words(edge, flow), bool(flow.failed or flow.lost)
-        return edge_of(source, target, label, words, flow.rate, wrong=wrong, quiet=not flow.sent, shift=shift)
+        crosses = edge in self.crossings
+        return edge_of(source, target, words, flow.rate, wrong=wrong, quiet=not flow.sent, crosses=crosses)
+
+    def _edge_label(self, edge: Edge, text: str, shift: float) -> dict[str, Any]:
+        source, target = map(self._number, edge)
+        return label_of_edge(source, target, text, shift)
 
     def _words(self, edge: Edge, flow: FlowCount) -> str:
         """One edge in words, as plain text."""
@@ -284,7 +297,8 @@ class Flow(pn.viewable.Viewer):
         wrong = [f"{flow.failed:,} failed"] if flow.failed else []
         wrong += [f"{flow.lost:,} dropped or terminated"] if flow.lost else []
         end = f", {' and '.join(wrong)} {within_last(self.window)}" if wrong else ""
-        return f"{source} → {target}: {self._rate(flow)}{end}"
+        border = "" if edge not in self.crossings else ", from {} to {}".format(*self.crossings[edge])
+        return f"{source} → {target}: {self._rate(flow)}{border}{end}"
 
     def _rate(self, flow: FlowCount) -> str:
         return rate(flow.rate, self.source.speed)
@@ -296,6 +310,8 @@ class Flow(pn.viewable.Viewer):
         real = in_real_time(total.rate, self.source.speed)
         sent = f"{self._rate(total)} ({real})" if real else self._rate(total)
         parts = [f"{sent} {to} {quantity(len(self.nodes), 'runtime')}{failed} {within_last(self.window)}."]
+        across = sum((edges[edge] for edge in self.crossings), FlowCount())
+        parts += [f"{self._rate(across)} of that goes from one node to another (dashed)."] if across.sent else []
         parts += [f"{quantity(hidden, 'connection')} with less are not drawn."] if hidden > 0 else []
         idle = len(self.source.runtimes) - self.statuses.live
         parts += [f"{quantity(idle, 'runtime')} neither sent nor received anything."] if idle > 0 else []

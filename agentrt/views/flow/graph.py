@@ -16,7 +16,7 @@ from param.parameterized import discard_events
 from ..theme import CSS, NEUTRAL, STATUSES
 from .labels import Box
 
-__all__ = ["box_of", "edge_of", "graph_of", "middle_of", "node_of", "redraw", "width_of", "zoom_of"]
+__all__ = ["box_of", "edge_of", "graph_of", "label_of_edge", "middle_of", "node_of", "redraw", "width_of", "zoom_of"]
 
 Props = dict[str, Any]
 Place = tuple[int, int]  # column and row
@@ -45,6 +45,7 @@ GRAPH = (
 .flow-node .rf-node-label {{ margin: 0 !important; font-weight: 400 !important; font-size: 12px; line-height: 17px;
   white-space: pre; overflow: hidden; text-overflow: ellipsis; font-variant-numeric: tabular-nums; }}
 .flow-node .rf-node-label::first-line {{ font-weight: 650; font-size: 13px; }}
+.react-flow__edge.label {{ pointer-events: none; }}
 .react-flow__edge-text {{ font-size: 12px; font-variant-numeric: tabular-nums; }}
 """
     + "".join(f".tone-{name} {{ --tone: {look.tone}; }}\n" for name, look in STATUSES.items())
@@ -160,25 +161,43 @@ def node_of(number: str, place: Place, kind: str, name: str, label: str, tone: s
 
 
 def edge_of(
-    source: str, target: str, label: str, words: str, rate: float, *, wrong: bool, quiet: bool, shift: float = 0.0
+    source: str, target: str, words: str, rate: float, *, wrong: bool, quiet: bool, crosses: bool = False
 ) -> Props:
     """An edge: thick for a high rate, in the error tone where something failed, pale where nothing is sent.
 
-    Its label stands `shift` pixels below its middle.
+    It is dashed if it `crosses` from one node of a cluster to another.
     """
     tone = STATUSES["error"].tone if wrong else NEUTRAL
-    moved = {"transform": f"translateY({shift:g}px)"} if shift else {}
+    dashes = {"strokeDasharray": "7 4"} if crosses else {}
     return {
         "id": f"{source}-{target}",
         "source": source,
         "target": target,
-        "label": label,
-        "labelStyle": moved,
-        "labelBgStyle": moved,
         "ariaLabel": words,
         "focusable": False,
-        "style": {"stroke": tone, "strokeWidth": _stroke_width(rate), "opacity": 0.35 if quiet else 1},
+        "style": {"stroke": tone, "strokeWidth": _stroke_width(rate), "opacity": 0.35 if quiet else 1, **dashes},
         "markerEnd": {**ARROW, "color": tone},
+        "data": {},
+    }
+
+
+def label_of_edge(source: str, target: str, text: str, shift: float = 0.0) -> Props:
+    """The label of an edge, `shift` pixels below its middle: an edge of its own that has no line.
+
+    Each edge is drawn whole, its label with it. With those of the labels last, no line goes through one.
+    """
+    moved = {"transform": f"translateY({shift:g}px)"} if shift else {}
+    return {
+        "id": f"{source}-{target}-label",
+        "source": source,
+        "target": target,
+        "className": "label",
+        "label": text,
+        "labelStyle": moved,
+        "labelBgStyle": moved,
+        "ariaLabel": text,
+        "focusable": False,
+        "style": {"stroke": "none"},
         "data": {},
     }
 

@@ -114,15 +114,16 @@ def _condition_of(shot: Snapshot | None) -> RuntimeCondition:
     return RuntimeCondition("terminated", (0, 0)) if shot is None else RuntimeCondition(shot.status.value, shot.depth)
 
 
-def label_of(node: Node, tally: Tally) -> str:
-    """The text in a node: three lines, plain."""
+def label_of(node: Node, tally: Tally, place: str = "") -> str:
+    """The text in a node: three lines, plain. `place`: which node of a cluster it is on."""
     if node.kind == "outside":
         return "outside\na cell, a script,\nor a person"
     waiting = "  ".join(f"{look.glyph} {depth:,}" for look, depth in zip(LANES.values(), tally.depth, strict=True))
+    at = f" · {place}" if place else ""
     if node.kind == "runtime":
         worst = look_of(tally.worst)
-        return f"{plain(node.name, 22)}\n{worst.glyph} {worst.word}\n{waiting}"
+        return f"{plain(node.name, 22)}\n{worst.glyph} {worst.word}{at}\n{waiting}"
     more = "+" if node.kind == "rest" else ""
     name = f"{plain(node.name, 15)} {more}{tally.statuses.total():,}"
     counts = ", ".join(f"{look_of(status).glyph} {number:,}" for status, number in tally.by_worst)
-    return f"{name}\n{counts}\n{waiting}"
+    return f"{name}\n{counts}{at}\n{waiting}"

@@ -14,6 +14,9 @@ from ...feed.source import HasRuntime, HasSource, Source, Subject, subject_of
 from ...snapshot import Snapshot
 from ..app.address import Address
 from ..app.dashboard import Dashboard
+from ..app.routes import StillView
+from ..app.timed_view import TimedView
+from ..app.vantage import Vantage
 from ..feed import Feed, Schedule, Update, run_now
 from ..html import Content, Markup, div, span, strong, symbol
 from ..inject.inject import Inject
@@ -40,7 +43,7 @@ __all__ = ["Card", "repr_mimebundle"]
 
 log = logging.getLogger(__name__)
 
-TALL = 128
+TALL = 90  # pixels of a tab: with the time bar, all of it is under 420 high
 BOX = (
     CSS
     + """
@@ -158,9 +161,17 @@ def _live(subject: Subject, server: Server | ServerProcess | None, loop: asyncio
 
 
 def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, schedule: Schedule) -> None:
-    card = Card(source, id, schedule=schedule, link=link)
-    holder.append(card)
-    feed.follow(card)
+    vantage = Vantage(source, feed, Commands(source))
+
+    def make() -> Any:
+        if id not in vantage.source.runtimes and id not in vantage.source.ended:
+            return StillView(f"There was no runtime {plain(id, 80)} then.")
+        return Card(vantage.source, id, vantage.commands, schedule=schedule, link=link)
+
+    timed = TimedView(vantage, make, schedule, id)
+    timed.show(None)
+    feed.follow(timed.bar)
+    holder.objects = [timed.bar.panel, timed.place]
 
 
 def _show_manager(source: Source, holder: Any, feed: Feed, schedule: Schedule) -> None:

@@ -170,7 +170,7 @@ class Channel:
         with self.lock:
             self.pages.pop(comm.comm_id, None)
         if closes:
-            comm.close()
+            _close_comm(comm)
 
     def _answer(self, page: CellPage, data: Mapping[str, Any]) -> None:
         if "text" in data:
@@ -204,7 +204,7 @@ class Channel:
             if len(self.pages) > PAGES:
                 longest = self.pages.pop(min(self.pages, key=lambda id: self.pages[id].heard))
                 if page.heard - longest.heard > AWAY:  # it closed without a word, or it would have asked
-                    longest.comm.close()
+                    _close_comm(longest.comm)
         return page
 
     def _send_whole(self, page: CellPage, has: Iterable[str], scripts: bool) -> None:
@@ -278,4 +278,18 @@ def listen(manager: Any, find: Callable[[str], Channel | None]) -> None:
 
 def _send_end(comm: Comm) -> None:
     comm.send({"ended": True})
+    _close_comm(comm)
+
+
+def _close_comm(comm: Any) -> None:
+    """Close a comm on this side only.
+
+    The message that a comm is closed goes to every page, and JupyterLab reports an error in the console of each that
+    does not have it: of another page, or of this one before it was loaded again.
+    """
+    comm.publish_msg = _publish_nothing
     comm.close()
+
+
+def _publish_nothing(*_: Any, **__: Any) -> None:
+    pass

@@ -12,16 +12,21 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.resources import INLINE
 
+from ...feed.nodes import HasNodes
 from ...feed.source import HasRuntime, HasSource, Source, Subject, subject_of
 from ..activity.activity import ActivityView
 from ..app.address import Address
 from ..app.bar import column
-from ..app.routes import build_page
+from ..app.routes import StillView, build_page
+from ..app.timed_view import TimedView
+from ..app.vantage import Vantage, VantageBoard
+from ..beside.beside import beside_view, why_not
 from ..feed import Feed, Schedule, feed_notebook, feed_page, run_now
+from ..fleet.cluster_nodes import ClusterNodes
 from ..fleet.fleet import Fleet
 from ..fleet.overview import Overview
 from ..flow.flow import Flow
-from ..html import pre
+from ..html import Content, pre
 from ..icons import icon
 from ..inject.inject import Inject
 from ..mailbox.dead_letters import DeadLettersView
@@ -48,14 +53,12 @@ BOX = (
 )
 
 
-class StandaloneBoard:
+class StandaloneBoard(VantageBoard):
     """The board of one view: what a link leads to opens below the view, and can be closed."""
 
     def __init__(self, source: Source, feed: Feed, schedule: Schedule) -> None:
-        self.source = source
-        self.feed = feed
+        self.vantage = Vantage(source, feed, Commands(source))
         self.schedule = schedule
-        self.commands = Commands(source)
         self.below = column()
         self._ends: list[Callable[[], Any]] = []
 
@@ -66,7 +69,7 @@ class StandaloneBoard:
     def open(self, address: str) -> None:
         """The same, at once."""
         self.close()
-        made = build_page(self, Address.read(address))
+        made = build_page(self, Address.read(address)._replace(moment=self.vantage.moment))
         close = pmui.Button(label="Close", icon=icon("back"), size="small", variant="text", margin=0)
         close.on_click(lambda event: self.schedule(self.close))
         self._ends = [*made.ends, *(self.feed.follow(view) for view in made.views)]
@@ -91,10 +94,16 @@ def view_of_manager(source: Source, name: str, board: StandaloneBoard) -> Any:
         return ActivityView(source, int(number), board.commands, **options)
     if page == "overview":
         return Overview(source, board.go)
+    if page == "nodes":
+        return (
+            ClusterNodes(source) if isinstance(source, HasNodes) else StillView("It is not known where they were then.")
+        )
     if page == "fleet":
         return Fleet(source, **options)
     if page == "timeline":
         return Swimlanes(source, commands=board.commands, **options)
+    if page == "beside":
+        return beside_view(source, board.feed, board.go, board.now) or StillView(why_not(board.now))
     views: dict[str, Callable[..., Any]] = {"flow": Flow, "dead-letters": DeadLettersView}
     return views[page](source, board.commands, **options)
 
@@ -126,14 +135,25 @@ class Standalone(pn.viewable.Viewer):
     def __repr__(self) -> str:
         return f"<{self.view} of {self.subject!r}>"
 
-    def _fill(self, holder: Any, feed: Feed, schedule: Schedule = run_now) -> None:
-        board, id = StandaloneBoard(self.source, feed, schedule), self.subject.id
+    def _fill(self, holder: Any, feed: Feed, schedule: Schedule = run_now, still: bool = False) -> None:
+        """Put the view into its place; `still`: nobody can go to another moment there."""
+        board = StandaloneBoard(self.source, feed, schedule)
+
+        def make() -> Any:
+            board.close()
+            return self._view_of(board)
+
+        timed = TimedView(board.vantage, make, schedule, self.subject.id)
+        timed.show(None)
+        if not still:
+            feed.follow(timed.bar)
+        holder.objects = [*([] if still else [timed.bar.panel]), timed.place, board.below]
+
+    def _view_of(self, board: StandaloneBoard) -> Any:
+        id = self.subject.id
         if id is None:
-            view = view_of_manager(self.source, self.view, board)
-        else:
-            view = view_of_runtime(self.source, id, self.view, board)
-        feed.follow(view)
-        holder.objects = [view if isinstance(view, pn.viewable.Viewer) else view.panel, board.below]
+            return view_of_manager(board.source, self.view, board)
+        return view_of_runtime(board.source, id, self.view, board)
 
     def __panel__(self) -> Any:
         """For a layout: fed for as long as its page or its output is there."""
@@ -146,7 +166,7 @@ class Standalone(pn.viewable.Viewer):
             self._fill(holder, feed, loop.call_soon_threadsafe)
             feed.start()
         else:
-            self._fill(holder, self._one_time_feed())
+            self._fill(holder, self._one_time_feed(), still=True)
         return holder
 
     def _one_time_feed(self) -> Feed:
@@ -161,7 +181,11 @@ class Standalone(pn.viewable.Viewer):
             holder.stylesheets = [BOX]
             self._fill(holder, feed, loop.call_soon_threadsafe)
 
-        return bundle(self.source, loop, fill, repr(self), [pre(repr(self)), text_and_picture(self.subject)[1]])
+        return bundle(self.source, loop, fill, repr(self), self._picture())
+
+    def _picture(self) -> Content:
+        """What is shown in its place where it can't be live, as in a saved notebook."""
+        return [pre(repr(self)), text_and_picture(self.subject)[1]]
 
     def save(self, path: str | Path) -> Path:
         """Write it as it is now into one HTML file, which needs nothing else and no network. Returns where it is."""
@@ -171,7 +195,7 @@ class Standalone(pn.viewable.Viewer):
     def html(self) -> str:
         """The content of such a file."""
         holder = column(padding=ROOM)
-        self._fill(holder, self._one_time_feed())
+        self._fill(holder, self._one_time_feed(), still=True)
         title = f"{self.view} of {self.subject.id or self.source.name}"
         file = StringIO()
         with pn.config.set(inline=True):

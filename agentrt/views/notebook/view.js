@@ -20,8 +20,23 @@
   let pending = false // something was asked that was not answered yet
   let stale = false // it has to ask when it is in the page again
   let quiet = 0, unanswered = 0, away = 0
+  let timer = null
   let work = Promise.resolve()
   const rules = new WeakMap() // by style sheet
+
+  // Plots of Bokeh listen to the viewport and never stop, so that they would keep the whole view: what they pass is
+  // added to these lists.
+  const recording = (window.agentrtListeners ??= record())
+
+  function record() {
+    const lists = new Set()
+    const add = visualViewport.addEventListener
+    visualViewport.addEventListener = function (...listener) {
+      for (const list of lists) list.push(listener)
+      return add.apply(this, listener)
+    }
+    return lists
+  }
 
   const connected = () => id in (window.PyViz?.kernels ?? {}) // no longer, once the kernel was restarted
   const loaded = () => window.Bokeh?.Panel !== undefined
@@ -174,15 +189,17 @@
     live.append(place)
     const {documents, embed} = window.Bokeh
     const at = documents.length
+    const listeners = []
+    recording.add(listeners)
     const embedded = embed.embed_items_notebook({view: json}, [
       {docid: "view", roots: {[root]: place.id}, root_ids: [root]},
     ])
     const before = shown
-    shown = {document: documents[at], suffix, place}
+    shown = {document: documents[at], suffix, place, listeners}
     frame = data.frame
     follow(shown) // before it is drawn, as that changes it
     drop(before)
-    await embedded
+    await embedded.finally(() => recording.delete(listeners))
     box.dataset.frame = frame
   }
 
@@ -219,9 +236,16 @@
 
   function drop(view) {
     if (view === null) return
+    const {index} = window.Bokeh
+    const drawn = [...index.roots].filter(({model}) => model.document === view.document)
     view.document.clear({sync: false})
+    for (const each of drawn.filter((each) => index.roots.includes(each))) {
+      each.remove() // the place of its notifications, which is no root
+      index.delete(each)
+    }
     const at = window.Bokeh.documents.indexOf(view.document)
     if (at >= 0) window.Bokeh.documents.splice(at, 1)
+    for (const listener of view.listeners) visualViewport.removeEventListener(...listener)
     view.place.remove()
   }
 
@@ -263,29 +287,50 @@
   function tick() {
     if (wanted !== null && !connected()) fail("the kernel was restarted or has ended")
     if (box.isConnected) {
-      if (away > 0) {
-        if (stale || shown === null) ask()
-        quiet = PING
-      }
+      if (stale || (away > 0 && shown === null)) ask() // it may have been away between two ticks
+      if (away > 0) quiet = PING
       away = 0
       listen()
       if (pending || !opened) unanswered += 1
       mark()
       keepStyles()
-    } else if (++away === REST && shown !== null) {
-      send({bye: "rests"})
-      drop(shown)
-      shown = null
+    } else if (ended || ++away === REST) {
+      rest()
     }
   }
 
-  addEventListener("pagehide", () => {
+  // Nothing of a view that is not in the page stays behind, nor does anything look after it until it is there again.
+  function rest() {
+    if (shown !== null && !ended) send({bye: "rests"})
+    drop(shown)
+    shown = null
+    clearInterval(timer)
+    timer = null
+    if (ended) {
+      removeEventListener("pagehide", leave)
+      if (comm !== null) comm.onMsg = undefined // the kernel connection keeps the comm, and a function of here keeps all this
+    }
+    mark()
+  }
+
+  function watch() {
+    timer ??= setInterval(tick, TICK)
+  }
+
+  function leave() {
     send({bye: "closes"})
     opened = false // nothing after that: its answer would come to the next page
     ended = true
-  })
-  new ResizeObserver(() => box.isConnected && keepStyles()).observe(box) // hidden, or shown again
+  }
+
+  addEventListener("pagehide", leave)
+  // Hidden, or shown again.
+  new ResizeObserver(() => {
+    if (!box.isConnected) return
+    keepStyles()
+    watch()
+  }).observe(box)
   note.hidden = true
-  setInterval(tick, TICK)
+  watch()
   setTimeout(tick)
 })

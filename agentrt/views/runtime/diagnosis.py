@@ -18,7 +18,15 @@ from ..text import duration, listing, plain, quantity, safe_block, safe_text
 from ..theme import STATUSES, Look, look_of_fate
 from .source import is_own, place_of, title_of
 
-__all__ = ["activity_sentence", "idle_html", "loop_advice", "outcome_html", "stuck_advice", "wait_reason"]
+__all__ = [
+    "activity_sentence",
+    "idle_html",
+    "loop_advice",
+    "outcome_html",
+    "past_sentence",
+    "stuck_advice",
+    "wait_reason",
+]
 
 CORE_WORDS = {
     Wait.CLOCK: "for time to pass, on the manager's clock",
@@ -54,6 +62,16 @@ WORDS |= {location_of(function): words for function, words in PYTHON_WORDS.items
 def wait_reason(frames: Sequence[StackFrame]) -> str:
     """What these frames wait for, in words; empty where the table has no words for it."""
     return next((words for frame in frames if (words := WORDS.get((package_of(frame.file), frame.function)))), "")
+
+
+def past_sentence(shot: Snapshot) -> Markup:
+    """What it did at a moment that has passed, of which the line is not recorded."""
+    assert shot.current is not None
+    ran = duration(shot.at - shot.started) if shot.started is not None else "a while"
+    steps = join(" / ", [safe_text(span, 60) for span in shot.spans])
+    step = (", in the step ", em(steps)) if steps else None
+    name = link(Address("activity", str(shot.current.id)), f"Activity {shot.current.id}")
+    return fragment(name, " had run for ", strong(ran), step, ". At which line it was is not recorded.")
 
 
 PASSES = "; it comes back there again and again"

@@ -1,20 +1,14 @@
-"""What differs between two states: the changed paths, each with its old and its new value. Bounded."""
+"""What differs between two states, as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...schema.parts import Outline
+from ...schema.difference import MOST, NOTHING, WIDEST, Change, changes
 from ..html import Markup, div, fragment, p, quiet, span
-from ..text import brief, len_of, parts_of, plain, safe_text, type_name
+from ..text import brief, len_of, plain, safe_text
 
-__all__ = ["CSS", "Change", "changes", "diff_html"]
-
-DEEPEST, WIDEST, MOST = 12, 5_000, 200
-PLAIN = (str, bytes, int, float, bool, complex, type(None))
-NOTHING: Any = object()
+__all__ = ["CSS", "diff_html"]
 
 CSS = """
 .diff { display: grid; grid-template-columns: minmax(90px, auto) 1fr 1fr; gap: 0 var(--s3);
@@ -26,83 +20,6 @@ CSS = """
 .diff .new { background: color-mix(in srgb, #009E73 12%, transparent); }
 @media (max-width: 520px) { .diff { grid-template-columns: 1fr 1fr; } .diff .path { grid-column: span 2; } }
 """
-
-
-class Change(NamedTuple):
-    """One path that differs. `old` is NOTHING where it was added, `new` where it was removed."""
-
-    path: str
-    old: Any
-    new: Any
-
-    @property
-    def kind(self) -> str:
-        """added, removed or changed."""
-        return "added" if self.old is NOTHING else "removed" if self.new is NOTHING else "changed"
-
-
-def changes(old: Any, new: Any, most: int = MOST) -> list[Change]:
-    """The differences, at most `most`. A field, key or position is compared with the same one of the other value.
-
-    >>> changes({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 3, 4]})[0]
-    Change(path='b[1]', old=2, new=3)
-    >>> [change.kind for change in changes({"a": 1}, {"b": 1})]
-    ['removed', 'added']
-    """
-    return list(islice(_walk("", old, new, 0), most))
-
-
-def _walk(path: str, old: Any, new: Any, depth: int) -> Iterator[Change]:
-    if old is new:
-        return
-    if isinstance(old, Set) and isinstance(new, Set):
-        yield from _set_changes(path, old, new)
-        return
-    parts = _parts_of_both(old, new) if depth < DEEPEST else None
-    if parts is None:
-        if not _same(old, new):
-            yield Change(path, old, new)
-        return
-    before, after = parts
-    for key in [*before, *(key for key in after if key not in before)]:
-        one, other = before.get(key, NOTHING), after.get(key, NOTHING)
-        inner = _join_path(path, key, old)
-        if one is NOTHING or other is NOTHING:
-            yield Change(inner, one, other)
-        else:
-            yield from _walk(inner, one, other, depth + 1)
-
-
-def _parts_of_both(old: Any, new: Any) -> tuple[dict[Any, Any], dict[Any, Any]] | None:
-    """The named parts of two values of one type; None if their types differ or have no parts."""
-    if type_name(old) != type_name(new) or type(old) is not type(new) or isinstance(old, PLAIN):
-        return None
-    before, after = parts_of(old, WIDEST), parts_of(new, WIDEST)
-    if before is None or after is None or not (before or after):
-        return None
-    return dict(before), dict(after)
-
-
-def _set_changes(path: str, old: Set[Any], new: Set[Any]) -> Iterator[Change]:
-    yield from (Change(f"{path}{{}}", item, NOTHING) for item in old if item not in new)
-    yield from (Change(f"{path}{{}}", NOTHING, item) for item in new if item not in old)
-
-
-def _same(old: Any, new: Any) -> bool:
-    """Compare plain values by value, others by their text: `==` may run any code, or raise."""
-    if isinstance(old, PLAIN) and type(old) is type(new):
-        return bool(old == new)
-    return type(old) is type(new) and type_name(old) == type_name(new) and brief(old, 1000) == brief(new, 1000)
-
-
-def _join_path(path: str, key: Any, of: Any) -> str:
-    if isinstance(of, Mapping) or (isinstance(of, Outline) and of.keyed):
-        name = key if isinstance(key, str) else brief(key, 60)
-    elif isinstance(key, int):
-        return f"{path}[{key}]"
-    else:
-        name = str(key)
-    return f"{path}.{name}" if path else name
 
 
 def diff_html(old: Any, new: Any) -> Markup:

@@ -58,6 +58,9 @@ def _detail(record: Any) -> str:
         return detail if isinstance(detail, str) else brief(detail)
     if record.kind == "step":
         return f"{detail.get('name')} of activity {detail.get('activity')}" + _took(detail, record.at)
+    if record.kind == "breakpoint":
+        raised = f", which raised {detail['error']}" if "error" in detail else ""
+        return f"{detail.get('at')}, activity {detail.get('activity')}{raised}"
     if record.kind in ("limit", "speed"):
         return f"{detail.get('name', '')} from {detail.get('from')} to {detail.get('to')}".strip().replace("_", " ")
     return ", ".join(f"{key} {brief(value, 60)}" for key, value in detail.items())

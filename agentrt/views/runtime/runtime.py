@@ -44,6 +44,8 @@ def status_sentence(snapshot: Snapshot) -> Markup:
         step = [(", in ", em(safe_text(span, 60))) for span in snapshot.spans[-1:]]
         ran = duration(snapshot.at - (snapshot.started or snapshot.at))
         lane = snapshot.current.lane.value
+        if snapshot.status is Status.PAUSED:
+            return fragment(f"Activity {snapshot.current.id} of the {lane} lane is stopped", step, ".")
         return fragment(f"Activity {snapshot.current.id} of the {lane} lane runs for {ran}", step, ".")
     words = {
         Status.TERMINATED: "It is terminated: it accepts no activities any more.",

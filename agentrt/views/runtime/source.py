@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import linecache
-import sysconfig
 import tokenize
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from ...frames import StackFrame
+from ...frames import StackFrame, is_users_file
 from ..html import Markup, code, div, escape, i, p, pre, span, strong, table, tbody, td, th, thead, tr
 from ..text import plain, safe_text
 
@@ -18,9 +17,6 @@ __all__ = ["CSS", "is_own", "listing_html", "locals_html", "place_of", "title_of
 
 AROUND = 8  # lines shown on each side of the one that is marked; as many as fit
 MOST = 400  # lines of one function that are read
-PACKAGE = Path(inspect.getfile(StackFrame)).parent
-DEMO = str(PACKAGE / "demo")
-LIBRARIES = (str(PACKAGE), *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 CSS = """
 .code { border: 1px solid var(--rt-line); border-radius: 8px; overflow: hidden; background: var(--rt-fill);
@@ -47,7 +43,7 @@ CSS = """
 
 def is_own(frame: StackFrame) -> bool:
     """Whether it is the user's code: not of this package, of Python or of an installed package."""
-    return frame.file.startswith(DEMO) or not frame.file.startswith((*LIBRARIES, "<frozen"))
+    return is_users_file(frame.file)
 
 
 def title_of(frame: StackFrame) -> Markup:

@@ -30,7 +30,6 @@ from ..html import (
     ol,
     p,
     quiet,
-    span,
     strong,
     summary,
 )
@@ -38,12 +37,14 @@ from ..layout import WIDE
 from ..live import Live
 from ..pace import real_second
 from ..role import Commands
-from ..text import duration, safe_text
+from ..text import duration, plain, safe_text
 from ..theme import STATUSES, look_of
-from .diagnosis import activity_sentence, idle_html, loop_advice, outcome_html, stuck_advice, wait_reason
+from .debug import Debug, stop_sentence
+from .diagnosis import activity_sentence, idle_html, loop_advice, outcome_html, past_sentence, stuck_advice, wait_reason
 from .source import CSS as SOURCE_CSS
 from .source import is_own, listing_html, locals_html, place_of, title_of
 from .stay import Stay
+from .stops import Stops
 
 __all__ = ["Where"]
 
@@ -54,7 +55,6 @@ RUNNING = (Status.IDLE, Status.ERROR, Status.PROCESSING)
 SHORT_ACTIVITIES = (
     "It runs one short activity after the other, none of which stays at a line. To see one, pause and step."
 )
-STOPS = {"priority": "a priority activity", "standard": "a standard activity", "error": "whatever follows a failure"}
 CSS = (
     SOURCE_CSS
     + """
@@ -76,24 +76,23 @@ h4 { margin: 0 0 var(--s1); font-size: var(--t1); font-weight: 600; }
   padding: 3px var(--s2); border-radius: 6px; box-sizing: border-box; align-items: baseline; }
 .chain button:hover { background: var(--rt-fill); }
 .chain button[aria-pressed=true] { background: color-mix(in srgb, var(--tone) 13%, transparent); }
-.chain button:focus-visible, .stops button:focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
+.chain button:focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
 .chain code { overflow-wrap: anywhere; min-width: 0; }
 .chain details { padding: 2px var(--s2); }
 .chain summary { cursor: pointer; }
 .note { border-left: 4px solid var(--tone); padding: var(--s2) var(--s3); margin: var(--s2) 0;
   border-radius: 0 6px 6px 0; background: color-mix(in srgb, var(--tone) 8%, transparent); overflow-wrap: anywhere; }
 .note pre { overflow-x: auto; margin-top: var(--s1); }
-.stops button { all: unset; cursor: pointer; border: 1px solid var(--rt-line); border-radius: 999px; padding: 2px 11px;
-  font-size: var(--t0); }
-.stops button[aria-pressed=true] { border-color: #B03A2E; font-weight: 600;
-  background: color-mix(in srgb, #B03A2E 14%, transparent); }
-.stops button[disabled] { cursor: default; color: var(--rt-muted); }
 """
 )
 
 
 def _id_of(activity: Activity[Any] | None) -> int | None:
     return None if activity is None else activity.id
+
+
+def _are_of_two(shot: Snapshot, found: Whereabouts | None) -> bool:
+    return found is not None and _id_of(shot.current) != _id_of(found.activity)
 
 
 class Where(pn.viewable.Viewer):
@@ -123,12 +122,14 @@ class Where(pn.viewable.Viewer):
         self._chosen: tuple[int, int] | None = None
         self._stay = Stay()
         self._found: Whereabouts | None = None
-        on = {"go": go or (lambda address: None), "frame": self.choose, "stop": self.toggle}
+        on = {"go": go or (lambda address: None), "frame": self.choose}
         self.head = Live(css=CSS, on=on)
         self.body = Live(css=CSS, on=on)
-        self.breakpoints = Live(css=CSS, on=on)
+        self.debug = Debug(source, id, self.commands, schedule)
+        self.stops = Stops(source, id, self.commands, schedule)
         self.panel = pn.Column(
-            self.head, self.body, self.breakpoints, **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}}
+            *(self.head, self.debug.bar, self.body, self.debug.evaluator, self.stops.panel, self.debug.edits),
+            **{**WIDE, "styles": {**WIDE["styles"], "gap": "8px"}},
         )
 
     def __panel__(self) -> Any:
@@ -142,22 +143,6 @@ class Where(pn.viewable.Viewer):
         if found is not None and found.activity is not None and place.isdecimal():
             self._chosen = (found.activity.id, int(place))
             self.schedule(self._draw)
-
-    def toggle(self, at: str) -> None:
-        """Set or clear a breakpoint: a word of `STOPS`, or the place of one that is a function (only to clear)."""
-        settings = self.source.settings(self.id)
-        points = () if settings is None else settings.breakpoints
-        if at in STOPS and at not in points:
-            self._change("add_breakpoint", at=at)
-        elif at in STOPS:
-            self._change("remove_breakpoint", place=points.index(at))
-        elif at.isdecimal() and int(at) < len(points):
-            self._change("remove_breakpoint", place=int(at))
-        self.schedule(self._draw)
-
-    def _change(self, command: str, **arguments: Any) -> None:
-        words = f"change breakpoints of {self.id}"
-        self.commands.do(words, lambda: self.commands.command(command, self.id, **arguments))
 
     # ---- drawing
 
@@ -178,6 +163,8 @@ class Where(pn.viewable.Viewer):
             self.ended.append(record)
         elif record.kind == "stuck":
             self.stuck_at = record.at
+        elif record.kind == "step":
+            self.stops.offer(plain(str(record.detail.get("name")), 60))
         elif record.kind in ("breakpoint", "paused", "resumed"):
             self.stopped = record if record.kind == "breakpoint" else None
 
@@ -188,7 +175,8 @@ class Where(pn.viewable.Viewer):
         self._found = found
         self.head.draw(self._head(shot, found))
         self.body.draw("" if found is None else self._body(shot, found))
-        self.breakpoints.draw(self._breakpoints())
+        self.debug.draw(found, None if found is None or not found.frames else self._focus(found))
+        self.stops.draw()
         return shot
 
     def _read(self) -> tuple[Snapshot | None, Whereabouts | None]:
@@ -209,10 +197,14 @@ class Where(pn.viewable.Viewer):
     def _head(self, shot: Snapshot, found: Whereabouts | None) -> Markup:
         stuck: Content = None
         words: Content
-        if self._runs_short_activities(shot) or (found is not None and _id_of(shot.current) != _id_of(found.activity)):
+        if shot.current is not None and self.source.standing().recorded:
+            words = past_sentence(shot)
+        elif self._runs_short_activities(shot) or _are_of_two(shot, found):
             words = SHORT_ACTIVITIES
         elif found is None or found.activity is None:
             words = idle_html(shot, self.last, self.stopped, self.source)
+        elif found.how is How.STOPPED:
+            words = stop_sentence(found)
         else:
             words = activity_sentence(shot, found, self._stay.look(found, real_second(self.source.speed)))
             stuck = stuck_advice(shot, found, self.stuck_at)
@@ -277,21 +269,6 @@ class Where(pn.viewable.Viewer):
             return None
         items = [li(outcome_html(each, self.source)) for each in reversed(self.ended)]
         return h4("Its last activities"), ol(items, cls="last")
-
-    def _breakpoints(self) -> Content:
-        settings = self.source.settings(self.id)
-        if settings is None:
-            return None
-        names = settings.breakpoints
-        choices = [(word, what, word in names) for word, what in STOPS.items()]
-        choices += [(str(at), f"{name} says so", True) for at, name in enumerate(names) if name not in STOPS]
-        off = not self.commands.may_steer
-        buttons = [
-            action("stop", "● " if on else "○ ", safe_text(what, 60), value=at, aria_pressed=on, disabled=off)
-            for at, what, on in choices
-        ]
-        note = quiet("It stops between activities, paused; step or resume continues.")
-        return div(span("Stop before"), buttons, " ", note, cls="row stops", role="group", aria_label="breakpoints")
 
 
 def _workflow(found: Whereabouts, others: Markup) -> Markup:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -20,9 +21,10 @@ from tornado.web import HTTPError, RequestHandler, create_signed_value, decode_s
 from tornado.websocket import WebSocketHandler
 
 from ...discovery import PageKeys
+from ...errors import AgentError
 from ..role import Role
 
-__all__ = ["JsonHandler", "TokenAuth", "Visit"]
+__all__ = ["JsonHandler", "SummaryHandler", "TokenAuth", "Visit"]
 
 ROLES = {role.value: role for role in Role}
 MOST_UNUSED = 50  # sessions of a role that no browser is connected to; each ends after half a minute at most
@@ -161,3 +163,25 @@ class JsonHandler(RequestHandler):
     def get(self) -> None:
         """The answer."""
         self.write(self.answer(self.auth.role_of(self.request)))
+
+
+class SummaryHandler(RequestHandler):
+    """The summary; with `?at=1764172800.5`, seconds since 1970, as it was then. The gate has seen to the role."""
+
+    def initialize(self, answer: Callable[[float | None], Any]) -> None:
+        """Tornado calls it with the options of the route."""
+        self.answer = answer
+
+    def get(self) -> None:
+        """The answer; 400 where the time is none."""
+        text = self.get_query_argument("at", "")
+        try:
+            at = float(text) if text else None
+            if at is not None and not math.isfinite(at):
+                raise ValueError(text)
+        except ValueError:
+            raise HTTPError(400) from None
+        try:
+            self.write(self.answer(at))
+        except AgentError as error:
+            self.write({"absent": str(error)[:300]})

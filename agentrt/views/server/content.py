@@ -31,8 +31,8 @@ class Content(Protocol):
     def page(self, role: Role) -> Any:
         """The page of the session that is being made now, on the server's thread."""
 
-    def summary(self) -> dict[str, Any]:
-        """A few figures, for programs."""
+    def summary(self, at: float | None = None) -> dict[str, Any]:
+        """A few figures, for programs; with a time in seconds since 1970 as they were then."""
 
     def close(self) -> None:
         """End every session."""
@@ -44,8 +44,15 @@ class ManagerPage:
     listed = True
 
     def __init__(
-        self, source: Source, title: str = "", note: str = "", loud: bool = False, watches: int | None = None
+        self,
+        source: Source,
+        title: str = "",
+        note: str = "",
+        loud: bool = False,
+        watches: int | None = None,
+        evaluator: bool = False,
     ) -> None:
+        self.evaluator = evaluator
         self.watches = watches
         self.source = source
         self.name = source.name
@@ -68,11 +75,13 @@ class ManagerPage:
             feed=feed,
             health="health",
             paths=True,
+            evaluator=self.evaluator,
         )
 
-    def summary(self) -> dict[str, Any]:
-        """How the manager is, in figures and in words."""
-        return {"name": self.title, "pid": os.getpid(), **self._summary.read()}
+    def summary(self, at: float | None = None) -> dict[str, Any]:
+        """How the manager is, in figures and in words; with a time in seconds since 1970 how it was then."""
+        found = self._summary.read() if at is None else self._summary.read_past(at)
+        return {"name": self.title, "pid": os.getpid(), **found}
 
     def close(self) -> None:
         """Stop every feed."""

@@ -21,7 +21,7 @@ from .links import links_of
 __all__ = ["ServerProcess", "serve_in_process"]
 
 TIMEOUT = 60.0  # seconds for the process to start; to end it has a third of that
-OPTIONS = ("address", "title", "note", "hosts", "loud", "proxies")
+OPTIONS = ("address", "title", "note", "hosts", "loud", "proxies", "evaluator")
 
 
 class ServerProcess:

@@ -6,6 +6,7 @@ stored (`agentrt.discovery`), so an open page connects again when the program is
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -27,12 +28,13 @@ from ... import discovery
 from ...discovery import PageKeys, ServerRecord
 from ...errors import ConfigurationError
 from ...feed.source import HasSource
+from ...frames import hide_from_debuggers
 from ...interruptible import InterruptibleEvent
 from ...schema.numbers import count
 from ..app.address import ALIASES, NAMING, PAGES
 from ..html import span
 from ..role import Role
-from .auth import JsonHandler, TokenAuth
+from .auth import JsonHandler, SummaryHandler, TokenAuth
 from .content import Content, ManagerPage
 from .gate import install
 from .links import links_of
@@ -46,6 +48,7 @@ log = logging.getLogger(__name__)
 ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in (*PAGES, *ALIASES)))
 PORTS_TRIED = 20
 TIMEOUT = 20.0  # seconds for the server to start, and to stop
+CANCELLING = 5.0  # seconds for what its loop still has to do
 
 
 class Server:
@@ -65,6 +68,7 @@ class Server:
         self._problem: BaseException | None = None
         self._server: Any = None
         self._thread = threading.Thread(target=self._run, name=f"agentrt-page-{self.port}", daemon=True)
+        hide_from_debuggers(self._thread)
         self._thread.start()
         if not self._ready.wait(TIMEOUT) or self._problem is not None:
             problem = self._problem or "no answer"
@@ -154,7 +158,7 @@ class Server:
             include_cookies=[],
             extra_patterns=[
                 ("/health", JsonHandler, {"auth": self.auth, "answer": self._health}),
-                ("/summary", JsonHandler, {"auth": self.auth, "answer": self._summary}),
+                ("/summary", SummaryHandler, {"answer": self._summary}),
             ],
         )
         omit_webgl(server._tornado)
@@ -165,8 +169,8 @@ class Server:
     def _health(self, role: Role | None) -> dict[str, Any]:
         return {"instance": self.instance}
 
-    def _summary(self, role: Role | None) -> dict[str, Any]:
-        return self.content.summary()
+    def _summary(self, at: float | None) -> dict[str, Any]:
+        return self.content.summary(at)
 
     def _page(self) -> Any:
         document: Any = pn.state.curdoc
@@ -177,10 +181,20 @@ class Server:
         try:
             self._server.stop()
             self._server.unlisten()
+            cancel_tasks(self._loop.asyncio_loop)
         except Exception:
             log.exception("the page did not close cleanly")
         finally:
             self._loop.close(all_fds=True)
+
+
+def cancel_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what a stopped loop still has to do: Python would report each as never awaited, when it is collected."""
+    loop.run_until_complete(asyncio.sleep(0))  # what other threads have posted begins its tasks
+    if tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=CANCELLING))
 
 
 def serve(
@@ -193,6 +207,7 @@ def serve(
     auth: bool = True,
     loud: bool = False,
     proxies: Iterable[str] = (),
+    evaluator: bool = False,
 ) -> Server:
     """Serve the dashboard of a manager. Its port and its links are those of the last time, if they are free.
 
@@ -207,6 +222,8 @@ def serve(
         auth: Only True is accepted.
         loud: Whether the note must not be missed.
         proxies: The IP addresses of reverse proxies whose `X-Forwarded-*` headers are believed, `["127.0.0.1"]`.
+        evaluator: Whether whoever has the operator's link may have expressions worked out in a stopped activity. That
+            is whatever this program can do.
 
     Returns:
         The server: `url`, `view_url`, `port`, `stop()`.
@@ -218,7 +235,7 @@ def serve(
         raise ConfigurationError(
             "the dashboard is never served without a token; hand on server.view_url to let others look"
         )
-    return start(ManagerPage(manager.source, title, note, loud), port, address, hosts, proxies)
+    return start(ManagerPage(manager.source, title, note, loud, evaluator=evaluator), port, address, hosts, proxies)
 
 
 def start(
@@ -296,7 +313,6 @@ def _free_port(port: int, address: str) -> int:
         found = _bind_once(candidate, address)
         if found is not None:
             if found != port and port:
-                log.warning("port %s is taken; the dashboard is on %s", port, found)
                 print(f"port {port} is taken; the dashboard is on {found}")
             return found
     raise ConfigurationError(f"ports {port} to {port + PORTS_TRIED} are all taken; give another, or 0 for any free one")

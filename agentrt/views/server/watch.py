@@ -36,6 +36,7 @@ class Watch:
         hosts: Iterable[str] = (),
         loud: bool = False,
         proxies: Iterable[str] = (),
+        evaluator: bool = False,
     ) -> None:
         self.sources: list[RemoteSource] = []
         try:
@@ -44,7 +45,9 @@ class Watch:
             self.source: RemoteSource | SeveralSource = (
                 self.sources[0] if alone else SeveralSource(self.sources, TOGETHER)
             )
-            page = ManagerPage(self.source, title, note, loud, watches=managers[0].pid if alone else None)
+            page = ManagerPage(
+                self.source, title, note, loud, watches=managers[0].pid if alone else None, evaluator=evaluator
+            )
             page.listed = alone
             self.server: Server = start(page, port, address, hosts, proxies)
         except BaseException:

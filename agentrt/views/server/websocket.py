@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from functools import partial
 from traceback import format_exception
 from typing import Any
 
@@ -37,6 +40,20 @@ class Messages(ProtocolHandler):
             trace = "".join(format_exception(error))[-LONGEST_TRACE:]
             log.error("%s could not be carried out: %s", message.msgtype, trace)
             return connection.error(message, repr(error)[:LONGEST_TRACE])
+
+
+class Unsent:
+    """A message that is sent when it is awaited.
+
+    Bokeh collects those of one change, and sends them in turn. When that ends early, as the server does, Python would
+    report each coroutine of the rest as never awaited.
+    """
+
+    def __init__(self, send: Callable[[], Awaitable[None]]) -> None:
+        self._send = send
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._send().__await__()
 
 
 class PageSocket(WSHandler):
@@ -74,7 +91,12 @@ class PageSocket(WSHandler):
         elif not self.frames.allow(None):
             self._protocol_error("too many frames a second")
         else:
-            await super().on_message(fragment)
+            with suppress(asyncio.CancelledError):  # the server ends
+                await super().on_message(fragment)
+
+    def send_message(self, message: Any) -> Awaitable[None]:  # type: ignore[override]  # Bokeh only awaits it
+        """What sends this message once it is awaited; it may also not be."""
+        return Unsent(partial(super().send_message, message))
 
     async def _receive(self, fragment: str | bytes) -> Any:
         self.unread += len(fragment)

@@ -11,9 +11,19 @@ ODD += [".", "..", "...", "=..", "\U0001f469\u200d\U0001f467"]
 @pytest.mark.parametrize("id", ODD)
 def test_an_address_survives_the_way_there_and_back(id):
     text = str(Address("runtime", id))
-    assert Address.read(text) == address_of(f"/{text}") == ("runtime", id)
-    assert address_of("/app", f"?theme=dark&at={text.replace('%', '%25')}") == ("runtime", id)
+    assert Address.read(text) == address_of(f"/{text}") == Address("runtime", id)
+    assert address_of("/app", f"?theme=dark&at={text.replace('%', '%25')}") == Address("runtime", id)
     assert not set("<>'\"& \n#?") & set(text), "it stands in attributes and paths as it is"
+
+
+@pytest.mark.parametrize("id", ODD)
+def test_an_address_may_be_of_a_moment(id):
+    for page in ("runtime", "flow"):
+        at = Address(page, id if page in NAMING else "", 1234)
+        assert Address.read(str(at)) == at
+        path, _, search = str(at).partition("?")
+        assert address_of(f"/{path}", f"?{search}") == at
+    assert address_of("/flow", "?moment=nonsense") == address_of("/flow", f"?moment={'9' * 99}") == Address("flow")
 
 
 @pytest.mark.parametrize("id", ODD)
@@ -23,7 +33,7 @@ def test_a_browser_takes_no_address_for_the_folder_above(id):
 
 
 def test_what_is_no_text_is_the_address_of_nothing():
-    assert Address.read("runtime/%FF") == ("runtime", "\ufffd")
+    assert Address.read("runtime/%FF") == Address("runtime", "\ufffd")
 
 
 @pytest.mark.parametrize(("search", "id"), [("?runtime=JFK", "JFK"), ("?token=x&runtime=a%20b%2Fc", "a b/c")])

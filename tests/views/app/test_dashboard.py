@@ -74,7 +74,7 @@ def test_only_what_is_shown_is_fed(manager):
     shown.go()
     first = set(shown.feed.views)
     shown.go("runtime/a")
-    assert first & set(shown.feed.views) == {shown.bar, shown.notice}
+    assert first & set(shown.feed.views) == {shown.bar, shown.notice, shown.time_bar}
     assert "RuntimeView" in {type(view).__name__ for view in shown.feed.views}
 
 
@@ -86,11 +86,11 @@ def test_plots_and_the_graph_are_made_when_the_page_has_loaded(manager):
     shown = board(manager)
     shown.loading = True
     shown.go()
-    assert views() == {"Notice", "TopBar", "Overview", "Fleet"}
+    assert views() == {"Notice", "TimeBar", "TopBar", "Overview", "Fleet"}
     shown.load()
     assert views() >= {"Swimlanes", "Flow"}
     shown.load()
-    assert len(shown.feed.views) == 6, "once"
+    assert len(shown.feed.views) == 7, "once"
     shown.go()
     assert views() >= {"Swimlanes", "Flow"}, "the page has loaded: nothing is put off"
     shown.go("runtime/a")

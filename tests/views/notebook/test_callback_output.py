@@ -14,24 +14,24 @@ def test_callbacks_that_overlap_leave_what_others_print_alone(monkeypatch):
     def first():
         with CallbackOutput() as lines["first"]:
             first_in.set()
-            assert second_in.wait(10)
+            assert second_in.wait(60)
             print("of the first")
         first_out.set()
 
     def second():
-        assert first_in.wait(10)
+        assert first_in.wait(60)
         with CallbackOutput() as lines["second"]:
             second_in.set()
-            assert first_out.wait(10)
+            assert first_out.wait(60)
             print("of the second")
 
     threads = [threading.Thread(target=call) for call in (first, second)]
     for thread in threads:
         thread.start()
-    assert second_in.wait(10)
+    assert second_in.wait(60)
     print("meanwhile")
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     print("after")
     assert stdout.getvalue() == "meanwhile\nafter\n"
     assert lines == {"first": ["of the first"], "second": ["of the second"]}

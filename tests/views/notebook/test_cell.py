@@ -39,7 +39,7 @@ OVERLAP = [
     "        gate.wait(60)\n"
     "    event.obj.name = 'Again'\n"
     "pn.widgets.Button(name='Callback', on_click=callback)",
-    "begun.wait(30)\nprint('meanwhile', begun.is_set())\ngate.set()",
+    "begun.wait(60)\nprint('meanwhile', begun.is_set())\ngate.set()",
     "print('afterwards')",
 ]
 
@@ -52,9 +52,9 @@ def test_cells_print_while_a_callback_runs(jupyterlab, page):
     for name in ("Callback", "Again"):  # JupyterLab has a thread for it from the first answer on
         notebook.cell(1).get_by_role("button", name=name).click()
     notebook.run(2)
-    notebook.wait_for_output(2, "meanwhile True", timeout=10)
+    notebook.wait_for_output(2, "meanwhile True")
     notebook.run(3)
-    notebook.wait_for_output(3, "afterwards", timeout=10)
+    notebook.wait_for_output(3, "afterwards")
 
 
 OTHERS = [
@@ -62,7 +62,7 @@ OTHERS = [
     "import panel as pn\npn.widgets.Button(name='Of Panel')",
     "pn.extension()",
     "presses = []\npn.widgets.Button(name='Of Panel', on_click=presses.append)",
-    "runtime.send_nowait(5).result(10)",
+    "runtime.send_nowait(5).result(60)",
     "len(presses)",
 ]
 
@@ -76,7 +76,7 @@ def test_another_object_of_panel_says_what_to_call_and_is_live_beside_a_view_the
     for cell in (2, 3):
         notebook.run(cell)
     notebook.cell(3).get_by_role("button", name="Of Panel").click()
-    wait_until(lambda: notebook.run(5) == "1", 20, "the press has come")
+    wait_until(lambda: notebook.run(5) == "1", 60, "the press has come")
     notebook.run(4)
     notebook.wait_for_output(0, "1 processed")
     live(notebook, 0)
@@ -96,7 +96,7 @@ COUNTS = (
 @pytest.mark.lab
 def test_a_view_ends_when_its_cell_runs_again(jupyterlab, page):
     notebook = jupyterlab.open(
-        page, [START, "runtime", COUNTS, "runtime.send_nowait(5).result(10)"], name="again.ipynb"
+        page, [START, "runtime", COUNTS, "runtime.send_nowait(5).result(60)"], name="again.ipynb"
     )
     notebook.run(0)
     notebook.run(1)
@@ -105,7 +105,7 @@ def test_a_view_ends_when_its_cell_runs_again(jupyterlab, page):
     for _ in range(4):
         notebook.run(1)
         live(notebook)
-    wait_until(lambda: notebook.run(2) == once, 20, f"as after the first run: {once}")
+    wait_until(lambda: notebook.run(2) == once, 60, f"as after the first run: {once}")
     assert once.startswith("'1 feeds, 1 cards")
     notebook.run(3)
     notebook.wait_for_output(1, "1 processed")
@@ -114,7 +114,7 @@ def test_a_view_ends_when_its_cell_runs_again(jupyterlab, page):
 @pytest.mark.lab
 def test_views_are_there_after_the_first_cell_ran_twice_and_the_page_was_loaded_again(jupyterlab, page):
     notebook = jupyterlab.open(
-        page, [START, "runtime", "manager", "runtime.send_nowait(5).result(10)"], name="twice.ipynb"
+        page, [START, "runtime", "manager", "runtime.send_nowait(5).result(60)"], name="twice.ipynb"
     )
     for cell in (0, 1, 2, 1, 3):
         notebook.run(cell)
@@ -129,7 +129,7 @@ def test_views_are_there_after_the_first_cell_ran_twice_and_the_page_was_loaded_
 
 @pytest.mark.lab
 def test_a_page_that_is_loaded_again_shows_now(jupyterlab, page):
-    sends = "for n in range(7):\n    runtime.send_nowait(n).result(10)"
+    sends = "for n in range(7):\n    runtime.send_nowait(n).result(60)"
     notebook = jupyterlab.open(page, [START, "runtime", sends], name="now.ipynb")
     for cell in (0, 1, 2):
         notebook.run(cell)
@@ -152,7 +152,7 @@ DISTURB = (
 )
 LOSE = (
     "send, each.comm.send = each.comm.send, lambda data: None\n"
-    "runtime.send_nowait(100).result(10)\n"
+    "runtime.send_nowait(100).result(60)\n"
     "import asyncio\n"
     "number = channel.frame\n"
     "while channel.frame == number:\n"
@@ -163,7 +163,7 @@ LOSE = (
 
 @pytest.mark.lab
 def test_a_page_that_has_lost_its_way_asks_for_the_whole(jupyterlab, page):
-    cells = [START, "runtime", DISTURB, LOSE, "runtime.send_nowait(1).result(10)"]
+    cells = [START, "runtime", DISTURB, LOSE, "runtime.send_nowait(1).result(60)"]
     notebook = jupyterlab.open(page, cells, name="lost.ipynb")
     notebook.run(0)
     notebook.run(1)
@@ -189,7 +189,7 @@ def notice(notebook: Notebook) -> str:
 
 @pytest.mark.lab
 def test_an_output_of_a_kernel_that_was_restarted_says_so_and_has_no_controls(jupyterlab, page):
-    notebook = jupyterlab.open(page, [START, "runtime", "runtime.send_nowait(5).result(10)"], name="ended.ipynb")
+    notebook = jupyterlab.open(page, [START, "runtime", "runtime.send_nowait(5).result(60)"], name="ended.ipynb")
     notebook.run(0)
     notebook.run(1)
     live(notebook)
@@ -270,7 +270,7 @@ def test_a_live_view_never_says_that_it_is_not_while_its_kernel_is_busy(jupyterl
 
 @pytest.mark.lab
 def test_the_notice_goes_away_when_the_kernel_answers(jupyterlab, page):
-    cells = [START, "runtime", "import os\nos.getpid()", "runtime.send_nowait(5).result(10)"]
+    cells = [START, "runtime", "import os\nos.getpid()", "runtime.send_nowait(5).result(60)"]
     notebook = jupyterlab.open(page, cells, name="stopped.ipynb")
     notebook.run(0)
     notebook.run(1)
@@ -330,14 +330,14 @@ def test_an_output_that_is_hidden_and_shown_again_keeps_its_styles(jupyterlab, p
         page.wait_for_function("document.querySelector('[data-state]') === null")
         notebook.command("notebook:show-cell-outputs", 1)
         live(notebook)
-        wait_until(lambda: page.evaluate(STYLES) == before, 20, f"as before it was hidden: {before}")
+        wait_until(lambda: page.evaluate(STYLES) == before, 60, f"as before it was hidden: {before}")
     notebook.run(2)
     notebook.wait_for_output(1, "Paused")
 
 
 @pytest.mark.lab
 def test_a_new_view_of_an_output_is_live_beside_the_first(jupyterlab, page):
-    cells = [START, "runtime", "runtime.send_nowait(5).result(10)"]
+    cells = [START, "runtime", "runtime.send_nowait(5).result(60)"]
     notebook = jupyterlab.open(page, cells, name="new-view.ipynb")
     notebook.run(0)
     notebook.run(1)
@@ -391,31 +391,51 @@ ALL_SENT = (
 )
 
 
+# The widget manager of each JupyterLab opens a comm to the kernel. Where that does not know it, it closes it in all
+# pages, and each other page reports an error.
+WIDGETS = "import ipywidgets\n"
+
+
 @pytest.mark.lab
 @pytest.mark.timeout(600)
 def test_a_page_may_close_while_modules_are_on_their_way(jupyterlab: Lab, page, guard, new_page):
     """Jupyter's server logs an error for what it could not write."""
-    guard.allow("Comm not found for comm id")  # JupyterLab says it in a page about each comm of another page
-    cells = [START, "import agentrt.views.notebook.cell\nruntime", "manager", ALL_SENT, "runtime.send_nowait(5)"]
+    cells = [
+        WIDGETS + START,
+        "import agentrt.views.notebook.cell\nruntime",
+        "manager",
+        ALL_SENT,
+        "runtime.send_nowait(5)",
+    ]
     notebook = jupyterlab.open(page, cells, name="closing.ipynb")
     for cell in (0, 1, 2):
         notebook.run(cell)
     for view in (1, 2):
         live(notebook, view)
     notebook.save()
-    before = jupyterlab.log()
-    for text, times in (("agentrt.view", 1), ("agentrt.view", 2), ('"piece":0', 2), ('"piece":1', 1), ('"piece":2', 1)):
+
+    def errors_of_closing(text: str, times: int) -> str:
+        """What the server logs of a page that stops at that message and is closed, if there is an error in it."""
+        before = jupyterlab.log()
         other = new_page()
         frozen = freeze(other, text, times)
         other.goto(f"{jupyterlab.url}/lab/tree/closing.ipynb?reset", wait_until="commit")
-        wait_until(lambda frozen=frozen: page.title() and frozen, 60, f"the page sends {text}")
+        wait_until(lambda: page.title() and frozen, 60, f"the page sends {text}")
         notebook.run(3)
         other.close()
         wait_until(lambda: jupyterlab.connections() == 1, 60, "the server knows that the page is closed")
+        logged = jupyterlab.log()[len(before) :]
+        return logged if "WebSocketClosedError" in logged else ""
+
+    for text, times in (("agentrt.view", 1), ("agentrt.view", 2), ('"piece":0', 2), ('"piece":1', 1), ('"piece":2', 1)):
+        # Any message of any kernel that meets a page just as it closes is logged too, now and then; a message that is
+        # too long for the connection, each time.
+        errors = [errors_of_closing(text, times)]
+        while errors[-1] and len(errors) < 3:
+            errors.append(errors_of_closing(text, times))
+        assert not errors[-1], "\n".join(errors)
     notebook.run(4)
     notebook.wait_for_output(1, "1 processed")
-    logged = jupyterlab.log()[len(before) :]
-    assert "WebSocketClosedError" not in logged, logged
 
 
 # Jupyter's server logs it when a page was closed before it had read a message, as happens on a busy machine.
@@ -429,11 +449,63 @@ TRAFFIC = (
 )
 
 
+def nodes(page: Page) -> int:
+    """How many nodes there are in the browser, also of what is no longer in the page and kept alive by something."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    for _ in range(3):
+        session.send("HeapProfiler.collectGarbage")
+    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    session.detach()
+    return int(metrics["Nodes"])
+
+
+@pytest.mark.lab
+def test_a_view_that_is_run_again_leaves_nothing_in_the_page(jupyterlab, page):
+    notebook = jupyterlab.open(page, [START, "runtime"], name="nodes.ipynb")
+    notebook.run(0)
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            notebook.run(1)
+            live(notebook, 1)
+
+    run(4)
+    several = nodes(page)
+    run(3)
+    one_view = 1_000  # and more
+    wait_until(lambda: nodes(page) - several < one_view, 60, "the earlier views are gone")  # the last one takes a while
+
+
+# To the first view that is drawn it looks as if its output was hidden just then, and was there again right after.
+AWAY_ONCE = """
+const {get} = Object.getOwnPropertyDescriptor(Node.prototype, "isConnected")
+window.wasAway = false
+Object.defineProperty(Node.prototype, "isConnected", {configurable: true, get() {
+  if (!window.wasAway && this.dataset?.state && /at (async )?show /.test(new Error().stack)) {
+    window.wasAway = true
+    return false
+  }
+  return get.call(this)
+}})
+"""
+
+
+@pytest.mark.lab
+def test_a_view_that_is_hidden_for_a_moment_while_it_is_drawn_is_drawn_then(jupyterlab, page):
+    page.add_init_script(AWAY_ONCE)
+    notebook = jupyterlab.open(page, [START, "runtime"], name="moment.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    live(notebook, 1)
+    assert page.evaluate("window.wasAway")
+
+
 @pytest.mark.lab
 @pytest.mark.timeout(300 + 30 * ROUNDS)
 def test_stress_pages_are_loaded_and_cells_run_while_everything_changes(jupyterlab: Lab, page, guard):
     """After each round both views are live and not behind, and the page has logged nothing."""
-    cells = [START, "runtime", "manager", TRAFFIC, "runtime.processed", "stop.set()"]
+    cells = [WIDGETS + START, "runtime", "manager", TRAFFIC, "runtime.processed", "stop.set()"]
     notebook = jupyterlab.open(page, cells, name="stress.ipynb")
     before, chance = jupyterlab.log(), random.Random(16)
     redrawn: list[str] = []

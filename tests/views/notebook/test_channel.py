@@ -1,9 +1,11 @@
 import json
 
+import comm
 import pytest
 from bokeh.document import Document
 from bokeh.models import Column as BokehColumn
 from bokeh.models import ColumnDataSource, Div, InlineStyleSheet
+from comm.base_comm import BaseComm
 from panel.io import notebook
 from panel.io.model import diff
 
@@ -244,6 +246,31 @@ def test_pages_are_told_that_a_view_has_ended(channel):
     assert page.closed
     page.say(ping=True)
     assert not channel.pages
+
+
+class JupyterComm(BaseComm):
+    """One of the kernel's own, of which all pages get every message."""
+
+    def __init__(self):
+        self.messages = []
+        super().__init__(target_name=module.TARGET, primary=False)
+        comm.get_comm_manager().register_comm(self)
+
+    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+        self.messages.append((msg_type, data))
+
+
+def test_no_page_is_sent_a_close_which_it_may_know_nothing_of(channel):
+    leaving, ending = JupyterComm(), JupyterComm()
+    for page in (leaving, ending):
+        channel.open(page, {"want": True, "scripts": False})
+    channel.hear(leaving, {"bye": "closes"})
+    channel.close()
+    assert ending.messages[-1] == ("comm_msg", {"ended": True})
+    assert {kind for page in (leaving, ending) for kind, _ in page.messages} == {"comm_msg"}
+    known = comm.get_comm_manager().comms
+    assert leaving.comm_id not in known
+    assert ending.comm_id not in known
 
 
 def test_a_page_that_opens_a_view_that_has_ended_is_told(channel):

@@ -12,7 +12,7 @@ from agentrt.views.notebook.offline import data_url
 from agentrt.views.notebook.standalone import Standalone, StandaloneBoard
 from tests.harness.place import free_port
 from tests.harness.screenshot import shoot
-from tests.harness.shown import answers
+from tests.harness.shown import answers, serving
 from tests.harness.wait import wait_until
 from tests.support import add, fail
 
@@ -32,7 +32,7 @@ def manager():
         manager.create(HOSTILE, HOSTILE, add)
         broken = manager.create("a", HOSTILE, fail)
         with pytest.raises(Exception, match=r"."):
-            broken.send_nowait(HOSTILE).result(5)
+            broken.send_nowait(HOSTILE).result(60)
         broken.pause()
         broken.send_nowait((HOSTILE, 2))
         yield manager
@@ -98,7 +98,7 @@ def test_a_saved_view_is_light_or_dark_as_the_browser_prefers(manager, page, gua
         for scheme in schemes:
             page.emulate_media(color_scheme=scheme)
             dark = scheme == "dark"
-            wait_until(lambda dark=dark: is_so(page.evaluate(BRIGHTNESS), dark), 20, f"it is {scheme}")
+            wait_until(lambda dark=dark: is_so(page.evaluate(BRIGHTNESS), dark), 60, f"it is {scheme}")
             shoot(page, f"saved-{scheme}")
 
 
@@ -125,15 +125,11 @@ EDGES = """() => {
 def test_a_view_that_is_served_alone_does_not_touch_the_edge(manager, name, page):
     port = free_port()
     make = getattr(manager["a"], name)
-    server = pn.serve(make, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)
-    try:
-        wait_until(lambda: answers(port), 10, "the page is served")
+    with serving(pn.serve(make, port=port, show=False, threaded=True, address="127.0.0.1", verbose=False)):
+        wait_until(lambda: answers(port), 60, "the page is served")
         page.goto(f"http://127.0.0.1:{port}")
-        edges = page.wait_for_function(EDGES, timeout=30_000).json_value()
+        edges = page.wait_for_function(EDGES, timeout=60_000).json_value()
         shoot(page, f"alone-{name}")
-        page.goto("about:blank")
-    finally:
-        server.stop()
     assert min(edges) >= 10, "left, top, right"
 
 
@@ -152,3 +148,26 @@ def test_what_it_leads_to_opens_below_and_closes(manager):
     assert len(board.below) == 2
     board.close()
     assert len(board.below) == 0
+
+
+@pytest.mark.parametrize(
+    ("of_runtime", "name"), [case for case in SHOWN if case[1] not in ("letters", "export", "frame", "metrics_frame")]
+)
+def test_each_view_goes_back_and_comes_to_live_again(manager, of_runtime, name):
+    feed = Feed(manager.source, schedule=lambda call: None, later=lambda seconds, call: None)
+    holder = pn.Column()
+    show(manager, of_runtime, name)._fill(holder, feed)
+    bar, place, below = holder.objects
+    assert len(feed.views) == 2, "the time bar and the view"
+    live = place[0]
+    earlier = bar[0][1]
+    earlier.clicks += 1
+    assert "As it was at" in bar[1].html
+    assert place[0] is not live
+    assert len(feed.views) == 1, "the past is drawn once"
+    bar[2][0].clicks += 1
+    assert (bar[1].html, len(feed.views), len(below)) == ("", 2, 0)
+
+
+def test_a_file_has_no_time_bar(manager):
+    assert "Event before" not in manager["a"].waits().html()

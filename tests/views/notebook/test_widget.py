@@ -208,7 +208,7 @@ def test_buttons_work_on_any_thread_with_any_loop(runtime: Runtime, widget: Widg
 
     thread = threading.Thread(target=lambda: asyncio.run(press()))
     thread.start()
-    thread.join(10)
+    thread.join(60)
     shows(widget, "state 5")
 
 
@@ -219,7 +219,7 @@ def test_it_follows_while_it_is_shown(manager: RuntimeManager, runtime: Runtime)
     assert manager.hub.running
     widget._view_count = 0
     assert not manager.hub.running
-    runtime.send_nowait(1).result(10)
+    runtime.send_nowait(1).result(60)
     widget._view_count = 1
     shows(widget, "1 done", "status")
     widget.close()

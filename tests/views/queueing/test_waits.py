@@ -104,7 +104,7 @@ def test_on_a_narrow_page_the_table_fits_and_short_waits_have_a_unit(page):
     with RuntimeManager(loop="thread") as manager:
         runtime = manager.create("a", 0, add)
         for n in range(8):
-            runtime.send_nowait(1, priority=n % 2 == 0).result(10)
+            runtime.send_nowait(1, priority=n % 2 == 0).result(60)
         with shown(manager, lambda feed: Waits(manager.source, "a")) as url:
             page.goto(url)
             page.get_by_text("longest").wait_for()

@@ -1,4 +1,5 @@
-from agentrt.views.runtime.diff import changes, diff_html
+from agentrt.schema.difference import changes
+from agentrt.views.runtime.diff import diff_html
 from tests.views.support import HOSTILE
 
 

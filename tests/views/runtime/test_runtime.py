@@ -375,7 +375,7 @@ def test_a_feed_lets_go_of_the_hub():
         manager.create("a", 0, add)
         from tests.harness.wait import wait_until
 
-        wait_until(lambda: not gone.running, 5, "a feed whose output is gone stops by itself")
+        wait_until(lambda: not gone.running, what="a feed whose output is gone stops by itself")
         assert not manager.hub.running
 
 
@@ -410,7 +410,7 @@ async def test_nothing_is_drawn_for_a_page_that_is_gone_until_it_is_back(manager
 @pytest.mark.browser
 def test_the_words_of_an_event_have_a_line_of_their_own_on_a_narrow_page(page):
     with RuntimeManager(loop="thread") as manager:
-        manager.create("a", 0, add).send_nowait(1).result(10)
+        manager.create("a", 0, add).send_nowait(1).result(60)
 
         def events(feed):
             view = Events(manager.source, "a")

@@ -21,7 +21,7 @@ HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>\ud800\x00\u202e"
 
 
 def html(view: Where) -> str:
-    return view.head.html + view.body.html + view.breakpoints.html
+    return view.head.html + view.body.html + view.stops.live.html
 
 
 def shown(manager, runtime, **options) -> tuple[Where, str]:
@@ -336,7 +336,7 @@ async def test_every_status_has_its_words(manager):
     await runtime.terminate()
     view, page = shown(manager, runtime)
     assert "It is terminated" in page
-    assert view.breakpoints.html == ""
+    assert view.stops.live.html == ""
 
 
 @virtual
@@ -383,13 +383,13 @@ async def test_breakpoints_are_set_cleared_and_named(manager):
     runtime = manager.create("a", 0, add)
     commands = Commands(manager.source, who="operator (page)")
     view, _ = shown(manager, runtime, commands=commands)
-    view.breakpoints.actions["stop"]("standard")
+    view.stops.live.actions["stop"]("standard")
     assert tuple(runtime.breakpoints) == ("standard",)
     receipt = runtime.send_nowait(1)
     await asyncio.sleep(1)
     view.update(update(manager))
     assert "Stopped by the breakpoint standard" in view.head.html
-    view.breakpoints.actions["stop"]("standard")
+    view.stops.live.actions["stop"]("standard")
     assert len(runtime.breakpoints) == 0
     runtime.resume()
     await receipt
@@ -400,12 +400,12 @@ async def test_breakpoints_are_set_cleared_and_named(manager):
     big.__qualname__ = HOSTILE
     runtime.breakpoints.add(big)
     view.update(update(manager))
-    assert "&lt;script" in view.breakpoints.html
-    assert "<script" not in view.breakpoints.html
-    view.breakpoints.actions["stop"]("0")
+    assert "&lt;script" in view.stops.live.html
+    assert "<script" not in view.stops.live.html
+    view.stops.live.actions["stop"]("0")
     assert len(runtime.breakpoints) == 0
     for odd in ("7", "x", "-1"):
-        view.breakpoints.actions["stop"](odd)
+        view.stops.live.actions["stop"](odd)
     acts = [record.who for record in manager.ring.since(0)[0] if record.kind.startswith("breakpoint_")]
     assert acts == ["operator (page)", "operator (page)", None, "operator (page)"]
 
@@ -418,10 +418,10 @@ async def test_a_viewer_sets_no_breakpoint(manager):
     commands = Commands(manager.source, role=Role.VIEWER, tell=lambda text, wrong: said.append(text))
     view, page = shown(manager, runtime, commands=commands)
     for at in ("standard", "error", "0"):
-        view.breakpoints.actions["stop"](at)
+        view.stops.live.actions["stop"](at)
     assert tuple(runtime.breakpoints) == ("error",)
     assert len(said) == 3
-    assert page.count("disabled") == 3
+    assert page.count("disabled") == 5
 
 
 # ---- threads, processes, a blocked loop

@@ -21,7 +21,7 @@ from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 from tests.support import Gate
 
-PAGES = ["/", "/runtime/a", "/activity/1", "/flow", "/timeline", "/dead-letters"]
+PAGES = ["/", "/runtime/a", "/activity/1", "/flow", "/timeline", "/dead-letters", "/beside"]
 SECRET = [*PAGES, "/summary", "/metadata", "/runtime/a/metadata"]
 # A tunnel has a port of its own. Only the name says whether it is this machine that is asked: a foreign name that leads
 # here (DNS rebinding) has no way to be "localhost".

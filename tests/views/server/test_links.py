@@ -34,4 +34,4 @@ class Running:
 
 def test_the_links_need_no_panel():
     code = "import sys, agentrt.views.server.links; assert not {'panel', 'bokeh'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

@@ -10,7 +10,7 @@ from agentrt.metrics import Fates
 from agentrt.views.role import Role
 from agentrt.views.server.managers import ManagersPage, ManagerSummary, fetch_summary, managers_html
 from agentrt.views.server.server import start
-from tests.harness.shown import serving
+from tests.harness.shown import loaded, serving
 from tests.harness.wait import PATIENCE, wait_until
 from tests.support import add, fail
 from tests.views.support import HOSTILE
@@ -74,3 +74,17 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
             ill.close()
             card.wait_for(state="detached")
         wait_until(lambda: not both.content.pages, what="who left is asked about no longer")
+
+
+@pytest.mark.browser
+def test_a_page_that_is_opened_beside_another_one_is_drawn_at_once(page):
+    with RuntimeManager(loop="thread", name="calm") as calm:
+        calm.create("a", 0, add)
+        with serving(calm.serve()), serving(start(ManagersPage())) as both:
+            page.goto(both.url)
+            page.locator("section.manager").wait_for()
+            for _ in range(2):
+                other = page.context.new_page()
+                other.goto(both.url)
+                loaded(other)
+                other.locator("section.manager").wait_for()

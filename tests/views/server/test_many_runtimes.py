@@ -24,7 +24,7 @@ from tests.harness.shown import loaded, serving
 from tests.harness.wait import within
 
 MINUTES = float(os.environ.get("AGENTRT_WATCH_MINUTES", "0.3"))
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240 + int(90 * MINUTES))]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600 + int(90 * MINUTES))]
 ALL, BUSY = 10_000, 1_000
 PAINTED, SHARE, PACE = 2.0, 0.5, 2.0
 GROWTH = 1.15

@@ -118,7 +118,7 @@ def test_there_is_one_dashboard_for_a_manager(served):
     manager, server = served
     assert manager.serve(process=True).pid == server.pid
     command = [sys.executable, "-m", "agentrt", "watch", "aside", "--no-browser"]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert found.returncode == 0
     assert f"aside has a dashboard already, in process {server.pid}:" in found.stdout
     assert server.url in found.stdout

@@ -187,6 +187,19 @@ def test_it_is_never_open_to_all(manager):
         serve(manager, auth=False)
 
 
+def test_what_it_had_not_begun_when_it_stops_is_cancelled(server):
+    tasks: list[asyncio.Task[None]] = []
+
+    def stop_with_work() -> None:
+        tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+        server._loop.add_callback(lambda: tasks.append(asyncio.create_task(asyncio.sleep(3600))))
+        server._loop.stop()
+
+    server._loop.add_callback(stop_with_work)
+    server._thread.join(60)
+    assert [task.cancelled() for task in tasks] == [True, True]
+
+
 def test_it_stops_and_lets_go(manager):
     server = serve(manager)
     get(server, token(server, Role.OPERATOR))

@@ -6,8 +6,10 @@ import gc
 import json
 import logging
 import os
+import re
 import socket
 import struct
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -157,3 +159,58 @@ def test_a_page_that_goes_away_while_it_is_written_to_is_no_error(monkeypatch):
         return problems
 
     assert asyncio.run(main()) == []
+
+
+@pytest.mark.parametrize("path", ["", "runtime/a"])
+def test_a_page_whose_session_has_ended_meanwhile_finds_its_styles_here(server, path):
+    async def forget() -> None:
+        for context in server._server._tornado._applications.values():
+            await context._cleanup_sessions(-1)
+
+    async def go() -> str:
+        page = await AsyncHTTPClient().fetch(address(server, "http", path))
+        done = asyncio.run_coroutine_threadsafe(forget(), server._loop.asyncio_loop)
+        await asyncio.wrap_future(done)
+        headers = {"Sec-WebSocket-Protocol": f"bokeh, {session_token(page.body.decode())}"}
+        request = HTTPRequest(address(server, "ws", f"{path}/ws".strip("/")), headers=headers)
+        connection = await websocket_connect(request)
+        for _ in range(3):  # an acknowledgement has three parts
+            await connection.read_message()
+        for part in message("PULL-DOC-REQ", {}):
+            connection.write_message(part)
+        parts = [await connection.read_message() for _ in range(3)]
+        await close(connection)
+        return "".join(parts)
+
+    document = asyncio.run(go())
+    sheets = set(re.findall(r'[^"]*/css/loading\.css', document))
+    assert sheets
+    assert all(sheet.removeprefix("../../").startswith("static/") for sheet in sheets), sheets
+
+
+def test_messages_that_nobody_sends_are_no_coroutines_left_behind(server, recwarn):
+    """Bokeh makes all messages of a change, then sends one after the other; a server may stop in between."""
+    warnings.simplefilter("always")
+    handler = object.__new__(websocket.PageSocket)
+    message = handler.send_message(SimpleNamespace())
+    del message
+    gc.collect()
+    assert not recwarn.list
+
+
+def test_a_message_is_sent_when_it_is_awaited():
+    sent = []
+
+    class Message:
+        async def send(self, socket):
+            sent.append(socket)
+
+    handler = object.__new__(websocket.PageSocket)
+    first = handler.send_message(Message())
+    assert sent == []
+    asyncio.run(wait_for(first))
+    assert sent == [handler]
+
+
+async def wait_for(message):
+    await message

@@ -196,7 +196,7 @@ def test_whereabouts_of_a_worker_thread_are_its_own():
     def blocks(activity, state):
         secret = activity.payload  # noqa: F841 - it is seen among the locals
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
         return state
 
     with agentrt.RuntimeManager(loop="thread") as manager:
@@ -204,7 +204,7 @@ def test_whereabouts_of_a_worker_thread_are_its_own():
         receipts = [runtime.send_nowait(runtime.id) for runtime in runtimes]
         try:
             for runtime in runtimes:
-                assert entered.wait(10)
+                assert entered.wait(60)
                 wait_until(lambda r=runtime: names(r.where())[:1] == ["blocks"])
                 found = runtime.whereabouts()
                 assert found.how is How.THREAD
@@ -214,7 +214,7 @@ def test_whereabouts_of_a_worker_thread_are_its_own():
         finally:
             leave.set()
         for receipt in receipts:
-            receipt.result(10)
+            receipt.result(60)
         assert runtimes[0].whereabouts().how is How.IDLE
 
 
@@ -269,139 +269,3 @@ def test_where_works_from_another_thread_while_the_loop_is_blocked():
         assert runtime.grant({"observe"}).where()
         released.set()
         receipt.result(60)
-
-
-# --- breakpoints
-
-
-def adder(activity, state):
-    if activity.payload == "fail":
-        raise ValueError("as asked")
-    return state + activity.payload
-
-
-def kinds(manager):
-    return [record.kind for record in manager.ring.since(0)[0]]
-
-
-def test_a_breakpoint_pauses_before_the_activity_once():
-    async def main(manager):
-        runtime = manager.create("x", 0, adder)
-        runtime.breakpoints.add(lambda activity: activity.payload >= 10)
-        receipts = [runtime.send_nowait(n) for n in (1, 10, 2, 20)]
-        await asyncio.sleep(1)
-        assert (runtime.status, runtime.state, runtime.depth) == ("paused", 1, (0, 3))
-        runtime.resume()
-        await asyncio.sleep(1)
-        assert (runtime.status, runtime.state) == ("paused", 13)
-        runtime.step()
-        await asyncio.sleep(1)
-        assert (runtime.status, runtime.state) == ("paused", 33)
-        runtime.resume()
-        assert runtime.status == "idle"
-        assert await runtime.ask(1) == 34
-        assert all([(await receipt).ok for receipt in receipts])
-        assert kinds(manager).count("breakpoint") == 2
-
-    virtual(main)
-
-
-def test_a_lane_is_a_breakpoint():
-    async def main(manager):
-        runtime = manager.create("x", 0, adder)
-        runtime.breakpoints.add("priority")
-        assert await runtime.ask(1) == 1
-        urgent = runtime.send_nowait(5, priority=True)
-        await asyncio.sleep(1)
-        assert (runtime.status, runtime.state) == ("paused", 1)
-        runtime.breakpoints.remove("priority")
-        runtime.resume()
-        assert (await urgent).state == 6
-        assert not runtime.entry.held
-
-    virtual(main)
-
-
-def test_after_an_error_it_stops_before_the_next():
-    async def main(manager):
-        runtime = manager.create("x", 0, adder)
-        runtime.breakpoints.add("error")
-        receipts = [runtime.send_nowait(payload) for payload in (1, "fail", 2, 3)]
-        await asyncio.sleep(1)
-        assert (runtime.status, runtime.state) == ("paused", 1)
-        assert receipts[1].outcome.fate == "failed"
-        runtime.resume()
-        assert (await receipts[3]).state == 6
-
-    virtual(main)
-
-
-def test_breakpoints_keep_to_failed_drain_and_terminate():
-    async def main(manager):
-        runtime = manager.create("x", 0, adder, supervision=agentrt.Supervision("stop", intensity=1))
-        runtime.breakpoints.add("standard")
-        failing = runtime.send_nowait("fail")
-        await asyncio.sleep(1)
-        runtime.resume()
-        await failing.wait()
-        assert runtime.status == "failed"
-        runtime.recover()
-        waiting = runtime.send_nowait(1)
-        await asyncio.sleep(1)
-        assert runtime.status == "paused"
-        await runtime.terminate(drain=True)
-        assert waiting.outcome.ok
-
-    virtual(main)
-
-
-@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit(3)], ids=repr)
-def test_a_breakpoint_that_raises_is_taken_out_and_recorded(error):
-    def breaks(activity):
-        raise error
-
-    async def main(manager):
-        runtime = manager.create("x", 0, adder)
-        runtime.breakpoints.add(breaks)
-        assert await runtime.ask(1) == 1
-        assert len(runtime.breakpoints) == 0
-        removed = [record for record in manager.ring.since(0)[0] if record.kind == "breakpoint_removed"]
-        assert removed[0].detail["error"] == repr(error)
-
-    virtual(main)
-
-
-def test_resume_from_another_thread_is_never_lost():
-    with agentrt.RuntimeManager() as manager:
-        runtime = manager.create("x", 0, adder)
-        runtime.breakpoints.add(lambda activity: True)
-        receipts = [runtime.send_nowait(1) for _ in range(200)]
-        stream = runtime.subscribe()
-
-        async def resume_each():
-            stops = 0
-            async for record in stream:
-                if record.kind == "breakpoint":
-                    stops += 1
-                    await asyncio.to_thread(runtime.resume)
-                    if stops == len(receipts):
-                        return stops
-
-        runtime.pause()
-        waiting = manager.submit(resume_each())
-        runtime.resume()
-        done = [receipt.result(60).ok for receipt in receipts]
-        waiting.cancel()
-        assert all(done)
-
-
-def test_what_is_no_breakpoint_is_refused():
-    with agentrt.RuntimeManager() as manager:
-        runtime = manager.create("x", 0, adder)
-        with pytest.raises(agentrt.ConfigurationError, match="priority, standard, error, or a function"):
-            runtime.breakpoints.add("never")
-        runtime.breakpoints.add(adder)
-        runtime.breakpoints.add(adder)
-        assert repr(runtime.breakpoints) == "<Breakpoints of 'x': adder>"
-        runtime.breakpoints.clear()
-        assert list(runtime.breakpoints) == []

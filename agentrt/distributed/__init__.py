@@ -1,0 +1,34 @@
+"""The same agents on several machines, on Ray."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..optional import explain_missing
+from .cluster import ClusterManager
+from .placement import Placement
+
+__all__ = ["ClusterManager", "Placement", "connect"]
+
+
+def connect(
+    address: str | None = None, *, nodes: int | None = None, journal: Any = None, **options: Any
+) -> ClusterManager:
+    """Start or join a cluster, and return the manager of its agents.
+
+    Args:
+        address: That of a running Ray cluster, or "auto" for the one of this machine. None starts one here.
+        nodes: How many nodes; one on each of Ray's if left out.
+        journal: The address of a PostgreSQL ("postgresql://..."), in which each node has a journal of its name. Or the
+            path of a file, of which each node gets one of its own beside it: on one machine. Or a function of the name
+            of a node that opens its journal. Without it agents live in memory.
+        **options: Those of `RuntimeManager`, for each node: `ring`, `seed`.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+    """
+    with explain_missing("agents on several machines need"):
+        from .ray_engine import RayEngine
+    manager = ClusterManager(RayEngine(address, nodes, journal, options), name="cluster")
+    manager.locate_runtimes()
+    return manager

@@ -1,0 +1,387 @@
+"""Courier: carries activities, answers and commands between the node of this process and the others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+import weakref
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Container, Iterable
+from typing import Any
+
+from ..activity import Activity
+from ..engine.admission import Offer as Wanted
+from ..engine.deadlock import CURRENT
+from ..engine.protocols import Host
+from ..errors import AgentError, MailboxFullError, ManagerClosedError, RuntimeFailedError
+from ..events import Outcome
+from ..receipt import Promise, Receipt
+from .circles import Circles
+from .deliveries import Deliveries
+from .link import Inbox, Outbox, Peer, WayBack
+from .messages import (
+    AcceptedItem,
+    ActivityItem,
+    AnswerItem,
+    Batch,
+    CommandItem,
+    Item,
+    MovedItem,
+    OutcomeItem,
+    Received,
+    RefusedItem,
+    TransferredItem,
+    encode,
+)
+from .packing import pack, pack_error, pack_payload, unpack, unpack_error, unpack_outcome
+from .placement import Placement
+from .remote_entry import RemoteEntry, RemoteReceipt
+from .rerouting import HeldSends, Rerouting, Sent
+
+__all__ = ["Courier"]
+
+TURNS = 6  # of the loop, that a batch waits for what comes of it
+MOST_ON_THEIR_WAY = 10_000  # activities to one node that it has not accepted yet
+
+
+class Courier(Rerouting):
+    """The links of one node. What it is told from outside is on any thread; what arrives is handled on the loop.
+
+    Args:
+        host: The manager of this process.
+        name: The name of this node.
+        placement: Where runtimes are.
+        connect: Gives the peer of a name.
+        carry_out: Carries out a command of another node, and returns or awaits what came of it.
+        is_durable: Whether the nodes have journals: what a node had not done when it ended is sent to its next life.
+    """
+
+    def __init__(
+        self,
+        host: Any,
+        name: str,
+        placement: Placement,
+        connect: Callable[[str], Peer],
+        carry_out: Callable[..., Any],
+        is_durable: bool = False,
+    ) -> None:
+        self.host: Host = host
+        self.name = name
+        self.placement = placement
+        self.life = uuid.uuid4().hex
+        self.is_durable = is_durable
+        self.circles = Circles(self)
+        self.deliveries = Deliveries(host, placement, self._put)
+        self._connect = connect
+        self._carry_out = carry_out
+        self._outboxes: dict[str, Outbox] = {}
+        self._inboxes: dict[tuple[str, str], Inbox] = {}
+        self._sent: dict[int, Sent] = {}
+        self._kept: dict[int, RemoteReceipt] = {}  # receipts that somebody waits for
+        self.held: dict[str, HeldSends] = {}  # by the id of the runtime
+        self._on_their_way: Counter[str] = Counter()
+        self._room: dict[str, Promise[Any]] = {}
+        self._asked: dict[int, tuple[str, Promise[Any]]] = {}
+        self._outgoing: deque[tuple[str, Item]] = deque()
+        self._is_flushing = False
+
+    # ---- to other nodes: any thread
+
+    def node_of(self, id: str) -> str:
+        """The name of the node of a runtime."""
+        return self.placement.node_of(id)
+
+    def offer(self, entry: RemoteEntry, wanted: Wanted, accepted: Promise[Any] | None = None) -> Receipt:
+        """Have an activity delivered; see `Transport.offer`."""
+        template = wanted.template
+        payload = pack_payload(template.payload if type(template) is Activity else template)
+        item = ActivityItem(0, entry.id, payload, wanted.lane == "priority", wanted.timeout, wanted.delay, wanted.key)
+        return self._offer(entry, item, accepted)
+
+    def offer_plain(self, entry: RemoteEntry, payload: bytes | float | None, priority: bool) -> Receipt:
+        """Have a payload that is packed delivered; see `Transport.offer_plain`."""
+        return self._offer(entry, ActivityItem(0, entry.id, payload, priority), None)
+
+    def _offer(self, entry: RemoteEntry, item: ActivityItem, accepted: Promise[Any] | None) -> Receipt:
+        cause: Any = CURRENT.get()
+        parent = None if cause is None else cause.current
+        if parent is not None:
+            item.source, item.parent, item.correlation = cause.id, parent.id, parent.correlation
+        with self.host.lock:
+            if self.host.closed:
+                raise ManagerClosedError("the manager is closed; connect again", runtime=entry.id)
+            node, held = self.placement.node_of(entry.id), self.held.get(entry.id)
+            if self._on_their_way[node] >= MOST_ON_THEIR_WAY:
+                raise MailboxFullError(
+                    f"{MOST_ON_THEIR_WAY:,} activities are on their way to {node!r}; await send() instead, which waits",
+                    runtime=entry.id,
+                )
+            item.number = number = self.host.number()
+            if self.is_durable and item.key is None:
+                item.key = f"{self.life}:{number}"
+            receipt = RemoteReceipt(entry, None, None, number)
+            self._sent[number] = Sent(node, item, weakref.ref(receipt), accepted, is_held=held is not None)
+            self._on_their_way[node] += 1
+            if held is not None:
+                held.numbers.append(number)
+        if held is None:
+            self._put(node, item)
+        return receipt
+
+    def keep(self, receipt: RemoteReceipt) -> None:
+        """Hold a receipt until it is decided. Any thread."""
+        self._kept[receipt.id] = receipt
+        self.circles.watch(receipt.id, receipt.runtime)
+        if receipt.id not in self._sent:
+            self._kept.pop(receipt.id, None)
+            self.circles.forget(receipt.id)
+
+    async def wait_for_room(self, id: str, wait: float | None) -> bool:
+        """Wait until less is on its way to the node of a runtime; False after `wait` real seconds."""
+        node = self.placement.node_of(id)
+        with self.host.lock:
+            if self._on_their_way[node] < MOST_ON_THEIR_WAY:
+                return True
+            promise = self._room.setdefault(node, Promise(RemoteEntry(self, id)))
+        try:
+            async with asyncio.timeout(wait):
+                await promise.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def command(self, node: str, name: str, *arguments: Any) -> Promise[Any]:
+        """Have another node do something that is no activity.
+
+        Returns:
+            A promise of a tuple with the value, or of an `AgentError`.
+        """
+        data = pack(arguments, f"what {name!r} is given")
+        with self.host.lock:
+            if node not in self.placement.nodes:
+                return Promise[Any](None, self._explain_loss(node))
+            number = self.host.number()
+            promise = Promise[Any](RemoteEntry(self, name))
+            self._asked[number] = node, promise
+        self._put(node, CommandItem(number, name, data))
+        return promise
+
+    def _put(self, node: str, item: Item) -> None:
+        """Have it sent."""
+        self._outgoing.append((node, item))
+        if self._is_flushing:  # it has not begun: it sees this item
+            return
+        self._is_flushing = True
+        if threading.get_ident() == self.host.thread and not self.host.loop.is_closed():
+            self.host.loop.call_soon(self._flush)  # one for all of this turn
+        else:
+            self.host.post(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flushing = False  # first: what is put from here on calls again, or is seen below
+        while self._outgoing:
+            node, item = self._outgoing.popleft()
+            if node == self.name:
+                self._take(node, item)
+            else:
+                self._outbox(node).put(item)
+
+    def _outbox(self, node: str) -> Outbox:
+        outbox = self._outboxes.get(node)
+        if outbox is None:
+
+            def replace(items: list[Item]) -> list[Item]:
+                return self._begin_again(node, items)
+
+            back = WayBack(node, self._inboxes, self._take)
+            outbox = self._outboxes[node] = Outbox(
+                self._connect(node), node, self.name, self.life, replace, back, self._mark_one_way
+            )
+        return outbox
+
+    def _mark_one_way(self, items: Iterable[Item]) -> None:
+        """Have no outcome sent back for what nobody holds a receipt of. The loop's thread."""
+        for item in items:
+            if type(item) is ActivityItem and (sent := self._sent.get(item.number)) and sent.receipt() is None:
+                item.is_one_way = True
+
+    def backlog(self) -> dict[str, int]:
+        """How many items to each node it has not acknowledged."""
+        return {node: len(outbox) for node, outbox in tuple(self._outboxes.items())}
+
+    # ---- from other nodes: the loop's thread
+
+    def receive(self, batch: Batch) -> bytes:
+        """Take a batch; the answer is a `Received`."""
+        return encode(self._receive(batch))
+
+    async def exchange(self, batch: Batch) -> bytes:
+        """Take a batch; the answer is a `Received` with what there is for the sender a few turns of the loop later."""
+        outbox = self._outboxes.get(batch.sender)
+        if outbox is None or not outbox.open_answer(batch):
+            return self.receive(batch)
+        received = Received(self.life, 0)
+        try:
+            received = self._receive(batch)
+            for _ in range(TURNS):
+                if outbox.fresh > len(batch.items):
+                    break
+                await asyncio.sleep(0)
+        finally:
+            received.first, received.items = outbox.take_for_answer()
+        return encode(received)
+
+    def _receive(self, batch: Batch) -> Received:
+        inbox = self._inboxes.setdefault((batch.sender, batch.life), Inbox())
+        if batch.for_life in ("", self.life):
+            for item in inbox.take(batch):
+                self._take(batch.sender, item)
+        return Received(self.life, inbox.count, sender=batch.life)
+
+    def _take(self, sender: str, item: Item) -> None:
+        if type(item) is ActivityItem:
+            self.deliveries.deliver(sender, item)
+        elif type(item) is OutcomeItem:
+            self._decide(item.number, unpack_outcome(item.outcome))
+        elif type(item) is AcceptedItem:
+            self._note_acceptances(item.numbers)
+        elif type(item) is RefusedItem:
+            self._refuse(item.number, unpack_error(item.error))
+        elif type(item) is CommandItem:
+            self._answer(sender, item)
+        elif type(item) is MovedItem:
+            self._send_after(item)
+        elif type(item) is TransferredItem:
+            self._note_transfer(item)
+        else:
+            assert type(item) is AnswerItem
+            self._conclude(item.number, unpack_error(item.value) if item.failed else (unpack(item.value),))
+
+    def _note_acceptances(self, numbers: list[int]) -> None:
+        """Activities wait in their lanes there."""
+        room: list[Promise[Any]] = []
+        with self.host.lock:
+            for number in numbers:
+                sent = self._sent.get(number)
+                if sent is not None and not sent.is_accepted:
+                    self._note_acceptance(sent, room)
+                    if sent.offer.is_one_way:
+                        del self._sent[number]
+        for number in numbers:
+            if (sent := self._sent.get(number)) is not None and sent.accepted is not None:
+                sent.accepted._decide(True)
+        for promise in room:
+            promise._decide(True)
+        if self.held:
+            for id in tuple(self.held):
+                self._release(id, numbers)
+
+    def _note_acceptance(self, sent: Sent, room: list[Promise[Any]]) -> None:
+        """Make room for another one on the way, and collect who waits for that. The lock is held."""
+        sent.is_accepted = True
+        self._on_their_way[sent.node] -= 1
+        waiting = self._room.pop(sent.node, None)
+        if waiting is not None:
+            room.append(waiting)
+
+    def _refuse(self, number: int, error: AgentError) -> None:
+        sent = self._sent.get(number)
+        if sent is not None:
+            now, runtime = self.host.clock.now(), sent.offer.runtime
+            if sent.accepted is not None:
+                sent.accepted._decide(error)
+            self._decide(
+                number,
+                Outcome(number, number, runtime, sent.offer.priority, "dropped", now, None, now, None, error=error),
+            )
+
+    def _decide(self, number: int, outcome: Outcome) -> None:
+        self._note_acceptances([number])
+        self.circles.forget(number)
+        sent, kept = self._sent.pop(number, None), self._kept.pop(number, None)
+        receipt = kept if kept is not None or sent is None else sent.receipt()
+        if receipt is not None:
+            receipt._decide(outcome)
+
+    def end_wait(self, number: int, error: AgentError) -> None:
+        """Whoever waits for this activity gets an error, whatever comes of it. The loop's thread."""
+        self._refuse(number, error)
+
+    def _conclude(self, number: int, value: Any) -> None:
+        _, promise = self._asked.pop(number, (None, None))
+        if promise is not None:
+            promise._decide(value)
+
+    def _answer(self, sender: str, command: CommandItem) -> None:
+        """Carry out a command before what was sent after it; what it waits for then takes its time."""
+        try:
+            value = self._carry_out(command.name, *unpack(command.arguments))
+        except Exception as error:
+            self._put(sender, AnswerItem(command.number, pack_error(error), True))
+            return
+        if isinstance(value, Awaitable):
+            self.deliveries.start(self._answer_later(sender, command, value))
+        else:
+            self._put(sender, _answer_with(command, value))
+
+    async def _answer_later(self, sender: str, command: CommandItem, value: Awaitable[Any]) -> None:
+        try:
+            answer = _answer_with(command, await value)
+        except Exception as error:
+            answer = AnswerItem(command.number, pack_error(error), True)
+        self._put(sender, answer)
+
+    # ---- when another node has ended
+
+    def _begin_again(self, node: str, items: list[Item]) -> list[Item]:
+        """What to send to the next life of a node, which knows only what its journal has.
+
+        Args:
+            node: Its name.
+            items: What the life before had not taken.
+        """
+        if self.is_durable:
+            offers: list[Item] = [sent.offer for sent in self._sent.values() if sent.node == node and not sent.is_held]
+        else:
+            offers = [item for item in items if type(item) is ActivityItem]
+        kept = {item.number for item in (*items, *offers) if isinstance(item, ActivityItem | CommandItem)}
+        kept.update(number for held in self.held.values() for number in held.numbers)
+        self._end_waits(self._explain_loss(node), node, kept)
+        return [*(item for item in items if type(item) is not ActivityItem), *offers]
+
+    def lose(self, node: str) -> None:
+        """A node has ended and there will be no next life of it: who waits for it hears so. The loop's thread."""
+        outbox = self._outboxes.pop(node, None)
+        if outbox is not None:
+            outbox.close()
+        self._end_waits(self._explain_loss(node), node)
+
+    def _end_waits(self, why: AgentError, node: str | None = None, kept: Container[int] = ()) -> None:
+        """Tell who waits for a node, or for any, that there will be no answer; but for what has these numbers."""
+        for number, sent in list(self._sent.items()):
+            if node in (None, sent.node) and number not in kept:
+                error = why.copy()
+                error.runtime = sent.offer.runtime
+                self._refuse(number, error)
+        for number, (other, _) in list(self._asked.items()):
+            if node in (None, other) and number not in kept:
+                self._conclude(number, why)
+
+    def _explain_loss(self, node: str) -> AgentError:
+        advice = "ask again" if self.is_durable else "connect with journal= to have it resumed"
+        return RuntimeFailedError(f"{node!r} has ended: what it had not answered may have been done or not; {advice}")
+
+    def close(self) -> None:
+        """Send and deliver nothing more, and tell who waits. The loop's thread."""
+        self.deliveries.close()
+        for outbox in self._outboxes.values():
+            outbox.close()
+        self._end_waits(ManagerClosedError("the manager was closed before there was an answer"))
+
+
+def _answer_with(command: CommandItem, value: Any) -> AnswerItem:
+    try:
+        return AnswerItem(command.number, pack(value, f"what {command.name!r} returns"))
+    except AgentError as error:
+        return AnswerItem(command.number, pack_error(error), True)

@@ -1,0 +1,302 @@
+"""Nodes on Ray: an actor on each node of its cluster, with a manager whose loop has a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnschedulableError, RayActorError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ..errors import ConfigurationError
+from ..journal import PostgresJournal
+from ..journal.location import SERVER
+from .link import UnreachableError
+from .node import NodeHost, NodeStatus, Wanted
+from .placement import Pins
+from .resources import Machine
+from .versions import Versions, check_versions, read_versions
+
+__all__ = ["RayEngine"]
+
+NAMESPACE = "agentrt"
+GROUPS = {"batches": 8, "events": 64, "control": 2, "feed": 1}  # threads; each driver waits in one of "events"
+START_PATIENCE = 60.0  # seconds in which nodes are started again whose place has died
+START_PAUSE = 0.2  # seconds until that
+LOOK_WAIT = 4.0  # seconds for an answer to whoever looks at a node
+METHODS = {
+    "send_batch": "batches",
+    "events_since": "events",
+    "read_feed": "feed",
+    **dict.fromkeys(("status", "snapshot", "stop", "adopt", "move", "ping", "end_node", "read_versions"), "control"),
+}
+
+
+class NodeActor:
+    """The process of a node. Ray calls it on its own threads; a manager and its loop have another one.
+
+    It has no `async` method, nor inherits one: Ray would call all of them on one thread a group, so that one that waits
+    holds up the others. What it has of a `NodeHost` is in `METHODS`.
+    """
+
+    def __init__(self, cluster: str, node: str, nodes: tuple[str, ...], journal: Any, options: dict[str, Any]) -> None:
+        self._directory = Directory(cluster, nodes)
+        open_journal = None if journal is None else partial(open_journal_of, journal)
+        self._host = NodeHost(node, nodes, self._directory.peer, open_journal, loop="thread", **options)
+
+    def move(self, node: str, host: str) -> None:
+        """A node is in the process of another one now."""
+        self._directory.places[node] = host
+
+    def read_versions(self) -> Versions:
+        """What its process runs."""
+        return read_versions()
+
+    def ping(self) -> str:
+        """Its name, once it is there."""
+        return self._host.name
+
+
+def _method_of_host(name: str) -> Any:
+    def call(self: NodeActor, *arguments: Any) -> Any:
+        return getattr(self._host, name)(*arguments)
+
+    call.__name__, call.__doc__ = name, getattr(NodeHost, name).__doc__
+    return call
+
+
+for _name in METHODS:
+    if _name not in vars(NodeActor):
+        setattr(NodeActor, _name, _method_of_host(_name))
+
+
+class Directory:
+    """Which process each node is in.
+
+    Args:
+        cluster: What the names of its actors begin with.
+        nodes: The names of the nodes.
+    """
+
+    def __init__(self, cluster: str, nodes: tuple[str, ...]) -> None:
+        self.cluster = cluster
+        self.places = {node: node for node in nodes}
+        self._actors: dict[str, Any] = {}
+
+    def peer(self, node: str) -> RayPeer:
+        """A node, as others reach it."""
+        return RayPeer(self, node)
+
+    async def call(self, host: str, method: str, *arguments: Any) -> Any:
+        """What a method of the actor of a process returns.
+
+        Raises:
+            UnreachableError: The actor is not there, or has died meanwhile.
+        """
+        with self._reach(host):
+            actor = self._actors.get(host) or await asyncio.to_thread(self._find, host)
+            return await asyncio.wrap_future(getattr(actor, method).remote(*arguments).future())
+
+    def call_now(self, host: str, method: str, *arguments: Any) -> Any:
+        """The same, while the thread waits: for a short while, and not on a loop's."""
+        with self._reach(host):
+            actor = self._actors.get(host) or self._find(host)
+            return ray.get(getattr(actor, method).remote(*arguments), timeout=LOOK_WAIT)
+
+    def _find(self, host: str) -> Any:
+        actor = self._actors[host] = ray.get_actor(f"{self.cluster}/{host}", NAMESPACE)
+        return actor
+
+    @contextmanager
+    def _reach(self, host: str) -> Iterator[None]:
+        """Errors of Ray are those of a process that is not reached; its own come as they are."""
+        try:
+            yield
+        except RayTaskError as error:
+            if isinstance(error.cause, UnreachableError):
+                raise error.cause from None
+            raise
+        except (RayError, ValueError) as error:
+            self._actors.pop(host, None)
+            raise UnreachableError(f"{host} does not answer: {type(error).__name__}") from error
+
+
+class RayPeer:
+    """A node, as another one or a driver reaches it over Ray."""
+
+    def __init__(self, directory: Directory, node: str) -> None:
+        self._directory = directory
+        self._node = node
+
+    async def send_batch(self, data: bytes) -> bytes:
+        """Have the node take a batch."""
+        answer: bytes = await self._directory.call(self._directory.places[self._node], "send_batch", data)
+        return answer
+
+
+class RayEngine:
+    """A cluster of Ray.
+
+    Args:
+        address: That of a running cluster, "auto" for the one of this machine, None to start one here.
+        nodes: How many nodes; one on each of Ray's if left out.
+        journal: What the journals of the nodes are opened with; None where they live in memory.
+        options: Those of the manager of each node.
+    """
+
+    def __init__(self, address: str | None, nodes: int | None, journal: Any, options: dict[str, Any]) -> None:
+        self._started = not ray.is_initialized()
+        if self._started:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+            context: Any = ray.init(
+                address=address or "local", namespace=NAMESPACE, log_to_driver=False, include_dashboard=False
+            )
+        else:
+            context = ray.init(ignore_reinit_error=True)
+        self.link = f"http://{context.dashboard_url}" if context.dashboard_url else ""
+        self.is_durable = journal is not None
+        remote: Any = ray.remote  # its types know no groups
+        self._kind = remote(num_cpus=0, concurrency_groups=GROUPS)(_with_groups(NodeActor))
+        self._given = journal, options
+        deadline = time.monotonic() + START_PATIENCE
+        while True:
+            self._place_actors(nodes)
+            try:
+                found = ray.get([actor.read_versions.remote() for actor in self.actors.values()])
+                check_versions(dict(zip(self.actors, found, strict=True)))
+                return
+            except ConfigurationError:
+                self.stop()
+                raise
+            except (RayActorError, ActorUnschedulableError):  # one of Ray's nodes had died, and Ray did not know
+                for actor in self.actors.values():
+                    ray.kill(actor)
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(START_PAUSE)
+
+    def machines(self) -> dict[str, Machine]:
+        """Where the process of each node runs, and what Ray has counted there."""
+        living = {each.name: each for each in _machines()}
+        hosts = {node: self._hosts[process] for node, process in self._directory.places.items()}
+        return {node: living.get(host, Machine(host, {})) for node, host in hosts.items()}
+
+    def _place_actors(self, nodes: int | None) -> None:
+        hosts = _living_hosts()
+        count = len(hosts) if nodes is None else nodes
+        cluster = f"agentrt-{secrets.token_hex(4)}"
+        self.nodes = tuple(f"node-{number}" for number in range(1, count + 1))
+        self._directory = Directory(cluster, self.nodes)
+        self._hosts: dict[str, str] = {}  # Ray's id of where each process was started, by the node it was started for
+        self.actors = {node: self._start(node, self.nodes) for node in self.nodes}
+
+    def _start(self, node: str, nodes: tuple[str, ...]) -> Any:
+        hosts, cluster = _living_hosts(), self._directory.cluster
+        self._hosts[node] = hosts[nodes.index(node) % len(hosts)]
+        place = NodeAffinitySchedulingStrategy(self._hosts[node], soft=False)
+        actor = self._kind.options(name=f"{cluster}/{node}", scheduling_strategy=place)
+        return actor.remote(cluster, node, nodes, *self._given)
+
+    async def add(self, node: str, nodes: tuple[str, ...]) -> None:
+        """Start one more node, and let all others reach it."""
+        places = self._directory.places
+        self.actors[node] = await asyncio.to_thread(self._start, node, nodes)
+        places[node] = node
+        self.nodes = (*self.nodes, node)
+        await self._call(node, "ping")
+        for other in nodes:
+            await self._directory.call(node, "move", other, places[other])
+            with suppress(UnreachableError):
+                await self._call(other, "move", node, node)
+
+    async def remove(self, node: str) -> None:
+        """End a node that has left the cluster."""
+        host = self._directory.places[node]
+        if await self._call(node, "end_node", node) == 0:
+            ray.kill(self.actors.pop(host))
+
+    def peer(self, node: str) -> RayPeer:
+        """A node, as the driver reaches it."""
+        return self._directory.peer(node)
+
+    async def _call(self, node: str, method: str, *arguments: Any) -> Any:
+        return await self._directory.call(self._directory.places[node], method, *arguments)
+
+    async def events_since(self, node: str, reader: str, answer: bytes, wait: float) -> bytes:
+        """Fetch what a node has for this reader."""
+        batch: bytes = await self._call(node, "events_since", node, reader, answer, wait)
+        return batch
+
+    async def status(self, node: str) -> NodeStatus:
+        """How a node is."""
+        found: NodeStatus = await self._call(node, "status", node)
+        return found
+
+    async def has_ended(self, node: str) -> bool:
+        """Whether the process of a node has ended."""
+        try:
+            await self._call(node, "ping")
+        except UnreachableError:
+            return True
+        return False
+
+    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins) -> None:
+        """Have the process of `host` take over a node, and tell all others where it is."""
+        places, living = self._directory.places, set(self._directory.places.values()) - {self._directory.places[node]}
+        await self._directory.call(places[host], "adopt", node, wanted, pins)
+        places[node] = places[host]
+        for each in living:
+            with suppress(UnreachableError):
+                await self._directory.call(each, "move", node, places[node])
+
+    def read_feed(self, node: str, reader: str, data: bytes) -> bytes:
+        """Have a node answer a frame of whoever looks at it."""
+        answer: bytes = self._directory.call_now(self._directory.places[node], "read_feed", node, reader, data)
+        return answer
+
+    def stop(self) -> None:
+        """End the nodes, and Ray if it was started here."""
+        for actor in self.actors.values():
+            ray.kill(actor)
+        if self._started:
+            ray.shutdown()
+
+
+def open_journal_of(journal: Any, node: str) -> Any:
+    """Open the journal of a node.
+
+    Args:
+        journal: A function of the name of the node; the address of a PostgreSQL, in which each node has a journal of
+            its name; or the path of a file, of which each node gets one beside it.
+        node: The name of the node.
+    """
+    if callable(journal):
+        return journal(node)
+    if isinstance(journal, str) and journal.startswith(SERVER):
+        # Taken over: whoever opens it was told to, as the process that owned it has ended.
+        return PostgresJournal(journal, name=node, take_over=True)
+    path = Path(journal)
+    return str(path.with_name(f"{path.stem}-{node}{path.suffix or '.db'}"))
+
+
+def _living_hosts() -> list[str]:
+    return [each.name for each in _machines()]
+
+
+def _machines() -> list[Machine]:
+    nodes: Any = ray.nodes
+    return [Machine(each["NodeID"], each["Resources"]) for each in nodes() if each["Alive"]]
+
+
+def _with_groups(kind: type) -> type:
+    for name, group in METHODS.items():
+        setattr(kind, name, ray.method(concurrency_group=group)(getattr(kind, name)))
+    return kind

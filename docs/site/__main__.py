@@ -1,0 +1,65 @@
+"""Build the site: `python -m docs.site [FOLDER] [--execute]`, by default into `_site`. It needs no network.
+
+With `--execute` the lessons are run, which takes some minutes; their pages then have the pictures of their views.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from sphinx.cmd.build import build_main
+
+from .reference import write_reference
+
+ROOT = Path(__file__).parents[2]
+COPIES = ("docs", "notebooks", "benchmarks/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+CONTENTS = """
+
+```{toctree}
+:hidden:
+
+Lessons <docs/tutorial>
+How to <docs/how_to>
+Explanation <docs/explanation>
+Reference <reference/index>
+Contributing <CONTRIBUTING>
+```
+"""
+
+
+def stage(folder: Path) -> None:
+    """Lay out what Sphinx reads as the repository is, so that links between pages are the same in both."""
+    for name in COPIES:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        else:
+            shutil.copy(source, target)
+    for page in Path(__file__).parent.glob("*.md"):
+        shutil.copy(page, folder / "docs" / page.name)
+    (folder / "index.md").write_text((ROOT / "README.md").read_text() + CONTENTS)
+    write_reference(folder / "reference")
+
+
+def build(target: Path, execute: bool = False) -> int:
+    """Build the site. Returns 0, or what Sphinx returns: any warning is an error."""
+    with tempfile.TemporaryDirectory() as place:
+        stage(Path(place))
+        options = ["-D", f"nb_execution_mode={'force' if execute else 'off'}"]
+        conf = str(Path(__file__).parent)
+        return build_main(["-q", "-W", "-n", "--keep-going", "-b", "html", "-c", conf, *options, place, str(target)])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m docs.site", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "_site")
+    parser.add_argument("--execute", action="store_true", help="run the lessons")
+    options = parser.parse_args()
+    failed = build(options.folder, options.execute)
+    print(f"the site: {options.folder / 'index.html'}" if not failed else "the site has faults: see above")
+    sys.exit(failed)

@@ -1,0 +1,71 @@
+"""How Sphinx makes the site. `python -m docs.site` runs it in a folder that has the layout of the repository."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes  # type: ignore[import-untyped]
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+import agentrt
+
+project = "agentrt"
+author = "the agentrt authors"
+copyright = f"2026, {author}"
+version = release = agentrt.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "index"
+exclude_patterns = ["docs/site"]
+nb_execution_mode = "off"  # `--execute` runs the lessons
+nb_execution_timeout = 600
+nb_execution_excludepatterns = ["**/07_three_nodes.ipynb"]  # it starts nodes on Ray
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["mystnb.unknown_mime_type"]  # a live view has a picture beside it, for pages without a kernel
+
+default_role = "code"  # `name` in a docstring is code, as in Markdown
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+autodoc_member_order = "groupwise"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True}
+autodoc_preserve_defaults = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"agentrt {version}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_favicon = "static/icon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the browser prefers
+html_show_sourcelink = False
+html_theme_options: dict[str, Any] = {
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: Any, content: nodes.Node) -> nodes.Node | None:
+    """A type in a signature links to its public name; one that has none, or is another package's, is only text."""
+    if node.get("refdomain") != "py" or node.get("refexplicit"):
+        return None
+    name = node["reftarget"].rpartition(".")[2]
+    domain: Any = env.get_domain("py")
+    for module in ("agentrt", "agentrt.journal", "agentrt.testing", "agentrt.distributed"):
+        found = domain.objects.get(f"{module}.{name}")
+        if found is not None:
+            target = app.builder.get_relative_uri(env.docname, found.docname)
+            return nodes.reference("", "", content, internal=True, refuri=f"{target}#{found.node_id}")
+    return content
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("missing-reference", link_to_public_name)

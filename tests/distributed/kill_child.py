@@ -1,0 +1,75 @@
+"""A driver that is killed, and whose nodes are: senders to agents on all nodes, in both lanes, all of it durable.
+
+It goes on with what the journals hold, and says what was acknowledged.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+import msgspec
+
+import agentrt.distributed
+from agentrt import Activity
+from agentrt.distributed.cluster import ClusterManager
+
+AGENTS = tuple(f"agent-{number}" for number in range(6))
+SENDERS = 4  # to each agent; those with an odd number use the priority lane
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """How many were processed, and the last number of each sender."""
+
+    count: int = 0
+    last: tuple[int, ...] = (0,) * SENDERS
+    wrong: str = ""
+
+
+def take(activity: Activity[tuple[int, int]], state: Numbers) -> Numbers:
+    """The next number of a sender; one that is not the next is remembered for good."""
+    sender, number = activity.payload
+    expected = state.last[sender] + 1
+    wrong = state.wrong or ("" if number == expected else f"{number} of {sender} came instead of {expected}")
+    last = (*state.last[:sender], number, *state.last[sender + 1 :])
+    return Numbers(state.count + 1, last, wrong)
+
+
+def say(*words: object) -> None:
+    print(*words, flush=True)
+
+
+async def send_numbers(manager: ClusterManager, agent: str, sender: int, first: int) -> None:
+    number = first
+    while True:
+        receipt = await manager.send(agent, (sender, number), priority=bool(sender % 2))
+        say("accepted", agent, sender, number)
+        if number % 3 == 0:
+            await receipt
+            say("done", agent, sender, number)
+        number += 1
+
+
+async def send_all(manager: ClusterManager, first: dict[str, list[int]]) -> None:
+    await asyncio.gather(
+        *(send_numbers(manager, agent, sender, first[agent][sender]) for agent in AGENTS for sender in range(SENDERS))
+    )
+
+
+def next_numbers(manager: ClusterManager, agent: str) -> list[int]:
+    """What each sender of an agent is to send next: the journal knows what came before."""
+    last = list(manager[agent].state.last)
+    for activity in manager[agent].mailbox_items():
+        sender, number = activity.payload
+        last[sender] = max(last[sender], number)
+    return [number + 1 for number in last]
+
+
+def main() -> None:
+    address, journal = sys.argv[1:]
+    manager = agentrt.distributed.connect(address, nodes=3, journal=journal)
+    limits: Any = {"standard_capacity": 10_000, "priority_capacity": 10_000, "backoff": 0.001}
+    for agent in AGENTS:
+        manager.create(agent, Numbers(), take, **limits)
+    for status in manager.statuses():
+        say("node", status.node, status.pid)
+    manager.run(send_all(manager, {agent: next_numbers(manager, agent) for agent in AGENTS}))

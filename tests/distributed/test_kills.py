@@ -1,0 +1,200 @@
+"""`kill -9` of a process of a node, of a whole node of Ray, and of the driver, under load, with a PostgreSQL journal.
+
+`AGENTRT_NODE_KILLS=30` does it as often as the promise was tested; each three are one of each kind.
+"""
+
+import importlib.util
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from agentrt.journal import PostgresJournal
+from tests.distributed.kill_child import AGENTS, SENDERS
+from tests.harness.place import free_port
+from tests.harness.postgres import Postgres
+from tests.harness.wait import wait_until
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("AGENTRT_NODE_KILLS", "3"))
+LONGEST = 240.0  # seconds until a slow machine has to be back at work
+CHILD = "from tests.distributed.kill_child import main; main()"
+NODE = re.compile(r"node (node-\d) (\d+)\n")
+ACKNOWLEDGED = re.compile(r"(accepted|done) (agent-\d) (\d) (\d+)\n")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
+    pytest.mark.cluster,
+    pytest.mark.timeout(600 + 120 * KILLS),
+]
+
+
+class Driver:
+    """A driver in a process of its own, and what it has said."""
+
+    def __init__(self, address: str, journal: str, errors: Path) -> None:
+        command = [sys.executable, "-c", CHILD, address, journal]
+        self.nodes: dict[str, int] = {}  # the processes that live, by the node that they were started for
+        self.last: dict[tuple[str, str, int], int] = {}
+        self.since: dict[str, int] = dict.fromkeys(AGENTS, 0)  # acknowledgements by agent, counted anew after a kill
+        with errors.open("a") as file:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True)
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if found := NODE.fullmatch(line):
+                self.nodes[found[1]] = int(found[2])
+            elif found := ACKNOWLEDGED.fullmatch(line):  # and not what Ray says, or a line that it has cut in two
+                what, agent, sender, number = found.groups()
+                self.last[what, agent, int(sender)] = int(number)
+                if what == "done":
+                    self.since[agent] += 1
+
+    def wait_for_work(self, least: int = 1) -> float:
+        """Wait until each agent has done so much from now on; how long it took."""
+        started = time.monotonic()
+        self.since = dict.fromkeys(AGENTS, 0)
+        wait_until(
+            lambda: min(self.since.values()) >= least or self.process.poll() is not None,
+            timeout=LONGEST,
+            what="each agent works",
+        )
+        assert self.process.poll() is None, "the driver has ended by itself"
+        return time.monotonic() - started
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reading.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def ports() -> dict[str, Any]:
+    """What a node of Ray is started with. For ports of its own choice it waits 15 s, whatever the machine has to do."""
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    return {"num_cpus": 1, **{name: free_port() for name in names}}
+
+
+@contextmanager
+def ray_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster of three nodes on this machine."""
+    from ray.cluster_utils import Cluster
+
+    folder = tempfile.mkdtemp(prefix="ray-")  # no other program of this machine finds it, and joins
+    monkeypatch.setenv("RAY_TMPDIR", folder)
+    cluster = Cluster()
+    try:
+        try:
+            cluster.add_node(include_dashboard=False, **ports())
+            for _ in range(2):
+                cluster.add_node(**ports())
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            pytest.skip("Ray itself did not start on this machine within its own bound of 30 s")
+        yield cluster
+    finally:
+        cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def kill_node(cluster: Any, driver: Driver, chance: random.Random) -> None:
+    """End a raylet and its processes, but not that of the head."""
+    head = {info.process.pid for infos in cluster.head_node.all_processes.values() for info in infos}
+    raylets = {node: psutil.Process(pid).parent() for node, pid in driver.nodes.items()}
+    node = chance.choice([node for node, raylet in raylets.items() if raylet is not None and raylet.pid not in head])
+    raylet = raylets[node]
+    assert raylet is not None
+    assert "raylet" in raylet.name()
+    kill([raylet.pid, *(each.pid for each in raylet.children(recursive=True))])
+    del driver.nodes[node]
+
+
+def check_books(journal: str, acknowledged: dict[tuple[str, str, int], int]) -> int:
+    """Nothing acknowledged is lost, nothing committed twice, the order of each sender is kept. How many were done."""
+    done = 0
+    found = {}
+    for node in ("node-1", "node-2", "node-3"):
+        with PostgresJournal(journal, name=node, take_over=True) as stored:
+            for agent in stored.runtimes():
+                assert agent.id not in found, "it is on two nodes"
+                found[agent.id] = stored.state(agent.id), list(stored.waiting(agent.id)), agent.counts
+    assert set(found) == set(AGENTS)
+    for agent, (state, waiting, counts) in found.items():
+        assert state.wrong == ""  # each number once, in the order of its sender
+        assert counts.get("done", 0) == state.count == sum(state.last)
+        assert counts.get("accepted", 0) == state.count + len(waiting)
+        last = list(state.last)
+        for each in waiting:
+            sender, number = each.activity.payload
+            assert number == last[sender] + 1
+            last[sender] = number
+        for sender in range(SENDERS):
+            assert last[sender] >= acknowledged.get(("accepted", agent, sender), 0)
+            assert state.last[sender] >= acknowledged.get(("done", agent, sender), 0)
+        done += state.count
+    return done
+
+
+def test_nothing_acknowledged_is_lost_when_processes_nodes_and_drivers_are_killed(
+    tmp_path: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")
+    chance = random.Random(KILLS)
+    journal = postgres_server.dsn(postgres_server.new_database())
+    acknowledged: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    done = 0
+    with ray_nodes(monkeypatch) as cluster:
+        driver = Driver(cluster.address, journal, tmp_path / "errors")
+        try:
+            driver.wait_for_work()
+            for turn in range(KILLS):
+                kind = ("node", "process", "driver")[turn % 3]
+                driver.wait_for_work(chance.randrange(1, 40))
+                if kind == "process":
+                    node = chance.choice(sorted(driver.nodes))
+                    kill([driver.nodes.pop(node)])
+                elif kind == "node":
+                    kill_node(cluster, driver, chance)
+                else:
+                    driver.end()
+                    for key, number in driver.last.items():
+                        acknowledged[key] = max(acknowledged[key], number)
+                    driver = Driver(cluster.address, journal, tmp_path / "errors")
+                times[kind].append(driver.wait_for_work())
+                if kind == "node" and turn + 3 < KILLS:
+                    cluster.add_node(**ports())
+        finally:
+            driver.end()
+            print((tmp_path / "errors").read_text()[-3000:])
+            print({kind: [round(each, 1) for each in found] for kind, found in times.items()})
+        for key, number in driver.last.items():
+            acknowledged[key] = max(acknowledged[key], number)
+        done = check_books(journal, acknowledged)
+    print(f"{done:,} activities were done in {KILLS} kills")
+    assert done > 100

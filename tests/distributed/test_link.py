@@ -1,0 +1,174 @@
+"""A link delivers everything in order and once, whatever the transport does to it."""
+
+import asyncio
+import random
+
+import pytest
+
+from agentrt.distributed import link
+from agentrt.distributed.link import Inbox, Outbox, UnreachableError
+from agentrt.distributed.messages import AcceptedItem, Batch, Item, Received, decode, encode
+from agentrt.testing import run
+
+
+class Receiver:
+    """A peer that loses, repeats and delays."""
+
+    def __init__(self, seed: int, lose: float = 0.0) -> None:
+        self.chance = random.Random(seed)
+        self.lose = lose
+        self.life = "first"
+        self.inbox = Inbox()
+        self.taken: list[int] = []
+        self.batches = 0
+
+    async def send_batch(self, data: bytes) -> bytes:
+        await asyncio.sleep(self.chance.random())
+        if self.chance.random() < self.lose:
+            raise UnreachableError
+        answer = self.take(data)
+        if self.chance.random() < self.lose:
+            asyncio.get_running_loop().call_later(20 * self.chance.random(), self.take, data)
+            raise UnreachableError
+        return answer
+
+    def take(self, data: bytes) -> bytes:
+        batch = decode(data, type=Batch)
+        self.batches += 1
+        if batch.for_life in ("", self.life):
+            self.taken += [item.numbers[0] for item in self.inbox.take(batch)]
+        return encode(Received(self.life, self.inbox.count))
+
+    def start_again(self) -> None:
+        self.life, self.inbox = "second", Inbox()
+
+
+def items(start: int, end: int) -> list[Item]:
+    return [AcceptedItem([number]) for number in range(start, end)]
+
+
+def outbox_to(receiver: Receiver, replace=lambda items: items) -> Outbox:
+    return Outbox(receiver, "b", "a", "life of a", replace)
+
+
+async def finished(outbox: Outbox) -> None:
+    while len(outbox):
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_and_once_over_a_bad_transport(seed: int) -> None:
+    async def main() -> list[int]:
+        receiver = Receiver(seed, lose=0.3)
+        outbox = outbox_to(receiver)
+        for item in items(0, 200):
+            outbox.put(item)
+            await asyncio.sleep(receiver.chance.random() / 5)
+        await finished(outbox)
+        await asyncio.sleep(30)  # what is repeated late
+        outbox.close()
+        return receiver.taken
+
+    assert run(main()) == list(range(200))
+
+
+def test_what_is_put_together_goes_together() -> None:
+    async def main() -> tuple[int, int]:
+        receiver = Receiver(0)
+        outbox = outbox_to(receiver)
+        for item in items(0, link.MOST_ITEMS + 1):
+            outbox.put(item)
+        await finished(outbox)
+        outbox.close()
+        return receiver.batches, len(receiver.taken)
+
+    assert run(main()) == (2, link.MOST_ITEMS + 1)
+
+
+def test_a_batch_that_nobody_answers_is_sent_again() -> None:
+    class Deaf(Receiver):
+        async def send_batch(self, data: bytes) -> bytes:
+            if not self.batches:
+                self.take(data)
+                await asyncio.sleep(10_000)
+            return await super().send_batch(data)
+
+    async def main() -> list[int]:
+        receiver = Deaf(0)
+        outbox = outbox_to(receiver)
+        outbox.put(items(0, 1)[0])
+        await finished(outbox)
+        outbox.close()
+        return receiver.taken
+
+    assert run(main()) == [0]
+
+
+def test_the_next_life_of_a_peer_is_given_what_it_needs() -> None:
+    async def main() -> tuple[list[int], list[int]]:
+        receiver = Receiver(0)
+        replaced: list[int] = []
+
+        def replace(left: list[Item]) -> list[Item]:
+            replaced.extend(item.numbers[0] for item in left)
+            return [*items(100, 102), *left]
+
+        outbox = outbox_to(receiver, replace)
+        for item in items(0, 3):
+            outbox.put(item)
+        await finished(outbox)
+        receiver.start_again()
+        for item in items(3, 5):
+            outbox.put(item)
+        await finished(outbox)
+        outbox.close()
+        return replaced, receiver.taken
+
+    assert run(main()) == ([3, 4], [0, 1, 2, 100, 101, 3, 4])
+
+
+def test_the_next_life_takes_nothing_that_was_for_the_one_before() -> None:
+    # Its numbers begin at 1 as those of the life before did: with one item under way they look the same.
+    async def main() -> list[int]:
+        receiver = Receiver(0)
+        outbox = outbox_to(receiver, lambda left: [*items(100, 103), *left])
+        outbox.put(items(0, 1)[0])
+        await finished(outbox)
+        receiver.start_again()
+        outbox.put(items(1, 2)[0])
+        await finished(outbox)
+        receiver.life, receiver.inbox = "third", Inbox()
+        outbox.put(items(2, 3)[0])
+        await finished(outbox)
+        outbox.close()
+        return receiver.taken
+
+    assert run(main()) == [0, 100, 101, 102, 1, 100, 101, 102, 2]
+
+
+def test_an_answer_to_another_life_of_the_sender_acknowledges_nothing() -> None:
+    class Late(Receiver):
+        async def send_batch(self, data: bytes) -> bytes:
+            if not self.batches:
+                self.batches += 1
+                return encode(Received(self.life, 100, sender="the life before"))
+            return await super().send_batch(data)
+
+    async def main() -> list[int]:
+        receiver = Late(0)
+        outbox = outbox_to(receiver)
+        for item in items(0, 3):
+            outbox.put(item)
+        await finished(outbox)
+        outbox.close()
+        return receiver.taken
+
+    assert run(main()) == [0, 1, 2]
+
+
+def test_an_inbox_takes_nothing_beyond_a_gap() -> None:
+    inbox = Inbox()
+    assert inbox.take(Batch("b", "", "a", "life", 2, items(1, 3))) == []
+    assert inbox.count == 0
+    assert inbox.take(Batch("b", "", "a", "life", 1, items(0, 2))) == items(0, 2)
+    assert inbox.take(Batch("b", "", "a", "life", 2, items(1, 3))) == items(2, 3)

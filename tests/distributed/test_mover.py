@@ -1,0 +1,260 @@
+"""Runtimes that move between nodes while they are used."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agentrt import AgentError, ConfigurationError
+from agentrt.distributed import packing
+from agentrt.errors import RuntimeFailedError, RuntimeNotFoundError
+from agentrt.journal.memory import MemoryJournal, MemoryLog
+from agentrt.snapshot import Status
+from tests.distributed.test_cluster import Cluster, collect, collect_slowly, started
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with started() as made:
+        yield made
+
+
+def other_than(cluster: Cluster, id: str) -> str:
+    here = cluster.manager.placement.node_of(id)
+    return next(node for node in cluster.manager.nodes if node != here)
+
+
+def move(cluster: Cluster, id: str, node: str | None = None, timeout: float | None = None) -> str:
+    target = node or other_than(cluster, id)
+    cluster.do(lambda: cluster.manager.move(id, target, timeout))
+    return target
+
+
+def owners(cluster: Cluster, id: str) -> list[str]:
+    return [name for host in cluster.engine.hosts.values() for name, each in host.managers.items() if id in each]
+
+
+def test_state_and_mailbox_go_with_it(cluster: Cluster) -> None:
+    runtime = cluster.do(lambda: cluster.manager.create("target", ("begin",), collect))
+    assert cluster.run(runtime.ask(1)) == ("begin", 1)
+    cluster.do(runtime.pause)
+    receipts = [cluster.run(runtime.send(number)) for number in (2, 3)]
+    receipts.append(cluster.run(runtime.send("urgent", priority=True)))
+    receipts.append(cluster.run(runtime.send("later", delay=5)))
+    target = move(cluster, "target")
+    assert (runtime.node, owners(cluster, "target")) == (target, [target])
+    assert cluster.do(lambda: runtime.status) is Status.PAUSED
+    waiting = cluster.do(runtime.mailbox_items)
+    assert [activity.payload for activity in waiting] == ["urgent", 2, 3, "later"]
+    cluster.do(runtime.resume)
+    outcomes = [cluster.run(receipt.wait()) or receipt.outcome.state for receipt in receipts]
+    assert outcomes[-1] == ("begin", 1, "urgent", 2, 3, "later")
+    assert outcomes[0] == ("begin", 1, "urgent", 2)
+    fates = cluster.do(cluster.manager.fates)
+    assert (fates.accepted, fates.done, fates.adds_up) == (5, 5, True)
+
+
+def by_sender(state: tuple[Any, ...]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for sender, number in state:
+        found.setdefault(sender, []).append(number)
+    return found
+
+
+async def send_series(activity, state, ctx):
+    """Sends as many as it is told, in order, and does not wait for what comes of them."""
+    for number in range(activity.payload):
+        await ctx.send("target", (ctx.activity.runtime, number))
+        await ctx.sleep(ctx.random.random() / 10)
+    return state
+
+
+def moving_under_load(cluster: Cluster, seed: int, count: int = 60, capacity: int = 10) -> None:
+    """Senders on every node and outside, over a bad network, while the runtime moves about."""
+    manager = cluster.manager
+    cluster.do(lambda: manager.create("target", (), collect_slowly, standard_capacity=capacity))
+    senders = [cluster.id_on(node) for node in manager.nodes]
+    for id in senders:
+        cluster.do(lambda id=id: manager.create(id, 0, send_series))
+    cluster.spoil()
+
+    async def main() -> None:
+        asked = [manager.send_nowait(id, count) for id in senders]
+        receipts = []
+
+        async def send() -> None:
+            for number in range(count):
+                receipts.append(manager.send_nowait("target", ("outside", number)))
+                await asyncio.sleep(0.1)
+
+        sending = asyncio.create_task(send())
+        for _ in range(6):
+            await asyncio.sleep(1)
+            here = manager.placement.node_of("target")
+            target = next(node for node in manager.nodes[seed % 2 :: 2] + manager.nodes if node != here)
+            await manager.move_soon("target", target, None)
+            assert len(owners(cluster, "target")) == 1
+        await sending
+        for receipt in (*receipts, *asked):
+            await receipt.wait()
+            assert receipt.outcome.kind == "done", receipt.outcome
+        while len(manager_of(cluster)["target"].state) < 4 * count:
+            await asyncio.sleep(1)
+
+    cluster.run(main())
+    expected = {key: list(range(count)) for key in ("outside", *senders)}
+    found = by_sender(manager_of(cluster)["target"].state)
+    assert found == expected, str({k: v for k, v in found.items() if v != expected[k]})
+    cluster.run(asyncio.sleep(20))
+    couriers = [each.courier for host in cluster.engine.hosts.values() for each in host.managers.values()]
+    for each in (manager.courier, *couriers):
+        assert (each._sent, each.held, +each._on_their_way) == ({}, {}, {})
+    assert cluster.do(manager.fates).adds_up
+
+
+def manager_of(cluster: Cluster) -> Any:
+    [node] = owners(cluster, "target")
+    return cluster.engine.host_of(node).managers[node]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_order_and_one_fate_for_each_while_it_moves(seed: int) -> None:
+    with started(seed) as cluster:
+        moving_under_load(cluster, seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stored_one_moves_from_journal_to_journal(seed: int) -> None:
+    logs: dict[str, MemoryLog] = {}
+    with started(seed, open_journal=lambda node: MemoryJournal(logs.setdefault(node, MemoryLog()))) as cluster:
+        moving_under_load(cluster, seed, count=40)
+        held = [node for node, log in logs.items() if MemoryJournal(log).find("target") is not None]
+        assert held == owners(cluster, "target")
+
+
+def test_what_waits_for_room_goes_with_it(cluster: Cluster) -> None:
+    manager = cluster.manager
+    runtime = cluster.do(lambda: manager.create("target", (), collect, standard_capacity=2))
+    beside = cluster.do(lambda: manager.create("beside", 0, send_series, placement="target"))
+    cluster.do(runtime.pause)
+
+    async def main() -> list[Any]:
+        receipts = [manager.send_nowait("target", ("outside", number)) for number in range(4)]
+        series = beside.send_nowait(4)
+        await asyncio.sleep(5)
+        await manager.move_soon("target", other_than(cluster, "target"), None)
+        await asyncio.sleep(5)
+        await asyncio.to_thread(runtime.resume)
+        return [await receipt for receipt in (*receipts, series)]
+
+    assert [outcome.kind for outcome in cluster.run(main())] == ["done"] * 5
+    cluster.run(asyncio.sleep(5))
+    assert by_sender(manager_of(cluster)["target"].state) == {"outside": [0, 1, 2, 3], "beside": [0, 1, 2, 3]}
+
+
+def test_it_moves_between_two_activities(cluster: Cluster) -> None:
+    async def slow(activity, state, ctx):
+        await ctx.sleep(10)
+        return state + 1
+
+    runtime = cluster.do(lambda: cluster.manager.create("target", 0, slow))
+    receipts = [runtime.send_nowait(None) for _ in range(2)]
+    cluster.run(asyncio.sleep(1))
+    with pytest.raises(AgentError, match="'target' was not moved: its activity took longer than 2 s; it goes on where"):
+        cluster.run(cluster.manager.move_soon("target", other_than(cluster, "target"), 2))
+    here, before = runtime.node, cluster.loop.time()
+    cluster.run(cluster.manager.move_soon("target", other_than(cluster, "target"), 60))
+    assert cluster.loop.time() > before + 5
+    assert owners(cluster, "target") == [runtime.node] != [here]
+    assert [cluster.run(receipt.wait()) or receipt.outcome.state for receipt in receipts] == [1, 2]
+
+
+def test_what_can_not_be_sent_stays(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hold(activity, state):
+        return (*state, (number for number in ()))
+
+    runtime = cluster.do(lambda: cluster.manager.create("target", (), hold))
+    assert cluster.run(runtime.send_nowait(1).wait()) is None
+    with pytest.raises(ConfigurationError, match="all that 'target' holds can't be sent to another node"):
+        move(cluster, "target")
+    large = cluster.do(lambda: cluster.manager.create("large", b"x" * 2_000, lambda activity, state: state))
+    monkeypatch.setattr(packing, "LARGEST", 1_500)
+    with pytest.raises(ConfigurationError, match=r"all that 'large' holds is \d,\d{3} bytes, and no more"):
+        move(cluster, "large")
+    monkeypatch.undo()
+    assert len(cluster.run(large.ask(2))) == 2_000
+    with pytest.raises(ConfigurationError, match="there is no node 'node-9'; there are: node-1"):
+        cluster.do(lambda: cluster.manager.move("target", "node-9"))
+    with pytest.raises(RuntimeNotFoundError, match="nobody"):
+        move(cluster, "nobody")
+    assert owners(cluster, "target") == [runtime.node]
+
+
+def test_commands_wait_for_it(cluster: Cluster) -> None:
+    runtime = cluster.do(lambda: cluster.manager.create("target", (), collect))
+
+    async def main() -> Any:
+        moving = asyncio.create_task(cluster.manager.move_soon("target", other_than(cluster, "target"), None))
+        states = []
+        while not moving.done():
+            states.append(await asyncio.to_thread(lambda: (runtime.status, runtime.state)))
+        return states
+
+    cluster.network.delay = 1
+    assert set(cluster.run(main())) <= {(Status.IDLE, ()), (Status.PAUSED, ())}
+
+
+# ---- nodes that end during it
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("who", ["source", "target", "both"])
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_a_node_that_ends_during_a_move(seed: int, who: str, is_durable: bool) -> None:
+    logs: dict[str, MemoryLog] = {}
+    options = {"open_journal": lambda node: MemoryJournal(logs.setdefault(node, MemoryLog()))} if is_durable else {}
+    with started(seed, **options) as cluster:
+        manager = cluster.manager
+        cluster.do(lambda: manager.create("target", (), collect_slowly))
+        source = manager.placement.node_of("target")
+        target = other_than(cluster, "target")
+        cluster.spoil()
+
+        async def main() -> list[Any]:
+            receipts, moving = [], None
+            for number in range(60):
+                receipts.append(_send(manager, number))
+                await asyncio.sleep(0.1)
+                if number == 20:
+                    moving = asyncio.create_task(manager.move_soon("target", target, None))
+                if number == 20 + seed:
+                    for node in {"both": [source, target]}.get(who, [source if who == "source" else target]):
+                        cluster.engine.kill(cluster.engine.places[node])
+            await asyncio.wait([moving])
+            moving.exception()
+            for receipt in receipts:
+                if receipt is not None:
+                    await receipt.wait()
+            return [None if receipt is None else receipt.outcome for receipt in receipts]
+
+        outcomes = cluster.run(main())
+        cluster.repair()
+        here = owners(cluster, "target")
+        assert len(here) <= 1
+        if is_durable:
+            assert [outcome.kind for outcome in outcomes] == ["done"] * 60
+            assert manager_of(cluster)["target"].state == tuple(range(60))
+            cluster.run(asyncio.sleep(20))
+            held = [node for node, log in logs.items() if MemoryJournal(log).find("target") is not None]
+            assert held == here
+        elif here:
+            state = manager_of(cluster)["target"].state
+            assert list(state) == sorted(set(state))
+
+
+def _send(manager: Any, number: int) -> Any:
+    try:
+        return manager.send_nowait("target", number)
+    except RuntimeFailedError:  # it has ended with its node
+        return None

@@ -1,0 +1,108 @@
+"""The documentation as a site: `python -m docs.site`."""
+
+import functools
+import http.server
+import importlib
+import inspect
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.site.reference import PAGES, missing_names
+from tests.harness.screenshot import shoot
+from tests.harness.shown import serious
+
+pytestmark = pytest.mark.slow
+OURS = {module for _, module, _ in PAGES.values()}
+
+
+def test_every_public_name_has_a_place_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing_names() == []
+    monkeypatch.setattr("agentrt.__all__", ["Runtime", "Newcomer"])
+    assert missing_names() == ["agentrt.Newcomer"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with warnings as errors."""
+    pytest.importorskip("sphinx")
+    from docs.site.__main__ import build
+
+    folder = tmp_path_factory.mktemp("site")
+    assert build(folder) == 0
+    return folder
+
+
+def public_methods(thing: type) -> Iterator[tuple[str, set[str]]]:
+    """What a class offers, each with where it may be described; not what param, msgspec and Python add."""
+    for base in thing.__mro__:
+        for name, value in vars(base).items() if base.__module__.startswith("agentrt") else ():
+            if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property | classmethod)):
+                yield name, {f"{module}.{each.__name__}.{name}" for module in OURS for each in thing.__mro__}
+
+
+def test_the_reference_has_every_public_name_and_method(site: Path) -> None:
+    from sphinx.util.inventory import InventoryFile
+
+    with (site / "objects.inv").open("rb") as file:
+        inventory = InventoryFile.load(file, "", lambda base, uri: uri)
+    described = {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}
+    missing = set()
+    for _, module, names in PAGES.values():
+        for name in names:
+            thing = getattr(importlib.import_module(module), name)
+            missing |= {f"{module}.{name}"} - described
+            methods = public_methods(thing) if inspect.isclass(thing) else ()
+            missing |= {f"{module}.{name}.{method}" for method, places in methods if not places & described}
+    assert not missing
+
+
+def test_a_link_to_nowhere_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    pytest.importorskip("sphinx")
+    from docs.site import __main__ as site
+
+    def stage(folder: Path) -> None:
+        (folder / "index.md").write_text("# One page\n\n[gone](docs/gone.md)\n")
+
+    monkeypatch.setattr(site, "stage", stage)
+    assert site.build(tmp_path) != 0
+    assert "docs/gone.md" in capfd.readouterr().err
+
+
+@pytest.fixture
+def address(site: Path) -> Iterator[str]:
+    """The site on a server."""
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_its_pages_are_read_by_everyone(address: str, new_page, scheme: str, width: int) -> None:
+    page = new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    for name in ("index", "docs/tutorial", "docs/durability", "reference/managers", "notebooks/01_first_agent"):
+        page.goto(f"{address}/{name}.html")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        shoot(page, f"site-{name.replace('/', '-')}-{scheme}")
+        assert serious(page) == [], name
+
+
+@pytest.mark.browser
+def test_search_finds_a_name_and_a_page(address: str, page) -> None:
+    for words, target in (("send_nowait", "reference/managers"), ("exactly once", "docs/durability")):
+        page.goto(f"{address}/search.html?q={words}")
+        page.locator(f'#search-results a[href*="{target}"]').first.wait_for()
