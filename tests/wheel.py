@@ -3,6 +3,7 @@
 The build runs in an environment of its own, as `pip install` would do it, so it needs a package index.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,14 +38,15 @@ def strangers(wheel: Path) -> list[str]:
     return sorted(part for part in parts if part != "agentrt" and not part.endswith(".dist-info"))
 
 
-def answer(wheel: Path, folder: Path) -> str:
+def answer(wheel: Path, folder: Path, is_compiled: bool) -> str:
     """What the package says of itself when it is imported from the wheel, and from nowhere else."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
-    code = "import agentrt; print(agentrt.__version__, agentrt.__file__)"
+    code = "import agentrt, agentrt.engine.core as core; print(agentrt.__version__, agentrt.__file__, core.CORE)"
     found = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=folder, env={"PYTHONPATH": str(folder)}, check=True, capture_output=True, text=True,
+        cwd=folder, env={"PYTHONPATH": str(folder), "AGENTRT_COMPILED": str(int(is_compiled))}, check=True,
+        capture_output=True, text=True,
     )  # fmt: skip
     return found.stdout.strip()
 
@@ -56,13 +58,17 @@ def main() -> int:
         run("build", "--outdir", str(folder), ".")
         run("twine", "check", "--strict", *(str(path) for path in sorted(folder.iterdir())))
         (wheel,) = folder.glob("*.whl")
-        said = answer(wheel, folder / "installed")
+        is_compiled = not wheel.name.endswith("-none-any.whl")
+        said = answer(wheel, folder / "installed", is_compiled)
         version = wheel.name.split("-")[1]
         problems = [f"not in the wheel: {each}" for each in missing(wheel)]
         problems += [f"does not belong in the wheel: {each}" for each in strangers(wheel)]
         if not said.startswith(f"{version} {folder}"):
             problems.append(f"the wheel is of version {version}, and imported it says {said}")
-    print(*problems or [f"agentrt {version}: {len(expected())} files, nothing missing"], sep="\n")
+        core = "compiled" if is_compiled else "pure"
+        if not said.endswith(core) or is_compiled == (shutil.which("cc") is None):
+            problems.append(f"the wheel is {wheel.name}, and imported it says {said}")
+    print(*problems or [f"agentrt {version}: {len(expected())} files, nothing missing, {core} core"], sep="\n")
     return int(bool(problems))
 
 

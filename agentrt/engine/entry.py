@@ -27,6 +27,7 @@ from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
 from ..schema.numbers import optional_seconds
 from .admission import Offer, admit_waiting, check_message, check_payload, find_by_key, offer_activity, wait_for_room
+from .core import twin
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure, handle_fault, refusal
@@ -62,6 +63,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
 
     # ---- sending: any thread
 
+    @twin
     def send_nowait(
         self,
         payload: P | Activity[P],
@@ -174,6 +176,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                 raise
             return await elsewhere.send(payload, wait=wait, check=check, **options)  # type: ignore[no-any-return]
 
+    @twin
     async def ask(self, payload: P | Activity[P], **options: Any) -> Any:
         """Send and wait until it is done. Contract: `Runtime.ask`."""
         if CURRENT.get() is not None:
@@ -198,6 +201,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             return outcome.state if outcome.reply is UNSET else outcome.reply
         return (await receipt).value
 
+    @twin
     def run_inline(self, promise: Any) -> None:
         """Run the activity of a promise in the turn of who waits for it, if the runtime is idle and that one is next.
 
@@ -212,6 +216,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
 
     # ---- processing: the loop's thread only
 
+    @twin
     async def _loop(self, driver: Driver) -> None:
         """Take, run, commit; while both lanes are empty, sleep. The event loop gets a turn every `SLICE`.
 

@@ -1,11 +1,12 @@
 """The fields that the hot path reads and writes: of an entry, of its mailbox and of its manager.
 
-Each class here is nothing but fields; what they mean and how they change stands in the classes derived from them.
+Each class here is nothing but fields; what they mean and how they change stands in the classes derived from them. They
+are slots, which the compiled core reads and writes at their place in memory.
 """
 
 from __future__ import annotations
 
-__all__ = ["ENTRY_FIELDS", "MAILBOX_FIELDS", "EntryFields", "HostFields", "MailboxFields"]
+__all__ = ["ENTRY_FIELDS", "HOST_FIELDS", "MAILBOX_FIELDS", "EntryFields", "HostFields", "MailboxFields"]
 
 ENTRY_FIELDS = (
     "accepted_priority", "accepted_standard", "accepts", "activity_class", "breakpoints", "closed", "current", "dead",
@@ -20,6 +21,7 @@ MAILBOX_FIELDS = (
     "priority", "priority_capacity", "reserved_priority", "reserved_standard", "senders", "standard",
     "standard_capacity", "streak", "timers",
 )  # fmt: skip
+HOST_FIELDS = ("clock", "counter", "listeners", "lock", "record")
 
 
 class EntryFields:
@@ -36,3 +38,5 @@ class MailboxFields:
 
 class HostFields:
     """The fields of a manager that are read for each activity: see `Host`."""
+
+    __slots__ = HOST_FIELDS

@@ -6,9 +6,12 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
+from .core import twin
+
 __all__ = ["make_lock"]
 
 
+@twin
 def make_lock() -> AbstractContextManager[Any]:
     """A reentrant lock, to be used with `with` alone.
 

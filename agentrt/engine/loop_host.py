@@ -17,6 +17,7 @@ from ..frames import AwaitNumbers
 from ..interruptible import run_on
 from ..receipt import complete_future
 from .clock_waits import waits_for_clock
+from .core import CORE
 from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
@@ -57,6 +58,11 @@ class LoopHost(HostFields):
         self._waking = False
         self.awaits = AwaitNumbers()  # of whoever looks where a workflow is
         watch(self.loop)
+
+    @property
+    def core(self) -> str:
+        """Which core runs the agents: "pure", the one in Python, or "compiled"."""
+        return CORE
 
     def _make_clock(self) -> Clock:
         """The clock of the agents, if none is given."""
