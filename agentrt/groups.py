@@ -17,7 +17,7 @@ that order.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, Unpack, overload
 
 from .activity import Activity
@@ -134,17 +134,25 @@ class Group:
             for entry in self._runtimes(self.children):
                 entry.store_supervision()
 
+    def count_failure(self) -> None:
+        """Count a failure that is answered already. For the modules of this package, on the loop's thread."""
+        self._failures.append(self._host.clock.now())
+
+    def restore_failures(self, times: Iterable[float]) -> None:
+        """Have these been its failures, in seconds on the manager's clock. For the modules of this package."""
+        self._failures = deque(times, maxlen=self.rule.intensity + 1)
+
     def _add_failures(self, times: Iterable[float]) -> None:
         """Add what was stored with a child. Each has what all had stored by then."""
         both = Counter(self._failures) | Counter(times)
-        self._failures = deque(sorted(both.elements()), maxlen=self.rule.intensity + 1)
+        self.restore_failures(sorted(both.elements()))
 
     def _handle_failure(self, child: str, cause: AgentError) -> None:
         """Respond to the failure of a child. The loop's thread only."""
         now = self._host.clock.now()
         self._failures.append(now)
         answer = respond(self.rule, self.children, child, self._failures, now)
-        self._record(child, answer, now)
+        self._record(child, answer)
         if answer.escalate and self.parent is not None:
             self.parent._handle_failure(self.name, cause)
         elif answer.escalate:
@@ -153,7 +161,7 @@ class Group:
             self._stop(answer.stop, cause)
             self._restart(answer.restart, cause)
 
-    def _record(self, child: str, answer: Response, now: float) -> None:
+    def _record(self, child: str, answer: Response) -> None:
         runtime = "" if isinstance(self._children[child], Group) else child
         detail = {
             "group": self.name,
@@ -162,7 +170,10 @@ class Group:
             "stop": answer.stop,
             "escalate": answer.escalate,
         }
-        self._host.ring.append(Event(self._host.number(), runtime, now, "escalated", None, detail))
+        self._note_response(runtime, detail)
+
+    def _note_response(self, runtime: str, detail: dict[str, Any]) -> None:
+        self._host.ring.append(Event(self._host.number(), runtime, self._host.clock.now(), "escalated", None, detail))
 
     def _with_parents(self) -> Iterator[Group]:
         group: Group | None = self
@@ -179,38 +190,62 @@ class Group:
 
     def _restart(self, children: tuple[str, ...], cause: AgentError) -> None:
         affected = self._runtimes(children)
-        for entry in reversed(affected):
-            interrupt(entry, self._error_for(entry, "restarted", cause))
+        interrupt_members(affected, self.name, "restarted", cause)
+        self._forget_failures_of(children)
+        restart_members(affected, cause)
+
+    def _forget_failures_of(self, children: tuple[str, ...]) -> None:
         for name in children:
             child = self._children[name]
             if isinstance(child, Group):
                 child._forget_failures()
-        for entry in affected:
-            commands.recover(entry)
-            restart(entry, cause)
 
     def _forget_failures(self) -> None:
         self._failures.clear()
-        for child in self._children.values():
-            if isinstance(child, Group):
-                child._forget_failures()
+        self._forget_failures_of(self.children)
 
     def _stop(self, children: tuple[str, ...], cause: AgentError) -> None:
-        for entry in reversed(self._runtimes(children)):
-            why = self._error_for(entry, "stopped", cause)
-            interrupt(entry, why)
-            if not entry.failed:
-                if cause.runtime != entry.id:
-                    entry.record_error(why)
-                stop(entry)
+        stop_members(self._runtimes(children), self.name, cause)
 
-    def _error_for(self, entry: Entry, what: str, cause: AgentError) -> ProcessingError:
-        activity = None if entry.current is None else entry.current.id
-        error = ProcessingError(
-            f"{entry.id!r} was {what} by its group {self.name!r}, after: {cause}", runtime=entry.id, activity=activity
-        )
-        error.__cause__ = cause
-        return error
+
+def interrupt_members(entries: Sequence[Entry], group: str, what: str, cause: AgentError) -> None:
+    """End what runtimes run, the last one first.
+
+    Args:
+        entries: In the order in which they joined.
+        group: The name of the group that has decided it.
+        what: What becomes of them: "restarted", "stopped".
+        cause: The failure that it answers.
+    """
+    for entry in reversed(entries):
+        interrupt(entry, _describe_response(entry, group, what, cause))
+
+
+def restart_members(entries: Iterable[Entry], cause: AgentError) -> None:
+    """Have runtimes begin again from their initial states, in this order."""
+    for entry in entries:
+        commands.recover(entry)
+        restart(entry, cause)
+
+
+def stop_members(entries: Sequence[Entry], group: str, cause: AgentError) -> None:
+    """Stop runtimes, the last one first. Arguments: those of `interrupt_members`."""
+    for entry in reversed(entries):
+        why = _describe_response(entry, group, "stopped", cause)
+        interrupt(entry, why)
+        if not entry.failed:
+            if cause.runtime != entry.id:
+                entry.record_error(why)
+            stop(entry)
+
+
+def _describe_response(entry: Entry, group: str, what: str, cause: AgentError) -> ProcessingError:
+    activity = None if entry.current is None else entry.current.id
+    error = ProcessingError(
+        f"{entry.id!r} was {what} by its group {group!r}, after: {cause}", runtime=entry.id, activity=activity
+    )
+    error.__cause__ = cause
+    return error
 
 
 class CreateOptions(LimitOptions, total=False):
@@ -225,6 +260,8 @@ class CreateOptions(LimitOptions, total=False):
 
 class Groups:
     """The groups of one manager, and who is in which."""
+
+    kind: type[Group] = Group
 
     def __init__(self, host: Creator) -> None:
         self._host = host
@@ -244,7 +281,7 @@ class Groups:
                     raise ConfigurationError(f"group {name!r} exists with another parent: {group!r}")
                 group.rule = rule
                 return group
-            group = Group(self._host, name, rule, above)
+            group = self.kind(self._host, name, rule, above)
             if above is not None:
                 _check_free(above, name)
                 above._children[name] = group
@@ -282,6 +319,10 @@ class Groups:
     def of(self, id: str) -> Group | None:
         """Return the group of a runtime; None if it is in none."""
         return self._of.get(id)
+
+    def list_failures(self) -> dict[str, list[float]]:
+        """When children of each group have failed, by its name."""
+        return {name: list(group._failures) for name, group in self._groups.items()}
 
     def failures(self, id: str) -> dict[str, list[float]]:
         """When children of a runtime's groups have failed, by the name of the group; none where none has."""

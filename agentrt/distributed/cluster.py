@@ -26,6 +26,7 @@ from ..metrics import Fates
 from ..schema.numbers import refuse, time_limit
 from ..snapshot import Snapshot
 from ..supervision import Policy, Supervision
+from .cluster_groups import ClusterGroups, GroupSupervisor
 from .cluster_source import ClusterSource, DriverSource
 from .engine import Engine
 from .link import UnreachableError
@@ -65,10 +66,14 @@ class ClusterManager(NodeManager, ClusterDisplay):
         **options: Those of `RuntimeManager`, for what runs here: receipts, and who waits for them.
     """
 
+    groups: ClusterGroups
+
     def __init__(self, engine: Engine, **options: Any) -> None:
         node, placement = f"driver-{secrets.token_hex(4)}", Placement(engine.nodes)
         super().__init__(node, placement, engine.peer, engine.is_durable, **{"offer": False, **options})
         self.engine = engine
+        self.groups = ClusterGroups(self)
+        self.supervisor = GroupSupervisor(self)
         self._created: dict[str, Wanted] = {}
         self._cluster_source: ClusterSource | None = None
         self._moves: dict[str, Relocation] = {}  # that are under way, by the id of the runtime
@@ -173,6 +178,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
             if placement is not None:
                 self._pin(id, placement if placement in self.nodes else self.placement.node_of(placement))
             self._create_there(self.placement.node_of(id), [wanted])
+            self._join_group(id, wanted[3])
         return self[id]
 
     def create_many(
@@ -186,31 +192,46 @@ class ClusterManager(NodeManager, ClusterDisplay):
         by_node: dict[str, list[Wanted]] = {}
         self.locate_runtimes()
         self._name_group(options)
+        joining: list[str] = []  # a group has them in the order in which they were given
         with self._changing:
             for id in ids:
+                joining.append(id)
                 by_node.setdefault(self.placement.node_of(id), []).append((id, state, workflow, dict(options)))
             for node, wanted in by_node.items():
                 for start in range(0, len(wanted), PORTION):
                     self._create_there(node, wanted[start : start + PORTION])
+            for id in joining:
+                self._join_group(id, options)
         return sum(map(len, by_node.values()))
 
     def group(self, name: str, *arguments: Any, **options: Any) -> Group:
         """Make a supervision group on all nodes. Contract: `RuntimeManager.group`.
 
-        On each node it has the members that are there: a failure concerns those of the same node.
+        Its members may be on any of them. Wherever one fails, this driver decides, counts the failure once, and has the
+        nodes of all members that it concerns restart or stop them, in the order in which they were made. A node that
+        does not answer is on the record as `members_not_reached`.
         """
         made = super().group(name, *arguments, **options)
         above = None if made.parent is None else made.parent.name
         with self._changing:
             self.groups_made[name] = arguments, {**options, "parent": above}
             self._call_all("group", name, *self.groups_made[name])
+            self.supervisor.follow()
         return made
+
+    def recover_group(self, name: str) -> None:
+        """Let the members of a group go on, on all nodes."""
+        self._call_all("recover_group", name)
 
     def _name_group(self, options: CreateOptions) -> None:
         """A node has a group of its own by the name of one that was made here."""
         group = options.get("group")
         if group is not None:
             options["group"] = self.groups.find(group).name
+
+    def _join_group(self, id: str, options: Mapping[str, Any]) -> None:
+        if options.get("group") is not None:
+            self.groups.add(id, options["group"])
 
     def _create_there(self, node: str, wanted: list[Wanted]) -> None:
         self._call(node, "create", wanted)
@@ -340,7 +361,10 @@ class ClusterManager(NodeManager, ClusterDisplay):
     # ---- commands
 
     def _do_there(self, id: str, name: str, *arguments: Any, **options: Any) -> Any:
-        return self._call(self.placement.node_of(id), "do", id, name, arguments, options)
+        value = self._call(self.placement.node_of(id), "do", id, name, arguments, options)
+        if name == "terminate":
+            self.groups.remove(id)
+        return value
 
     def _call(self, node: str, name: str, *arguments: Any) -> Any:
         """What came of a command."""
@@ -409,6 +433,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
         self._lose(node, gone)
         for id in gone:
             del self._created[id]
+            self.groups.remove(id)
         for other in self.nodes:
             self.courier.command(other, "lose", node, gone)
         for each in filter(_restarts, here):
@@ -422,6 +447,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
             self._cluster_source.close()
 
     def _stop_fetching(self) -> None:
+        self.supervisor.close()
         for each in self._fetching.values():
             each.cancel()
         with suppress(ManagerClosedError):

@@ -43,6 +43,8 @@ class Membership:
         await self._ask(node, "pin_all", manager.placement.list_pins())
         for name, given in manager.groups_made.items():
             await self._ask(node, "group", name, *given)
+        if manager.groups_made:
+            manager.supervisor.follow()
         manager.note_node("node_added", node)
         await self._move(dict.fromkeys(moving, node), timeout)
         return node

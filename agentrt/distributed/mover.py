@@ -85,8 +85,13 @@ class Mover:
         self._let_go(entry, node, epoch, life)
         await self._manager.wait_for_journal()
 
+    async def wait_until_over(self, id: str) -> None:
+        """Wait while a runtime is being moved."""
+        if id in self.moving:
+            await self.moving[id].wait()
+
     async def _bring_to_rest(self, entry: Any) -> None:
-        """Have nothing of it run, nor begin to."""
+        """Have nothing of it run, nor begin to, nor its group about to decide what becomes of it."""
         while True:
             if entry.closed:
                 raise refusal(entry)
@@ -96,6 +101,9 @@ class Mover:
                 if not entry.paused:
                     EntryState.pause(entry)
             activity, driver = entry.current, entry.driver
+            if entry.awaits_group:
+                await asyncio.sleep(LOOK)
+                continue
             if activity is None and (driver is None or driver.open):
                 if driver is not None:
                     driver.dismiss()

@@ -19,6 +19,7 @@ from ..receipt import Promise
 from ..snapshot import Snapshot
 from .circles import read_waits
 from .courier import Courier
+from .escalations import Escalations
 from .link import Peer, UnreachableError
 from .mailslot import Mailslot
 from .messages import Batch, decode
@@ -85,6 +86,7 @@ class NodeManager(RuntimeManager):
         self.courier = Courier(self, node, placement, connect, self.carry_out, is_durable)
         self.readers = Readers(self, self.courier.life)
         self.mover = Mover(self)
+        self.escalations = Escalations(self)
         self.groups_made: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}  # by a driver, for all nodes
         self._remote: dict[str, RemoteEntry] = {}
 
@@ -118,21 +120,26 @@ class NodeManager(RuntimeManager):
             "contact": self._contact,
             "create": self.create_all,
             "discard": self.discard,
+            "escalations": self.escalations.fetch,
             "dismiss_node": self.dismiss_node,
             "do": self._do,
             "fates": self.fates,
             "forget_loss": self.placement.forget_loss,
             "greet": self.greet,
             "group": self.make_group,
+            "group_failures": self.escalations.read_failures,
             "hand_over": self.mover.hand_over,
             "has_arrived": self.mover.has_arrived,
             "ids": lambda: list(self),
             "lose": self._lose,
+            "note_response": self._note_response,
             "pin_all": self.placement.pin_all,
+            "recover_group": lambda name: self.groups.find(name).recover(),
             "reroute": self.courier.reroute,
             "resume": self._resume,
             "snapshots": self._snapshots,
             "stored": self._read_journal,
+            "supervise": self.escalations.carry_out,
             "take_in": self.mover.take_in,
             "waits": lambda id: read_waits(self.entry(id)),
         }[name]
@@ -152,6 +159,29 @@ class NodeManager(RuntimeManager):
         self.groups_made[name] = arguments, options
         self.group(name, *arguments, **options)
 
+    def escalate(self, entry: Any) -> None:
+        """Let the entry's group decide: the driver, if the group is on all nodes."""
+        group = self.groups.of(entry.id)
+        if group is None or group.name not in self.groups_made or entry.error is None:
+            super().escalate(entry)
+        else:
+            self.escalations.add(entry, group.name)
+
+    def _note_response(self, runtime: str, detail: dict[str, Any]) -> None:
+        """Record what a group of all nodes has decided."""
+        here = runtime if runtime in self._entries else ""
+        self.ring.append(Event(self.number(), here, self.clock.now(), "escalated", None, detail))
+        self.notify()
+
+    def find_entry(self, id: str) -> Any:
+        """The entry of a runtime that is here; None if there is none."""
+        entry = self._entries.get(id)
+        return None if entry is None or entry.closed else entry
+
+    def is_away(self, id: str) -> bool:
+        """Whether a runtime is on another node, or is leaving this one."""
+        return id in self.mover.moving or (id not in self._entries and self.placement.node_of(id) != self.node)
+
     def _snapshots(self, metrics: bool) -> list[Snapshot]:
         return [without_receipts(shot) for shot in self.snapshots(metrics)]
 
@@ -169,9 +199,12 @@ class NodeManager(RuntimeManager):
 
     async def _do_there(self, id: str, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Have it done where a runtime is once it is moved."""
-        if id in self.mover.moving:
-            await self.mover.moving[id].wait()
-        promise = self.courier.command(self.placement.node_of(id), "do", id, name, arguments, options)
+        await self.mover.wait_until_over(id)
+        return await self.ask_node_of(id, "do", id, name, arguments, options)
+
+    async def ask_node_of(self, id: str, name: str, *arguments: Any) -> Any:
+        """What comes of a command on the node of a runtime."""
+        promise = self.courier.command(self.placement.node_of(id), name, *arguments)
         await promise.wait()
         if isinstance(promise.value, AgentError):
             raise promise.value.copy()

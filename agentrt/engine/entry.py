@@ -409,7 +409,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         self.host.busy.discard(self)
 
     def _may_step(self) -> bool:
-        if self.breakpoints and not (self.paused or self.failed):
+        if self.breakpoints and not self.is_halted:
             return self.breakpoints.let_pass()  # type: ignore[no-any-return]
         return self.use_step()
 

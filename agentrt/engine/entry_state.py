@@ -70,7 +70,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
     def _init_flags(self) -> None:
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = False
-        self.failed = self.stuck = self.in_error = False
+        self.failed = self.stuck = self.in_error = self.awaits_group = False
         self.closed = self.draining = self.leaving = False
         self.steps = 0
         self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
@@ -85,6 +85,11 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """The processing task; None while there is none."""
         driver = self.driver
         return None if driver is None else driver.task
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether a command, its supervisor or its group keeps it from taking more."""
+        return self.paused or self.failed or self.awaits_group
 
     @property
     def is_refusing(self) -> bool:
@@ -140,8 +145,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def set_breakpoints(self, breakpoints: Any) -> None:
         """Ask these before each activity; holds the runtime while there are any."""
-        held = self.paused or self.failed or bool(breakpoints)
-        self.breakpoints, self.held = breakpoints, held
+        self.breakpoints, self.held = breakpoints, self.is_halted or bool(breakpoints)
         self.use_form(breakpoints.form_of(self.workflow))
 
     def use_form(self, workflow: Workflow) -> None:
@@ -315,8 +319,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def unstick(self) -> bool:
         """The activity came to its end after all; whether it was stuck."""
-        self.current = None
-        was, self.stuck = self.stuck, False
+        self.current, was, self.stuck = None, self.stuck, False
         return was
 
     # ---- failures
@@ -359,15 +362,23 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def recover(self) -> None:
         """Take activities again. The lock is held."""
-        held = self.paused or bool(self.breakpoints)
+        held = self.paused or self.awaits_group or bool(self.breakpoints)
         self.failed, self.failures, self.held = False, None, held
+
+    def await_group(self) -> None:
+        """Take nothing more until its group, which is on several nodes, has decided. The lock is held."""
+        self.awaits_group = self.held = True
+
+    def end_group_wait(self) -> None:
+        """Its group has decided. The lock is held."""
+        self.awaits_group, self.held = False, self.paused or self.failed or bool(self.breakpoints)
+        self.unpark()
 
     def restore(self, state: S, failures: Iterable[float], failed: bool, paused: bool) -> None:
         """Go on from what was stored of it, before anything is processed."""
         self.state = state
         self.failures = deque(failures, maxlen=self.limits.supervision.intensity) or None
-        self.failed, self.paused = failed, paused
-        self.held = failed or paused
+        self.failed, self.paused, self.held = failed, paused, failed or paused
 
     # ---- pause and steps: any thread, the lock is held
 
@@ -377,7 +388,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def resume(self) -> None:
         """Go on after a pause."""
-        held = self.failed or bool(self.breakpoints)
+        held = self.failed or self.awaits_group or bool(self.breakpoints)
         self.paused, self.steps, self.held = False, 0, held  # nothing can interrupt it in between
         self.go_on()
 
@@ -388,25 +399,22 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def use_step(self) -> bool:
         """Whether one more may be taken while paused; uses up the permission."""
-        if self.failed or self.steps <= 0 or not len(self.mailbox):
+        if self.failed or self.awaits_group or self.steps <= 0 or not len(self.mailbox):
             return False
         self.steps -= 1
         return True
 
     def park(self) -> bool:
-        """End the processing while the runtime is held; False if it may go on.
-
-        It stays scheduled, so that a send wakes nobody.
-        """
-        if not (self.paused or self.failed) or (self.steps > 0 and len(self.mailbox) and not self.failed):
+        """End the processing while the runtime is held, but stay scheduled: no send wakes it; False if it goes on."""
+        if not self.is_halted or (self.steps > 0 and len(self.mailbox) and not (self.failed or self.awaits_group)):
             return False
-        self.steps = 0
+        self.steps = self.steps if self.awaits_group else 0
         self.parked = True
         return True
 
     def unpark(self) -> None:
         """Start the processing again, if it was parked and may go on."""
-        if self.parked and (not (self.paused or self.failed) or self.steps > 0):
+        if self.parked and not self.awaits_group and (not self.is_halted or self.steps > 0):
             self.host.wake(self)
             self.parked = False  # last: a call that is interrupted before it is completed by the next one
 
@@ -439,8 +447,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def lift_pause(self) -> None:
         """Neither pause nor breakpoints hold it any longer."""
-        self.paused = self.held = False
-        self.steps = 0
+        self.paused, self.awaits_group, self.held, self.steps = False, False, False, 0
         self.go_on()
 
     def begin_drain(self) -> None:
@@ -455,7 +462,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
     def stay(self, paused: bool) -> None:
         """It is not moved after all."""
         self.leaving, self.paused = False, paused
-        self.held = paused or self.failed or bool(self.breakpoints)
+        self.held = self.is_halted or bool(self.breakpoints)
         if len(self.mailbox):
             self.wake()
 
