@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -106,6 +108,11 @@ class Fates(msgspec.Struct, frozen=True):
         )
 
 
+def _bucket(seconds: float) -> int:
+    """The bucket of a number."""
+    return int(struct.unpack("<H", struct.pack("<d", seconds)[6:])[0])
+
+
 def _lower_edge(bucket: int) -> float:
     """The smallest number of a bucket."""
     return float(struct.unpack("<d", b"\0" * 6 + struct.pack("<H", bucket))[0])
@@ -139,6 +146,25 @@ class Distribution(NamedTuple):
         dict.update(merged, self.counts)  # Counter.copy counts in Python: 20 us instead of 1
         merged.update(upper.tolist())
         return Distribution(merged, self.total + sum(values), max(self.top, max(values)))
+
+    def merge(self, other: Distribution) -> Distribution:
+        """The distribution of the values of both."""
+        if not other.counts:
+            return self
+        merged: Counter[int] = Counter()
+        dict.update(merged, self.counts)
+        merged.update(other.counts)
+        return Distribution(merged, self.total + other.total, max(self.top, other.top))
+
+    def counts_up_to(self, bounds: Sequence[float]) -> list[int]:
+        """How many values are no larger than each of these, which ascend; those of the bucket of a bound are counted.
+
+        >>> Distribution().plus(array("d", [0.5, 1.0, 3.0])).counts_up_to([0.5, 2.0, 4.0])
+        [1, 2, 3]
+        """
+        ordered = sorted(self.counts)
+        totals = [0, *accumulate(self.counts[bucket] for bucket in ordered)]
+        return [totals[bisect_right(ordered, _bucket(bound))] for bound in bounds]
 
     def percentiles(self) -> Percentiles:
         """The distribution in six numbers."""
@@ -188,7 +214,7 @@ class LaneTimes:
         It replaces `add_wait` and `add_service`: look them up again after it.
         """
         if len(self._parts[2]) >= FLUSH_AT:
-            self._start(*self._merge())
+            self._start(*self.distributions())
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -198,9 +224,10 @@ class LaneTimes:
 
     def percentiles(self) -> tuple[Percentiles, Percentiles]:
         """The distributions of all values added so far, (wait, service). Any thread."""
-        wait, service = self._merge()
+        wait, service = self.distributions()
         return wait.percentiles(), service.percentiles()
 
-    def _merge(self) -> tuple[Distribution, Distribution]:
+    def distributions(self) -> tuple[Distribution, Distribution]:
+        """The distributions of all values added so far, (wait, service). Any thread."""
         wait, service, waits, services = self._parts
         return wait.plus(waits), service.plus(services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakValueDictionary
 
@@ -49,6 +49,7 @@ class RuntimeMap(LoopHost):
         self._entries: dict[str, Entry] = {}
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
+        self._end_listeners: list[Callable[[Entry], None]] = []
 
     def __getitem__(self, id: str) -> Handle:
         return self._handle(self.entry(id))
@@ -129,6 +130,13 @@ class RuntimeMap(LoopHost):
         """Whether an entry is in the map."""
         return self._entries.get(entry.id) is entry
 
+    def on_end(self, call: Callable[[Entry], None]) -> None:
+        """Call `call(entry)` when an entry is taken out of the map, on any thread, holding the lock. It may not raise.
+
+        For the modules of this package.
+        """
+        self._end_listeners.append(call)
+
     def _add(self, entry: Entry) -> None:
         """Put an entry into the map. The lock is held."""
         self._entries[entry.id] = entry
@@ -140,6 +148,8 @@ class RuntimeMap(LoopHost):
         self.last_errors.remove(entry)
         for key in tuple(entry.keys or ()):  # whoever has its handle keeps them
             self.remembered.remove(entry, key)
+        for call in self._end_listeners:
+            call(entry)
         retired = self._retired + fates(entry)
         self.terminated[entry.id] = snapshot(entry)
         self._retired = retired  # with the next line: no call in between, so both or none

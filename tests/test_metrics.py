@@ -3,13 +3,14 @@
 import random
 import statistics
 import threading
+from array import array
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrt import Fates, Percentiles, ProcessingError
-from agentrt.metrics import FLUSH_AT, LaneTimes
+from agentrt.metrics import FLUSH_AT, Distribution, LaneTimes
 from tests.support import add, fail, virtual
 
 positive = st.floats(1e-9, 1e9)
@@ -144,3 +145,28 @@ async def test_what_always_fails_fills_no_list(manager):
             await runtime.ask(1)
     assert all(len(times._parts[2]) <= 2 * FLUSH_AT for times in runtime.entry.times)
     assert runtime.metrics.standard.service.count == 2_000
+
+
+def distribution_of(values):
+    return Distribution().plus(array("d", values))
+
+
+@given(st.lists(positive, max_size=100), st.lists(positive, max_size=100))
+def test_a_merged_distribution_is_that_of_all_values(some, others):
+    merged, whole = distribution_of(some).merge(distribution_of(others)), distribution_of([*some, *others])
+    assert (merged.counts, merged.top) == (whole.counts, whole.top)
+    assert merged.total == pytest.approx(whole.total)
+
+
+@given(st.lists(positive, max_size=100), st.lists(positive, min_size=1, max_size=5))
+def test_counts_up_to_a_bound_are_exact_but_for_the_bucket_of_the_bound(values, bounds):
+    bounds.sort()
+    counts = distribution_of(values).counts_up_to(bounds)
+    for bound, count in zip(bounds, counts, strict=True):
+        assert sum(value <= bound for value in values) <= count <= sum(value <= bound * 1.0625 for value in values)
+
+
+def test_merging_leaves_both_as_they_were():
+    one, other = distribution_of([1.0]), distribution_of([1.0, 2.0])
+    one.merge(other)
+    assert (one.counts.total(), other.counts.total(), Distribution().counts.total()) == (1, 2, 0)

@@ -74,6 +74,16 @@ def test_many_threads_make_send_and_end_at_once(threaded):
     assert (threaded.fates().accepted, threaded.fates().done) == (1600, 1600)
 
 
+def test_whoever_listens_is_told_of_each_runtime_that_ends_with_its_last_counts(threaded):
+    told = []
+    threaded.on_end(lambda entry: told.append((entry.id, entry.done, threaded.holds(entry))))
+    for name in "ab":
+        runtime = threaded.create(name, 0, add)
+        runtime.send_nowait(1).result(TIMEOUT)
+        threaded.run(runtime.terminate())
+    assert told == [("a", 1, True), ("b", 1, True)]
+
+
 def test_sends_from_eight_threads_are_counted_exactly(threaded):
     runtimes = [threaded.create(f"r{n}", 0, add, standard_capacity=100_000) for n in range(4)]
 

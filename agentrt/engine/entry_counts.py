@@ -30,6 +30,7 @@ class EntryCounts(EntryFields):
     def __init__(self, id: str) -> None:
         self.accepted_priority = self.accepted_standard = 0
         self.done = self.failed_count = self.timed_out = self.dropped = self.terminated = self.dead = 0
+        self.restarts = 0  # since it was created here
         # Each at another time: a hundred that are busy at once would all flush in the same turn of the loop.
         self.flush_at = FLUSH_AT + hash(id) % FLUSH_AT
         self.faulted_at = -1

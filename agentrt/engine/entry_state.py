@@ -348,6 +348,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
     def reset(self, state: S) -> None:
         """Begin again from a state, with no failure remembered."""
         self.state = state
+        self.restarts += 1
         self.failures = None
         self.in_error = False
 

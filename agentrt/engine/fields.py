@@ -13,8 +13,8 @@ ENTRY_FIELDS = (
     "current", "dead", "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact",
     "exact_state", "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
     "in_error", "initial", "keys", "leaving", "limits", "mailbox", "parked", "paused", "priority_recorders",
-    "receipt_class", "running", "scheduled", "spans", "standard_recorders", "started", "state", "steps", "stuck",
-    "terminated", "timed_out", "timeout", "times", "undelivered", "waits_for", "workflow",
+    "receipt_class", "restarts", "running", "scheduled", "spans", "standard_recorders", "started", "state", "steps",
+    "stuck", "terminated", "timed_out", "timeout", "times", "undelivered", "waits_for", "workflow",
 )  # fmt: skip
 MAILBOX_FIELDS = (
     "delayed", "fairness", "fast_limit_priority", "fast_limit_standard", "granted_priority", "granted_standard",

@@ -78,6 +78,13 @@ _PAGES = {
         connect ClusterManager Placement
         """,
     ),
+    "prometheus": (
+        "Prometheus",
+        "agentrt.integrations.prometheus",
+        """
+        ManagerCollector metrics_page METRICS
+        """,
+    ),
 }
 PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
 ELSEWHERE = {"agentrt": {"SQLiteJournal", "Retention"}}  # names of two modules, described once

@@ -24,7 +24,9 @@ from ...discovery import PageKeys
 from ...errors import AgentError
 from ..role import Role
 
-__all__ = ["JsonHandler", "SummaryHandler", "TokenAuth", "Visit"]
+__all__ = ["Answer", "AnswerHandler", "JsonHandler", "SummaryHandler", "TokenAuth", "Visit"]
+
+Answer = Callable[[str], tuple[str, bytes]]  # from an Accept header to the type and the content
 
 ROLES = {role.value: role for role in Role}
 MOST_UNUSED = 50  # sessions of a role that no browser is connected to; each ends after half a minute at most
@@ -115,8 +117,13 @@ class TokenAuth(AuthProvider):
         """The signed cookie of a role."""
         return create_signed_value(self._secret, self.cookie, role.value).decode()
 
-    def visit(self, token: str | None, cookie: str) -> Visit:
-        """Who it is by the token of a link, else by the cookie. The viewer's link does not replace a better cookie."""
+    def visit(self, token: str | None, cookie: str, bearer: str = "") -> Visit:
+        """Who it is by the token of a link, else by that of a program, which gets no cookie, else by the cookie.
+
+        The viewer's link does not replace a better cookie.
+        """
+        if token is None and (of_program := self.role_of_token(bearer)) is not None:
+            return Visit(of_program)
         by_cookie = self.role_of_cookie(cookie)
         if token is None:
             return Visit(by_cookie)
@@ -163,6 +170,20 @@ class JsonHandler(RequestHandler):
     def get(self) -> None:
         """The answer."""
         self.write(self.answer(self.auth.role_of(self.request)))
+
+
+class AnswerHandler(RequestHandler):
+    """What a function says, at an address of its own. The gate has seen to it that the request has a role."""
+
+    def initialize(self, answer: Answer) -> None:
+        """Tornado calls it with the options of the route."""
+        self.answer = answer
+
+    def get(self) -> None:
+        """The answer."""
+        kind, content = self.answer(self.request.headers.get("Accept", ""))
+        self.set_header("Content-Type", kind)
+        self.write(content)
 
 
 class SummaryHandler(RequestHandler):

@@ -86,7 +86,7 @@ class Gate(HTTPServerConnectionDelegate):
             raise Refusal(404, "there is no such page")
         if "Bokeh-Session-Id" in headers:
             raise Refusal(403, OWN_IDS)
-        visit = self.auth.visit(token, cookie_value(headers, self.auth.cookie))._replace(way=way)
+        visit = self.auth.visit(token, cookie_value(headers, self.auth.cookie), bearer_of(headers))._replace(way=way)
         if visit.role is None and path not in OPEN and not self._is_file(path):
             raise Refusal(401, LINK_NEEDED)
         if "Upgrade" in headers:
@@ -210,6 +210,12 @@ def split_target(target: str) -> tuple[str, str | None, str]:
         elif value and token is None:
             token = unquote_plus(value)
     return path, token, "&".join(filter(None, rest))
+
+
+def bearer_of(headers: HTTPHeaders) -> str:
+    """The token that a program sends, such as a scraper of metrics: `Authorization: Bearer ...`; empty without one."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def cookie_value(headers: HTTPHeaders, name: str) -> str:

@@ -10,11 +10,12 @@ import asyncio
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ from ...schema.numbers import count
 from ..app.address import ALIASES, NAMING, PAGES
 from ..html import span
 from ..role import Role
-from .auth import JsonHandler, SummaryHandler, TokenAuth
+from .auth import Answer, AnswerHandler, JsonHandler, SummaryHandler, TokenAuth
 from .content import Content, ManagerPage
 from .gate import install
 from .links import links_of
@@ -46,6 +47,8 @@ __all__ = ["Server", "serve", "start"]
 log = logging.getLogger(__name__)
 
 ROUTES = ("/", *(f"/{page}/{{of}}" if page in NAMING else f"/{page}" for page in (*PAGES, *ALIASES)))
+TAKEN = ("/health", "/summary", "/ws", "/favicon.ico")
+ANSWER_PATH = re.compile(r"/[\w.-]+")
 PORTS_TRIED = 20
 TIMEOUT = 20.0  # seconds for the server to start, and to stop
 CANCELLING = 5.0  # seconds for what its loop still has to do
@@ -55,8 +58,15 @@ class Server:
     """A running dashboard. `url` is the operator's link, `view_url` the link for looking only; `stop()` ends it."""
 
     def __init__(
-        self, content: Content, address: str, keys: PageKeys, hosts: Iterable[str], proxies: Iterable[str] = ()
+        self,
+        content: Content,
+        address: str,
+        keys: PageKeys,
+        hosts: Iterable[str],
+        proxies: Iterable[str] = (),
+        answers: Mapping[str, Answer] | None = None,
     ) -> None:
+        self._answers = answers or {}
         self.content = content
         self.address = address
         self.port = keys.port
@@ -159,6 +169,7 @@ class Server:
             extra_patterns=[
                 ("/health", JsonHandler, {"auth": self.auth, "answer": self._health}),
                 ("/summary", SummaryHandler, {"answer": self._summary}),
+                *((re.escape(path), AnswerHandler, {"answer": answer}) for path, answer in self._answers.items()),
             ],
         )
         omit_webgl(server._tornado)
@@ -208,6 +219,7 @@ def serve(
     loud: bool = False,
     proxies: Iterable[str] = (),
     evaluator: bool = False,
+    answers: Mapping[str, Answer] | None = None,
 ) -> Server:
     """Serve the dashboard of a manager. Its port and its links are those of the last time, if they are free.
 
@@ -224,18 +236,23 @@ def serve(
         proxies: The IP addresses of reverse proxies whose `X-Forwarded-*` headers are believed, `["127.0.0.1"]`.
         evaluator: Whether whoever has the operator's link may have expressions worked out in a stopped activity. That
             is whatever this program can do.
+        answers: What is served besides, by path, to whoever has a link: `{"/metrics": function}`. The function is given
+            the Accept header of a request, and returns the type and the content of its answer. It is called on the
+            server's thread.
 
     Returns:
         The server: `url`, `view_url`, `port`, `stop()`.
 
     Raises:
-        ConfigurationError: No port is free, `hosts` is missing, or `auth` is False.
+        ConfigurationError: No port is free, `hosts` is missing, `auth` is False, or a path of `answers` is taken or is
+            none.
     """
     if not auth:
         raise ConfigurationError(
             "the dashboard is never served without a token; hand on server.view_url to let others look"
         )
-    return start(ManagerPage(manager.source, title, note, loud, evaluator=evaluator), port, address, hosts, proxies)
+    page = ManagerPage(manager.source, title, note, loud, evaluator=evaluator)
+    return start(page, port, address, hosts, proxies, answers)
 
 
 def start(
@@ -244,11 +261,20 @@ def start(
     address: str = "127.0.0.1",
     hosts: Iterable[str] = (),
     proxies: Iterable[str] = (),
+    answers: Mapping[str, Answer] | None = None,
 ) -> Server:
     """Serve any content; the arguments are those of `serve`."""
     port = count("port", port, most=65_535, what="a port: 0 for any that is free, or up to 65535")
     names = _host_names(address, hosts)
-    return Server(content, address, _keys(content.name, port, address), names, _ip_addresses(proxies))
+    answers = _check_answers(answers or {})
+    return Server(content, address, _keys(content.name, port, address), names, _ip_addresses(proxies), answers)
+
+
+def _check_answers(answers: Mapping[str, Answer]) -> Mapping[str, Answer]:
+    for path in answers:
+        if not ANSWER_PATH.fullmatch(path) or path in ROUTES or path in TAKEN:
+            raise ConfigurationError(f"answers has {path!r}; write a path that no page has, as in '/metrics'")
+    return answers
 
 
 def _keys(name: str, port: int, address: str) -> PageKeys:

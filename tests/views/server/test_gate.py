@@ -219,3 +219,24 @@ def test_pages_that_nobody_opens_are_limited_for_each_role(server):
 )
 def test_a_target_is_split(target, split):
     assert split_target(target) == split
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_program_gets_in_with_a_token_and_gets_no_cookie(server, role):
+    answer = ask(server.port, "/summary", Authorization=f"Bearer {server.auth.tokens[role]}")
+    assert (answer.status, answer.getheader("Set-Cookie")) == (200, None)
+    page = ask(server.port, "/", Authorization=f"bearer  {server.auth.tokens[role]}")
+    assert (page.status, page.getheader("Set-Cookie")) == (200, None)
+    assert server.auth.tokens[role] not in page.text
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer wrong", "Basic {token}", "{token}", "Bearer {token}x"])
+def test_another_authorization_is_none(server, header):
+    said = header.format(token=server.auth.tokens[Role.VIEWER])
+    assert ask(server.port, "/summary", Authorization=said).status == 401
+    assert ask(server.port, "/summary", Authorization=said, Cookie=cookie_for(server, Role.VIEWER)).status == 200
+
+
+def test_a_program_does_not_get_in_under_a_foreign_name(server):
+    bearer = f"Bearer {server.auth.tokens[Role.VIEWER]}"
+    assert ask(server.port, "/summary", Authorization=bearer, Host="evil.example").status == 403

@@ -214,3 +214,23 @@ def test_it_stops_and_lets_go(manager):
         get(server)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", server.port))
+
+
+def test_it_serves_what_else_it_is_given_to_whoever_has_a_link(manager):
+    def answer(accept):
+        return "text/x-example", f"for {accept}".encode()
+
+    with serving(serve(manager, answers={"/example.txt": answer})) as server:
+        assert get(server, "/example.txt").status == 401
+        found = ask(
+            server.port, f"/example.txt{token(server, Role.VIEWER)[1:]}", Host=f"localhost:{server.port}", Accept="x"
+        )
+        assert (found.status, found.getheader("Content-Type"), found.text) == (200, "text/x-example", "for x")
+        assert found.getheader("Cache-Control") == "no-store"
+        assert get(server, "/exampleXtxt").status == 401
+
+
+@pytest.mark.parametrize("path", ["metrics", "/", "/summary", "/timeline", "/a/b", "/(.*)", "/ws", ""])
+def test_a_path_that_is_taken_or_none_is_refused(manager, path):
+    with pytest.raises(ConfigurationError, match="write a path that no page has"):
+        serve(manager, answers={path: lambda accept: ("", b"")})
