@@ -349,8 +349,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """Begin again from a state, with no failure remembered."""
         self.state = state
         self.restarts += 1
-        self.failures = None
-        self.in_error = False
+        self.failures, self.in_error = None, False
 
     def use_newest(self, state: S, initial: S) -> None:
         """Hold the same states as objects of the newest classes. Between two activities."""

@@ -19,17 +19,15 @@ from ..events import Fate
 from ..manager import RuntimeManager
 from ..metrics import Distribution
 from ..optional import explain_missing
-from ..schema.numbers import count
 from ..snapshot import Status, fates, status
+from .labels import OTHER, Labels
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
 
 __all__ = ["METRICS", "ManagerCollector", "metrics_page"]
 
-OTHER = "(other)"  # the label of all runtimes beyond the most that have one of their own
 MOST_ENDED = 1_000  # runtimes that ended since the last scrape, and are still told apart
-MOST_CHARACTERS = 120  # of a label
 LANES = ("priority", "standard")
 BOUNDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)  # seconds
 
@@ -130,11 +128,9 @@ class ManagerCollector:
     def __init__(self, manager: RuntimeManager, label: Callable[[str], str] | None = None, most: int = 100) -> None:
         if not isinstance(manager, RuntimeManager):
             raise ConfigurationError("metrics are read from a RuntimeManager of this process; each node has its own")
-        self.most = count("most", most, least=1)
         self._manager = manager
-        self._label = label
         self._lock = threading.Lock()
-        self._labels: set[str] = set()
+        self._labels = Labels(label, most)
         self._past: dict[str, LabelCounts] = {}  # of runtimes that ended, by label
         self._last: dict[str, LabelCounts] = {}  # what the last scrape said
         self._ended: dict[Any, tuple[str, LabelCounts]] = {}  # since the last scrape, by entry; the manager's lock
@@ -193,15 +189,7 @@ class ManagerCollector:
 
     def _label_all(self, *groups: list[str]) -> dict[str, str]:
         """The label of each id."""
-        return {id: self._label_of(id) for ids in groups for id in ids}
-
-    def _label_of(self, id: str) -> str:
-        label = str(self._label(id) if self._label is not None else id)
-        label = label[:MOST_CHARACTERS].encode("utf-8", "replace").decode()
-        if label not in self._labels and len(self._labels) >= self.most:
-            return OTHER
-        self._labels.add(label)
-        return label
+        return {id: self._labels.of(id) for ids in groups for id in ids}
 
     # ---- values
 

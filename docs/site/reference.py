@@ -85,6 +85,13 @@ _PAGES = {
         ManagerCollector metrics_page METRICS
         """,
     ),
+    "opentelemetry": (
+        "OpenTelemetry",
+        "agentrt.integrations.opentelemetry",
+        """
+        Telemetry
+        """,
+    ),
 }
 PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
 ELSEWHERE = {"agentrt": {"SQLiteJournal", "Retention"}}  # names of two modules, described once

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agentrt import ConfigurationError, JournalError, RuntimeManager, Supervision
 from agentrt.integrations import prometheus as module
-from agentrt.integrations.prometheus import METRICS, OTHER, ManagerCollector, metrics_page
+from agentrt.integrations.labels import OTHER
+from agentrt.integrations.prometheus import METRICS, ManagerCollector, metrics_page
 from agentrt.testing.virtual import run
 from agentrt.views.server.server import serve
 from tests.harness import prometheus
