@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("demo", "distributed", "export", "opentelemetry", "postgres", "process", "prometheus")
+EXTRAS = ("demo", "distributed", "export", "langgraph", "opentelemetry", "postgres", "process", "prometheus")
 OLDEST_PYTHON = (3, 11)
 
 

@@ -76,9 +76,11 @@ class Telemetry:
         self._tracer = trace.get_tracer("agentrt", tracer_provider=tracer_provider)
         self._logger = _logs.get_logger("agentrt", logger_provider=logger_provider)
         self._instruments = Instruments(metrics.get_meter("agentrt", meter_provider=meter_provider), self._observe)
-        self._activities: BoundedDict[int, Activity[Any]] = BoundedDict(MOST_OPEN, held=_nothing)  # that have not ended
-        self._open: BoundedDict[int, Span] = BoundedDict(MOST_OPEN, held=_nothing)
-        self._ended: BoundedDict[int, SpanContext] = BoundedDict(MOST_ENDED, held=_nothing)
+        self._activities: BoundedDict[int, Activity[Any]] = BoundedDict(
+            MOST_OPEN, held=_weigh_nothing
+        )  # that have not ended
+        self._open: BoundedDict[int, Span] = BoundedDict(MOST_OPEN, held=_weigh_nothing)
+        self._ended: BoundedDict[int, SpanContext] = BoundedDict(MOST_ENDED, held=_weigh_nothing)
         self._starts: dict[int, float] = {}  # of activities whose end is in a frame that was read
         self._ahead: list[Record] = []  # read, and not sent yet
         self._cursor = 0
@@ -173,7 +175,7 @@ class Telemetry:
             f"process {self._labels.of(activity.runtime)}",
             self._within(sender),
             self._trace.SpanKind.CONSUMER,
-            _attributes(activity),
+            _span_attributes(activity),
             [] if sender is None else [self._trace.Link(sender)],
             self._nanoseconds(started),
         )
@@ -330,7 +332,7 @@ class Instruments:
             self._service.record(max(0.0, outcome.finished - outcome.started), attributes)
 
 
-def _nothing(value: object) -> tuple[()]:
+def _weigh_nothing(value: object) -> tuple[()]:
     """What is kept alive by others, or is small, is not weighed."""
     return ()
 
@@ -344,7 +346,7 @@ def _operation(name: str) -> dict[str, str]:
     }
 
 
-def _attributes(activity: Activity[Any]) -> Mapping[str, str]:
+def _span_attributes(activity: Activity[Any]) -> Mapping[str, str]:
     found = {
         **_operation(activity.runtime),
         "messaging.message.id": str(activity.id),

@@ -92,6 +92,13 @@ _PAGES = {
         Telemetry
         """,
     ),
+    "langgraph": (
+        "LangGraph",
+        "agentrt.integrations.langgraph",
+        """
+        create_langgraph_agent graph_workflow GraphState Question Resume message Priority
+        """,
+    ),
 }
 PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
 ELSEWHERE = {"agentrt": {"SQLiteJournal", "Retention"}}  # names of two modules, described once

@@ -135,6 +135,40 @@ async def test_a_child_that_ends_first_is_sent_at_once_within_a_sender_that_stil
     assert (outer.end_time_unix_nano - outer.start_time_unix_nano) / NANO == pytest.approx(8)
 
 
+async def asks_late(activity, state, ctx):
+    await ctx.sleep(3)
+    await ctx.ask("back", activity.payload)
+    await ctx.sleep(2)
+    return state
+
+
+@virtual
+async def test_a_sender_that_still_runs_began_when_it_began(manager, setup):
+    telemetry = setup.watch(manager)
+    manager.create("back", 0, back)
+    receipt = manager.create("late", 0, asks_late).send_nowait(4)
+    await asyncio.sleep(9)
+    assert [span.name for span in setup.spans(telemetry).values()] == ["process back"]
+    await receipt
+    outer = setup.spans(telemetry)[str(receipt.id)]
+    assert (outer.end_time_unix_nano - outer.start_time_unix_nano) / NANO == pytest.approx(10)
+
+
+@virtual
+async def test_a_sender_that_ends_while_its_records_are_sent_began_when_it_began(manager, setup):
+    telemetry = setup.watch(manager)
+    manager.create("back", 0, back)
+    receipt = manager.create("late", 0, asks_late).send_nowait(4)
+    await asyncio.sleep(9)
+    telemetry._read()
+    await receipt
+    records, telemetry._ahead = telemetry._ahead, []
+    for record in records:
+        telemetry._send(record)
+    outer = setup.spans(telemetry)[str(receipt.id)]
+    assert (outer.end_time_unix_nano - outer.start_time_unix_nano) / NANO == pytest.approx(10)
+
+
 @virtual
 async def test_an_activity_sent_by_one_that_has_ended_is_in_its_trace(manager, setup):
     async def passes(activity, state, ctx):
@@ -228,6 +262,10 @@ async def test_what_is_instrumented_in_a_workflow_is_part_of_its_trace(manager, 
     outer, inner = spans[str(receipt.id)], spans["GET /"]
     assert (inner.trace_id, inner.parent_span_id) == (outer.trace_id, outer.span_id)
     assert len(setup.receiver.spans) == 2
+    assert (attributes_of(outer)["agentrt.fate"], outer.end_time_unix_nano - outer.start_time_unix_nano) == (
+        "done",
+        NANO,
+    )
 
 
 @virtual
