@@ -50,6 +50,9 @@ class Engine(Protocol):
         Args:
             node: Its name.
             nodes: The names of all nodes.
+
+        Raises:
+            ConfigurationError: It would run another version of Python or of this package; nothing was changed.
         """
 
     async def remove(self, node: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from itertools import chain
 from typing import Any
 
 from ..errors import AgentError, ConfigurationError
@@ -31,12 +32,13 @@ class Membership:
         manager = self._manager
         node = self._next_name()
         there = Placement([*manager.nodes, node])
-        moving = []
+        shares = {}
         for other, ids in (await self._ask_all("ids")).items():
             chosen = [id for id in ids if id not in manager.placement.pins and there.node_of(id) == node]
-            moving += chosen
-            await self._pin({id: (other, manager.number()) for id in chosen})  # until they are there
+            shares[other] = chosen
         await manager.engine.add(node, (*manager.nodes, node))
+        for other, chosen in shares.items():
+            await self._pin({id: (other, manager.number()) for id in chosen})  # until they are there
         await self._ask_all("add_node", node)
         manager.placement.add(node)
         manager.fetch_from(node)
@@ -46,7 +48,7 @@ class Membership:
         if manager.groups_made:
             manager.supervisor.follow()
         manager.note_node("node_added", node)
-        await self._move(dict.fromkeys(moving, node), timeout)
+        await self._move(dict.fromkeys(chain.from_iterable(shares.values()), node), timeout)
         return node
 
     def _next_name(self) -> str:

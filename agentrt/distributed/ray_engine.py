@@ -208,10 +208,16 @@ class RayEngine:
     async def add(self, node: str, nodes: tuple[str, ...]) -> None:
         """Start one more node, and let all others reach it."""
         places = self._directory.places
-        self.actors[node] = await asyncio.to_thread(self._start, node, nodes)
+        actor = await asyncio.to_thread(self._start, node, nodes)
+        try:
+            check_versions({node: await self._directory.call(node, "read_versions")})
+        except BaseException:
+            del self._hosts[node]
+            ray.kill(actor)
+            raise
+        self.actors[node] = actor
         places[node] = node
         self.nodes = (*self.nodes, node)
-        await self._call(node, "ping")
         for other in nodes:
             await self._directory.call(node, "move", other, places[other])
             with suppress(UnreachableError):

@@ -13,6 +13,7 @@ from ..distributed.link import UnreachableError
 from ..distributed.node import NodeHost, NodeManager, NodeStatus, Wanted
 from ..distributed.placement import Pins
 from ..distributed.resources import Machine
+from ..distributed.versions import Versions, check_versions
 from .discard import discard_manager
 
 __all__ = ["Network", "NetworkEngine"]
@@ -76,6 +77,7 @@ class NetworkEngine:
         network: What lies between them.
         open_journal: Opens the journal of a node; None where they live in memory.
         resources: What the machine of each node has, by the name of the node.
+        versions: What a node runs that comes later, by its name; the same as this process if left out.
         **options: Those of each manager.
     """
 
@@ -87,10 +89,12 @@ class NetworkEngine:
         network: Network | None = None,
         open_journal: Callable[[str], Any] | None = None,
         resources: Mapping[str, Mapping[str, float]] | None = None,
+        versions: Mapping[str, Versions] | None = None,
         **options: Any,
     ) -> None:
         self.network = network or Network()
         self.resources = dict(resources or {})
+        self.versions = dict(versions or {})
         self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
         self.is_durable = open_journal is not None
         self.places = {node: node for node in self.nodes}  # the host of each node
@@ -145,6 +149,8 @@ class NetworkEngine:
 
     async def add(self, node: str, nodes: tuple[str, ...]) -> None:
         """Start one more node."""
+        if node in self.versions:
+            check_versions({node: self.versions[node]})
         self.places[node] = node
         self.hosts[node] = self._start(node, nodes)
         self.nodes = (*self.nodes, node)

@@ -8,6 +8,7 @@ import pytest
 
 from agentrt import AgentError, ConfigurationError
 from agentrt.distributed.placement import Placement
+from agentrt.distributed.versions import read_versions
 from agentrt.journal.memory import MemoryJournal, MemoryLog
 from tests.distributed.test_cluster import Cluster, collect, collect_slowly, in_memory_journals, started
 
@@ -142,3 +143,19 @@ def test_of_two_journals_that_hold_it_the_later_one_is_right() -> None:
         assert cluster.do(lambda: cluster.manager.create("target", (), collect)).node == there
         assert cluster.run(cluster.manager.ask("target", 3)) == (1, 2, 3)
     assert open_journal(here).find("target") is None
+
+
+def test_a_node_with_another_version_is_refused_and_changes_nothing() -> None:
+    old = read_versions()._replace(agentrt="0.0.1")
+    with started(versions={"node-4": old}) as cluster:
+        manager = cluster.manager
+        cluster.do(lambda: manager.create_many(IDS, (), collect))
+        before = on_node(cluster)
+        with pytest.raises(ConfigurationError, match=r"and node-4 Python .* with agentrt 0\.0\.1: what they send"):
+            cluster.do(manager.add_node)
+        assert manager.nodes == ("node-1", "node-2", "node-3")
+        assert (on_node(cluster), manager.placement.pins, set(cluster.engine.hosts)) == (before, {}, set(manager.nodes))
+        assert all(not each.placement.pins for each in cluster.engine.hosts.values())
+        cluster.engine.versions.clear()
+        assert cluster.do(manager.add_node) == "node-4"
+        assert cluster.do(lambda: [shot.state for shot in manager.snapshots()]) == [()] * len(IDS)

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import agentrt.distributed
+from agentrt.distributed import versions
 from agentrt.distributed.cluster import ClusterManager
-from agentrt.errors import ConfigurationError, MissingPackageError
+from agentrt.distributed.versions import read_versions
+from agentrt.errors import ConfigurationError, MissingPackageError, ProcessingError
 from agentrt.journal import Created
 from agentrt.views.role import Commands
 from tests.feed.test_same_picture import draw
@@ -128,6 +130,34 @@ def test_one_page_shows_all_nodes_and_steers_them(cluster: ClusterManager) -> No
     for node in cluster.nodes:
         commands.command("resume", f"on {node}")
     wait_until(lambda: cluster[f"on {cluster.nodes[2]}"].state == ("a", "a"))
+
+
+@needs_ray
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
+def test_a_node_with_another_version_does_not_come(cluster: ClusterManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, newer = cluster.nodes, read_versions()._replace(agentrt="999.0")
+    monkeypatch.setattr(versions, "read_versions", lambda: newer)  # of this process; the node reads its own
+    with pytest.raises(ConfigurationError, match=r"runs .* agentrt 999\.0, and node-4 Python .*: what they send"):
+        cluster.add_node()
+    assert cluster.nodes == cluster.engine.nodes == before == tuple(cluster.engine.actors)
+
+
+@needs_ray
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
+def test_a_group_restarts_its_members_on_all_nodes(cluster: ClusterManager) -> None:
+    def divide(activity, state):
+        return state + 1 // activity.payload
+
+    group = cluster.group("over all", "one_for_all")
+    ids = [f"member on {node}" for node in cluster.nodes]
+    for id, node in zip(ids, cluster.nodes, strict=True):
+        cluster.create(id, 0, divide, group=group, placement=node, retries=0)
+        assert cluster.run(cluster.ask(id, 1)) == 1
+    with pytest.raises(ProcessingError):
+        cluster.run(cluster.ask(ids[0], 0))
+    wait_until(lambda: [cluster[id].state for id in ids] == [0] * len(ids))
 
 
 @needs_ray
