@@ -220,11 +220,12 @@ def _run_watch(options: argparse.Namespace) -> int:
         return 0
     with explain_missing("the page needs"):
         from .views.server.watch import Watch
+    from .distributed.watching import open_source
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     names = "\n".join(f"{manager.name}, process {manager.pid}" for manager in managers)
     print(f"{names}\nStarting the page ...", flush=True)
-    watch = Watch(managers, port=options.port)
+    watch = Watch(managers, open_source, port=options.port)
     try:
         _print_links(watch.server, options, "Ctrl-C here ends the page; the agents go on.")
         _wait_for_interrupt()
@@ -240,12 +241,13 @@ def _run_announce(announced: str) -> int:
 
     with explain_missing("the page needs"):
         from .views.server.watch import Watch
+    from .distributed.watching import open_source
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = msgspec.json.decode(announced)
     with _only_reader() as reader:
         try:
-            watch = Watch([msgspec.convert(given["manager"], ManagerRecord)], **given["options"])
+            watch = Watch([msgspec.convert(given["manager"], ManagerRecord)], open_source, **given["options"])
         except AgentError as error:
             print(error, file=reader)
             return USAGE_ERROR

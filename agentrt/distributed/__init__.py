@@ -12,7 +12,12 @@ __all__ = ["ClusterManager", "Placement", "connect"]
 
 
 def connect(
-    address: str | None = None, *, nodes: int | None = None, journal: Any = None, **options: Any
+    address: str | None = None,
+    *,
+    nodes: int | None = None,
+    journal: Any = None,
+    name: str = "cluster",
+    **options: Any,
 ) -> ClusterManager:
     """Start or join a cluster, and return the manager of its agents.
 
@@ -22,6 +27,7 @@ def connect(
         journal: The address of a PostgreSQL ("postgresql://..."), in which each node has a journal of its name. Or the
             path of a file, of which each node gets one of its own beside it: on one machine. Or a function of the name
             of a node that opens its journal. Without it agents live in memory.
+        name: What it is called on its page, and by `agentrt watch` in another terminal.
         **options: Those of `RuntimeManager`, for each node: `ring`, `seed`.
 
     Raises:
@@ -29,6 +35,6 @@ def connect(
     """
     with explain_missing("agents on several machines need"):
         from .ray_engine import RayEngine
-    manager = ClusterManager(RayEngine(address, nodes, journal, options), name="cluster")
+    manager = ClusterManager(RayEngine(address, nodes, journal, options), name=name)
     manager.locate_runtimes()
     return manager

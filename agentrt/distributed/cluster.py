@@ -7,11 +7,13 @@ import concurrent.futures
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Unpack
 
 from ..display import ClusterDisplay
+from ..engine.loop_thread import time_of
 from ..errors import (
     AgentError,
     ManagerClosedError,
@@ -20,6 +22,8 @@ from ..errors import (
     RuntimeTerminatedError,
     describe_error,
 )
+from ..feed.nodes import ClusterStanding
+from ..feed.offer import offer as offer_feed
 from ..groups import CreateOptions, Group
 from ..logs import log_safely
 from ..metrics import Fates
@@ -27,13 +31,14 @@ from ..schema.numbers import refuse, time_limit
 from ..snapshot import Snapshot
 from ..supervision import Policy, Supervision
 from .cluster_groups import ClusterGroups, GroupSupervisor
-from .cluster_source import ClusterSource, DriverSource
+from .cluster_source import ClusterSource, DriverSource, OfferedDriver
 from .engine import Engine
 from .link import UnreachableError
 from .membership import Membership
 from .messages import Batch, decode
 from .node import NodeManager, NodeStatus, Wanted
 from .placement import Placement, score
+from .relay import FeedRelay
 from .remote_runtime import RemoteRuntime
 from .resources import Needs, Reservations, check_needs
 
@@ -63,14 +68,15 @@ class ClusterManager(NodeManager, ClusterDisplay):
 
     Args:
         engine: What starts nodes and reaches them.
+        offer: Whether other processes of the same user may watch it.
         **options: Those of `RuntimeManager`, for what runs here: receipts, and who waits for them.
     """
 
     groups: ClusterGroups
 
-    def __init__(self, engine: Engine, **options: Any) -> None:
+    def __init__(self, engine: Engine, *, offer: bool = True, **options: Any) -> None:
         node, placement = f"driver-{secrets.token_hex(4)}", Placement(engine.nodes)
-        super().__init__(node, placement, engine.peer, engine.is_durable, **{"offer": False, **options})
+        super().__init__(node, placement, engine.peer, engine.is_durable, offer=False, **options)
         self.engine = engine
         self.groups = ClusterGroups(self)
         self.supervisor = GroupSupervisor(self)
@@ -82,8 +88,12 @@ class ClusterManager(NodeManager, ClusterDisplay):
         self._reservations = Reservations(self)
         self._changing = threading.RLock()  # held while runtimes are made, and while nodes come and go
         self._is_located = not engine.is_durable
+        self._driver_source = DriverSource(self)
+        self._relay = FeedRelay(self.name, engine.read_feed)
         for each in engine.nodes:
             self.fetch_from(each)
+        if offer and time_of(self.loop) is time.monotonic:
+            self.offer()
 
     def __enter__(self) -> ClusterManager:
         return self
@@ -108,6 +118,9 @@ class ClusterManager(NodeManager, ClusterDisplay):
 
         Returns:
             The name of the node.
+
+        Raises:
+            ConfigurationError: It would run another version of Python or of this package; nothing was changed.
         """
         with self._changing:
             return self.run(self._membership.add(time_limit("timeout", timeout)))
@@ -355,8 +368,17 @@ class ClusterManager(NodeManager, ClusterDisplay):
         """What the views are drawn from: all nodes as one."""
         with self.lock:
             if self._cluster_source is None:
-                self._cluster_source = ClusterSource(self, DriverSource(self), self.engine.read_feed, self.engine.link)
+                self._cluster_source = ClusterSource(self, self._driver_source, self.engine.read_feed, self.engine.link)
             return self._cluster_source
+
+    def offer(self) -> None:
+        """Let other processes of the same user find it, and watch its nodes: `agentrt watch`."""
+        self._offered = OfferedDriver(self, self._driver_source)
+        self._offer = offer_feed(self._offered)
+
+    def describe_cluster(self) -> ClusterStanding:
+        """What another process needs to watch the nodes."""
+        return self._relay.describe(self.nodes, self.engine.link)
 
     # ---- commands
 
@@ -443,6 +465,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
 
     def _end_serving(self) -> None:
         super()._end_serving()
+        self._relay.close()
         if self._cluster_source is not None:
             self._cluster_source.close()
 

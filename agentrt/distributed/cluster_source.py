@@ -12,19 +12,20 @@ from ..activity import Activity
 from ..engine.hub import Frame
 from ..errors import ConfigurationError, RuntimeNotFoundError
 from ..events import Record
+from ..feed.greeting import OfferedManager
 from ..feed.live import Ids, LiveManager, LiveSource
-from ..feed.nodes import NodeStanding
+from ..feed.nodes import ClusterStanding, NodeStanding
 from ..feed.remote import RemoteSource
 from ..feed.several import Part, SeveralSource
 from ..feed.shift import STRIDE, Shift
-from ..feed.source import Reply
+from ..feed.source import Reply, Source
 from ..metrics import Fates
 from ..snapshot import Snapshot
 from .cluster_moment import ClusterMoment
 from .dialer import ClockDifference, LocalTime, NodeDialer, ReadFeed
 from .numbers import index_of
 
-__all__ = ["ClusterSource", "DriverSource", "merge_causally"]
+__all__ = ["ClusterSource", "DriverSource", "OfferedDriver", "merge_causally"]
 
 PATIENCE = 5  # pulls for which a record waits for what has caused it
 MOMENTS = 4  # that are kept
@@ -49,6 +50,7 @@ class DriverSource(LiveSource):
     def __init__(self, manager: LiveManager) -> None:
         super().__init__(manager)
         self.clock: LocalTime = manager.clock
+        self._driver: Any = manager
         self.runtimes = self.ended = Ids(())
 
     def snapshots(self, ids: Iterable[str] | None = None, metrics: bool = False) -> list[Snapshot]:
@@ -62,6 +64,26 @@ class DriverSource(LiveSource):
     def command(self, name: str, id: str = "", /, **arguments: Any) -> Reply:
         """Carry out a command; what is for all runtimes is for none here."""
         return Reply() if name in OF_RUNTIMES else super().command(name, id, **arguments)
+
+    def cluster(self) -> ClusterStanding:
+        """What another process needs to watch the nodes."""
+        found: ClusterStanding = self._driver.describe_cluster()
+        return found
+
+
+class OfferedDriver:
+    """What a driver offers to other processes: what it has recorded itself. Its nodes are read through the relay."""
+
+    def __init__(self, manager: OfferedManager, source: DriverSource) -> None:
+        self.name, self.ring, self.loop, self.source = manager.name, manager.ring, manager.loop, source
+
+
+class SourceWithClock(Source, Protocol):
+    """The source of what runs at a driver."""
+
+    @property
+    def clock(self) -> LocalTime:
+        """The clock there."""
 
 
 class NodePart(Part):
@@ -95,7 +117,7 @@ class ClusterSource(SeveralSource):
     """
 
     def __init__(
-        self, driver: ClusterDriver, here: DriverSource, read_feed: ReadFeed, link: str = "", max_age: float = 0.1
+        self, driver: ClusterDriver, here: SourceWithClock, read_feed: ReadFeed, link: str = "", max_age: float = 0.1
     ) -> None:
         self.link = link
         self._driver = driver

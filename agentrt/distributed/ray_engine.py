@@ -50,7 +50,8 @@ class NodeActor:
     def __init__(self, cluster: str, node: str, nodes: tuple[str, ...], journal: Any, options: dict[str, Any]) -> None:
         self._directory = Directory(cluster, nodes)
         open_journal = None if journal is None else partial(open_journal_of, journal)
-        self._host = NodeHost(node, nodes, self._directory.peer, open_journal, loop="thread", **options)
+        own = {"loop": "thread", "offer": False, **options}  # the driver offers all nodes as one
+        self._host = NodeHost(node, nodes, self._directory.peer, open_journal, **own)
 
     def move(self, node: str, host: str) -> None:
         """A node is in the process of another one now."""

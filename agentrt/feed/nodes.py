@@ -13,7 +13,7 @@ import msgspec
 
 from ..engine.entry import RuntimeEntry
 
-__all__ = ["HasNodes", "HasUsage", "NodeStanding", "Usage", "UsageMeter"]
+__all__ = ["ClusterStanding", "HasCluster", "HasNodes", "HasUsage", "NodeStanding", "Usage", "UsageMeter"]
 
 EVERY = 1.0  # real seconds between two readings
 SHARE = 0.02  # of the time that readings may take
@@ -39,6 +39,30 @@ class Usage(msgspec.Struct, frozen=True):
     memory: int = 0
     pid: int = 0
     machine: str = ""
+
+
+class ClusterStanding(msgspec.Struct, frozen=True):
+    """A cluster, as its driver tells it to another process of the same user.
+
+    Args:
+        nodes: The names of its nodes.
+        link: The address of the engine's own page; empty if it has none.
+        port: TCP port on 127.0.0.1 where frames are passed on to the nodes.
+        token: What has to be said there.
+    """
+
+    nodes: list[str] = []
+    link: str = ""
+    port: int = 0
+    token: str = ""
+
+
+@runtime_checkable
+class HasCluster(Protocol):
+    """The source of the driver of a cluster."""
+
+    def cluster(self) -> ClusterStanding:
+        """What another process needs to watch its nodes."""
 
 
 class NodeStanding(msgspec.Struct, frozen=True):

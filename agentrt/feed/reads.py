@@ -20,7 +20,7 @@ from ..schema.outline import OF_STATE, Bounds, clean, outline, restore
 from ..snapshot import Snapshot
 from .failures import FailureRecord, error_of, failure_of
 from .ids import IdsUpdate
-from .nodes import Usage
+from .nodes import ClusterStanding, HasCluster, Usage
 from .source import BurstProgress, Found, JournalStanding, Page, PayloadForm, Rewindable, Settings, Source
 from .wire import ActivityRow, OutcomeRow, ProtocolError, encode_frame, record_of, row_of
 
@@ -31,7 +31,7 @@ OF_ITEM = Bounds(most=100, widest=50, deepest=5, longest=2_000)
 NOT_OF_ONE = frozenset(
     {
         "ids", "ended", "snapshots", "figures", "active", "find", "fates", "dead_letters", "ledger", "outcomes",
-        "burst", "journal", "usage",
+        "burst", "cluster", "journal", "usage",
     }
 )  # fmt: skip
 
@@ -338,6 +338,9 @@ READERS: dict[str, ReadKind] = {
     ),
     "ledger": ReadKind(lambda source: source.ledger(), Ledger, _as_it_is),
     "journal": ReadKind(lambda source, id: source.journal(id), JournalStanding | None, _as_it_is),
+    "cluster": ReadKind(
+        lambda source: source.cluster() if isinstance(source, HasCluster) else None, ClusterStanding | None, _as_it_is
+    ),
     "usage": ReadKind(lambda source: source.usage(), Usage, _as_it_is),
     "outcomes": ReadKind(
         lambda source, numbers: {id: row_of(each, True) for id, each in source.outcomes(numbers).items()},

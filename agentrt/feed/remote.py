@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ..activity import Activity
 from ..dead_letters import DeadLetter, Ledger
@@ -31,7 +31,7 @@ from .find import find_ids
 from .ids import RemoteIds
 from .link import Dialer, Link
 from .mirror import Mirror
-from .nodes import Usage
+from .nodes import ClusterStanding, Usage
 from .remote_moment import RemoteMoment
 from .source import (
     ACTOR,
@@ -44,15 +44,25 @@ from .source import (
     PayloadForm,
     Reply,
     Settings,
+    Source,
     Standing,
     Watching,
 )
 from .wire import FeedAnswer, Order, ProtocolError, record_of
 
-__all__ = ["RemoteSource"]
+__all__ = ["RemoteSource", "WatchedSource"]
 
 BLOCKED = 1.0  # seconds after which a page says that the agents' loop is blocked
 SEVERAL = 100  # snapshots that are asked for one by one, each kept up to date; more are asked for once, together
+
+
+class WatchedSource(Source, Protocol):
+    """What runs in another process: one manager, or a cluster."""
+
+    hub: Hub
+
+    def close(self) -> None:
+        """Ask no more. Idempotent."""
 
 
 class RemoteSource:
@@ -351,6 +361,11 @@ class RemoteSource:
     def usage(self) -> Usage:
         """What the manager has to do, and what its process uses."""
         found: Usage = self._read("usage")
+        return found
+
+    def cluster(self) -> ClusterStanding | None:
+        """What the nodes are reached by, if it is the driver of a cluster."""
+        found: ClusterStanding | None = self._read("cluster")
         return found
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:

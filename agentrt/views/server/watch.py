@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ...discovery import ManagerRecord
-from ...feed.remote import RemoteSource
+from ...feed.remote import RemoteSource, WatchedSource
 from ...feed.several import SeveralSource
 from .content import ManagerPage
 from .server import Server, start
@@ -20,6 +20,7 @@ class Watch:
 
     Args:
         managers: The managers, one at least.
+        open_source: Gives the source of one of them.
         port: As all others, those of `agentrt.views.server.server.serve`.
 
     Raises:
@@ -29,6 +30,7 @@ class Watch:
     def __init__(
         self,
         managers: Sequence[ManagerRecord],
+        open_source: Callable[[ManagerRecord], WatchedSource] = RemoteSource,
         port: int = 0,
         address: str = "127.0.0.1",
         title: str = "",
@@ -38,11 +40,11 @@ class Watch:
         proxies: Iterable[str] = (),
         evaluator: bool = False,
     ) -> None:
-        self.sources: list[RemoteSource] = []
+        self.sources: list[WatchedSource] = []
         try:
-            self.sources += map(RemoteSource, managers)
+            self.sources += map(open_source, managers)
             alone = len(managers) == 1
-            self.source: RemoteSource | SeveralSource = (
+            self.source: WatchedSource | SeveralSource = (
                 self.sources[0] if alone else SeveralSource(self.sources, TOGETHER)
             )
             page = ManagerPage(
