@@ -1,4 +1,4 @@
-"""The command line: what runs until Ctrl-C (`demo`, `serve`, `watch`, `view`) and what looks at files and managers."""
+"""The command line: what runs until Ctrl-C (`demo`, `serve`, `watch`, `view`) and what looks at files and the like."""
 
 from __future__ import annotations
 
@@ -90,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the managers that are served on this machine now, with their links")
     listing.add_argument("app", nargs="?", help="instead, the runtimes that a Python file or module makes")
     listing.set_defaults(run=_run_list)
+    lesson = commands.add_parser("lesson", help="open a lesson in JupyterLab, or list them")
+    lesson.add_argument("which", nargs="?", help="its number, or the beginning of its name; without it they are listed")
+    lesson.add_argument("--no-browser", action="store_true", help="only print the link")
+    lesson.set_defaults(run=_run_lesson)
     _add_journal_parser(commands)
     _add_history_parsers(commands)
     return parser
@@ -342,6 +346,19 @@ def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 def _column_widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+# ---- agentrt lesson
+
+
+def _run_lesson(options: argparse.Namespace) -> int:
+    from .lessons import find_lesson, lessons
+    from .lessons.opening import open_lesson
+
+    if options.which is None:
+        print(*(f"{lesson.number:2}  {lesson.name:28} {lesson.title}" for lesson in lessons()), sep="\n")
+        return 0
+    return open_lesson(find_lesson(options.which), Path.cwd(), browser=not options.no_browser)
 
 
 # ---- agentrt journal

@@ -15,7 +15,7 @@ import grimp
 # From the top. A folder stands for all that is in it; `agentrt` itself is the list of the public names.
 FLOORS = (
     ("ways in", "__main__ cli user_code"),
-    ("built on the public names", "testing demo integrations distributed"),
+    ("built on the public names", "testing demo lessons integrations distributed"),
     ("the public names", "agentrt"),
     (
         "the handles that a person holds",

@@ -436,3 +436,12 @@ def test_a_page_of_its_own_ends_some_time_after_the_manager(monkeypatch: pytest.
     monkeypatch.setattr(cli, "LINGER", 0.04)
     cli._wait_for_pages(watch)  # type: ignore[arg-type]
     assert watch.looks > 8
+
+
+def test_lessons_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lesson"]) == 0
+    listed = capsys.readouterr().out
+    assert " 1  first_agent" in listed
+    assert "Dining philosophers" in listed
+    assert main(["lesson", "no such lesson"]) == 2
+    assert "choose one of 1 first_agent, 2 three_towers" in capsys.readouterr().err

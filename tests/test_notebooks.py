@@ -12,27 +12,45 @@ from nbclient.exceptions import CellExecutionError
 from tests.harness.wait import wait_until
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+SOLUTIONS = Path(__file__).parent / "lessons" / "solutions.py"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SAID = {
-    "03_kill_the_kernel": ("goes on: True", "of the twelve, 12 are baked"),
-    "04_time_travel": ("<Replay of 1,000 activities: matches>", "it passes"),
-    "07_three_nodes": ("stamped: 120 letters;", "stamped twice: 0 letters;", "node_adopted"),
+    "12_kill_the_kernel": ("goes on: True", "of the twelve, 12 are baked"),
+    "13_time_travel": ("<Replay of 1,000 activities: matches>", "it passes"),
+    "16_three_nodes": ("stamped: 120 letters, twice: 0", "node_adopted"),
 }
-ON_RAY = [path for path in NOTEBOOKS if path.stem == "07_three_nodes"]
+ON_RAY = [path for path in NOTEBOOKS if path.stem == "16_three_nodes"]
 IN_A_KERNEL = [path for path in NOTEBOOKS if path not in ON_RAY]
 LARGEST = 4_000_000  # bytes of a notebook with its outputs
 
 
 def run_notebook(path, folder):
-    """Execute a notebook from top to bottom, and check what it shows."""
+    """Execute a lesson from top to bottom, solve its exercise, and check what it shows."""
     notebook = nbformat.read(path, as_version=4)
+    names = [cell.id for cell in notebook.cells]
+    notebook.cells.insert(names.index("try") + 1, nbformat.v4.new_code_cell(solution_of(path.stem)))
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    assert result(notebook.cells[names.index("try")]).startswith("<not yet: ")
+    assert result(notebook.cells[names.index("try") + 1]).startswith("<done: ")
+    assert sum(result(cell).startswith("<you wrote down no prediction, it was ") for cell in notebook.cells) >= 1
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in shown if output.output_type == "error"]
     assert [output for output in shown if output.output_type in ("display_data", "execute_result")]
     said = "".join(output.text for output in shown if output.output_type == "stream")
     assert all(words in said for words in SAID.get(path.stem, ()))
+
+
+def solution_of(lesson):
+    """What a learner would write in the end, from the file of solutions."""
+    found = re.search(rf"^# ---- {lesson}\n(.*?)(?=^# ---- |\Z)", SOLUTIONS.read_text(), re.MULTILINE | re.DOTALL)
+    return found[1]
+
+
+def result(cell):
+    """The last thing that a cell shows, as a text."""
+    outputs = [output for output in cell.get("outputs", []) if output.output_type == "execute_result"]
+    return outputs[-1]["data"]["text/plain"] if outputs else ""
 
 
 @pytest.mark.kernel
@@ -57,17 +75,17 @@ def test_it_runs_from_top_to_bottom_on_ray(path, tmp_path):
 @pytest.mark.lab
 def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab, page):
     notebook = jupyterlab.open(page, FOLDER / "01_first_agent.ipynb")
-    view = 1
+    view = 3
     notebook.run(view)
     notebook.wait_for_output(view, r"\b16\b")
-    notebook.run(4)  # sends 4: the view above follows by itself
+    notebook.run(7)  # sends 4: the view above follows by itself
     notebook.wait_for_output(view, r"\b20\b")
     notebook.cell(view).get_by_role("button", name=re.compile("pause", re.I)).first.click()
     notebook.wait_for_output(view, r"\bpaused\b")
     notebook.cell(view).get_by_role("button", name=re.compile("resume", re.I)).first.click()
-    notebook.run(5)  # asks: only a runtime that goes on answers
+    notebook.run(8)  # asks: only a runtime that goes on answers
     notebook.wait_for_output(view, r"\b21\b")
-    for cell in notebook.code_cells()[3:]:
+    for cell in notebook.code_cells()[4:]:
         notebook.run(cell)
     notebook.save()
     size = (jupyterlab.root / "01_first_agent.ipynb").stat().st_size
@@ -79,7 +97,7 @@ def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab,
 def test_the_three_towers_run_their_day_in_jupyterlab(jupyterlab, page):
     notebook = jupyterlab.open(page, FOLDER / "02_three_towers.ipynb")
     notebook.run_all()
-    fleet, starts, rush, _, closed, storm = notebook.code_cells()[:6]
+    fleet, starts, rush, _, closed, storm = notebook.code_cells()[1:7]
     for cell, words in (
         (starts, "in New York"),
         (rush, "It is"),

@@ -179,7 +179,7 @@ def test_every_text_ends_with_one_newline_and_no_line_with_white_space() -> None
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS][:3] == ["01_first_agent", "02_three_towers", "03_kill_the_kernel"]
+    assert [path.stem for path in NOTEBOOKS][:3] == ["01_first_agent", "02_three_towers", "03_mailbox_and_priority"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

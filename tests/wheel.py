@@ -22,7 +22,8 @@ def run(*command: str) -> None:
 
 def expected() -> set[str]:
     """The files of the package that a user needs, as a wheel names them."""
-    return {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.suffix in SUFFIXES}
+    modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.suffix in SUFFIXES}
+    return modules | {f"agentrt/lessons/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 def missing(wheel: Path) -> list[str]:

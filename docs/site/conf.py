@@ -20,7 +20,7 @@ root_doc = "index"
 exclude_patterns = ["docs/site"]
 nb_execution_mode = "off"  # `--execute` runs the lessons
 nb_execution_timeout = 600
-nb_execution_excludepatterns = ["**/07_three_nodes.ipynb"]  # it starts nodes on Ray
+nb_execution_excludepatterns = ["**/16_three_nodes.ipynb"]  # it starts nodes on Ray
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -58,7 +58,7 @@ def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: Any, content: 
         return None
     name = node["reftarget"].rpartition(".")[2]
     domain: Any = env.get_domain("py")
-    for module in ("agentrt", "agentrt.journal", "agentrt.testing", "agentrt.distributed"):
+    for module in ("agentrt", "agentrt.journal", "agentrt.testing", "agentrt.distributed", "agentrt.lessons"):
         found = domain.objects.get(f"{module}.{name}")
         if found is not None:
             target = app.builder.get_relative_uri(env.docname, found.docname)

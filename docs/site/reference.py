@@ -99,8 +99,16 @@ _PAGES = {
         create_langgraph_agent graph_workflow GraphState Question Resume message Priority
         """,
     ),
+    "lessons": (
+        "Lessons",
+        "agentrt.lessons",
+        """
+        Prediction PredictionResult Exercise Assessment Lesson lessons find_lesson
+        """,
+    ),
 }
 PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
+PARENTS = "Parameterized, VBox, Exception, Enum, str, Struct, Protocol, Generic, object"  # not described again
 ELSEWHERE = {"agentrt": {"SQLiteJournal", "Retention"}}  # names of two modules, described once
 
 
@@ -134,6 +142,5 @@ def _part(thing: object, name: str) -> str:
     if inspect.isclass(thing):
         if issubclass(thing, BaseException):
             return f".. autoexception:: {name}"
-        inherited = "\n   :inherited-members: Parameterized, Exception, Enum, str, Struct, Protocol, Generic, object"
-        return f".. autoclass:: {name}{inherited}"
+        return f".. autoclass:: {name}\n   :inherited-members: {PARENTS}"
     return f".. {'autofunction' if callable(thing) else 'autodata'}:: {name}"

@@ -25,7 +25,7 @@ from .address import Address
 
 __all__ = ["TopBar"]
 
-SPEEDS = {"stopped": 0.0, "1x": 1.0, "10x": 10.0, "60x": 60.0, "300x": 300.0, "3,000x": 3000.0}
+SPEEDS = {"stopped": 0.0, "0.1x": 0.1, "1x": 1.0, "10x": 10.0, "60x": 60.0, "300x": 300.0, "3,000x": 3000.0}
 LINKS = {"": "Overview", "timeline": "Timeline", "flow": "Flow", "dead-letters": "Dead letters"}
 RECORDED = "The last minute is the one before the file was last written. When an activity was started is not stored."
 COST_WINDOW = 2.0  # real seconds over which the cost of the views is measured

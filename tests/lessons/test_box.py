@@ -1,0 +1,6 @@
+from agentrt.lessons.box import GOOD, frame_box
+
+
+def test_a_box_has_its_colour_and_escapes_what_is_in_it():
+    assert GOOD in frame_box("a < b", tone=GOOD)
+    assert "a &lt; b" in frame_box("a < b")

@@ -1,0 +1,41 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from agentrt.errors import MissingPackageError
+from agentrt.lessons import find_lesson
+from agentrt.lessons.opening import open_lesson
+from tests.harness.wait import wait_until
+
+
+def test_without_jupyterlab_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("agentrt.lessons.opening.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"pip install jupyterlab, or open .*01_first_agent\.ipynb"):
+        open_lesson(find_lesson("1"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.lab
+def test_the_command_opens_a_lesson_in_jupyterlab(tmp_path):
+    command = [sys.executable, "-m", "agentrt", "lesson", "first", "--no-browser"]
+    log = tmp_path / "log.txt"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, cwd=tmp_path, stdout=file, stderr=file, start_new_session=True) as process,
+    ):
+        try:
+            link = wait_until(
+                lambda: re.search(r"http://127\.0\.0\.1\S+", log.read_text()), 60, "JupyterLab says its address"
+            )[0]
+            with urllib.request.urlopen(link, timeout=60) as page:
+                assert page.status == 200
+            assert "/lab/tree/01_first_agent.ipynb" in link
+            assert (tmp_path / "01_first_agent.ipynb").exists()
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
