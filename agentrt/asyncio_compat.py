@@ -11,8 +11,8 @@ from types import CodeType
 from typing import Any
 
 __all__ = [
-    "TASK_GROUP_CODE", "WAIT_CODE", "awaited_future", "children", "forget_destruction", "ready_handles",
-    "set_current_task", "set_loop_thread", "yield_future",
+    "TASK_GROUP_CODE", "WAIT_CODE", "awaited_future", "children", "forget_destruction", "get_current_task",
+    "ready_handles", "set_current_task", "set_loop_thread", "yield_future",
 ]  # fmt: skip
 
 _tasks: Any = asyncio.tasks
@@ -21,6 +21,11 @@ _tasks: Any = asyncio.tasks
 # outside finds it done or not begun. Python 3.11 has only the dict.
 set_current_task: Callable[[asyncio.AbstractEventLoop, Any], object] = (
     _tasks._swap_current_task if hasattr(_tasks, "_swap_current_task") else _tasks._current_tasks.__setitem__
+)
+
+# Which task it is that runs on a loop: `get_current_task(loop)`. In Python 3.11 asyncio's own is not written in C.
+get_current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None] = (
+    asyncio.current_task if hasattr(_tasks, "_swap_current_task") else _tasks._current_tasks.get
 )
 
 # The functions in which a task waits for several at once: `asyncio.wait` with its kin, and the end of a task group.

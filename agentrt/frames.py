@@ -14,7 +14,16 @@ import sysconfig
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
+from types import (
+    AsyncGeneratorType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+)
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -256,11 +265,11 @@ def awaited_object(thing: object) -> object | None:
     if isinstance(thing, GeneratorType) and thing.gi_code.co_qualname == "Driver.drive" and thing.gi_frame is not None:
         process: object = thing.gi_frame.f_locals["process"]  # this generator steps the processing of a runtime
         return process
-    if isinstance(thing, SUSPENDABLE):
-        for name in ("cr_await", "gi_yieldfrom", "ag_await"):
-            if hasattr(thing, name):
-                awaited: object | None = getattr(thing, name)
-                return awaited
+    for name in ("cr_await", "gi_yieldfrom", "ag_await"):
+        # As a class made in C has it: this runs nobody's code.
+        if isinstance(vars(type(thing)).get(name), GetSetDescriptorType | MemberDescriptorType):
+            awaited: object | None = getattr(thing, name, None)
+            return awaited
     if isinstance(thing, asyncio.Task):
         return thing.get_coro()
     if isinstance(thing, asyncio.Future):

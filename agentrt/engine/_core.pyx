@@ -11,7 +11,7 @@ Nothing between two Python calls can be interrupted here: no thread switch, no s
 
 cimport cython
 from cpython.array cimport array, extend_buffer
-from cpython.contextvars cimport PyContextVar_Get
+from cpython.contextvars cimport PyContext_Enter, PyContext_Exit, PyContextVar_Get
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport Py_NE, PyObject, PyObject_RichCompareBool, PyObject_TypeCheck, PyTypeObject
 from cpython.pythread cimport (
@@ -25,6 +25,7 @@ from cpython.pythread cimport (
 )
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 
+import asyncio
 import math
 from collections import deque
 from contextvars import copy_context
@@ -34,15 +35,19 @@ from types import MemberDescriptorType
 import msgspec
 
 from ..activity import Activity, Lane, UntrackedActivity
+from ..asyncio_compat import forget_destruction, get_current_task, set_current_task
 from ..context import Context
 from ..errors import MailboxFullError
 from ..events import Outcome
 from ..receipt import DECIDED, Receipt, UntrackedReceipt
+from .core import PURE
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure
-from .fields import EntryFields, HostFields, MailboxFields
-from .handoff import SLICE, SLICE_SECONDS, wait_for_wakeup, yield_to_loop
+from .fields import ENTRY_FIELDS, EntryFields, HostFields, MailboxFields
+from .handoff import (
+    MOST_INLINE, MOST_NESTED, SHORT, SLEEP, SLICE, SLICE_SECONDS, YIELD, Driver, InlineBudget, ProcessingTask,
+)
 from .mailbox import PrioritizedMailbox
 from .state_check import check_state
 
@@ -122,9 +127,9 @@ cdef inline object blank(object cls):
 
 
 cdef Py_ssize_t \
-    ACCEPTED_PRIORITY, ACCEPTED_STANDARD, ACTIVITY_CLASS, CLOSED, CURRENT_ACTIVITY, DEADLINE, DONE, DRIVER, EXACT, \
-    EXACT_STATE, HELD, HOST, ID, IN_ERROR, MAILBOX, PRIORITY_RECORDERS, RECEIPT_CLASS, RUNNING, SCHEDULED, \
-    STANDARD_RECORDERS, STARTED, STATE, TIMEOUT, WORKFLOW
+    ACCEPTED_PRIORITY, ACCEPTED_STANDARD, ACTIVITY_CLASS, CLOSED, CURRENT_ACTIVITY, DEADLINE, DONE, DRAINING, DRIVER, \
+    EXACT, EXACT_STATE, FAILED_COUNT, FLUSH_AT, HELD, HOST, ID, IN_ERROR, MAILBOX, PRIORITY_RECORDERS, RECEIPT_CLASS, RUNNING, SCHEDULED, \
+    STANDARD_RECORDERS, STARTED, STATE, TIMED_OUT, TIMEOUT, TIMES, WORKFLOW
 ACCEPTED_PRIORITY = place(EntryFields, "accepted_priority")
 ACCEPTED_STANDARD = place(EntryFields, "accepted_standard")
 ACTIVITY_CLASS = place(EntryFields, "activity_class")
@@ -132,6 +137,11 @@ CLOSED = place(EntryFields, "closed")
 CURRENT_ACTIVITY = place(EntryFields, "current")
 DEADLINE = place(EntryFields, "deadline")
 DONE = place(EntryFields, "done")
+DRAINING = place(EntryFields, "draining")
+FAILED_COUNT = place(EntryFields, "failed_count")
+FLUSH_AT = place(EntryFields, "flush_at")
+TIMED_OUT = place(EntryFields, "timed_out")
+TIMES = place(EntryFields, "times")
 DRIVER = place(EntryFields, "driver")
 EXACT = place(EntryFields, "exact")
 EXACT_STATE = place(EntryFields, "exact_state")
@@ -158,12 +168,36 @@ SENDERS = place(MailboxFields, "senders")
 STANDARD_ITEMS = place(MailboxFields, "standard")
 STREAK = place(MailboxFields, "streak")
 
-cdef Py_ssize_t CLOCK, COUNTER, LISTENERS, LOCK, RECORD
+cdef Py_ssize_t \
+    ASLEEP, BUSY, CLOCK, COUNTER, DEADLINES, INLINE_BUDGET, LISTENERS, LOCK, LOOP, RECORD, RING, THREAD, WATCHDOG
+ASLEEP = place(HostFields, "asleep")
+BUSY = place(HostFields, "busy")
+DEADLINES = place(HostFields, "deadlines")
+INLINE_BUDGET = place(HostFields, "inline_budget")
+LOOP = place(HostFields, "loop")
+RING = place(HostFields, "ring")
+THREAD = place(HostFields, "thread")
+WATCHDOG = place(HostFields, "watchdog")
 CLOCK = place(HostFields, "clock")
 COUNTER = place(HostFields, "counter")
 LISTENERS = place(HostFields, "listeners")
 LOCK = place(HostFields, "lock")
 RECORD = place(HostFields, "record")
+
+cdef Py_ssize_t D_OPEN, D_PASSED, D_PROCESS, D_SINGLE, D_SLEEPER, D_TASK, D_VARIABLES
+D_OPEN = place(Driver, "open")
+D_PASSED = place(Driver, "passed")
+D_PROCESS = place(Driver, "process")
+D_SINGLE = place(Driver, "single")
+D_SLEEPER = place(Driver, "sleeper")
+D_TASK = place(Driver, "task")
+D_VARIABLES = place(Driver, "variables")
+
+cdef Py_ssize_t B_COIN, B_COUNT, B_NESTED, B_READY
+B_COIN = place(InlineBudget, "_coin")
+B_COUNT = place(InlineBudget, "count")
+B_NESTED = place(InlineBudget, "nested")
+B_READY = place(InlineBudget, "ready")
 
 cdef Py_ssize_t A_CREATED, A_ID, A_LANE, A_RECEIPT, A_TIMEOUT
 A_CREATED = place(Activity, "created")
@@ -190,10 +224,31 @@ cdef object PRIORITY = Lane.PRIORITY, STANDARD = Lane.STANDARD, UNSET = msgspec.
 cdef object EMPTY_ERROR = IndexError, DONE_WORD = "done", ONE = 1
 cdef object append = deque.append, popleft = deque.popleft, now_name = "now"
 cdef object ActivityType = Activity, PlainActivity = UntrackedActivity, OutcomeType = Outcome
-cdef object ReceiptType = Receipt, PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
+cdef object ReceiptType = Receipt, DriverType = Driver, BudgetType = InlineBudget
+cdef object PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
 cdef object EntryType = EntryState, HostType = HostFields, MailboxType = MailboxFields, TimesType = array
-cdef double LONG_AGO = -math.inf
+cdef double LONG_AGO = -math.inf, SECONDS = SLICE_SECONDS
+cdef Py_ssize_t MOST_TURNS = MOST_INLINE, MOST_TURNS_NESTED = MOST_NESTED
 cdef object decided = DECIDED, current = CURRENT, context_class = Context
+
+
+# The classes of entries whose fields are where they are looked for. One that shadows a field with a property of its own
+# has everything done in Python, so that its property is asked.
+cdef dict plain_classes = {}
+
+
+cdef bint has_plain_fields(object entry) except -1:
+    """Whether the class of an entry leaves the fields as they are; TypeError if it is no entry."""
+    a(EntryType, entry)
+    cls = type(entry)
+    found = all(getattr(cls, name) is getattr(EntryFields, name) for name in ENTRY_FIELDS)
+    plain_classes[cls] = found
+    return found
+
+
+cdef inline bint is_plain(object entry) except -1:
+    cdef object found = plain_classes.get(type(entry))
+    return has_plain_fields(entry) if found is None else found
 
 
 cdef inline object a(object cls, object found):
@@ -367,7 +422,8 @@ check_records()
 
 
 def send_nowait(self, payload, priority=False, timeout=None, delay=None, key=None):
-    a(EntryType, self)
+    if not is_plain(self):
+        return PURE["send_nowait"](self, payload, priority, timeout, delay, key)
     if not holds(self, EXACT, type(payload)) or timeout is not None or delay is not None or key is not None:
         return self._send_with_checks(payload, priority, timeout, delay, key)
     return send_one(self, payload, priority)
@@ -375,7 +431,7 @@ def send_nowait(self, payload, priority=False, timeout=None, delay=None, key=Non
 
 cdef object send_one(object entry, object payload, object priority):
     """Accept a payload of the type that needs no check, with no option but the lane."""
-    cdef bint urgent = priority
+    cdef bint urgent = bool(priority)
     host, mailbox = a(HostType, get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
     cause = <object>PyContextVar_Get_(current)
     lock = get(host, LOCK)
@@ -429,7 +485,8 @@ cdef inline object PyContextVar_Get_(object variable):
 
 
 async def ask(self, payload, **options):
-    a(EntryType, self)
+    if not is_plain(self):
+        return await PURE["ask"](self, payload, **options)
     if PyContextVar_Get_(current) is not None:
         with self.register_wait():  # before it is sent: what can't be waited for is not left behind
             receipt = await self.send(payload, **options)
@@ -454,18 +511,131 @@ async def ask(self, payload, **options):
 
 
 def run_inline(self, promise):
-    a(EntryType, self)
+    if not is_plain(self):
+        return PURE["run_inline"](self, promise)
     driver = get(self, DRIVER)
-    if driver is None or not driver.open or is_set(self, HELD):
+    if driver is None or not is_set(a(DriverType, driver), D_OPEN) or is_set(self, HELD):
         return
-    if PyThread_get_thread_ident() != <unsigned long>get(self, HOST).thread:
+    host = a(HostType, get(self, HOST))
+    if PyThread_get_thread_ident() != <unsigned long>get(host, THREAD):
         return
     mailbox = a(MailboxType, get(self, MAILBOX))
     items = get(mailbox, PRIORITY_ITEMS)
     if not len(items):
         items = get(mailbox, STANDARD_ITEMS)
-    if len(items) and items[0].receipt is promise:
-        driver.run_inline(promise, self.decides_later)
+    if len(items) and holds(a(ActivityType, items[0]), A_RECEIPT, a(ReceiptType, promise)):
+        turn_inline(self, host, driver, promise)
+
+
+cdef int turn_inline(object entry, object host, object driver, object promise) except -1:
+    """`Driver.run_inline`."""
+    cdef bint once = entry.decides_later
+    budget, loop = a(BudgetType, get(host, INLINE_BUDGET)), get(host, LOOP)
+    nested = get(budget, B_NESTED)
+    if <Py_ssize_t>nested >= MOST_TURNS_NESTED or not holds(budget, B_COIN, None):
+        if not budget.allows():
+            return 0
+    elif <Py_ssize_t>get(budget, B_COUNT) >= MOST_TURNS:
+        put(budget, B_COUNT, 0)
+        return 0
+    waiter = get_current_task(loop)
+    if waiter is None:  # a bare callback of the loop, which can't wait anyway
+        return 0
+    try:
+        put(budget, B_NESTED, nested + 1)
+        set_current_task(loop, get(driver, D_TASK))
+        while (
+            holds(promise, R_VALUE, None) and is_set(driver, D_OPEN) and holds(entry, DRIVER, driver)
+            and <Py_ssize_t>get(budget, B_COUNT) < MOST_TURNS
+        ):
+            put(budget, B_COUNT, get(budget, B_COUNT) + 1)
+            step_inline(entry, host, driver)
+            if once:
+                break
+    finally:
+        put(budget, B_NESTED, nested)
+        set_current_task(loop, waiter)
+    outcome = get(promise, R_VALUE)
+    if outcome is not None and outcome.started is not None:
+        seconds = outcome.finished - outcome.started
+        if seconds > SHORT:
+            budget.charge(seconds, get(host, CLOCK).pace)
+    return 0
+
+
+cdef int step_inline(object entry, object host, object driver) except -1:
+    """One activity, or as far as it goes before it waits: `Driver._step_inline`."""
+    cdef PyObject* found = NULL
+    cdef PySendResult kind
+    sleeper, variables, process = get(driver, D_SLEEPER), get(driver, D_VARIABLES), get(driver, D_PROCESS)
+    put(driver, D_OPEN, False)
+    put(driver, D_SINGLE, True)
+    try:
+        PyContext_Enter(variables)
+        try:
+            kind = PyIter_Send(<PyObject*>process, <PyObject*>None, &found)
+            if kind == PYGEN_ERROR:
+                raise_pending()
+        finally:
+            PyContext_Exit(variables)
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):  # its loop is being shut down
+            host.leave(entry)
+        else:
+            entry.fault(error)
+        kind = PYGEN_ERROR
+    if kind == PYGEN_ERROR or kind == PYGEN_RETURN:
+        Py_XDECREF(found)
+        if sleeper is not None and not sleeper.done():
+            sleeper.set_result(None)
+        return 0
+    asked = <object>found
+    Py_DECREF(asked)
+    if asked is YIELD or asked is SLEEP:
+        put(driver, D_OPEN, True)
+    else:
+        put(driver, D_PASSED, (asked,))
+        wake_driver(driver, host)
+    return 0
+
+
+cdef int wake_driver(object driver, object host) except -1:
+    """`Driver.wake`."""
+    sleeper = get(driver, D_SLEEPER)
+    if sleeper is not None and not sleeper.done():
+        (<dict>get(host, ASLEEP)).pop(driver, None)
+        sleeper.set_result(None)
+    put(driver, D_SLEEPER, None)
+    return 0
+
+
+def wake(self, entry):
+    if get(a(HostType, self), LOOP).is_closed():
+        self.end_with_loop()
+    elif PyThread_get_thread_ident() == <unsigned long>get(self, THREAD):
+        entry.start()
+    else:
+        PURE["wake"](self, entry)
+
+
+def start(self):
+    if not is_plain(self):
+        return PURE["start"](self)
+    host = a(HostType, get(self, HOST))
+    (<set>get(host, BUSY)).add(self)
+    watchdog = get(host, WATCHDOG)
+    if watchdog.is_waiting:
+        watchdog.start_watching()
+    driver = get(self, DRIVER)
+    if driver is not None and not holds(a(DriverType, driver), D_TASK, None):
+        wake_driver(driver, host)
+        return
+    driver = Driver(self)
+    put(self, DRIVER, driver)
+    driver.task = ProcessingTask(
+        self._drive(driver), loop=get(host, LOOP), name=f"agentrt {get(self, ID)}", context=driver.variables
+    )
+    forget_destruction(driver.task)
 
 
 # ---- processing: the loop's thread only
@@ -475,7 +645,7 @@ cdef enum:
     SUSPENDED  # the workflow waits for something
     UNCHECKED  # the type of the new state is not the usual one
     SLICE_OVER
-    ASLEEP
+    SLEEPING
     AWAKE  # it was about to sleep, and something has come meanwhile
     RENEWED
     ENDED
@@ -490,10 +660,11 @@ cdef class Continuation:
 
     cdef object coroutine, asked
 
-    def __await__(self):
-        return self
+    @property
+    def cr_await(self):  # as a coroutine says what it awaits, see `frames.awaited_object`
+        return self.coroutine
 
-    def __iter__(self):
+    def __await__(self):
         return self
 
     def __next__(self):
@@ -574,9 +745,9 @@ cdef int run(Turn turn) except -1:
             if items is None:
                 put(entry, CURRENT_ACTIVITY, None)
                 turn.forget()  # nothing of what was done stays alive while it sleeps
-                if entry._ends():
+                if ends(entry):
                     return ENDED
-                return AWAKE if is_set(entry, SCHEDULED) else ASLEEP
+                return AWAKE if is_set(entry, SCHEDULED) else SLEEPING
         if not len(items):  # another thread has dropped it, to make room
             continue
         activity = a(ActivityType, popleft(items))
@@ -585,13 +756,13 @@ cdef int run(Turn turn) except -1:
         before = None
         if get(mailbox, SENDERS):
             entry._admit_waiting()
-        found = start(turn)
+        found = begin_activity(turn)
         if found != GO_ON:
             return found
     return SLICE_OVER
 
 
-cdef int start(Turn turn) except -1:
+cdef int begin_activity(Turn turn) except -1:
     """Call the workflow with the activity that was taken, and commit what it returns if it does so at once."""
     cdef PyObject* result = NULL
     cdef PySendResult kind
@@ -603,7 +774,7 @@ cdef int start(Turn turn) except -1:
         turn.started = time_on(get(turn.host, CLOCK))
     put(entry, STARTED, turn.started)
     limit = get(activity, A_TIMEOUT) or get(entry, TIMEOUT)
-    put(entry, DEADLINE, INFINITY if limit is None else turn.host.deadlines.arm(turn.started + limit))
+    put(entry, DEADLINE, INFINITY if limit is None else arm(turn.host, turn.started + limit))
     turn.is_at_work = True
     workflow = get(entry, WORKFLOW)
     if workflow is not turn.workflow:
@@ -632,6 +803,12 @@ cdef int start(Turn turn) except -1:
     return SUSPENDED
 
 
+cdef object arm(object host, double at):
+    """`Deadlines.arm`."""
+    deadlines = get(host, DEADLINES)
+    return deadlines.arm(at) if at < <double>deadlines.first else at
+
+
 cdef Continuation rest_of(object coroutine, object asked):
     cdef Continuation rest = Continuation.__new__(Continuation)
     rest.coroutine, rest.asked = coroutine, asked
@@ -653,7 +830,7 @@ cdef int commit(Turn turn, object new) except -1:
     now = time_on(get(host, CLOCK))
     turn.finished = now
     deadline = get(entry, DEADLINE)
-    if deadline is not INFINITY and turn.finished > <double>deadline and host.deadlines.is_late(entry, now):
+    if deadline is not INFINITY and turn.finished > <double>deadline and get(host, DEADLINES).is_late(entry, now):
         raise DeadlinePassed
     reply = turn.context.replied if turn.takes_context else UNSET
     turn.is_at_work = False
@@ -697,13 +874,193 @@ cdef int next_step(Turn turn) except -1:
     return SLICE_OVER if turn.finished > turn.slice_end else GO_ON
 
 
+@cython.final
+cdef class Pause:
+    """Awaited, it asks for one thing, once."""
+
+    cdef object asked
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        asked, self.asked = self.asked, NOTHING
+        if asked is NOTHING:
+            raise StopIteration
+        return asked
+
+
+cdef Pause ask_for(object what):
+    cdef Pause pause = Pause.__new__(Pause)
+    pause.asked = what
+    return pause
+
+
+def _begin_slice(self, driver):
+    return begin_slice(self, driver) if is_plain(self) else PURE["_begin_slice"](self, driver)
+
+
+cdef double begin_slice(object entry, object driver) except? -1:
+    if holds(entry, TIMES, None):
+        entry.start_times()
+    if get(entry, DONE) + get(entry, FAILED_COUNT) + get(entry, TIMED_OUT) >= get(entry, FLUSH_AT):
+        entry.flush()
+    if is_set(a(DriverType, driver), D_SINGLE):
+        put(driver, D_SINGLE, False)
+        return LONG_AGO
+    host = a(HostType, get(entry, HOST))
+    watchdog, clock = get(host, WATCHDOG), get(host, CLOCK)
+    if <double>watchdog.due <= <double>monotonic():
+        watchdog.yield_interpreter()
+    others = len(get(a(BudgetType, get(host, INLINE_BUDGET)), B_READY))  # who else wants a turn
+    return <double>clock.now() + SECONDS * <double>clock.pace / (1 + others)
+
+
+def end_slice(self):
+    return finish_slice(self) if is_plain(self) else PURE["end_slice"](self)
+
+
+cdef object finish_slice(object entry):
+    host = a(HostType, get(entry, HOST))
+    ring = get(host, RING)
+    if len(<list>ring.records) >= <Py_ssize_t>ring.mark:
+        ring.trim()
+    if get(host, LISTENERS):
+        host.notify()
+
+
+def _ends(self):
+    return ends(self) if is_plain(self) else PURE["_ends"](self)
+
+
+cdef bint ends(object entry) except -1:
+    """Whether the processing ends here: `RuntimeEntry._ends`, with `EntryState.may_sleep`."""
+    if is_set(entry, HELD):
+        return PURE["_ends"](entry)
+    host, mailbox = a(HostType, get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    lock = get(host, LOCK)
+    take_lock(lock)
+    try:
+        put(entry, SCHEDULED, False)
+        if (len(get(mailbox, PRIORITY_ITEMS)) or len(get(mailbox, STANDARD_ITEMS))) and not is_set(entry, CLOSED):
+            put(entry, SCHEDULED, True)
+            return False
+    finally:
+        release_lock(lock)
+    put(entry, RUNNING, None)
+    (<set>get(host, BUSY)).discard(entry)
+    finish_slice(entry)
+    if is_set(entry, DRAINING) or is_set(entry, CLOSED):
+        host.leave(entry)
+        return True
+    return False
+
+
+@cython.final
+cdef class Steps:
+    """Steps the processing, as the body of its task: `Driver.drive`."""
+
+    cdef object entry, host, driver, process
+    cdef bint is_begun
+
+    @property
+    def cr_await(self):
+        return self.process
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return self.step(None)
+
+    def send(self, value):
+        return self.step(None)
+
+    def throw(self, kind, error=None, trace=None):
+        if error is None:
+            error = kind() if isinstance(kind, type) else kind
+        if isinstance(error, GeneratorExit):
+            self.process.close()
+            raise error
+        return self.step(error)
+
+    def close(self):
+        self.process.close()
+
+    cdef object step(self, object error):
+        cdef PyObject* found = NULL
+        cdef PySendResult kind
+        driver = self.driver
+        if not holds(self.entry, DRIVER, driver):  # another was started in its place, or it ended in somebody's turn
+            if not self.is_begun:
+                self.process.close()
+            raise StopIteration
+        if not self.is_begun:
+            self.is_begun = True
+            put(driver, D_PROCESS, self.process)
+        elif not holds(driver, D_PASSED, None):
+            (asked,) = get(driver, D_PASSED)
+            put(driver, D_PASSED, None)
+            if error is None:
+                return self.tell(asked)
+            if asked is not None:
+                asked.cancel()
+        put(driver, D_OPEN, False)
+        if error is not None:
+            return self.tell(self.process.throw(error))
+        kind = PyIter_Send(<PyObject*>self.process, <PyObject*>None, &found)
+        if kind == PYGEN_ERROR:
+            raise_pending()
+        asked = <object>found
+        Py_DECREF(asked)
+        if kind == PYGEN_RETURN:
+            raise StopIteration
+        return self.tell(asked)
+
+    cdef object tell(self, object asked):
+        """What the event loop is told for what the processing waits for."""
+        if asked is YIELD:
+            put(self.driver, D_OPEN, True)
+            return None
+        if asked is SLEEP:
+            put(self.driver, D_OPEN, True)
+            return self.driver._future(asked)
+        put(self.driver, D_OPEN, False)
+        return asked
+
+
+cdef Steps steps_of(object entry, object driver, object process):
+    cdef Steps steps = Steps.__new__(Steps)
+    steps.entry, steps.driver, steps.process = entry, a(DriverType, driver), process
+    return steps
+
+
+async def _drive(self, driver):
+    if not is_plain(self):
+        await PURE["_drive"](self, driver)
+        return
+    try:
+        await steps_of(self, driver, self._loop(driver))
+    except asyncio.CancelledError:  # between two activities
+        if driver.task.is_shut_down:
+            self.host.leave(self)
+        elif self.driver is driver:
+            self._renew()
+        raise
+    except GeneratorExit:  # thrown away with its manager, which nobody has any more
+        raise
+    except BaseException as error:
+        self.fault(error)
+
+
 async def _loop(self, driver):
-    a(EntryType, self)
+    if not is_plain(self):
+        return await PURE["_loop"](self, driver)
     CURRENT.set(self)
     cdef Turn turn = begin(self, driver)
     cdef int found
     while True:
-        turn.slice_end, turn.finished, turn.left = self._begin_slice(driver), LONG_AGO, SLICE
+        turn.slice_end, turn.finished, turn.left = begin_slice(self, driver), LONG_AGO, SLICE
         found = GO_ON
         while found == GO_ON or found == SUSPENDED or found == UNCHECKED:
             try:
@@ -723,6 +1080,7 @@ async def _loop(self, driver):
                 turn.is_at_work = False
                 turn.awaited = None
                 await handle_failure(self, turn.activity, error, <object>turn.started)
+                error = None  # Cython does not delete it at the end of the clause
                 turn.finished = time_on(get(turn.host, CLOCK))
                 found = next_step(turn)
         if found == ENDED:
@@ -730,9 +1088,9 @@ async def _loop(self, driver):
         if found == RENEWED:
             self._renew()
             return
-        if found == ASLEEP:
-            await wait_for_wakeup()
+        if found == SLEEPING:
+            await ask_for(SLEEP)
         elif found == SLICE_OVER:
             if turn.slice_end > 0 or get(turn.host, LISTENERS):
-                self.end_slice()
-            await yield_to_loop()
+                finish_slice(self)
+            await ask_for(YIELD)

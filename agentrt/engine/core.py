@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
 
-__all__ = ["CORE", "twin"]
+__all__ = ["CORE", "PURE", "twin"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,12 +20,16 @@ _is_asked_for = os.environ.get("AGENTRT_COMPILED") == "1" and os.environ.get("AG
 CORE = "compiled" if _is_asked_for else "pure"
 
 
+PURE: dict[str, Callable[..., Any]] = {}  # the functions that have a twin, by name: it calls them for what is rare
+
+
 def twin(function: F) -> F:
     """Return the function of the same name in the compiled core, where that runs; else the function itself.
 
     Raises:
         ImportError: The compiled core is asked for and there is none.
     """
+    PURE[function.__name__] = function
     return function if CORE == "pure" else getattr(_load(), function.__name__)
 
 

@@ -303,6 +303,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     self.end_slice()
                 await yield_to_loop()
 
+    @twin
     def _begin_slice(self, driver: Driver) -> float:
         """Until when to go on, on the manager's clock, before the event loop gets a turn."""
         if self.times is None:
@@ -328,6 +329,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
             self.current = activity  # `handle_fault` finds it, and wakes the others
             raise
 
+    @twin
     def start(self) -> None:
         """Begin processing, or continue after an idle time. The loop's thread only."""
         host = self.host
@@ -345,6 +347,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         )
         forget_destruction(driver.task)  # of an idle runtime it may go with its manager
 
+    @twin
     async def _drive(self, driver: Driver) -> None:
         try:
             await driver.drive(self._loop(driver))
@@ -366,6 +369,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         if not self.closed:
             self.start()
 
+    @twin
     def end_slice(self) -> None:
         """What is due now and then: keep the ring's bounds, wake who watches."""
         host = self.host
@@ -380,6 +384,7 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         if not self.closed:
             self.start()
 
+    @twin
     def _ends(self) -> bool:
         """Whether the processing ends here, since nothing may be taken. Else it sleeps, unless it is `scheduled`."""
         if self.held and self._parks():

@@ -21,7 +21,10 @@ MAILBOX_FIELDS = (
     "priority", "priority_capacity", "reserved_priority", "reserved_standard", "senders", "standard",
     "standard_capacity", "streak", "timers",
 )  # fmt: skip
-HOST_FIELDS = ("clock", "counter", "listeners", "lock", "record")
+HOST_FIELDS = (
+    "asleep", "busy", "clock", "counter", "deadlines", "inline_budget", "listeners", "lock", "loop", "record", "ring",
+    "thread", "watchdog",
+)  # fmt: skip
 
 
 class EntryFields:

@@ -17,7 +17,7 @@ from ..frames import AwaitNumbers
 from ..interruptible import run_on
 from ..receipt import complete_future
 from .clock_waits import waits_for_clock
-from .core import CORE
+from .core import CORE, twin
 from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
@@ -111,6 +111,7 @@ class LoopHost(HostFields):
         except RuntimeError:  # closed in between
             call()
 
+    @twin
     def wake(self, entry: Entry) -> None:
         """Have an entry process: at once on the loop's thread, else by one callback for all that are woken together.
 

@@ -13,10 +13,10 @@ import pytest
 import agentrt
 import hatch_build
 from agentrt.engine import core
+from tests.support import core_is_built
 
 PACKAGE = Path(agentrt.__file__).parent
 SOURCE = (PACKAGE / "engine" / "_core.pyx").read_text()
-IS_BUILT = any(path.suffix in (".so", ".pyd") for path in (PACKAGE / "engine").glob("_core.*"))
 SAY = "import agentrt\nwith agentrt.RuntimeManager() as manager: print(manager.core)"
 
 
@@ -35,7 +35,7 @@ def test_the_core_in_python_runs_unless_the_other_is_asked_for(variables: dict[s
     assert (done.stdout, done.stderr) == ("pure\n", "")
 
 
-@pytest.mark.skipif(not IS_BUILT, reason="the compiled core is not built here: python hatch_build.py")
+@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
 def test_the_compiled_core_runs_where_it_is_asked_for() -> None:
     done = answer(AGENTRT_COMPILED="1")
     assert (done.stdout, done.stderr) == ("compiled\n", "")
