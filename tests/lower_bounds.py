@@ -10,7 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("demo", "distributed", "export", "langgraph", "opentelemetry", "postgres", "process", "prometheus")
+EXTRAS = (
+    "demo",
+    "distributed",
+    "export",
+    "langgraph",
+    "opentelemetry",
+    "postgres",
+    "process",
+    "prometheus",
+    "pydantic-ai",
+)
 OLDEST_PYTHON = (3, 11)
 
 

@@ -16,6 +16,7 @@ MODULES = ["agentrt", *(found.name for found in FOUND if not found.name.startswi
 PACKAGES = {
     "agentrt.integrations.langgraph": "langgraph",
     "agentrt.integrations.opentelemetry": "opentelemetry",
+    "agentrt.integrations.pydantic_ai": "pydantic_ai",
     "agentrt.integrations.prometheus": "prometheus_client",
 }
 

@@ -8,7 +8,12 @@ import pytest
 PAGE = (Path(__file__).parents[1] / "docs" / "integrations.md").read_text()
 SAID = re.compile(r"print\(.*\)  # (.*)$", re.MULTILINE)
 # By the heading of a part: the package that its examples need.
-PARTS = {"Prometheus": "prometheus_client", "OpenTelemetry": "opentelemetry.sdk", "LangGraph": "langgraph"}
+PARTS = {
+    "Prometheus": "prometheus_client",
+    "OpenTelemetry": "opentelemetry.sdk",
+    "LangGraph": "langgraph",
+    "Pydantic AI": "pydantic_ai",
+}
 
 
 def part(title: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from ..journal import register
 from ..schema.preview import preview
 
-__all__ = ["FrozenDict", "freeze", "freeze_values"]
+__all__ = ["FrozenDict", "freeze", "freeze_values", "thaw"]
 
 MOST_CHARACTERS = 200  # of what is no plain data
 
@@ -53,6 +53,19 @@ def freeze(value: Any) -> Any:
         return FrozenDict({str(key): freeze(each) for key, each in value.items()})
     if isinstance(value, list | tuple):
         return tuple(map(freeze, value))
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """The same plain data as lists and dicts, for a package that wants those.
+
+    >>> thaw(freeze({"a": [1, {"b": 2}]}))
+    {'a': [1, {'b': 2}]}
+    """
+    if isinstance(value, dict):
+        return {key: thaw(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(thaw, value))
     return value
 
 

@@ -92,6 +92,13 @@ _PAGES = {
         Telemetry
         """,
     ),
+    "pydantic_ai": (
+        "Pydantic AI",
+        "agentrt.integrations.pydantic_ai",
+        """
+        create_pydantic_agent conversation_workflow Conversation ToolAnswers ToolRequest
+        """,
+    ),
     "langgraph": (
         "LangGraph",
         "agentrt.integrations.langgraph",
