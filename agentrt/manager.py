@@ -350,6 +350,9 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         """Let the entry's group decide about its failures."""
         self.groups.escalate(entry)
 
+    def note_breakpoints(self, entry: Entry) -> None:
+        """An entry has other breakpoints: here nobody keeps a copy."""
+
     def group_failures(self, id: str) -> dict[str, list[float]]:
         """When children of a runtime's groups have failed, by the name of the group."""
         return self.groups.failures(id)

@@ -163,6 +163,27 @@ class Breakpoints:
         self._points = points
         self.entry.set_breakpoints(self)
         self._record(kind, detail)
+        self.entry.host.note_breakpoints(self.entry)
+
+    def count_hits(self) -> list[tuple[Breakpoint, int]]:
+        """Each with how often its place was reached. The lock is held."""
+        return [(point, self._hits[id(point)]) for point in self._points]
+
+    @property
+    def is_stopped_before(self) -> bool:
+        """Whether it is stopped before the activity that is next. The lock is held."""
+        activity = self.entry.mailbox.peek()
+        return activity is not None and activity.id == self._stopped_at
+
+    def restore(self, points: list[tuple[Breakpoint, int]], is_stopped: bool) -> None:
+        """Have these, each with its hits, as they were in another process. For the modules of this package."""
+        with self.entry.host.lock:
+            activity = self.entry.mailbox.peek() if is_stopped else None
+            self._stopped_at = None if activity is None else activity.id
+            self._points = tuple(point for point, _ in points)
+            self._hits = Counter({id(point): hits for point, hits in points})
+            self.entry.set_breakpoints(self)
+        self.entry.host.note_breakpoints(self.entry)
 
     def _record(self, kind: str, detail: Any = None) -> None:
         self.entry.record_event(kind, detail, ACTOR.get())

@@ -29,14 +29,14 @@ from ..logs import log_safely
 from ..metrics import Fates
 from ..schema.numbers import refuse, time_limit
 from ..snapshot import Snapshot
-from ..supervision import Policy, Supervision
+from .breakpoint_copies import BreakpointCopies
 from .cluster_groups import ClusterGroups, GroupSupervisor
 from .cluster_source import ClusterSource, DriverSource, OfferedDriver
 from .engine import Engine
 from .link import UnreachableError
 from .membership import Membership
 from .messages import Batch, decode
-from .node import NodeManager, NodeStatus, Wanted
+from .node import NodeManager, NodeStatus, Wanted, begins_again
 from .placement import Placement, score
 from .relay import FeedRelay
 from .remote_runtime import RemoteRuntime
@@ -85,6 +85,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
         self._moves: dict[str, Relocation] = {}  # that are under way, by the id of the runtime
         self._fetching: dict[str, concurrent.futures.Future[None]] = {}
         self._membership = Membership(self)
+        self._breakpoints = BreakpointCopies(self)
         self._reservations = Reservations(self)
         self._changing = threading.RLock()  # held while runtimes are made, and while nodes come and go
         self._is_located = not engine.is_durable
@@ -386,6 +387,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
         value = self._call(self.placement.node_of(id), "do", id, name, arguments, options)
         if name == "terminate":
             self.groups.remove(id)
+            self._breakpoints.forget(id)
         return value
 
     def _call(self, node: str, name: str, *arguments: Any) -> Any:
@@ -409,6 +411,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
     def fetch_from(self, node: str) -> None:
         """Begin to take what a node has for this driver. Any thread."""
         self._fetching[node] = self.submit(self._fetch(node))
+        self._breakpoints.follow(node)
 
     async def _fetch(self, node: str) -> None:
         """Take what a node has for this driver, until the end of one of them."""
@@ -442,7 +445,8 @@ class ClusterManager(NodeManager, ClusterDisplay):
         if not living:
             return
         host = max(living, key=lambda each: score(each, node))
-        wanted = [each for id, each in self._created.items() if self.placement.node_of(id) == node]
+        here = [each for id, each in self._created.items() if self.placement.node_of(id) == node]
+        wanted = list(map(self._breakpoints.add_to, here))
         await self.engine.adopt(node, host, wanted, self.placement.list_pins())
         self.note_node("node_adopted", node, host=host)
         self.greet(node)
@@ -451,15 +455,15 @@ class ClusterManager(NodeManager, ClusterDisplay):
 
     async def _give_up(self, node: str) -> None:
         here = [each for id, each in self._created.items() if self.placement.node_of(id) == node]
-        gone = [each[0] for each in here if not _restarts(each)]
+        gone = [each[0] for each in here if not begins_again(each)]
         self._lose(node, gone)
         for id in gone:
             del self._created[id]
             self.groups.remove(id)
         for other in self.nodes:
             self.courier.command(other, "lose", node, gone)
-        for each in filter(_restarts, here):
-            self.courier.command(self.placement.node_of(each[0]), "create", [each])
+        for each in filter(begins_again, here):
+            self.courier.command(self.placement.node_of(each[0]), "create", [self._breakpoints.add_to(each)])
 
     # ---- the end
 
@@ -469,8 +473,10 @@ class ClusterManager(NodeManager, ClusterDisplay):
         if self._cluster_source is not None:
             self._cluster_source.close()
 
-    def _stop_fetching(self) -> None:
+    def abandon(self) -> None:
+        """Take nothing more from the nodes, and send them nothing. Any thread."""
         self.supervisor.close()
+        self._breakpoints.close()
         for each in self._fetching.values():
             each.cancel()
         with suppress(ManagerClosedError):
@@ -479,20 +485,13 @@ class ClusterManager(NodeManager, ClusterDisplay):
     def close(self, timeout: float = 5.0) -> None:
         """End what runs here, and the nodes that `connect` has started. Contract: `RuntimeManager.close`."""
         if not self.closed:
-            self._stop_fetching()
+            self.abandon()
             super().close(timeout)
             self.engine.stop()
 
     async def aclose(self) -> None:
         """Do what `close` does, from async code."""
         if not self.closed:
-            self._stop_fetching()
+            self.abandon()
             await super().aclose()
             await asyncio.to_thread(self.engine.stop)
-
-
-def _restarts(wanted: Wanted) -> bool:
-    """Whether a runtime begins again where its node has ended: its supervision says so."""
-    supervision = wanted[3].get("supervision")
-    policy = supervision.policy if isinstance(supervision, Supervision) else supervision
-    return policy is not None and Policy(policy) is Policy.RESTART

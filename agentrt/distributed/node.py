@@ -17,6 +17,8 @@ from ..limits import Limits
 from ..manager import RuntimeManager
 from ..receipt import Promise
 from ..snapshot import Snapshot
+from ..supervision import Policy, Supervision
+from .breakpoint_copies import BreakpointChanges, restore_breakpoints
 from .circles import read_waits
 from .courier import Courier
 from .escalations import Escalations
@@ -31,7 +33,7 @@ from .readers import Readers
 from .remote_entry import RemoteEntry
 from .remote_runtime import COMMANDS
 
-__all__ = ["NodeHost", "NodeManager", "NodeStatus"]
+__all__ = ["NodeHost", "NodeManager", "NodeStatus", "begins_again"]
 
 Wanted = tuple[str, Any, Any, dict[str, Any]]  # what `create` is given: id, state, workflow, options
 
@@ -87,6 +89,7 @@ class NodeManager(RuntimeManager):
         self.readers = Readers(self, self.courier.life)
         self.mover = Mover(self)
         self.escalations = Escalations(self)
+        self.breakpoint_changes = BreakpointChanges(self)
         self.groups_made: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}  # by a driver, for all nodes
         self._remote: dict[str, RemoteEntry] = {}
 
@@ -117,6 +120,7 @@ class NodeManager(RuntimeManager):
         """Carry out a command of another node. The loop's thread."""
         command: Any = {
             "add_node": self.placement.add,
+            "breakpoints": self.breakpoint_changes.fetch,
             "contact": self._contact,
             "create": self.create_all,
             "discard": self.discard,
@@ -146,9 +150,23 @@ class NodeManager(RuntimeManager):
         return command(*arguments)
 
     def create_all(self, wanted: list[Wanted]) -> None:
-        """Make several runtimes."""
+        """Make several runtimes; with the breakpoints that each had in a process that has ended."""
         for id, state, workflow, options in wanted:
-            self.create(id, state, workflow, **options)
+            packed = options.get("breakpoints")
+            if packed is None:
+                self.create(id, state, workflow, **options)
+            else:
+                own = {name: value for name, value in options.items() if name != "breakpoints"}
+                self.do(partial(self._create_with, packed, id, state, workflow, own))
+
+    def _create_with(self, packed: Any, id: str, state: Any, workflow: Any, options: dict[str, Any]) -> None:
+        """Make a runtime that stops where it did elsewhere. The loop's thread: so it has taken nothing before."""
+        self.create(id, state, workflow, **options)
+        restore_breakpoints(self.entry(id), packed)
+
+    def note_breakpoints(self, entry: Any) -> None:
+        """Have the driver keep a copy: this process may end."""
+        self.breakpoint_changes.add(entry.id)
 
     def _resume(self, wanted: list[Wanted]) -> None:
         """Make those again that are in the journal of this node and not here."""
@@ -412,3 +430,10 @@ class NodeHost:
         for manager in self.managers.values():
             manager.do(manager.courier.close)
             manager.close()
+
+
+def begins_again(wanted: Wanted) -> bool:
+    """Whether a runtime begins again where its node has ended: its supervision says so."""
+    supervision = wanted[3].get("supervision")
+    policy = supervision.policy if isinstance(supervision, Supervision) else supervision
+    return policy is not None and Policy(policy) is Policy.RESTART

@@ -17,6 +17,7 @@ from ..errors import AgentError
 from ..events import Fate, Outcome
 from ..journal import Accepted, Changed, Committed, Created, EffectDone, Write
 from ..limits import Limits
+from .breakpoint_copies import PackedBreakpoint, pack_breakpoints, restore_breakpoints
 from .deliveries import Address
 
 __all__ = ["Transfer", "TransferredActivity", "collect", "fill_entry"]
@@ -64,6 +65,8 @@ class Transfer(msgspec.Struct):
         error: The last error, when it was, and whether nothing was done since.
         version: The version of its state in the journal; None where it is not stored.
         created: When it was stored first.
+        breakpoints: Where it stops.
+        is_stopped: Whether it is stopped before what waits first.
     """
 
     id: str
@@ -82,6 +85,8 @@ class Transfer(msgspec.Struct):
     error: tuple[AgentError, float, bool] | None
     version: int | None = None
     created: float = 0.0
+    breakpoints: list[PackedBreakpoint] = []
+    is_stopped: bool = False
 
 
 Receivers = Callable[[Activity[Any]], tuple[str | None, list[Address]]]  # the key of an activity, and its addresses
@@ -104,6 +109,8 @@ def collect(entry: Any, paused: bool, group: str | None, receivers: Receivers) -
         failed=entry.failed,
         failures=list(entry.failures or ()),
         error=None if entry.error is None else (entry.error, entry.error_at or 0.0, entry.in_error),
+        breakpoints=pack_breakpoints(entry),
+        is_stopped=entry.breakpoints is not None and entry.breakpoints.is_stopped_before,
     )
     if entry.effects is not None:
         stored = entry.storage.journal.find(entry.id)
@@ -166,6 +173,7 @@ def fill_entry(entry: Any, transfer: Transfer, owe: Callable[[Any, list[Address]
         place(entry, activity)
         if each.addresses:
             owe(activity.receipt, each.addresses)
+    restore_breakpoints(entry, transfer.breakpoints, transfer.is_stopped)
 
 
 def _renumber(entry: Any, each: TransferredActivity, shift: float) -> Activity[Any]:

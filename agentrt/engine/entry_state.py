@@ -184,7 +184,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
     def wake(self) -> None:
         """See that what waits is processed, now or once it is held no longer. The lock is held."""
         self.scheduled = True
-        if self.held:
+        if self.is_halted:
             self.parked = True
         else:
             self.host.wake(self)

@@ -117,6 +117,9 @@ class Host(Protocol):
     def escalate(self, entry: Any) -> None:
         """Let the entry's group decide about its failures."""
 
+    def note_breakpoints(self, entry: Any) -> None:
+        """An entry has other breakpoints now. Any thread."""
+
     def group_failures(self, id: str) -> dict[str, list[float]]:
         """When children of a runtime's groups have failed, by the name of the group."""
 

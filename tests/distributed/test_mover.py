@@ -1,6 +1,7 @@
 """Runtimes that move between nodes while they are used."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -203,6 +204,104 @@ def test_commands_wait_for_it(cluster: Cluster) -> None:
 
     cluster.network.delay = 1
     assert set(cluster.run(main())) <= {(Status.IDLE, ()), (Status.PAUSED, ())}
+
+
+# ---- breakpoints
+
+
+def stop_at(cluster: Cluster, *places: Any, **options: Any) -> None:
+    """Set breakpoints of `target` on its node."""
+    points = manager_of(cluster)["target"].breakpoints
+    for place in places:
+        points.add(place, **options)
+
+
+def is_paused(cluster: Cluster) -> bool:
+    return cluster.do(lambda: cluster.manager["target"].status) is Status.PAUSED
+
+
+def test_breakpoints_go_with_it(cluster: Cluster) -> None:
+    limit = 2
+    runtime = cluster.do(lambda: cluster.manager.create("target", (), collect))
+    stop_at(cluster, lambda activity: activity.payload > limit, hits=2)
+    stop_at(cluster, "priority")
+    assert cluster.run(runtime.ask(3)) == (3,)  # its first hit
+    move(cluster, "target")
+    points = manager_of(cluster)["target"].breakpoints
+    assert len(points) == 2
+    assert points.names[1] == "priority"
+    assert cluster.run(runtime.ask(1)) == (3, 1)
+    receipt = runtime.send_nowait(4)
+    cluster.run(asyncio.sleep(1))
+    assert (is_paused(cluster), receipt.value) == (True, None)
+    cluster.do(runtime.resume)
+    cluster.run(receipt.wait())
+    assert receipt.outcome.state == (3, 1, 4)
+
+
+def test_one_that_is_stopped_before_an_activity_does_not_stop_there_again(cluster: Cluster) -> None:
+    runtime = cluster.do(lambda: cluster.manager.create("target", (), collect))
+    stop_at(cluster, "standard")
+    receipts = [runtime.send_nowait(number) for number in (1, 2)]
+    cluster.run(asyncio.sleep(1))
+    assert is_paused(cluster)
+    move(cluster, "target")
+    assert is_paused(cluster)
+    cluster.do(runtime.resume)
+    cluster.run(asyncio.sleep(1))
+    assert (receipts[0].outcome.state, receipts[1].value) == ((1,), None)  # and before the next one it does
+    assert is_paused(cluster)
+
+
+def test_what_waits_behind_no_breakpoint_goes_on_where_it_arrives(cluster: Cluster) -> None:
+    runtime = cluster.do(lambda: cluster.manager.create("target", (), collect_slowly))
+    stop_at(cluster, "priority")
+    receipts = [runtime.send_nowait(number) for number in range(5)]
+    move(cluster, "target")
+    for receipt in receipts:
+        cluster.run(receipt.wait())
+    assert receipts[-1].outcome.state == (0, 1, 2, 3, 4)
+
+
+def test_a_breakpoint_that_can_not_follow_is_named(cluster: Cluster) -> None:
+    lock = threading.Lock()
+    cluster.do(lambda: cluster.manager.create("target", (), collect))
+    stop_at(cluster, lambda activity: lock.locked())
+    stop_at(cluster, "priority")
+    move(cluster, "target")
+    manager = manager_of(cluster)
+    assert manager["target"].breakpoints.names == ("priority",)
+    [gone] = [record for record in manager.ring.since(0)[0] if record.kind == "breakpoint_removed"]
+    assert "<lambda>" in gone.detail["at"]
+    assert "this could not follow: the breakpoint " in gone.detail["error"]
+    assert "can't be pickled" in gone.detail["error"]
+
+
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_breakpoints_stay_where_a_node_is_taken_over(is_durable: bool) -> None:
+    logs: dict[str, MemoryLog] = {}
+    options = {"open_journal": lambda node: MemoryJournal(logs.setdefault(node, MemoryLog()))} if is_durable else {}
+    with started(**options) as cluster:
+        runtime = cluster.do(lambda: cluster.manager.create("target", (), collect, supervision="restart"))
+        stop_at(cluster, "priority", "error")
+        manager_of(cluster)["target"].breakpoints.remove("error")
+        cluster.run(asyncio.sleep(1))
+        cluster.kill("target")
+        cluster.run(asyncio.sleep(10))
+        receipt = cluster.run(runtime.send(1, priority=True))
+        cluster.run(asyncio.sleep(1))
+        assert (is_paused(cluster), receipt.value) == (True, None)
+        assert manager_of(cluster)["target"].breakpoints.names == ("priority",)
+        cluster.do(runtime.resume)
+        cluster.run(receipt.wait())
+        assert receipt.outcome.state == (1,)
+        move(cluster, "target")
+        cluster.run(asyncio.sleep(1))
+        manager_of(cluster)["target"].breakpoints.clear()
+        cluster.run(asyncio.sleep(1))
+        cluster.kill("target")
+        cluster.run(asyncio.sleep(10))
+        assert cluster.run(runtime.ask(2, priority=True))[-1] == 2
 
 
 # ---- nodes that end during it
