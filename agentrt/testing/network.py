@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ..distributed.cluster import ClusterManager
 from ..distributed.link import UnreachableError
 from ..distributed.node import NodeHost, NodeManager, NodeStatus, Wanted
 from ..distributed.placement import Pins
@@ -166,6 +167,13 @@ class NetworkEngine:
         for manager in ended.managers.values():
             _abandon(manager)
         return ended
+
+    def kill_driver(self, manager: ClusterManager) -> None:
+        """End the process of a driver at once, and those of the nodes with it, as Ray does."""
+        for host in tuple(self.hosts):
+            self.kill(host)
+        manager.abandon()
+        _abandon(manager)
 
     def stop(self) -> None:
         """End all nodes."""
