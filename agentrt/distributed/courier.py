@@ -8,6 +8,8 @@ import uuid
 import weakref
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Container, Iterable
+from contextvars import Context
+from functools import partial
 from typing import Any
 
 from ..activity import Activity
@@ -37,7 +39,7 @@ from .messages import (
 from .packing import pack, pack_error, pack_payload, unpack, unpack_error, unpack_outcome
 from .placement import Placement
 from .remote_entry import RemoteEntry, RemoteReceipt
-from .rerouting import HeldSends, Rerouting, Sent
+from .rerouting import HeldSends, Rerouting, Sent, no_receipt
 
 __all__ = ["Courier"]
 
@@ -78,7 +80,7 @@ class Courier(Rerouting):
         self._outboxes: dict[str, Outbox] = {}
         self._inboxes: dict[tuple[str, str], Inbox] = {}
         self._sent: dict[int, Sent] = {}
-        self._kept: dict[int, RemoteReceipt] = {}  # receipts that somebody waits for
+        self._kept: dict[int, Receipt] = {}  # receipts that somebody waits for
         self.held: dict[str, HeldSends] = {}  # by the id of the runtime
         self._on_their_way: Counter[str] = Counter()
         self._room: dict[str, Promise[Any]] = {}
@@ -118,18 +120,46 @@ class Courier(Rerouting):
                     runtime=entry.id,
                 )
             item.number = number = self.host.number()
-            if self.is_durable and item.key is None:
-                item.key = f"{self.life}:{number}"
             receipt = RemoteReceipt(entry, None, None, number)
-            self._sent[number] = Sent(node, item, weakref.ref(receipt), accepted, is_held=held is not None)
-            self._on_their_way[node] += 1
-            if held is not None:
-                held.numbers.append(number)
+            self._register(node, Sent(node, item, weakref.ref(receipt), accepted), held)
         if held is None:
             self._put(node, item)
         return receipt
 
-    def keep(self, receipt: RemoteReceipt) -> None:
+    def _register(self, node: str, sent: Sent, held: HeldSends | None) -> None:
+        """Something is to be sent. The lock is held."""
+        number = sent.offer.number
+        if self.is_durable and sent.offer.key is None:
+            sent.offer.key = f"{self.life}:{number}"
+        self._sent[number] = sent
+        self._on_their_way[node] += 1
+        if held is not None:
+            sent.is_held = True
+            held.numbers.append(number)
+
+    def forward(self, item: ActivityItem, accepted: Promise[Any], receipt: Receipt | None = None) -> None:
+        """Have something delivered that has its number: what a workflow has sent. Doing it twice changes nothing.
+
+        Args:
+            item: What is sent. There may be more on their way than is allowed for others: it has a bound of its own.
+            accepted: As in `offer`.
+            receipt: What its sender holds; None if nobody can.
+
+        Raises:
+            AgentError: There is no node for it.
+        """
+        with self.host.lock:
+            if item.number in self._sent:
+                return
+            node, held = self.placement.node_of(item.runtime), self.held.get(item.runtime)
+            known: Any = no_receipt if receipt is None else weakref.ref(receipt)
+            self._register(node, Sent(node, item, known, accepted), held)
+            if receipt is not None and receipt._waiters:
+                self._kept[item.number] = receipt
+        if held is None:
+            self._put(node, item)
+
+    def keep(self, receipt: Receipt) -> None:
         """Hold a receipt until it is decided. Any thread."""
         self._kept[receipt.id] = receipt
         self.circles.watch(receipt.id, receipt.runtime)
@@ -173,10 +203,11 @@ class Courier(Rerouting):
         if self._is_flushing:  # it has not begun: it sees this item
             return
         self._is_flushing = True
+        # In a context of its own: what arrives over a link is not sent by the workflow that has used that link first.
         if threading.get_ident() == self.host.thread and not self.host.loop.is_closed():
-            self.host.loop.call_soon(self._flush)  # one for all of this turn
+            self.host.loop.call_soon(self._flush, context=Context())  # one for all of this turn
         else:
-            self.host.post(self._flush)
+            self.host.post(partial(Context().run, self._flush))
 
     def _flush(self) -> None:
         self._is_flushing = False  # first: what is put from here on calls again, or is seen below
@@ -234,7 +265,7 @@ class Courier(Rerouting):
 
     def _receive(self, batch: Batch) -> Received:
         inbox = self._inboxes.setdefault((batch.sender, batch.life), Inbox())
-        if batch.for_life in ("", self.life):
+        if batch.for_life == self.life:
             for item in inbox.take(batch):
                 self._take(batch.sender, item)
         return Received(self.life, inbox.count, sender=batch.life)
@@ -260,41 +291,37 @@ class Courier(Rerouting):
 
     def _note_acceptances(self, numbers: list[int]) -> None:
         """Activities wait in their lanes there."""
-        room: list[Promise[Any]] = []
+        found: list[Promise[Any]] = []
         with self.host.lock:
             for number in numbers:
                 sent = self._sent.get(number)
                 if sent is not None and not sent.is_accepted:
-                    self._note_acceptance(sent, room)
+                    self._note_acceptance(sent, found)
                     if sent.offer.is_one_way:
                         del self._sent[number]
-        for number in numbers:
-            if (sent := self._sent.get(number)) is not None and sent.accepted is not None:
-                sent.accepted._decide(True)
-        for promise in room:
+        for promise in found:
             promise._decide(True)
         if self.held:
             for id in tuple(self.held):
                 self._release(id, numbers)
 
-    def _note_acceptance(self, sent: Sent, room: list[Promise[Any]]) -> None:
+    def _note_acceptance(self, sent: Sent, found: list[Promise[Any]]) -> None:
         """Make room for another one on the way, and collect who waits for that. The lock is held."""
         sent.is_accepted = True
         self._on_their_way[sent.node] -= 1
-        waiting = self._room.pop(sent.node, None)
-        if waiting is not None:
-            room.append(waiting)
+        found += (each for each in (sent.accepted, self._room.pop(sent.node, None)) if each is not None)
 
     def _refuse(self, number: int, error: AgentError) -> None:
         sent = self._sent.get(number)
         if sent is not None:
-            now, runtime = self.host.clock.now(), sent.offer.runtime
             if sent.accepted is not None:
                 sent.accepted._decide(error)
-            self._decide(
-                number,
-                Outcome(number, number, runtime, sent.offer.priority, "dropped", now, None, now, None, error=error),
-            )
+            self._decide(number, self._outcome_of(sent, error))
+
+    def _outcome_of(self, sent: Sent, error: AgentError) -> Outcome:
+        """What became of an activity that nothing came of."""
+        now, number, kind = self.host.clock.now(), sent.offer.number, "dead" if sent.offer.is_stored else "dropped"
+        return Outcome(number, number, sent.offer.runtime, sent.offer.priority, kind, now, None, now, None, error=error)
 
     def _decide(self, number: int, outcome: Outcome) -> None:
         self._note_acceptances([number])
@@ -306,7 +333,14 @@ class Courier(Rerouting):
 
     def end_wait(self, number: int, error: AgentError) -> None:
         """Whoever waits for this activity gets an error, whatever comes of it. The loop's thread."""
-        self._refuse(number, error)
+        sent = self._sent.get(number)
+        if sent is None or not sent.offer.is_stored:
+            self._refuse(number, error)
+            return
+        self.circles.forget(number)
+        receipt = self._kept.pop(number, None) or sent.receipt()
+        if receipt is not None:
+            receipt._decide(self._outcome_of(sent, error))
 
     def _conclude(self, number: int, value: Any) -> None:
         _, promise = self._asked.pop(number, (None, None))
@@ -355,6 +389,11 @@ class Courier(Rerouting):
         outbox = self._outboxes.pop(node, None)
         if outbox is not None:
             outbox.close()
+        for sent in tuple(self._sent.values()):
+            if sent.node == node and sent.offer.is_stored and not (sent.is_accepted or sent.is_held):
+                with self.host.lock:
+                    self._readdress(sent, self.placement.node_of(sent.offer.runtime))
+                self._put(sent.node, sent.offer)
         self._end_waits(self._explain_loss(node), node)
 
     def _end_waits(self, why: AgentError, node: str | None = None, kept: Container[int] = ()) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..activity import Activity
-from ..errors import AgentError, MailboxFullError
+from ..errors import AgentError, JournalError, JournalTakenOverError, MailboxFullError, ManagerClosedError
 from ..limits import Overflow
 from ..receipt import Receipt
 from .messages import AcceptedItem, ActivityItem, Item, MovedItem, OutcomeItem, RefusedItem
@@ -22,6 +22,8 @@ from .remote_entry import RemoteEntry
 __all__ = ["Address", "Deliveries"]
 
 Address = tuple[str, int]  # a node, and the number by which it knows an activity
+RETRY = 0.5  # seconds between two looks whether writing works again
+LIFE_ENDS = (ManagerClosedError, JournalTakenOverError)  # the next life of this node is asked
 
 
 class Deliveries:
@@ -56,7 +58,7 @@ class Deliveries:
         entry: Any = None
         try:
             entry = self._host.addressee(offer.runtime)
-            if type(entry) is RemoteEntry:
+            if isinstance(entry, RemoteEntry):
                 self._put(sender, self._where_it_is(offer))
                 return
             if offer.key is None and offer.timeout is None and offer.delay is None:
@@ -65,17 +67,29 @@ class Deliveries:
                 receipt = entry.send_nowait(_payload_of(offer), **_options(offer))
         except MailboxFullError as full:
             if entry.limits.overflow is Overflow.WAIT:
-                self._queues[place] = deque([(sender, offer)])
-                self._drains[place] = self.start(self._drain(place))
+                self._wait_for_room(place, sender, offer)
             else:
                 self._refuse(sender, offer, full)
         except Exception as error:
-            self._refuse(sender, offer, error)
+            if self._waits_for_disk(offer, error):
+                self._wait_for_room(place, sender, offer)
+            else:
+                self._refuse(sender, offer, error)
         else:
             if type(receipt).add_stored_callback is Receipt.add_stored_callback:  # nothing is stored
                 self._accept(sender, offer, receipt, None)
             else:
                 receipt.add_stored_callback(partial(self._accept, sender, offer, receipt))
+
+    def _wait_for_room(self, place: tuple[str, bool], sender: str, offer: ActivityItem) -> None:
+        self._queues[place] = deque([(sender, offer)])
+        self._drains[place] = self.start(self._drain(place))
+
+    def _waits_for_disk(self, offer: ActivityItem, error: Exception) -> bool:
+        """Whether something waits until writing works again: a sender that has it stored hears nothing of that."""
+        journal = self._host.journal
+        is_disk = isinstance(error, JournalError) and not isinstance(error, LIFE_ENDS)
+        return offer.is_stored and is_disk and journal is not None and journal.error is not None
 
     async def _drain(self, place: tuple[str, bool]) -> None:
         """Deliver what waits for room in a lane, in its order."""
@@ -86,6 +100,9 @@ class Deliveries:
                 entry = self._host.addressee(offer.runtime)
                 receipt = await entry.send(_payload_of(offer), **_options(offer))
             except Exception as error:
+                if self._waits_for_disk(offer, error):
+                    await asyncio.sleep(RETRY)
+                    continue
                 self._refuse(sender, offer, error)
             else:
                 receipt.add_stored_callback(partial(self._accept, sender, offer, receipt))
@@ -113,7 +130,8 @@ class Deliveries:
     def _accept(self, sender: str, offer: ActivityItem, receipt: Receipt, error: AgentError | None) -> None:
         """It is in its lane, and stored where that is asked for: say so, and what comes of it."""
         if error is not None:
-            self._refuse(sender, offer, error)
+            if not offer.is_stored:  # else it is sent to the next life of this node, whose journal is open
+                self._refuse(sender, offer, error)
             return
         if not self._accepted:
             self._host.loop.call_soon(self._send_acceptances)
@@ -148,6 +166,8 @@ class Deliveries:
         self._put(sender, OutcomeItem(number, pack_outcome(receipt.value)))
 
     def _refuse(self, sender: str, offer: ActivityItem, error: Exception) -> None:
+        if offer.is_stored and isinstance(error, LIFE_ENDS):
+            return
         self._put(sender, RefusedItem(offer.number, pack_error(error)))
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -168,7 +168,9 @@ class Outbox:
                 self._given = 0
 
     async def _send_next(self) -> None:
-        items = list(islice(self._items, self._given, self._given + MOST_ITEMS))
+        # None before it is known which life answers: what is repeated late would be taken by the next one as well.
+        most = MOST_ITEMS if self._answering else 0
+        items = list(islice(self._items, self._given, self._given + most))
         first, taken = self._first + self._given, 0 if self._back is None else self._back.count(self._answering)
         self._prepare(items)
         self._given += len(items)

@@ -43,6 +43,7 @@ class Membership:
         manager.placement.add(node)
         manager.fetch_from(node)
         await self._ask(node, "pin_all", manager.placement.list_pins())
+        await self._ask(node, "resume_sending")
         for name, given in manager.groups_made.items():
             await self._ask(node, "group", name, *given)
         if manager.groups_made:
@@ -75,6 +76,8 @@ class Membership:
         await manager.engine.remove(node)
 
     async def _has_to_send(self, node: str) -> bool:
+        if await self._ask(node, "unsent"):
+            return True
         backlog = (await self._manager.engine.status(node)).backlog
         return any(count for other, count in backlog.items() if other in self._manager.nodes)
 
@@ -97,7 +100,7 @@ class Membership:
     # ---- what the journals hold, when a cluster is started again
 
     async def locate_runtimes(self) -> None:
-        """Pin what a journal holds to the node of that journal, wherever its id leads to."""
+        """Pin what a journal holds to the node of that journal, wherever its id leads to; send what is to be sent."""
         manager = self._manager
         found: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
         for node, stored in (await self._ask_all("stored")).items():
@@ -112,6 +115,7 @@ class Membership:
                 pins[id] = node, manager.number()
         if pins:
             await self._pin(pins)
+        await self._ask_all("resume_sending")
 
     # ---- commands
 

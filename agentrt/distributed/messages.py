@@ -39,6 +39,7 @@ class ActivityItem(msgspec.Struct, array_like=True, tag=1, gc=False):
     parent: int | None = None
     correlation: int | None = None
     is_one_way: bool = False  # nobody can ask what came of it: the receipt is gone
+    is_stored: bool = False  # its sender has it in an outbox, and sends it until it hears what came of it
 
 
 class AcceptedItem(msgspec.Struct, array_like=True, tag=2, gc=False):
@@ -101,7 +102,7 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
 
     Args:
         receiver: The name of the node that is to take it.
-        for_life: Which life of it; another one takes nothing of it. Empty until one has answered.
+        for_life: Which life of it; another one takes nothing of it. Empty until one has answered: then it has no items.
         sender: The name of the sender.
         life: Which life of the sender: one that has started again counts from 1 again.
         first: The number of the first item among all of this link.

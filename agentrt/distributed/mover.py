@@ -29,6 +29,7 @@ from .transfer import Receivers, Transfer, collect, fill_entry
 __all__ = ["Mover"]
 
 LOOK = 0.01  # seconds between two looks at what tells nobody
+LOOKS = 100  # at whether other nodes have what was sent to them, until it goes on meanwhile
 
 
 class Mover:
@@ -66,7 +67,7 @@ class Mover:
         try:
             async with asyncio.timeout(timeout):
                 await self._bring_to_rest(entry)
-                while self._is_in_an_outbox(entry):  # it is delivered with the commit of who has sent it
+                while self._is_in_an_outbox(entry) or not await self._has_sent_all(entry):
                     with self._manager.lock:
                         entry.stay(paused)
                     await asyncio.sleep(LOOK)
@@ -122,8 +123,17 @@ class Mover:
             self._courier.deliveries.park(entry.id)
             refuse_senders(entry)
 
+    async def _has_sent_all(self, entry: Any) -> bool:
+        """Whether other nodes have all that it has sent, so that its order stays; they get a while for that."""
+        outboxes = self._manager.outboxes
+        for _ in range(LOOKS):
+            if outboxes is None or not outboxes.has_from(entry.id):
+                return True
+            await asyncio.sleep(LOOK)
+        return False  # one of them may wait for it
+
     def _is_in_an_outbox(self, entry: Any) -> bool:
-        """Whether a workflow of this node has sent it something and is not committed."""
+        """Whether a workflow of this node has sent it something, which is delivered with the commit of that one."""
         return any(held.entry is entry for each in self._manager.busy for held in getattr(each, "outbox", ()))
 
     def _group_of(self, entry: Any) -> str | None:
@@ -250,5 +260,5 @@ async def _wait_a_while(receipt: Any) -> None:
 
 
 def _why_not(entry: Any, timeout: float | None) -> str:
-    what = "its activity" if entry.current is not None else "what others send it"
+    what = "its activity" if entry.current is not None else "what others send it, or it sends to other nodes,"
     return f"{entry.id!r} was not moved: {what} took longer than {timeout:g} s; it goes on where it was"

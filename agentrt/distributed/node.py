@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 
+from ..activity import Activity
 from ..engine.durability import Durability
 from ..errors import AgentError, ConfigurationError
 from ..events import Event
 from ..journal import Removed
 from ..limits import Limits
 from ..manager import RuntimeManager
+from ..metrics import Fates
 from ..receipt import Promise
 from ..snapshot import Snapshot
 from ..supervision import Policy, Supervision
@@ -27,6 +29,7 @@ from .mailslot import Mailslot
 from .messages import Batch, decode
 from .mover import Mover
 from .numbers import first_number_of
+from .outbox import PREFIX, DurableOutbox, OutboxEntry, Outboxes
 from .packing import without_receipts
 from .placement import Pins, Placement
 from .readers import Readers
@@ -91,6 +94,10 @@ class NodeManager(RuntimeManager):
         self.escalations = Escalations(self)
         self.breakpoint_changes = BreakpointChanges(self)
         self.groups_made: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}  # by a driver, for all nodes
+        self.unsent: dict[str, DurableOutbox] = {}  # what is stored to be sent to other nodes, by id
+        self.outboxes: Outboxes | None = None  # there is none without a journal
+        if self._storage is not None:
+            self.outboxes = Outboxes(self, self.courier, self._storage, self.unsent)
         self._remote: dict[str, RemoteEntry] = {}
 
     def recipient(self, to: Any) -> Any:
@@ -109,12 +116,18 @@ class NodeManager(RuntimeManager):
         return self.remote_entry(entry.id) if self._is_elsewhere(entry.id) else None
 
     def _is_elsewhere(self, id: str) -> bool:
-        return id in self.courier.held or (id not in self._entries and self.placement.node_of(id) != self.node)
+        if id in self.courier.held or id in self.unsent:  # what is sent now comes after what was sent before
+            return True
+        return id not in self._entries and self.placement.node_of(id) != self.node
 
     def remote_entry(self, id: str) -> RemoteEntry:
         """What carries activities to a runtime that is on another node."""
         found = self._remote.get(id)
-        return self._remote.setdefault(id, RemoteEntry(self.courier, id)) if found is None else found
+        if found is not None:
+            return found
+        if self.outboxes is None:
+            return self._remote.setdefault(id, RemoteEntry(self.courier, id))
+        return self._remote.setdefault(id, OutboxEntry(self.courier, id, self.outboxes))
 
     def carry_out(self, name: str, *arguments: Any) -> Any:
         """Carry out a command of another node. The loop's thread."""
@@ -141,10 +154,12 @@ class NodeManager(RuntimeManager):
             "recover_group": lambda name: self.groups.find(name).recover(),
             "reroute": self.courier.reroute,
             "resume": self._resume,
+            "resume_sending": self.resume_sending,
             "snapshots": self._snapshots,
             "stored": self._read_journal,
             "supervise": self.escalations.carry_out,
             "take_in": self.mover.take_in,
+            "unsent": lambda: len(self.unsent),
             "waits": lambda id: read_waits(self.entry(id)),
         }[name]
         return command(*arguments)
@@ -152,6 +167,10 @@ class NodeManager(RuntimeManager):
     def create_all(self, wanted: list[Wanted]) -> None:
         """Make several runtimes; with the breakpoints that each had in a process that has ended."""
         for id, state, workflow, options in wanted:
+            if id.startswith(PREFIX):
+                raise ConfigurationError(
+                    f"{id!r} is no id for a runtime of a cluster: {PREFIX!r} begins those of outboxes"
+                )
             packed = options.get("breakpoints")
             if packed is None:
                 self.create(id, state, workflow, **options)
@@ -228,6 +247,24 @@ class NodeManager(RuntimeManager):
             raise promise.value.copy()
         assert promise.value is not None
         return promise.value[0]
+
+    # ---- what its workflows send to other nodes
+
+    def resume_sending(self) -> None:
+        """Send what an earlier life of this node had still to send, now that it is known where runtimes are."""
+        if self.outboxes is not None:
+            self.outboxes.resume_sending()
+
+    def count_dead_sends(self, count: int) -> None:
+        """So many activities were sent to other nodes, and became dead letters here."""
+        with self.lock:
+            self._retired += Fates(accepted=count, dead=count)
+
+    def note_dead_send(self, activity: Activity[Any], error: AgentError) -> None:
+        """Record why something that a workflow has sent is a dead letter."""
+        detail = {"activity": activity.id, "parent": activity.parent, "error": error}
+        self.ring.append(Event(self.number(), activity.source or "", self.clock.now(), "undelivered", None, detail))
+        self.notify()
 
     # ---- what a move needs
 
@@ -416,6 +453,7 @@ class NodeHost:
             manager.make_group(name, *given)
         manager.discard(id for id, (where, _) in pins.items() if where != node)
         manager.create_all([each for each in wanted if each[0] not in manager])
+        manager.do(manager.resume_sending)
         manager.note_node("node_adopted", node, host=self.name)
 
     def end_node(self, node: str) -> int:

@@ -47,7 +47,7 @@ class Transport(Protocol):
     def offer_plain(self, entry: RemoteEntry, payload: bytes | float | None, priority: bool) -> Receipt:
         """Do what `offer` does with a payload that is packed, and no options."""
 
-    def keep(self, receipt: RemoteReceipt) -> None:
+    def keep(self, receipt: Receipt) -> None:
         """Hold a receipt until it is decided."""
 
     def node_of(self, id: str) -> str:

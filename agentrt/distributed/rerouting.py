@@ -17,7 +17,7 @@ from .messages import ActivityItem, Item, MovedItem, TransferredItem
 from .packing import pack_payload
 from .placement import Placement
 
-__all__ = ["HeldSends", "Rerouting", "Sent"]
+__all__ = ["HeldSends", "Rerouting", "Sent", "no_receipt"]
 
 HERE = 0  # no activity has this number
 
@@ -40,6 +40,10 @@ class Sent(msgspec.Struct):
     accepted: Promise[Any] | None
     is_accepted: bool = False
     is_held: bool = False
+
+
+def no_receipt() -> None:
+    """Stands for the receipt of what nobody can have one of."""
 
 
 class HeldSends(msgspec.Struct):

@@ -35,7 +35,7 @@ from .protocols import Host
 from .storage import Storage
 from .workflow import Workflow
 
-__all__ = ["DurableEntry"]
+__all__ = ["DurableEntry", "at_once", "find_sender"]
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -137,7 +137,7 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
     ) -> Receipt:
         """Accept one activity, and wait until it is stored. Contract: `Runtime.send`."""
         receipt = await super().send(payload, wait=wait, check=check, **options)
-        if self._sender() is None:
+        if find_sender(self.storage) is None:
             await receipt.stored()
         return receipt
 
@@ -167,11 +167,14 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
             if promise.id not in self.commits:
                 super().run_inline(promise)
             return
-        if not isinstance(sender, DurableEntry):
-            return
-        for held in tuple(sender.outbox):
+        if isinstance(sender, DurableEntry):
+            sender.release(promise)
+
+    def release(self, promise: Any) -> None:
+        """Store and deliver now what the activity that runs has sent, as it waits for it."""
+        for held in tuple(self.outbox):
             if held.activity.receipt is promise:
-                sender.outbox.remove(held)
+                self.outbox.remove(held)
                 held.entry.accept_now(held)
 
     def new_receipt(self, number: int) -> DurableReceipt:
@@ -185,7 +188,7 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
         receipt = activity.receipt
         receipt._stored = False
         held = Held(self, activity, Accepted(activity=activity, key_until=key_until))
-        sender = self._sender()
+        sender = find_sender(storage)
         if sender is None:
             storage.append(held.accepted, then=receipt.accept)
             return True
@@ -203,12 +206,19 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
             self.storage.append(accepted, then=receipt.accept)
             deliver(self, held.activity)
 
-    def _sender(self) -> DurableEntry[Any, Any] | None:
-        """The runtime whose workflow sends, if it is committed to the same journal."""
-        sender = CURRENT.get()
-        if isinstance(sender, DurableEntry) and sender.storage is self.storage and not AT_ONCE.get():
-            return sender if sender.current is not None else None
-        return None
+    def receive(self, activity: Activity[Any], again: bool) -> None:
+        """Deliver what a workflow has sent; to the dead letters, if this has ended meanwhile. The lock is held.
+
+        Args:
+            activity: What was sent, and is stored with the commit of its sender.
+            again: Whether this was interrupted before, and may be done.
+        """
+        if self.closed:
+            self.accept(activity)
+            decide_fate(self, activity, Fate.DEAD, None, error=refusal(self))
+            self.dead_letter(activity, "its runtime was terminated")
+        elif not (again and self.has(activity)):
+            deliver(self, activity)
 
     # ---- processing: the loop's thread only
 
@@ -403,17 +413,12 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
         return self.state
 
     def _deliver(self, made: Commit) -> None:
-        """Put what was sent where it goes, after the commit; with the dead letters, if that has ended meanwhile."""
+        """Put what was sent where it goes, after the commit."""
         while made.sent:
             entry, activity, _ = made.sent[0]
             again, made.is_delivering = made.is_delivering, True
             with entry.host.lock:
-                if entry.closed:
-                    entry.accept(activity)
-                    decide_fate(entry, activity, Fate.DEAD, None, error=refusal(entry))
-                    entry.dead_letter(activity, "its runtime was terminated")
-                elif not (again and entry.has(activity)):
-                    deliver(entry, activity)
+                entry.receive(activity, again)
             del made.sent[0]
             made.is_delivering = False
 
@@ -440,6 +445,14 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
         if activity is not None and self.host.ring.outcome_of(activity.id) is None:
             self.finish_result(activity, self.started, 1)
         super().fault(error)
+
+
+def find_sender(storage: Storage) -> DurableEntry[Any, Any] | None:
+    """The runtime whose workflow sends here, if what it sends is part of its commit to this journal."""
+    sender = CURRENT.get()
+    if isinstance(sender, DurableEntry) and sender.storage is storage and not AT_ONCE.get():
+        return sender if sender.current is not None else None
+    return None
 
 
 @contextmanager

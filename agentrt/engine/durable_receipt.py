@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,8 +12,9 @@ from ..errors import AgentError, JournalError
 from ..events import Outcome
 from ..journal import UNCHANGED, Accepted
 from ..receipt import Promise, Receipt
+from .protocols import Host
 
-__all__ = ["Commit", "DurableReceipt", "Held", "UntrackedDurableReceipt"]
+__all__ = ["Commit", "DurableReceipt", "Held", "Recipient", "UntrackedDurableReceipt"]
 
 
 class DurableReceipt(Receipt):
@@ -75,10 +76,30 @@ class UntrackedDurableReceipt(DurableReceipt, gc=False):
     """A receipt that the garbage collector does not see."""
 
 
+class Recipient(Protocol):
+    """What a workflow sends to, as its commit sees it: a runtime of the same journal, or one of another node."""
+
+    id: str
+    host: Host
+    state: Any
+
+    def put_last(self, activity: Activity[Any], accepted: Accepted) -> Accepted:
+        """What is stored of it with the commit."""
+
+    def receive(self, activity: Activity[Any], again: bool) -> None:
+        """Its commit was handed to the journal. `again`: this may have been done before. The lock is held."""
+
+    def accept_now(self, held: Held) -> None:
+        """Store and deliver it before the commit: its sender waits for it."""
+
+    def forget_key(self, key: str) -> None:
+        """What was sent with this key was never accepted."""
+
+
 class Held(NamedTuple):
     """What a workflow has sent, until it is committed."""
 
-    entry: Any  # the DurableEntry that it is sent to
+    entry: Recipient
     activity: Activity[Any]
     accepted: Accepted
 

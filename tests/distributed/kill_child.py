@@ -1,6 +1,7 @@
 """A driver that is killed, and whose nodes are: senders to agents on all nodes, in both lanes, all of it durable.
 
-It goes on with what the journals hold, and says what was acknowledged.
+Each agent passes on what it takes to a ledger on another node. It goes on with what the journals hold, and says what
+was acknowledged.
 """
 
 import asyncio
@@ -10,10 +11,11 @@ from typing import Any
 import msgspec
 
 import agentrt.distributed
-from agentrt import Activity
+from agentrt import Activity, Context
 from agentrt.distributed.cluster import ClusterManager
 
 AGENTS = tuple(f"agent-{number}" for number in range(6))
+LEDGERS = {agent: f"ledger-{number}" for number, agent in enumerate(AGENTS)}  # on another node
 SENDERS = 4  # to each agent; those with an odd number use the priority lane
 
 
@@ -32,6 +34,12 @@ def take(activity: Activity[tuple[int, int]], state: Numbers) -> Numbers:
     wrong = state.wrong or ("" if number == expected else f"{number} of {sender} came instead of {expected}")
     last = (*state.last[:sender], number, *state.last[sender + 1 :])
     return Numbers(state.count + 1, last, wrong)
+
+
+async def pass_on(activity: Activity[tuple[int, int]], state: Numbers, ctx: Context) -> Numbers:
+    """Take a number, and send it to the ledger with the commit of that."""
+    await ctx.send(LEDGERS[ctx.runtime], activity.payload, priority=activity.lane == "priority")
+    return take(activity, state)
 
 
 def say(*words: object) -> None:
@@ -69,7 +77,9 @@ def main() -> None:
     manager = agentrt.distributed.connect(address, nodes=3, journal=journal)
     limits: Any = {"standard_capacity": 10_000, "priority_capacity": 10_000, "backoff": 0.001}
     for agent in AGENTS:
-        manager.create(agent, Numbers(), take, **limits)
+        here = manager.create(agent, Numbers(), pass_on, **limits).node
+        elsewhere = next(node for node in manager.nodes if node != here)
+        manager.create(LEDGERS[agent], Numbers(), take, placement=elsewhere, **limits)
     for status in manager.statuses():
         say("node", status.node, status.pid)
     manager.run(send_all(manager, {agent: next_numbers(manager, agent) for agent in AGENTS}))

@@ -1,6 +1,7 @@
-"""`kill -9` of a process of a node, of a whole node of Ray, and of the driver, under load, with a PostgreSQL journal.
+"""`kill -9` of a process of a node, of a whole node of Ray, and of the driver, under load, with each kind of journal.
 
-`AGENTRT_NODE_KILLS=30` does it as often as the promise was tested; each three are one of each kind.
+The agents send each other from node to node meanwhile. `AGENTRT_NODE_KILLS=30` does it as often as the promise was
+tested; each three are one of each kind.
 """
 
 import importlib.util
@@ -18,13 +19,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
 
-from agentrt.journal import PostgresJournal
-from tests.distributed.kill_child import AGENTS, SENDERS
+from agentrt.distributed.outbox import outbox_of
+from agentrt.errors import JournalError
+from agentrt.journal import Journal, PostgresJournal, SQLiteJournal
+from tests.distributed.kill_child import AGENTS, LEDGERS, Numbers
 from tests.harness.place import free_port
 from tests.harness.postgres import Postgres
 from tests.harness.wait import wait_until
@@ -133,39 +136,91 @@ def kill_node(cluster: Any, driver: Driver, chance: random.Random) -> None:
     del driver.nodes[node]
 
 
+def open_journal(address: str, node: str) -> Journal:
+    """The journal of a node; a file once the process that held it is gone."""
+    if address.startswith("postgresql:"):
+        return PostgresJournal(address, name=node, take_over=True)
+    opened: list[Journal] = []
+
+    def opens() -> bool:
+        with suppress(JournalError):
+            opened.append(SQLiteJournal(address.replace(".db", f"-{node}.db")))
+        return bool(opened)
+
+    wait_until(opens, timeout=LONGEST, what=f"the journal of {node} is free")
+    return opened[0]
+
+
+class Stored(NamedTuple):
+    """What a journal has of an agent, or of a ledger."""
+
+    state: Numbers
+    waiting: list[tuple[int, int]]
+    counts: dict[str, int]
+    unsent: list[tuple[int, int]]  # in the outbox of its ledger
+
+
+def read_books(journal: str) -> dict[str, Stored]:
+    """What the journals of all nodes have, by id."""
+    found: dict[str, Stored] = {}
+    for node in ("node-1", "node-2", "node-3"):
+        stored = open_journal(journal, node)
+        try:
+            known = {each.id: each for each in stored.runtimes()}
+            payloads = {id: [each.activity.payload for each in stored.waiting(id)] for id in known}
+            for id, each in known.items():
+                if each.created is not None:
+                    assert id not in found, "it is on two nodes"
+                    unsent = payloads.get(outbox_of(LEDGERS.get(id, "")), [])
+                    found[id] = Stored(stored.state(id), payloads[id], each.counts, unsent)
+        finally:
+            stored.close()
+    return found
+
+
+def last_accepted(stored: Stored) -> list[int]:
+    """The last number of each sender that was accepted, in order and once."""
+    assert stored.state.wrong == ""
+    assert stored.counts.get("done", 0) == stored.state.count == sum(stored.state.last)
+    assert stored.counts.get("accepted", 0) == stored.state.count + len(stored.waiting)
+    last = list(stored.state.last)
+    for sender, number in stored.waiting:
+        assert number == last[sender] + 1
+        last[sender] = number
+    return last
+
+
 def check_books(journal: str, acknowledged: dict[tuple[str, str, int], int]) -> int:
     """Nothing acknowledged is lost, nothing committed twice, the order of each sender is kept. How many were done."""
-    done = 0
-    found = {}
-    for node in ("node-1", "node-2", "node-3"):
-        with PostgresJournal(journal, name=node, take_over=True) as stored:
-            for agent in stored.runtimes():
-                assert agent.id not in found, "it is on two nodes"
-                found[agent.id] = stored.state(agent.id), list(stored.waiting(agent.id)), agent.counts
-    assert set(found) == set(AGENTS)
-    for agent, (state, waiting, counts) in found.items():
-        assert state.wrong == ""  # each number once, in the order of its sender
-        assert counts.get("done", 0) == state.count == sum(state.last)
-        assert counts.get("accepted", 0) == state.count + len(waiting)
-        last = list(state.last)
-        for each in waiting:
-            sender, number = each.activity.payload
-            assert number == last[sender] + 1
-            last[sender] = number
-        for sender in range(SENDERS):
-            assert last[sender] >= acknowledged.get(("accepted", agent, sender), 0)
-            assert state.last[sender] >= acknowledged.get(("done", agent, sender), 0)
-        done += state.count
-    return done
+    found = read_books(journal)
+    assert set(found) == {*AGENTS, *LEDGERS.values()}
+    for agent, ledger in LEDGERS.items():
+        stored = found[agent]
+        for sender, last in enumerate(last_accepted(stored)):
+            assert last >= acknowledged.get(("accepted", agent, sender), 0)
+            assert stored.state.last[sender] >= acknowledged.get(("done", agent, sender), 0)
+        check_ledger(stored, last_accepted(found[ledger]))
+    return sum(each.state.count for each in found.values())
 
 
+def check_ledger(agent: Stored, last: list[int]) -> None:
+    """What an agent has committed is in its ledger or its outbox, in order; what was just accepted may be in both."""
+    for sender, number in enumerate(agent.state.last):
+        unsent = [each for who, each in agent.unsent if who == sender]
+        assert unsent == list(range(number - len(unsent) + 1, number + 1))
+        assert number - len(unsent) <= last[sender] <= number
+
+
+@pytest.mark.parametrize("kind_of_journal", ["postgres", "sqlite"])
 def test_nothing_acknowledged_is_lost_when_processes_nodes_and_drivers_are_killed(
-    tmp_path: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+    kind_of_journal: str, tmp_path: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")
     chance = random.Random(KILLS)
-    journal = postgres_server.dsn(postgres_server.new_database())
+    journal = str(tmp_path / "agents.db")
+    if kind_of_journal == "postgres":
+        journal = postgres_server.dsn(postgres_server.new_database())
     acknowledged: defaultdict[tuple[str, str, int], int] = defaultdict(int)
     times: defaultdict[str, list[float]] = defaultdict(list)
     done = 0

@@ -82,7 +82,7 @@ def test_what_is_put_together_goes_together() -> None:
         outbox.close()
         return receiver.batches, len(receiver.taken)
 
-    assert run(main()) == (2, link.MOST_ITEMS + 1)
+    assert run(main()) == (3, link.MOST_ITEMS + 1)  # the first one asks who is there
 
 
 def test_a_batch_that_nobody_answers_is_sent_again() -> None:
@@ -144,6 +144,30 @@ def test_the_next_life_takes_nothing_that_was_for_the_one_before() -> None:
         return receiver.taken
 
     assert run(main()) == [0, 100, 101, 102, 1, 100, 101, 102, 2]
+
+
+def test_what_is_repeated_late_is_taken_by_no_other_life() -> None:
+    class Recording(Receiver):
+        first = b""
+
+        async def send_batch(self, data: bytes) -> bytes:
+            self.first = self.first or data
+            return await super().send_batch(data)
+
+    async def main() -> list[int]:
+        receiver = Recording(0)
+        outbox = outbox_to(receiver)
+        outbox.put(items(0, 1)[0])
+        await finished(outbox)
+        receiver.start_again()
+        receiver.take(receiver.first)  # sent before anybody had answered
+        for item in items(1, 3):
+            outbox.put(item)
+        await finished(outbox)
+        outbox.close()
+        return receiver.taken
+
+    assert run(main()) == [0, 1, 2]
 
 
 def test_an_answer_to_another_life_of_the_sender_acknowledges_nothing() -> None:

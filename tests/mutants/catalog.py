@@ -622,8 +622,8 @@ MUTANTS = (
     Mutant(
         "what a workflow sends is stored before its commit",
         "engine/durable_entry.py",
-        "            return sender if sender.current is not None else None",
-        "            return None",
+        "        return sender if sender.current is not None else None",
+        "        return None",
         (DURABLE, "-k", "stored_with_its_commit"),
     ),
     Mutant(
