@@ -13,6 +13,8 @@ PARTS = {
     "OpenTelemetry": "opentelemetry.sdk",
     "LangGraph": "langgraph",
     "Pydantic AI": "pydantic_ai",
+    "A model and its tools": "msgspec",
+    "A function or a generator": "msgspec",
 }
 
 

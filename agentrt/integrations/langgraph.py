@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import IntEnum
+from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -37,13 +37,13 @@ MOST_CHARACTERS = 200  # of a question in a message
 THREAD = "agentrt"  # the one thread of a graph: a runtime has one state
 
 
-class Priority(IntEnum):
+class Priority(StrEnum):
     """How urgent a message is. HIGH goes to the priority lane, the other three to the standard lane, in order."""
 
-    HIGH = 0
-    NORMAL = 1
-    LOW = 2
-    BACKGROUND = 3
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+    BACKGROUND = "background"
 
 
 class Question(msgspec.Struct, frozen=True, eq=False):
@@ -204,7 +204,7 @@ def message(
         priority: Which lane it goes to.
         scheduled_for: It joins its lane at this time, or at once if that is past.
     """
-    lane = Lane.PRIORITY if priority is Priority.HIGH else Lane.STANDARD
+    lane = Lane.PRIORITY if priority == Priority.HIGH else Lane.STANDARD
     if scheduled_for is None:
         return Activity(payload=payload, lane=lane)
     now = manager.clock.now()

@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
-
 from ..activity import Activity
 from ..context import Context
 from ..limits import LimitOptions
 from ..manager import RuntimeManager
 from ..optional import explain_missing
 from ..runtime import Runtime
+from .conversation import Conversation, ToolAnswers, ToolRequest, check_turn
 from .plain_data import FrozenDict, freeze, freeze_values, thaw
 
 if TYPE_CHECKING:
@@ -29,58 +28,6 @@ __all__ = ["Conversation", "ToolAnswers", "ToolRequest", "conversation_workflow"
 WHAT, EXTRA = "an Agent of Pydantic AI needs", "pydantic-ai"
 # Of a message: they differ in each run. When it was said is known from the activity.
 VOLATILE = frozenset({"conversation_id", "model_id", "run_id", "timestamp"})
-
-
-class ToolRequest(msgspec.Struct, frozen=True):
-    """A call of a tool that waits for somebody.
-
-    Args:
-        id: The id of the call, for `ToolAnswers`.
-        tool: The name of the tool.
-        arguments: What it is called with.
-        approval: Whether it waits for an approval; else for its result.
-    """
-
-    id: str
-    tool: str
-    arguments: Any = None
-    approval: bool = True
-
-    def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "arguments", freeze(self.arguments))
-
-
-class ToolAnswers(msgspec.Struct, frozen=True):
-    """A payload that answers the calls of tools that wait, all at once.
-
-    Args:
-        approvals: Whether the tool may be called, by the id of the call. A text refuses it, and says why.
-        results: What the tool has returned, by the id of the call.
-    """
-
-    approvals: dict[str, bool | str] = {}
-    results: dict[str, Any] = {}
-
-
-class Conversation(msgspec.Struct, frozen=True):
-    """What was said so far.
-
-    Args:
-        messages: All messages of Pydantic AI, as plain data, without the times and ids that differ in each run.
-        output: What the last run returned, as plain data; None while it waits.
-        waiting: The calls of tools that wait for `ToolAnswers`.
-        runs: How many activities have run the agent.
-        usage: How many requests and tokens that took.
-    """
-
-    messages: tuple[FrozenDict, ...] = ()
-    output: Any = None
-    waiting: tuple[ToolRequest, ...] = ()
-    runs: int = 0
-    usage: FrozenDict = FrozenDict()
-
-    def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "output", freeze(self.output))
 
 
 Workflow = Callable[[Activity[Any], Conversation, Context], Awaitable[Conversation]]
@@ -175,12 +122,9 @@ def conversation_workflow(
 
 def _run_arguments(payload: Any, state: Conversation) -> dict[str, Any]:
     """The arguments of a run that are in the payload."""
+    check_turn(payload, state)
     if not isinstance(payload, ToolAnswers):
-        if state.waiting:
-            raise ValueError(f"the tool {state.waiting[0].tool!r} waits for ToolAnswers, and nothing is said before it")
         return {"user_prompt": payload}
-    if not state.waiting:
-        raise ValueError("there are ToolAnswers, and no tool waits for them")
     from pydantic_ai import DeferredToolResults, ToolDenied
 
     approvals: Any = {id: ToolDenied(each) if isinstance(each, str) else each for id, each in payload.approvals.items()}

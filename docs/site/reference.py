@@ -99,6 +99,20 @@ _PAGES = {
         create_pydantic_agent conversation_workflow Conversation ToolAnswers ToolRequest
         """,
     ),
+    "tools": (
+        "Tools",
+        "agentrt.integrations.tools",
+        """
+        create_tool_agent tool_workflow Tool Model
+        """,
+    ),
+    "functions": (
+        "Functions",
+        "agentrt.integrations.functions",
+        """
+        function_workflow
+        """,
+    ),
     "langgraph": (
         "LangGraph",
         "agentrt.integrations.langgraph",
@@ -116,7 +130,10 @@ _PAGES = {
 }
 PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
 PARENTS = "Parameterized, VBox, Exception, Enum, str, Struct, Protocol, Generic, object"  # not described again
-ELSEWHERE = {"agentrt": {"SQLiteJournal", "Retention"}}  # names of two modules, described once
+ELSEWHERE = {  # names of two modules, described once
+    "agentrt": {"SQLiteJournal", "Retention"},
+    "agentrt.integrations.tools": {"Conversation", "ToolAnswers", "ToolRequest"},
+}
 
 
 def missing_names() -> list[str]:
