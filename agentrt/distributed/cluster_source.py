@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from ..activity import Activity
 from ..engine.hub import Frame
 from ..errors import ConfigurationError, RuntimeNotFoundError
-from ..events import Record
+from ..events import Event, Record
 from ..feed.greeting import OfferedManager
 from ..feed.live import Ids, LiveManager, LiveSource
-from ..feed.nodes import ClusterStanding, NodeStanding
+from ..feed.nodes import NODE_EVENTS, ClusterStanding, NodeStanding
 from ..feed.remote import RemoteSource
 from ..feed.several import Part, SeveralSource
 from ..feed.shift import STRIDE, Shift
@@ -29,6 +29,7 @@ __all__ = ["ClusterSource", "DriverSource", "OfferedDriver", "merge_causally"]
 
 PATIENCE = 5  # pulls for which a record waits for what has caused it
 MOMENTS = 4  # that are kept
+LATEST = 3  # events of nodes that are told
 RETRY = 1.0  # seconds until a node is asked again that has not answered
 OF_RUNTIMES = frozenset({"pause_all", "resume_all"})
 NOT_OF_SEVERAL = frozenset({"fork"})  # commands that one manager has to carry out alone
@@ -188,6 +189,11 @@ class ClusterSource(SeveralSource):
         if best is None:
             return NodeStanding(name, usage, words)
         return NodeStanding(name, usage, words, best.wall, best.error)
+
+    def node_events(self) -> list[Event]:
+        """What has become of nodes lately, as the driver has recorded it; the newest last."""
+        records = self._parts[0].source.frame().records
+        return [each for each in records if isinstance(each, Event) and each.kind in NODE_EVENTS][-LATEST:]
 
     def node_of(self, id: str) -> str:
         """The name of the node of a runtime; empty if it is nowhere."""

@@ -12,9 +12,20 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from ..engine.entry import RuntimeEntry
+from ..events import Event
 
-__all__ = ["ClusterStanding", "HasCluster", "HasNodes", "HasUsage", "NodeStanding", "Usage", "UsageMeter"]
+__all__ = [
+    "NODE_EVENTS",
+    "ClusterStanding",
+    "HasCluster",
+    "HasNodes",
+    "HasUsage",
+    "NodeStanding",
+    "Usage",
+    "UsageMeter",
+]
 
+NODE_EVENTS = frozenset({"node_added", "node_adopted", "node_lost", "node_removed", "members_not_reached"})
 EVERY = 1.0  # real seconds between two readings
 SHARE = 0.02  # of the time that readings may take
 
@@ -94,6 +105,9 @@ class HasNodes(Protocol):
 
     def node_of(self, id: str) -> str:
         """Return the name of the node of a runtime; empty if it is nowhere."""
+
+    def node_events(self) -> list[Event]:
+        """Return what has become of nodes lately, the newest last; see `NODE_EVENTS`."""
 
 
 @runtime_checkable

@@ -181,6 +181,8 @@ def test_what_has_ended_with_its_node_is_shown_no_more(cluster: Cluster) -> None
         wait_until(lambda: sorted(source.runtimes) == sorted({ids[0], ids[2]}))
         assert source.snapshot(ids[1]) is None
         assert "node_lost" not in source.standing().words
+        assert [(each.kind, each.detail["node"]) for each in source.node_events()] == [("node_lost", "node-2")]
+        assert "node-2 ended. What ran there" in draw(source, "")
         detach()
 
     cluster.do(look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ...events import Event
 from ...feed.nodes import HasNodes, NodeStanding, Usage
 from ...feed.source import Source
 from ..feed import Update
@@ -67,6 +68,23 @@ HEADS: dict[str, tuple[Content, str]] = {
 }
 
 
+BAD = frozenset({"node_lost", "members_not_reached"})
+WORDS = {
+    "node_added": "{node} came.",
+    "node_removed": "{node} left; its runtimes are on other nodes.",
+    "node_adopted": "the process of {node} ended; all of it goes on in the process of {host}.",
+    "node_lost": "{node} ended. What ran there and does not restart elsewhere is gone.",
+    "members_not_reached": "{node} can\N{RIGHT SINGLE QUOTATION MARK}t be reached by the group {group}.",
+}
+
+
+class Known(dict[str, str]):
+    """The words of an event; a dash for one that it does not have."""
+
+    def __missing__(self, name: str) -> str:
+        return "\N{EM DASH}"
+
+
 class ClusterNodes:
     """A table with a line for each node."""
 
@@ -91,7 +109,16 @@ class ClusterNodes:
         self.rates.keep({node.name for node in nodes})
         head = tr(th(words, cls=_class(name), title=means or None) for name, (words, means) in HEADS.items())
         rows = [self._row(node, at) for node in shown]
-        return fragment(table(thead(head), tbody(rows)), self._below(len(nodes) - len(shown)))
+        events = [self._event(each) for each in self.source.node_events()]
+        return fragment(table(thead(head), tbody(rows)), events, self._below(len(nodes) - len(shown)))
+
+    def _event(self, event: Event) -> Markup:
+        """What has become of a node, in a sentence."""
+        detail = event.detail if isinstance(event.detail, dict) else {}
+        words = WORDS[event.kind].format_map(Known({name: str(value) for name, value in detail.items()}))
+        mark = [glyph(STATUSES["error"]), " "] if event.kind in BAD else []
+        at = f"{self.source.wall(event.at):%H:%M:%S}: "
+        return p(mark, at, safe_text(words, 300), cls="below" if mark else "muted below")
 
     def _row(self, node: NodeStanding, at: float) -> Markup:
         if node.usage is None or node.words:
