@@ -36,6 +36,7 @@ import msgspec
 
 from ..activity import Activity, Lane, UntrackedActivity
 from ..asyncio_compat import forget_destruction, get_current_task, set_current_task
+from ..clock import Clock
 from ..context import Context
 from ..errors import MailboxFullError
 from ..events import Outcome
@@ -61,9 +62,11 @@ cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
     int PyCoro_CheckExact(object)
     int PyCFunction_Check(object)
+    object PyObject_CallNoArgs(object)
     int PyObject_IS_GC(object)
     PyObject* PyCFunction_GET_SELF(object)
     void PyObject_GC_UnTrack(void*)
+    void PyErr_SetNone(object)
     int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
 
     ctypedef struct PyMemberDef:
@@ -199,6 +202,8 @@ B_COUNT = place(InlineBudget, "count")
 B_NESTED = place(InlineBudget, "nested")
 B_READY = place(InlineBudget, "ready")
 
+cdef Py_ssize_t NOW = place(Clock, "now"), PACE = place(Clock, "pace")
+
 cdef Py_ssize_t A_CREATED, A_ID, A_LANE, A_RECEIPT, A_TIMEOUT
 A_CREATED = place(Activity, "created")
 A_ID = place(Activity, "id")
@@ -225,7 +230,7 @@ cdef object EMPTY_ERROR = IndexError, DONE_WORD = "done", ONE = 1
 cdef object append = deque.append, popleft = deque.popleft, now_name = "now"
 cdef object ActivityType = Activity, PlainActivity = UntrackedActivity, OutcomeType = Outcome
 cdef object ReceiptType = Receipt, DriverType = Driver, BudgetType = InlineBudget
-cdef object PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
+cdef object ClockType = Clock, PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
 cdef object EntryType = EntryState, HostType = HostFields, MailboxType = MailboxFields, TimesType = array
 cdef double LONG_AGO = -math.inf, SECONDS = SLICE_SECONDS
 cdef Py_ssize_t MOST_TURNS = MOST_INLINE, MOST_TURNS_NESTED = MOST_NESTED
@@ -235,6 +240,7 @@ cdef object decided = DECIDED, current = CURRENT, context_class = Context
 # The classes of entries whose fields are where they are looked for. One that shadows a field with a property of its own
 # has everything done in Python, so that its property is asked.
 cdef dict plain_classes = {}
+cdef object last_plain_class = EntryType
 
 
 cdef bint has_plain_fields(object entry) except -1:
@@ -247,8 +253,16 @@ cdef bint has_plain_fields(object entry) except -1:
 
 
 cdef inline bint is_plain(object entry) except -1:
+    """The same, looked up once for each class."""
+    global last_plain_class
+    if type(entry) is last_plain_class:
+        return True
     cdef object found = plain_classes.get(type(entry))
-    return has_plain_fields(entry) if found is None else found
+    if found is None:
+        found = has_plain_fields(entry)
+    if found:
+        last_plain_class = type(entry)
+    return found
 
 
 cdef inline object a(object cls, object found):
@@ -259,7 +273,20 @@ cdef inline object a(object cls, object found):
 
 
 cdef inline object time_on(object clock):
-    return clock.now()
+    """What a clock reads."""
+    return PyObject_CallNoArgs(get(clock, NOW) if type(clock) is ClockType else clock.now)
+
+
+cdef object last_host_class = HostType
+
+
+cdef inline object a_host(object found):
+    """`a(HostType, found)`, which walks a long list of base classes, once for each class."""
+    global last_host_class
+    if type(found) is not last_host_class:
+        a(HostType, found)
+        last_host_class = type(found)
+    return found
 
 
 # ---- the lock
@@ -432,7 +459,7 @@ def send_nowait(self, payload, priority=False, timeout=None, delay=None, key=Non
 cdef object send_one(object entry, object payload, object priority):
     """Accept a payload of the type that needs no check, with no option but the lane."""
     cdef bint urgent = bool(priority)
-    host, mailbox = a(HostType, get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    host, mailbox = a_host(get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
     cause = <object>PyContextVar_Get_(current)
     lock = get(host, LOCK)
     take_lock(lock)
@@ -516,7 +543,7 @@ def run_inline(self, promise):
     driver = get(self, DRIVER)
     if driver is None or not is_set(a(DriverType, driver), D_OPEN) or is_set(self, HELD):
         return
-    host = a(HostType, get(self, HOST))
+    host = a_host(get(self, HOST))
     if PyThread_get_thread_ident() != <unsigned long>get(host, THREAD):
         return
     mailbox = a(MailboxType, get(self, MAILBOX))
@@ -621,7 +648,7 @@ def wake(self, entry):
 def start(self):
     if not is_plain(self):
         return PURE["start"](self)
-    host = a(HostType, get(self, HOST))
+    host = a_host(get(self, HOST))
     (<set>get(host, BUSY)).add(self)
     watchdog = get(host, WATCHDOG)
     if watchdog.is_waiting:
@@ -658,7 +685,7 @@ cdef object NOTHING = object()
 cdef class Continuation:
     """The rest of a coroutine that has asked for something already, to be awaited."""
 
-    cdef object coroutine, asked
+    cdef object coroutine, asked, result  # the result stands here: in a StopIteration it would cost more
 
     @property
     def cr_await(self):  # as a coroutine says what it awaits, see `frames.awaited_object`
@@ -679,11 +706,16 @@ cdef class Continuation:
         result = <object>found
         Py_DECREF(result)
         if kind == PYGEN_RETURN:
-            raise StopIteration(result)
+            self.result = result
+            end_iteration()
         return result
 
     def throw(self, *error):
-        return self.coroutine.throw(*error)
+        try:
+            return self.coroutine.throw(*error)
+        except StopIteration as end:
+            self.result = end.value
+            raise
 
     def close(self):
         self.coroutine.close()
@@ -695,6 +727,12 @@ cdef extern from *:
     static CYTHON_INLINE int agentrt_raise_pending(void) { return -1; }
     """
     int raise_pending "agentrt_raise_pending" () except -1
+
+
+cdef int end_iteration() except -1:
+    """`raise StopIteration`, without making one."""
+    PyErr_SetNone(StopIteration)
+    return raise_pending()
 
 
 @cython.final
@@ -722,7 +760,7 @@ cdef class Turn:
 
 cdef Turn begin(object entry, object driver):
     cdef Turn turn = Turn.__new__(Turn)
-    turn.entry, turn.host, turn.mailbox = entry, a(HostType, get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    turn.entry, turn.host, turn.mailbox = entry, a_host(get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
     turn.task, turn.variables, turn.base = driver.task, driver.variables, copy_context()
     turn.id, turn.counter, turn.record = get(entry, ID), get(turn.host, COUNTER), get(turn.host, RECORD)
     turn.is_limited = type(turn.mailbox) is not PlainMailbox
@@ -886,7 +924,7 @@ cdef class Pause:
     def __next__(self):
         asked, self.asked = self.asked, NOTHING
         if asked is NOTHING:
-            raise StopIteration
+            end_iteration()
         return asked
 
 
@@ -908,12 +946,12 @@ cdef double begin_slice(object entry, object driver) except? -1:
     if is_set(a(DriverType, driver), D_SINGLE):
         put(driver, D_SINGLE, False)
         return LONG_AGO
-    host = a(HostType, get(entry, HOST))
+    host = a_host(get(entry, HOST))
     watchdog, clock = get(host, WATCHDOG), get(host, CLOCK)
     if <double>watchdog.due <= <double>monotonic():
         watchdog.yield_interpreter()
     others = len(get(a(BudgetType, get(host, INLINE_BUDGET)), B_READY))  # who else wants a turn
-    return <double>clock.now() + SECONDS * <double>clock.pace / (1 + others)
+    return <double>time_on(clock) + SECONDS * <double>clock.pace / (1 + others)
 
 
 def end_slice(self):
@@ -921,7 +959,7 @@ def end_slice(self):
 
 
 cdef object finish_slice(object entry):
-    host = a(HostType, get(entry, HOST))
+    host = a_host(get(entry, HOST))
     ring = get(host, RING)
     if len(<list>ring.records) >= <Py_ssize_t>ring.mark:
         ring.trim()
@@ -937,7 +975,7 @@ cdef bint ends(object entry) except -1:
     """Whether the processing ends here: `RuntimeEntry._ends`, with `EntryState.may_sleep`."""
     if is_set(entry, HELD):
         return PURE["_ends"](entry)
-    host, mailbox = a(HostType, get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    host, mailbox = a_host(get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
     lock = get(host, LOCK)
     take_lock(lock)
     try:
@@ -994,7 +1032,7 @@ cdef class Steps:
         if not holds(self.entry, DRIVER, driver):  # another was started in its place, or it ended in somebody's turn
             if not self.is_begun:
                 self.process.close()
-            raise StopIteration
+            end_iteration()
         if not self.is_begun:
             self.is_begun = True
             put(driver, D_PROCESS, self.process)
@@ -1014,7 +1052,7 @@ cdef class Steps:
         asked = <object>found
         Py_DECREF(asked)
         if kind == PYGEN_RETURN:
-            raise StopIteration
+            end_iteration()
         return self.tell(asked)
 
     cdef object tell(self, object asked):
@@ -1068,6 +1106,8 @@ async def _loop(self, driver):
                     found = run(turn)
                 elif found == SUSPENDED:
                     new = await turn.awaited
+                    if type(turn.awaited) is Continuation:
+                        new = (<Continuation>turn.awaited).result
                     turn.awaited = None
                     found = settle(turn, new)
                 else:
