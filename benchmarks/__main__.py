@@ -12,6 +12,7 @@ import msgspec
 
 from . import plot, report, rounds
 from .before import compare_with
+from .cores import compare_cores
 from .measure import Measure
 from .measures import MEASURES
 from .measures.distributed import DISTRIBUTED
@@ -35,6 +36,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--distributed", action="store_true", help="agents on three nodes, beside actors of Ray by hand"
     )
     parser.add_argument("--before", metavar="COMMIT", help="only agentrt, as it was at a commit and as it is, in turn")
+    parser.add_argument("--cores", action="store_true", help="the pure and the compiled core, each beside bare asyncio")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG of the cost by size (needs matplotlib)")
     parser.add_argument("--profile", metavar="MEASURE", help="show where the time of one activity of agentrt goes")
@@ -69,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from .profiling import show
 
         print(show(select_measures([chosen.profile])[0], size_of(chosen)))
+        return
+    if chosen.cores:
+        print(compare_cores(chosen.measures, chosen.rounds, ["--quick"] if chosen.quick else []))
         return
     if chosen.before:
         print(compare_with(chosen.before, chosen.measures, chosen.rounds, ["--quick"] if chosen.quick else []))

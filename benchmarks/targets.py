@@ -178,7 +178,7 @@ DISTRIBUTED_TARGETS: list[Target] = [
 
 NOT_HERE = [
     ("one-way / Effect 4 on Node, / BEAM with equal accounting", "other languages: not run by this command"),
-    ("stretch: compiled with mypyc", "there is no compiled build yet"),
+    ("the compiled core beside the pure one", "python -m benchmarks --cores"),
 ]
 
 

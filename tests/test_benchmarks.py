@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import child, plot, profiling, report, rounds, targets
+from benchmarks import child, cores, plot, profiling, report, rounds, targets
 from benchmarks.measures import MEASURES
 from benchmarks.measures.distributed import DISTRIBUTED
 from benchmarks.peer import Peer
@@ -15,6 +15,7 @@ from benchmarks.peers import OURS, PEERS
 from benchmarks.peers.cluster import DISTRIBUTED_PEERS
 from benchmarks.sizes import SMOKE
 from benchmarks.work import DATACLASS, STRUCT, check
+from tests.support import core_is_built
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +130,23 @@ def test_the_profile_names_the_steps(monkeypatch: Any, capsys: Any) -> None:
     printed = capsys.readouterr().out
     assert "send_nowait" in printed
     assert "receipt" in printed
+
+
+def test_a_core_is_measured_beside_bare_asyncio() -> None:
+    def result(measure: str, peer: str, us: float) -> dict[str, Any]:
+        return {"measure": measure, "kind": "struct", "peer": peer, "samples": [{"us": us}]}
+
+    times = [("one-way", "agentrt", 2.0), ("one-way", "PriorityQueue", 1.0), ("one-way", "two deques", 9.0)]
+    times += [("suspends", "agentrt", 2.0), ("suspends", "PriorityQueue", 9.0), ("suspends", "two deques", 3.0)]
+    assert cores.ratios_of([result(*each) for each in times]) == {"one-way, struct": 0.5, "suspends, struct": 1.5}
+
+
+@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
+def test_both_cores_are_measured(capsys: Any) -> None:
+    command.main(["one-way", "--cores", "--rounds", "1", "--quick"])
+    printed = capsys.readouterr().out
+    assert "pure  compiled" in printed
+    assert "one-way, struct" in printed
 
 
 def test_the_plot_needs_a_scale(tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ def twin(function: F) -> F:
     Raises:
         ImportError: The compiled core is asked for and there is none.
     """
+    chosen: F = function if CORE == "pure" else getattr(_load(), function.__name__)
     PURE[function.__name__] = function
-    return function if CORE == "pure" else getattr(_load(), function.__name__)
+    return chosen
 
 
 def _load() -> Any:

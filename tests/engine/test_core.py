@@ -41,6 +41,54 @@ def test_the_compiled_core_runs_where_it_is_asked_for() -> None:
     assert (done.stdout, done.stderr) == ("compiled\n", "")
 
 
+# Every way through the core, 18,000 activities of them; a block of memory lost for each would be as many.
+MANY = """
+import asyncio, gc, sys
+from agentrt import AgentError, RuntimeManager
+
+async def work(activity, state, ctx):
+    what = activity.payload
+    if what == 1: await asyncio.sleep(0)
+    if what == 2: raise ValueError(what)
+    if what == 3: ctx.reply((state, what))
+    return state + 1000
+
+async def plain(activity, state): return state + 1000
+
+def at_once(activity, state): return (state[0] + 1000,)
+
+async def go(runtimes, n):
+    for i in range(n):
+        for runtime in runtimes:
+            try:
+                await (runtime.send_nowait(i % 5, priority=i % 3 == 0) if i % 2 else runtime.ask(i % 5))
+            except AgentError:
+                pass
+    for receipt in [runtime.send_nowait(4) for runtime in runtimes for _ in range(20)]:
+        await receipt
+    await asyncio.sleep(0)
+    gc.collect()
+
+async def main():
+    async with RuntimeManager(loop="current", ring=16, offer=False) as manager:
+        kinds = {"work": (0, work), "plain": (0, plain), "at once": ((0,), at_once)}
+        runtimes = [manager.create(id, *each) for id, each in kinds.items()]
+        await go(runtimes, 1500)
+        before = sys.getallocatedblocks()
+        await go(runtimes, 6000)
+        print(sys.getallocatedblocks() - before)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
+def test_the_compiled_core_loses_no_memory() -> None:
+    done = answer(MANY, AGENTRT_COMPILED="1", PYTHONWARNINGS="ignore")
+    assert done.stderr == ""
+    assert int(done.stdout) < 6000
+
+
 def test_a_compiled_core_that_is_not_there_is_an_error_with_advice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
