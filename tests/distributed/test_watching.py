@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from agentrt import AgentError, RuntimeManager, discovery
+from agentrt import AgentError, ConfigurationError, RuntimeManager, discovery
 from agentrt.distributed.link import UnreachableError
 from agentrt.distributed.relay import RelayReader
 from agentrt.distributed.watching import WatchedCluster, open_source
@@ -105,6 +105,17 @@ def test_one_manager_is_watched_as_ever() -> None:
         assert type(source).__mro__[1] is RemoteSource
         assert list(source.runtimes) == ["a"]
         source.close()
+
+
+def test_a_cluster_is_not_watched_together_with_others(cluster: Cluster) -> None:
+    def look() -> None:
+        with RuntimeManager(loop="thread", name="alone"):
+            found = discovery.list_managers()
+            assert len(found) == 2
+            with pytest.raises(ConfigurationError, match=r"'agentrt' is a cluster.*: agentrt watch agentrt"):
+                Watch(found, open_source)
+
+    cluster.do(look)
 
 
 def test_whoever_does_not_know_the_token_gets_no_answer(cluster: Cluster) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ...discovery import ManagerRecord
+from ...errors import ConfigurationError
+from ...feed.nodes import HasNodes
 from ...feed.remote import RemoteSource, WatchedSource
 from ...feed.several import SeveralSource
 from .content import ManagerPage
@@ -44,6 +46,11 @@ class Watch:
         try:
             self.sources += map(open_source, managers)
             alone = len(managers) == 1
+            cluster = next((each.name for each in self.sources if isinstance(each, HasNodes)), None)
+            if cluster is not None and not alone:
+                raise ConfigurationError(
+                    f"{cluster!r} is a cluster, which has a page of its own: agentrt watch {cluster}"
+                )
             self.source: WatchedSource | SeveralSource = (
                 self.sources[0] if alone else SeveralSource(self.sources, TOGETHER)
             )
