@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from tests.harness.screenshot import shoot
 from tests.harness.wait import wait_until
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -91,6 +92,43 @@ def test_the_first_agent_is_live_in_jupyterlab_and_its_button_pauses(jupyterlab,
     size = (jupyterlab.root / "01_first_agent.ipynb").stat().st_size
     print(f"\n{size:,} bytes with its outputs")
     assert size < LARGEST
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("lesson", "answer", "verdict"),
+    [
+        ("03_mailbox_and_priority", "9", "you expected 9.*it was 9.*As you expected"),
+        ("09_deadlock", "both wait for ever", "both wait for ever.*one of them gets an error.*Not what you expected"),
+    ],
+)
+def test_somebody_goes_through_a_lesson_in_jupyterlab(lesson, answer, verdict, jupyterlab, page):
+    path = FOLDER / f"{lesson}.ipynb"
+    place = [cell.id for cell in nbformat.read(path, as_version=4).cells].index
+    notebook = jupyterlab.open(page, path)
+    notebook.run(place("predict"))
+    question = notebook.cell(place("predict"))
+    if answer.isdigit():
+        question.get_by_placeholder("a number").fill(answer)
+    else:
+        question.get_by_text(answer, exact=True).click()
+    question.get_by_role("button", name="Keep").click()
+    notebook.wait_for_output(place("predict"), f"You expect {answer}")
+    shoot(page, f"lessons/{lesson}-prediction")
+    for cell in notebook.code_cells()[1:]:
+        notebook.run(cell)
+    assert re.search(verdict, notebook.output(place("compare")).replace("\n", " "))
+    assert "Not yet" in notebook.output(place("try"))
+    task = notebook.cell(place("task"))
+    assert not task.locator("details p").is_visible()
+    task.get_by_text("A hint").click()
+    task.locator("details p").wait_for()
+    notebook.cell(place("try")).locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(solution_of(lesson).strip())
+    notebook.run(place("try"))
+    assert "Done" in notebook.output(place("try"))
+    shoot(page, f"lessons/{lesson}-done")
 
 
 @pytest.mark.lab

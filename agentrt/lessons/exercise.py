@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import describe_error
 from ..views.html import details, p, strong, summary
-from .box import GOOD, OPEN, frame_box
+from .box import GOOD, OPEN, frame_box, show_code
 
 __all__ = ["Assessment", "Exercise"]
 
@@ -28,7 +28,7 @@ class Assessment(NamedTuple):
 
     def _repr_html_(self) -> str:
         glyph, word, tone = ("√", "Done", GOOD) if self.passed else ("…", "Not yet", OPEN)
-        return frame_box(p(strong(f"{glyph} {word}: "), self.words), tone=tone)
+        return frame_box(p(strong(f"{glyph} {word}: "), show_code(self.words)), tone=tone)
 
 
 class Exercise:
@@ -71,5 +71,5 @@ class Exercise:
         return f"<Exercise: {self.task}>"
 
     def _repr_html_(self) -> str:
-        hint = details(summary("A hint"), p(self.hint)) if self.hint else None
-        return frame_box(p(strong("Your turn. "), self.task), hint)
+        hint = details(summary("A hint"), p(show_code(self.hint))) if self.hint else None
+        return frame_box(p(strong("Your turn. "), show_code(self.task)), hint)
