@@ -3,10 +3,13 @@
 The build runs in an environment of its own, as `pip install` would do it, so it needs a package index.
 """
 
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -52,6 +55,26 @@ def answer(wheel: Path, folder: Path, is_compiled: bool) -> str:
     return found.stdout.strip()
 
 
+def check_demo(wheel: Path, folder: Path) -> list[str]:
+    """What is wrong with `agentrt demo`, installed from the wheel into an environment that has nothing else."""
+    run("venv", str(folder))
+    python = folder / "bin" / "python"
+    run("uv", "pip", "install", "-q", "--python", str(python), f"agentrt[demo] @ {wheel.as_uri()}")
+    command = [str(folder / "bin" / "agentrt"), "demo", "--no-browser"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as demo:
+        try:
+            said = ""
+            for line in demo.stdout or ():
+                said += line
+                if (link := re.search(r"http://127\S+", line)) is not None:
+                    with urllib.request.urlopen(link[0], timeout=60) as page:
+                        return [] if b"agentrt" in page.read() else [f"the demo answers with another page: {link[0]}"]
+            return [f"the demo gave no link, it said {said!r}"]
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.communicate(timeout=60)
+
+
 def main() -> int:
     """Build, check, and say what is wrong; 0 if nothing is."""
     with tempfile.TemporaryDirectory(prefix="wheel-") as name:
@@ -59,6 +82,7 @@ def main() -> int:
         run("build", "--outdir", str(folder), ".")
         run("twine", "check", "--strict", *(str(path) for path in sorted(folder.iterdir())))
         (wheel,) = folder.glob("*.whl")
+        run("check_wheel_contents", "--toplevel", "agentrt", str(wheel))
         is_compiled = not wheel.name.endswith("-none-any.whl")
         said = answer(wheel, folder / "installed", is_compiled)
         version = wheel.name.split("-")[1]
@@ -69,6 +93,7 @@ def main() -> int:
         core = "compiled" if is_compiled else "pure"
         if not said.endswith(core) or is_compiled == (shutil.which("cc") is None):
             problems.append(f"the wheel is {wheel.name}, and imported it says {said}")
+        problems += check_demo(wheel, folder / "clean")
     print(*problems or [f"agentrt {version}: {len(expected())} files, nothing missing, {core} core"], sep="\n")
     return int(bool(problems))
 

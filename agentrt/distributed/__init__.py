@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..optional import explain_missing
-from .cluster import ClusterManager
 from .placement import Placement
+
+if TYPE_CHECKING:
+    from .cluster import ClusterManager
 
 __all__ = ["ClusterManager", "Placement", "connect"]
 
@@ -33,8 +35,18 @@ def connect(
     Raises:
         MissingPackageError: Ray is not installed.
     """
-    with explain_missing("agents on several machines need"):
+    with explain_missing("agents on several machines need", extra="distributed"):
+        from .cluster import ClusterManager
         from .ray_engine import RayEngine
     manager = ClusterManager(RayEngine(address, nodes, journal, options), name=name)
     manager.locate_runtimes()
     return manager
+
+
+def __getattr__(name: str) -> Any:
+    # What watches a cluster from another process is in this package too, and needs nothing of the extra.
+    if name == "ClusterManager":
+        with explain_missing("agents on several machines need", extra="distributed"):
+            from .cluster import ClusterManager
+        return ClusterManager
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

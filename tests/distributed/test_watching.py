@@ -177,3 +177,9 @@ def test_a_page_of_another_process_has_all_nodes(serves: bool) -> None:
         finally:
             watch.stop()
             program.communicate("", timeout=PATIENCE)
+
+
+def test_whoever_only_watches_needs_nothing_of_the_extra() -> None:
+    """The page of `agentrt demo` is a process that watches, and is installed without it."""
+    code = "import sys; sys.modules.update(cloudpickle=None, ray=None); import agentrt.distributed.watching"
+    subprocess.run([sys.executable, "-c", code], check=True)
