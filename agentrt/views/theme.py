@@ -82,7 +82,8 @@ CSS = """
   --rt-fill: color-mix(in srgb, var(--rt-text) 5%, transparent);
   --rt-priority: #E69F00; --rt-standard: #56B4E9;
   --s1: 4px; --s2: 8px; --s3: 12px; --s4: 16px; --s5: 24px;
-  --t0: 12px; --t1: 13px; --t2: 15px; --t3: 20px; --t4: 26px;
+  --large: var(--agentrt-type, 1); --t0: calc(12px * var(--large)); --t1: calc(13px * var(--large));
+  --t2: calc(15px * var(--large)); --t3: calc(20px * var(--large)); --t4: calc(26px * var(--large));
   color: var(--rt-text); font: var(--t1)/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   font-variant-numeric: tabular-nums; box-sizing: border-box;
 }

@@ -5,6 +5,7 @@ const KEYS = [
   [".", "step: process one activity (on a runtime's page)"],
   ["[ ]", "the event before, the event after: the page as it was then"],
   ["o", "the first page"],
+  ["t", "larger type, for a projector, or as it was"],
   ["?", "this help"],
   ["Esc", "close it"],
 ]
@@ -107,6 +108,25 @@ function followTheme(view, theme) {
   }
 }
 
+// ---- larger type: on every page of this browser until it is pressed again, or where the address has `type=large`
+
+const TYPE = "agentrt-type", LARGE = 1.4
+
+function largeType() {
+  try {
+    return localStorage.getItem(TYPE) ?? new URLSearchParams(location.search).get("type")
+  } catch {
+    return new URLSearchParams(location.search).get("type") // the browser stores nothing
+  }
+}
+
+function setType(type) {
+  document.documentElement.style.setProperty("--agentrt-type", type === "large" ? LARGE : 1)
+  try {
+    localStorage.setItem(TYPE, type)
+  } catch { /* the browser stores nothing */ }
+}
+
 // ---- the manager
 
 async function instance(health) {
@@ -153,6 +173,7 @@ export function render({model, view}) {
       if (field) field.focus()
       else model.send_msg({do: "key", with: "/"})
     } else if (event.key === " " && onButton(event)) return
+    else if (event.key === "t") setType(largeType() === "large" ? "normal" : "large")
     else if ([" ", ".", "o", "[", "]"].includes(event.key)) model.send_msg({do: "key", with: event.key})
     else return
     event.preventDefault()
@@ -173,6 +194,7 @@ export function render({model, view}) {
 
   let leaving = false
   const onUnload = () => { leaving = true }
+  if (largeType() === "large") setType("large")
   const forgetTheme = followTheme(view, window.agentrtTheme)
   view.model.document?.on_event("connection_lost", () => { if (!leaving) onConnectionLost() })
   document.addEventListener("keydown", onKey)

@@ -6,6 +6,7 @@ import pytest
 
 from agentrt import RuntimeManager
 from agentrt.views.server.server import serve
+from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serving
 from tests.harness.wait import wait_until
 from tests.support import add
@@ -193,3 +194,24 @@ def test_a_dark_page_is_dark_before_it_is_drawn(server, new_page):
     page.add_init_script(FIRST)
     page.goto(server.url)
     assert page.evaluate("window.atFirst") == DARK
+
+
+def size_of_sentence(page) -> float:
+    """Pixels of the type of the first sentence."""
+    loaded(page)
+    return float(page.locator(".say").first.evaluate("(node) => parseFloat(getComputedStyle(node).fontSize)"))
+
+
+def test_the_type_is_larger_on_a_projector(server, page, new_page):
+    page.goto(server.url)
+    usual = size_of_sentence(page)
+    page.keyboard.press("t")
+    wait_until(lambda: size_of_sentence(page) > 1.3 * usual, 60, "the type is larger")
+    page.reload()
+    assert size_of_sentence(page) > 1.3 * usual
+    shoot(page, "views/large-type")
+    page.keyboard.press("t")
+    wait_until(lambda: size_of_sentence(page) == usual, 60, "the type is as it was")
+    other = new_page()
+    other.goto(f"{server.url}&type=large")
+    assert size_of_sentence(other) > 1.3 * usual
