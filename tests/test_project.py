@@ -19,6 +19,7 @@ from tests import floors
 ROOT = Path(__file__).parents[1]
 TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BUILD = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What conda-forge calls otherwise.
 CONDA_NAMES = {"playwright-python": "playwright", "jupyter_client": "jupyter-client", "python-build": "build"}
@@ -117,6 +118,26 @@ def test_the_version_stands_in_one_place() -> None:
     assert "version" not in PROJECT
     assert "version" in PROJECT["dynamic"]
     assert TOOLS["hatch"]["version"]["path"] == "agentrt/__init__.py"
+
+
+def test_the_citation_is_valid_and_of_this_version() -> None:
+    schema = ("--builtin-schema", "vendor.citation-file-format")
+    run(sys.executable, "-m", "check_jsonschema", *schema, "CITATION.cff")
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == agentrt.__version__
+
+
+def test_the_conda_recipe_equals_pyproject() -> None:
+    recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text())
+    assert recipe["context"]["version"] == agentrt.__version__
+    needs = recipe["requirements"]
+    wanted = parsed(PROJECT["dependencies"])
+    del wanted["panel-reactflow"]  # not on conda-forge, as the recipe says
+    assert parsed(needs["run"]) == {"python": PROJECT["requires-python"], **wanted}
+    building = parsed([each for each in needs["host"] if each != "pip"])
+    of_project = parsed([each.lower() for each in BUILD["requires"]])
+    assert building == {"python": PROJECT["requires-python"], **of_project}
+    scripts = [f"{name} = {place}" for name, place in PROJECT["scripts"].items()]
+    assert recipe["build"]["python"]["entry_points"] == scripts
 
 
 def test_the_changelog_has_this_version() -> None:

@@ -1,0 +1,72 @@
+"""The pictures of docs/gallery.md: `python -m tests.gallery` makes them, in a real browser.
+
+Each view is exported as a file of its own, of the three towers in the evening of a day with a thunderstorm.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser
+
+import agentrt
+from agentrt.demo import load_day, towers
+from tests.harness.browser import chromium
+
+FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
+WIDTH, HIGHEST = 1000, 760  # pixels
+COLOURS = 96
+EVENING = "18:20"
+OF_MANAGER = ("overview", "fleet", "timeline", "flow")
+OF_RUNTIME = ("where", "mailbox", "waits", "theory", "inject", "events")
+
+
+@contextmanager
+def evening() -> Iterator[agentrt.RuntimeManager]:
+    """The three towers."""
+    day = load_day()
+    with agentrt.RuntimeManager(name="Three towers", loop="thread", clock=day.clock()) as manager:
+        airports = towers(manager, day, speed=5_000)
+        airports.start()
+        manager.run(airports.until(EVENING))
+        manager.speed = 60  # what is drawn is the last hour, and not the last minute
+        yield manager
+
+
+def save(picture: bytes, path: Path) -> None:
+    """Write a picture with few colours: a tenth of the bytes, and nobody sees it."""
+    image = Image.open(BytesIO(picture)).convert("RGB")
+    image = image.crop((0, 0, image.width, min(image.height, HIGHEST)))
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def draw(browser: Browser, file: Path, name: str) -> None:
+    """The picture of an exported view."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": HIGHEST})
+    page.goto(file.as_uri())
+    page.wait_for_function("() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)")
+    page.wait_for_timeout(1500)
+    height = page.evaluate("() => document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": WIDTH, "height": max(200, min(height, HIGHEST))})
+    page.wait_for_timeout(500)
+    save(page.screenshot(animations="disabled"), FOLDER / f"{name}.png")
+    page.close()
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with evening() as manager, chromium() as browser, tempfile.TemporaryDirectory() as place:
+        busiest = max(manager.runtimes(), key=lambda runtime: sum(runtime.depth))
+        late = next(record for record in reversed(manager.source.frame().records) if record.kind == "done")
+        views = [(manager, name, f"all-{name}") for name in OF_MANAGER]
+        views += [(manager, f"activity/{late.id}", "activity")] + [(busiest, name, name) for name in OF_RUNTIME]
+        for of, view, name in views:
+            draw(browser, of.export(Path(place) / f"{name}.html", view), name)
+            print(name, "done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
