@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
-from weakref import WeakValueDictionary
+from weakref import WeakMethod, WeakValueDictionary
 
 from .activity import SendNowaitOptions, SendOptions
 from .clock import Clock
@@ -49,7 +49,7 @@ class RuntimeMap(LoopHost):
         self._entries: dict[str, Entry] = {}
         self._handles: WeakValueDictionary[str, Handle] = WeakValueDictionary()
         self._retired = Fates()
-        self._end_listeners: list[Callable[[Entry], None]] = []
+        self._end_listeners: list[WeakMethod[Callable[[Entry], None]]] = []
 
     def __getitem__(self, id: str) -> Handle:
         return self._handle(self.entry(id))
@@ -131,11 +131,11 @@ class RuntimeMap(LoopHost):
         return self._entries.get(entry.id) is entry
 
     def on_end(self, call: Callable[[Entry], None]) -> None:
-        """Call `call(entry)` when an entry is taken out of the map, on any thread, holding the lock. It may not raise.
+        """Call a method with each entry that is taken out of the map: on any thread, with the lock held.
 
-        For the modules of this package.
+        It may not raise, and its object is not kept alive by this. For the modules of this package.
         """
-        self._end_listeners.append(call)
+        self._end_listeners.append(WeakMethod(call))
 
     def _add(self, entry: Entry) -> None:
         """Put an entry into the map. The lock is held."""
@@ -148,8 +148,12 @@ class RuntimeMap(LoopHost):
         self.last_errors.remove(entry)
         for key in tuple(entry.keys or ()):  # whoever has its handle keeps them
             self.remembered.remove(entry, key)
-        for call in self._end_listeners:
-            call(entry)
+        for listener in tuple(self._end_listeners):
+            call = listener()
+            if call is None:
+                self._end_listeners.remove(listener)
+            else:
+                call(entry)
         retired = self._retired + fates(entry)
         self.terminated[entry.id] = snapshot(entry)
         self._retired = retired  # with the next line: no call in between, so both or none

@@ -74,14 +74,28 @@ def test_many_threads_make_send_and_end_at_once(threaded):
     assert (threaded.fates().accepted, threaded.fates().done) == (1600, 1600)
 
 
+class Listener:
+    """Notes each entry that ends."""
+
+    def __init__(self, manager, told):
+        self.manager = manager
+        self.told = told
+
+    def note(self, entry):
+        self.told.append((entry.id, entry.done, self.manager.holds(entry)))
+
+
 def test_whoever_listens_is_told_of_each_runtime_that_ends_with_its_last_counts(threaded):
-    told = []
-    threaded.on_end(lambda entry: told.append((entry.id, entry.done, threaded.holds(entry))))
+    told, forgotten = [], []
+    listener = Listener(threaded, told)
+    threaded.on_end(Listener(threaded, forgotten).note)
+    threaded.on_end(listener.note)
     for name in "ab":
         runtime = threaded.create(name, 0, add)
         runtime.send_nowait(1).result(TIMEOUT)
         threaded.run(runtime.terminate())
-    assert told == [("a", 1, True), ("b", 1, True)]
+    assert (told, forgotten) == ([("a", 1, True), ("b", 1, True)], [])
+    assert len(threaded._end_listeners) == 1
 
 
 def test_sends_from_eight_threads_are_counted_exactly(threaded):

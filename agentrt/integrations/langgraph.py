@@ -19,6 +19,7 @@ import msgspec
 from ..activity import Activity, Lane
 from ..context import Context
 from ..errors import ConfigurationError
+from ..journal import register
 from ..limits import LimitOptions
 from ..manager import RuntimeManager
 from ..optional import explain_missing
@@ -62,10 +63,14 @@ class Question(msgspec.Struct, frozen=True, eq=False):
         return hash(Question)
 
 
-class Checkpoint(msgspec.Struct, frozen=True, eq=False):
+class Checkpoint:
     """All that a graph goes on from. All are equal: what counts is the rest of the state, as ids differ in each run."""
 
-    content: bytes = b""
+    __frozen__ = True
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = content
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Checkpoint)
@@ -75,6 +80,9 @@ class Checkpoint(msgspec.Struct, frozen=True, eq=False):
 
     def __repr__(self) -> str:
         return f"<Checkpoint of {len(self.content)} bytes>"
+
+
+register(Checkpoint, encode=lambda checkpoint: checkpoint.content, decode=Checkpoint)
 
 
 class Resume(msgspec.Struct, frozen=True):
@@ -104,7 +112,7 @@ class GraphState(msgspec.Struct, frozen=True):
     next: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
     runs: int = 0
-    checkpoint: Checkpoint = Checkpoint()
+    checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "values", freeze(self.values))

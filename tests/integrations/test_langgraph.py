@@ -135,6 +135,8 @@ async def test_it_is_taken_back_to_its_question_and_branched_off(manager):
     asked = manager.ring.records[-1].sequence
     await agent.ask(Resume("yes"))
     assert [each.state.runs for each in agent.history][-2:] == [1, 2]
+    paths = [change.path for change in agent.history.diff(asked, manager.ring.records[-1].sequence)]
+    assert paths == ["values.lines[1]", "values.lines[2]", "next[0]", "questions[0]", "runs", "checkpoint"]
     past = manager.at(asked)[agent.id].state
     assert (past.next, past.questions[0].value) == (("review",), {"publish": "about cats"})
     agent.pause()

@@ -204,7 +204,7 @@ def test_in_a_durable_runtime_a_second_try_asks_only_for_what_is_missing(tmp_pat
         wait_until(lambda: len(model.asked) == 2, what="the first try has failed")
         model.said.append(says("four"))
         assert receipt.result(PATIENCE).value == "four"
-        assert (len(rolled), len(model.asked)) == (1, 3)
+        assert (len(rolled), len(model.asked), runtime.state.usage) == (1, 3, {"requests": 2})
     with RuntimeManager(journal=tmp_path / "a.db") as manager:
         runtime = create_tool_agent(manager, model, [roll])
         assert (runtime.resumed, runtime.state.output) == (True, "four")
