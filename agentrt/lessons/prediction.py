@@ -19,7 +19,7 @@ from .prediction_result import Answer, PredictionResult, describe_answer
 __all__ = ["Prediction"]
 
 
-class Prediction(ipw.VBox):  # type: ignore[misc]
+class Prediction:
     """A question with a field for the answer. What is answered is kept in a file, and can be taken back.
 
     As the last expression of a cell it shows the question. Nothing depends on an answer: a lesson runs from top to
@@ -30,6 +30,9 @@ class Prediction(ipw.VBox):  # type: ignore[misc]
         choices: The answers to choose from; without them a number is asked for.
         unit: What the number counts.
         path: The file that keeps the answers.
+
+    Attributes:
+        widget: What a cell shows; also to be put into a layout of ipywidgets.
 
     Raises:
         ConfigurationError: The question is empty, or there is only one choice.
@@ -60,7 +63,7 @@ class Prediction(ipw.VBox):  # type: ignore[misc]
         self._undo = ipw.Button(description="Change", icon="undo", tooltip="take my prediction back")
         self._undo.on_click(lambda button: self.keep(None))
         self._row = ipw.HBox(layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
-        super().__init__([self._text, self._row])
+        self.widget = ipw.VBox([self._text, self._row])
         self._draw()
 
     def _make_field(self) -> Any:
@@ -117,6 +120,4 @@ class Prediction(ipw.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and the question as a text for a page without a kernel."""
-        bundle = super()._repr_mimebundle_(**options)
-        (bundle[0] if isinstance(bundle, tuple) else bundle)["text/html"] = self._text.value
-        return bundle
+        return {**self.widget._repr_mimebundle_(**options), "text/html": self._text.value, "text/plain": repr(self)}

@@ -129,7 +129,7 @@ _PAGES = {
     ),
 }
 PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
-PARENTS = "Parameterized, VBox, Exception, Enum, str, Struct, Protocol, Generic, Widget, object"  # not described again
+PARENTS = "Parameterized, Exception, Enum, str, Struct, Protocol, Generic, object"  # not described again
 ELSEWHERE = {  # names of two modules, described once
     "agentrt": {"SQLiteJournal", "Retention"},
     "agentrt.integrations.tools": {"Conversation", "ToolAnswers", "ToolRequest"},
