@@ -209,7 +209,9 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
                     entry.run_inline(self)
                     if self.value is None:
                         yield from self.wait().__await__()
-        return self._open()
+        outcome = self.value
+        # Most often there is no error: then not through another call.
+        return outcome if outcome is not None and outcome.error is None else self._open()
 
     def add_stored_callback(self, call: Callable[[AgentError | None], object]) -> None:
         """Call `call(error)` on the agents' thread once its activity is stored, or never will be; at once if it is."""

@@ -62,9 +62,10 @@ cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
     int PyCoro_CheckExact(object)
     int PyCFunction_Check(object)
-    object PyObject_CallNoArgs(object)
     int PyObject_IS_GC(object)
     PyObject* PyCFunction_GET_SELF(object)
+    void* PyCFunction_GET_FUNCTION(object)
+    int PyList_Append(object, object) except -1
     void PyObject_GC_UnTrack(void*)
     void PyErr_SetNone(object)
     int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
@@ -224,6 +225,8 @@ for _i, _name in enumerate(Activity.__struct_fields__):
 for _i, _name in enumerate(Outcome.__struct_fields__):
     OUTCOME_PLACES[_i] = place(Outcome, _name)
 
+cdef Py_ssize_t O_STARTED = place(Outcome, "started"), O_FINISHED = place(Outcome, "finished")
+
 # Looked up once, so that no name is looked up for each activity.
 cdef object PRIORITY = Lane.PRIORITY, STANDARD = Lane.STANDARD, UNSET = msgspec.UNSET, INFINITY = math.inf
 cdef object EMPTY_ERROR = IndexError, DONE_WORD = "done", ONE = 1
@@ -232,6 +235,9 @@ cdef object ActivityType = Activity, PlainActivity = UntrackedActivity, OutcomeT
 cdef object ReceiptType = Receipt, DriverType = Driver, BudgetType = InlineBudget
 cdef object ClockType = Clock, PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
 cdef object EntryType = EntryState, HostType = HostFields, MailboxType = MailboxFields, TimesType = array
+cdef object tasks = getattr(set_current_task, "__self__", None)
+if type(tasks) is not dict:
+    tasks = None
 cdef double LONG_AGO = -math.inf, SECONDS = SLICE_SECONDS
 cdef Py_ssize_t MOST_TURNS = MOST_INLINE, MOST_TURNS_NESTED = MOST_NESTED
 cdef object decided = DECIDED, current = CURRENT, context_class = Context
@@ -272,9 +278,32 @@ cdef inline object a(object cls, object found):
     return found
 
 
+cdef extern from *:
+    """
+    /* now(), and where that is time.monotonic the same number without calling it. */
+    #if defined(__linux__)
+    #include <time.h>
+    static CYTHON_INLINE PyObject *agentrt_read(PyObject *now, PyObject *monotonic) {
+        struct timespec read;
+        if (now != monotonic || clock_gettime(CLOCK_MONOTONIC, &read)) return PyObject_CallNoArgs(now);
+        long long ns = read.tv_sec * 1000000000LL + read.tv_nsec;
+        return PyFloat_FromDouble(read.tv_nsec ? (double)ns / 1e9 : (double)read.tv_sec);
+    }
+    #else
+    static CYTHON_INLINE PyObject *agentrt_read(PyObject *now, PyObject *monotonic) {
+        return PyObject_CallNoArgs(now);
+    }
+    #endif
+    """
+    object read "agentrt_read" (object now, object monotonic)
+
+
+cdef object MONOTONIC = monotonic
+
+
 cdef inline object time_on(object clock):
     """What a clock reads."""
-    return PyObject_CallNoArgs(get(clock, NOW) if type(clock) is ClockType else clock.now)
+    return read(get(clock, NOW) if type(clock) is ClockType else clock.now, MONOTONIC)
 
 
 cdef object last_host_class = HostType
@@ -287,6 +316,17 @@ cdef inline object a_host(object found):
         a(HostType, found)
         last_host_class = type(found)
     return found
+
+
+cdef void* LIST_APPEND = PyCFunction_GET_FUNCTION([].append)
+
+
+cdef inline int record(object add, object what) except -1:
+    """`add(what)`, where that most often is the append of the list of a ring."""
+    if PyCFunction_Check(add) and PyCFunction_GET_FUNCTION(add) == LIST_APPEND:
+        return PyList_Append(<object>PyCFunction_GET_SELF(add), what)
+    add(what)
+    return 0
 
 
 # ---- the lock
@@ -485,7 +525,7 @@ cdef object send_one(object entry, object payload, object priority):
                 put(entry, ACCEPTED_PRIORITY, get(entry, ACCEPTED_PRIORITY) + 1)
             else:
                 put(entry, ACCEPTED_STANDARD, get(entry, ACCEPTED_STANDARD) + 1)
-            get(host, RECORD)(activity)
+            record(get(host, RECORD), activity)
             append(items, activity)
             if not is_set(entry, SCHEDULED):
                 put(entry, SCHEDULED, True)
@@ -570,7 +610,7 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
         return 0
     try:
         put(budget, B_NESTED, nested + 1)
-        set_current_task(loop, get(driver, D_TASK))
+        run_as(loop, get(driver, D_TASK))
         while (
             holds(promise, R_VALUE, None) and is_set(driver, D_OPEN) and holds(entry, DRIVER, driver)
             and <Py_ssize_t>get(budget, B_COUNT) < MOST_TURNS
@@ -581,12 +621,21 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
                 break
     finally:
         put(budget, B_NESTED, nested)
-        set_current_task(loop, waiter)
+        run_as(loop, waiter)
     outcome = get(promise, R_VALUE)
-    if outcome is not None and outcome.started is not None:
-        seconds = outcome.finished - outcome.started
+    if outcome is not None and not holds(a(OutcomeType, outcome), O_STARTED, None):
+        seconds = get(outcome, O_FINISHED) - get(outcome, O_STARTED)
         if seconds > SHORT:
             budget.charge(seconds, get(host, CLOCK).pace)
+    return 0
+
+
+cdef inline int run_as(object loop, object task) except -1:
+    """`set_current_task`; in Python 3.11 that is a dict's, and calling it there takes longer than what it does."""
+    if tasks is not None:
+        (<dict>tasks)[loop] = task
+    else:
+        set_current_task(loop, task)
     return 0
 
 
@@ -877,7 +926,7 @@ cdef int commit(Turn turn, object new) except -1:
     outcome = make_outcome(
         next(turn.counter), get(activity, A_ID), turn.id, urgent, created, started, now, new, reply
     )
-    turn.record(outcome)
+    record(turn.record, outcome)
     put(entry, STATE, new)
     put(entry, DONE, get(entry, DONE) + 1)
     add_wait, add_service = <tuple>get(entry, PRIORITY_RECORDERS if urgent else STANDARD_RECORDERS)
@@ -948,7 +997,7 @@ cdef double begin_slice(object entry, object driver) except? -1:
         return LONG_AGO
     host = a_host(get(entry, HOST))
     watchdog, clock = get(host, WATCHDOG), get(host, CLOCK)
-    if <double>watchdog.due <= <double>monotonic():
+    if <double>watchdog.due <= <double>read(MONOTONIC, MONOTONIC):
         watchdog.yield_interpreter()
     others = len(get(a(BudgetType, get(host, INLINE_BUDGET)), B_READY))  # who else wants a turn
     return <double>time_on(clock) + SECONDS * <double>clock.pace / (1 + others)

@@ -89,6 +89,24 @@ def test_the_compiled_core_loses_no_memory() -> None:
     assert int(done.stdout) < 6000
 
 
+TIMES = """
+from time import monotonic
+from agentrt import RuntimeManager
+
+with RuntimeManager(loop="thread") as manager:
+    runtime = manager.create("a", 0, lambda activity, state: state + 1)
+    for _ in range(300):
+        before = monotonic()
+        outcome = runtime.send_nowait(1).result(60)
+        assert before <= outcome.created <= outcome.started <= outcome.finished <= monotonic(), outcome
+"""
+
+
+@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
+def test_the_compiled_core_reads_the_same_clock() -> None:
+    assert answer(TIMES, AGENTRT_COMPILED="1").stderr == ""
+
+
 def test_a_compiled_core_that_is_not_there_is_an_error_with_advice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
