@@ -253,7 +253,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
 
     def _pin(self, id: str, node: str) -> None:
         epoch = self.number()
-        self.do(lambda: self.courier.reroute(id, node, epoch))
+        self.do(lambda: self.courier.rerouting.reroute(id, node, epoch))
         self._call_all("reroute", id, node, epoch)
 
     # ---- to move runtimes
@@ -296,7 +296,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
 
     def _announce(self, move: Relocation) -> None:
         """Tell all nodes where a runtime is."""
-        self.courier.reroute(move.id, move.target, move.epoch)
+        self.courier.rerouting.reroute(move.id, move.target, move.epoch)
         for other in self.nodes:
             self.courier.command(other, "reroute", move.id, move.target, move.epoch)
         wanted = self._created.get(move.id)

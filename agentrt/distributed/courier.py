@@ -47,7 +47,7 @@ TURNS = 6  # of the loop, that a batch waits for what comes of it
 MOST_ON_THEIR_WAY = 10_000  # activities to one node that it has not accepted yet
 
 
-class Courier(Rerouting):
+class Courier:
     """The links of one node. What it is told from outside is on any thread; what arrives is handled on the loop.
 
     Args:
@@ -74,15 +74,15 @@ class Courier(Rerouting):
         self.life = uuid.uuid4().hex
         self.is_durable = is_durable
         self.circles = Circles(self)
-        self.deliveries = Deliveries(host, placement, self._put)
+        self.deliveries = Deliveries(host, placement, self.put)
+        self.rerouting = Rerouting(self)
         self._connect = connect
         self._carry_out = carry_out
         self._outboxes: dict[str, Outbox] = {}
         self._inboxes: dict[tuple[str, str], Inbox] = {}
-        self._sent: dict[int, Sent] = {}
+        self.sent: dict[int, Sent] = {}
         self._kept: dict[int, Receipt] = {}  # receipts that somebody waits for
-        self.held: dict[str, HeldSends] = {}  # by the id of the runtime
-        self._on_their_way: Counter[str] = Counter()
+        self.on_their_way: Counter[str] = Counter()
         self._room: dict[str, Promise[Any]] = {}
         self._asked: dict[int, tuple[str, Promise[Any]]] = {}
         self._outgoing: deque[tuple[str, Item]] = deque()
@@ -113,8 +113,8 @@ class Courier(Rerouting):
         with self.host.lock:
             if self.host.closed:
                 raise ManagerClosedError("the manager is closed; connect again", runtime=entry.id)
-            node, held = self.placement.node_of(entry.id), self.held.get(entry.id)
-            if self._on_their_way[node] >= MOST_ON_THEIR_WAY:
+            node, held = self.placement.node_of(entry.id), self.rerouting.held.get(entry.id)
+            if self.on_their_way[node] >= MOST_ON_THEIR_WAY:
                 raise MailboxFullError(
                     f"{MOST_ON_THEIR_WAY:,} activities are on their way to {node!r}; await send() instead, which waits",
                     runtime=entry.id,
@@ -123,7 +123,7 @@ class Courier(Rerouting):
             receipt = RemoteReceipt(entry, None, None, number)
             self._register(node, Sent(node, item, weakref.ref(receipt), accepted), held)
         if held is None:
-            self._put(node, item)
+            self.put(node, item)
         return receipt
 
     def _register(self, node: str, sent: Sent, held: HeldSends | None) -> None:
@@ -131,8 +131,8 @@ class Courier(Rerouting):
         number = sent.offer.number
         if self.is_durable and sent.offer.key is None:
             sent.offer.key = f"{self.life}:{number}"
-        self._sent[number] = sent
-        self._on_their_way[node] += 1
+        self.sent[number] = sent
+        self.on_their_way[node] += 1
         if held is not None:
             sent.is_held = True
             held.numbers.append(number)
@@ -149,21 +149,21 @@ class Courier(Rerouting):
             AgentError: There is no node for it.
         """
         with self.host.lock:
-            if item.number in self._sent:
+            if item.number in self.sent:
                 return
-            node, held = self.placement.node_of(item.runtime), self.held.get(item.runtime)
+            node, held = self.placement.node_of(item.runtime), self.rerouting.held.get(item.runtime)
             known: Any = no_receipt if receipt is None else weakref.ref(receipt)
             self._register(node, Sent(node, item, known, accepted), held)
             if receipt is not None and receipt._waiters:
                 self._kept[item.number] = receipt
         if held is None:
-            self._put(node, item)
+            self.put(node, item)
 
     def keep(self, receipt: Receipt) -> None:
         """Hold a receipt until it is decided. Any thread."""
         self._kept[receipt.id] = receipt
         self.circles.watch(receipt.id, receipt.runtime)
-        if receipt.id not in self._sent:
+        if receipt.id not in self.sent:
             self._kept.pop(receipt.id, None)
             self.circles.forget(receipt.id)
 
@@ -171,7 +171,7 @@ class Courier(Rerouting):
         """Wait until less is on its way to the node of a runtime; False after `wait` real seconds."""
         node = self.placement.node_of(id)
         with self.host.lock:
-            if self._on_their_way[node] < MOST_ON_THEIR_WAY:
+            if self.on_their_way[node] < MOST_ON_THEIR_WAY:
                 return True
             promise = self._room.setdefault(node, Promise(RemoteEntry(self, id)))
         try:
@@ -190,14 +190,14 @@ class Courier(Rerouting):
         data = pack(arguments, f"what {name!r} is given")
         with self.host.lock:
             if node not in self.placement.nodes:
-                return Promise[Any](None, self._explain_loss(node))
+                return Promise[Any](None, self.explain_loss(node))
             number = self.host.number()
             promise = Promise[Any](RemoteEntry(self, name))
             self._asked[number] = node, promise
-        self._put(node, CommandItem(number, name, data))
+        self.put(node, CommandItem(number, name, data))
         return promise
 
-    def _put(self, node: str, item: Item) -> None:
+    def put(self, node: str, item: Item) -> None:
         """Have it sent."""
         self._outgoing.append((node, item))
         if self._is_flushing:  # it has not begun: it sees this item
@@ -234,8 +234,13 @@ class Courier(Rerouting):
     def _mark_one_way(self, items: Iterable[Item]) -> None:
         """Have no outcome sent back for what nobody holds a receipt of. The loop's thread."""
         for item in items:
-            if type(item) is ActivityItem and (sent := self._sent.get(item.number)) and sent.receipt() is None:
+            if type(item) is ActivityItem and (sent := self.sent.get(item.number)) and sent.receipt() is None:
                 item.is_one_way = True
+
+    def life_of(self, node: str) -> str | None:
+        """The life of a node that has answered last; empty if none has, None if nothing was sent to it."""
+        outbox = self._outboxes.get(node)
+        return None if outbox is None else outbox.answering
 
     def backlog(self) -> dict[str, int]:
         """How many items to each node it has not acknowledged."""
@@ -276,43 +281,44 @@ class Courier(Rerouting):
         elif type(item) is OutcomeItem:
             self._decide(item.number, unpack_outcome(item.outcome))
         elif type(item) is AcceptedItem:
-            self._note_acceptances(item.numbers)
+            self.note_acceptances(item.numbers)
         elif type(item) is RefusedItem:
-            self._refuse(item.number, unpack_error(item.error))
+            self.refuse(item.number, unpack_error(item.error))
         elif type(item) is CommandItem:
             self._answer(sender, item)
         elif type(item) is MovedItem:
-            self._send_after(item)
+            self.rerouting.send_after(item)
         elif type(item) is TransferredItem:
-            self._note_transfer(item)
+            self.rerouting.note_transfer(item)
         else:
             assert type(item) is AnswerItem
             self._conclude(item.number, unpack_error(item.value) if item.failed else (unpack(item.value),))
 
-    def _note_acceptances(self, numbers: list[int]) -> None:
+    def note_acceptances(self, numbers: list[int]) -> None:
         """Activities wait in their lanes there."""
         found: list[Promise[Any]] = []
         with self.host.lock:
             for number in numbers:
-                sent = self._sent.get(number)
+                sent = self.sent.get(number)
                 if sent is not None and not sent.is_accepted:
                     self._note_acceptance(sent, found)
                     if sent.offer.is_one_way:
-                        del self._sent[number]
+                        del self.sent[number]
         for promise in found:
             promise._decide(True)
-        if self.held:
-            for id in tuple(self.held):
-                self._release(id, numbers)
+        if self.rerouting.held:
+            for id in tuple(self.rerouting.held):
+                self.rerouting.release_after(id, numbers)
 
     def _note_acceptance(self, sent: Sent, found: list[Promise[Any]]) -> None:
         """Make room for another one on the way, and collect who waits for that. The lock is held."""
         sent.is_accepted = True
-        self._on_their_way[sent.node] -= 1
+        self.on_their_way[sent.node] -= 1
         found += (each for each in (sent.accepted, self._room.pop(sent.node, None)) if each is not None)
 
-    def _refuse(self, number: int, error: AgentError) -> None:
-        sent = self._sent.get(number)
+    def refuse(self, number: int, error: AgentError) -> None:
+        """Nothing comes of what was sent with this number, for this reason."""
+        sent = self.sent.get(number)
         if sent is not None:
             if sent.accepted is not None:
                 sent.accepted._decide(error)
@@ -324,18 +330,18 @@ class Courier(Rerouting):
         return Outcome(number, number, sent.offer.runtime, sent.offer.priority, kind, now, None, now, None, error=error)
 
     def _decide(self, number: int, outcome: Outcome) -> None:
-        self._note_acceptances([number])
+        self.note_acceptances([number])
         self.circles.forget(number)
-        sent, kept = self._sent.pop(number, None), self._kept.pop(number, None)
+        sent, kept = self.sent.pop(number, None), self._kept.pop(number, None)
         receipt = kept if kept is not None or sent is None else sent.receipt()
         if receipt is not None:
             receipt._decide(outcome)
 
     def end_wait(self, number: int, error: AgentError) -> None:
         """Whoever waits for this activity gets an error, whatever comes of it. The loop's thread."""
-        sent = self._sent.get(number)
+        sent = self.sent.get(number)
         if sent is None or not sent.offer.is_stored:
-            self._refuse(number, error)
+            self.refuse(number, error)
             return
         self.circles.forget(number)
         receipt = self._kept.pop(number, None) or sent.receipt()
@@ -352,19 +358,19 @@ class Courier(Rerouting):
         try:
             value = self._carry_out(command.name, *unpack(command.arguments))
         except Exception as error:
-            self._put(sender, AnswerItem(command.number, pack_error(error), True))
+            self.put(sender, AnswerItem(command.number, pack_error(error), True))
             return
         if isinstance(value, Awaitable):
             self.deliveries.start(self._answer_later(sender, command, value))
         else:
-            self._put(sender, _answer_with(command, value))
+            self.put(sender, _answer_with(command, value))
 
     async def _answer_later(self, sender: str, command: CommandItem, value: Awaitable[Any]) -> None:
         try:
             answer = _answer_with(command, await value)
         except Exception as error:
             answer = AnswerItem(command.number, pack_error(error), True)
-        self._put(sender, answer)
+        self.put(sender, answer)
 
     # ---- when another node has ended
 
@@ -376,12 +382,12 @@ class Courier(Rerouting):
             items: What the life before had not taken.
         """
         if self.is_durable:
-            offers: list[Item] = [sent.offer for sent in self._sent.values() if sent.node == node and not sent.is_held]
+            offers: list[Item] = [sent.offer for sent in self.sent.values() if sent.node == node and not sent.is_held]
         else:
             offers = [item for item in items if type(item) is ActivityItem]
         kept = {item.number for item in (*items, *offers) if isinstance(item, ActivityItem | CommandItem)}
-        kept.update(number for held in self.held.values() for number in held.numbers)
-        self._end_waits(self._explain_loss(node), node, kept)
+        kept.update(number for held in self.rerouting.held.values() for number in held.numbers)
+        self._end_waits(self.explain_loss(node), node, kept)
         return [*(item for item in items if type(item) is not ActivityItem), *offers]
 
     def lose(self, node: str) -> None:
@@ -389,25 +395,26 @@ class Courier(Rerouting):
         outbox = self._outboxes.pop(node, None)
         if outbox is not None:
             outbox.close()
-        for sent in tuple(self._sent.values()):
+        for sent in tuple(self.sent.values()):
             if sent.node == node and sent.offer.is_stored and not (sent.is_accepted or sent.is_held):
                 with self.host.lock:
-                    self._readdress(sent, self.placement.node_of(sent.offer.runtime))
-                self._put(sent.node, sent.offer)
-        self._end_waits(self._explain_loss(node), node)
+                    self.rerouting.readdress(sent, self.placement.node_of(sent.offer.runtime))
+                self.put(sent.node, sent.offer)
+        self._end_waits(self.explain_loss(node), node)
 
     def _end_waits(self, why: AgentError, node: str | None = None, kept: Container[int] = ()) -> None:
         """Tell who waits for a node, or for any, that there will be no answer; but for what has these numbers."""
-        for number, sent in list(self._sent.items()):
+        for number, sent in list(self.sent.items()):
             if node in (None, sent.node) and number not in kept:
                 error = why.copy()
                 error.runtime = sent.offer.runtime
-                self._refuse(number, error)
+                self.refuse(number, error)
         for number, (other, _) in list(self._asked.items()):
             if node in (None, other) and number not in kept:
                 self._conclude(number, why)
 
-    def _explain_loss(self, node: str) -> AgentError:
+    def explain_loss(self, node: str) -> AgentError:
+        """The error of who waits for a node that has ended."""
         advice = "ask again" if self.is_durable else "connect with journal= to have it resumed"
         return RuntimeFailedError(f"{node!r} has ended: what it had not answered may have been done or not; {advice}")
 

@@ -78,7 +78,7 @@ class Mover:
                 transfer = collect(entry, paused, self._group_of(entry), self._receivers(node, entrusted))
             life = await self._send(node, epoch, pack(transfer, f"all that {id!r} holds"))
         except BaseException as error:
-            self._courier.take_back(entrusted)
+            self._courier.rerouting.take_back(entrusted)
             self._keep(entry, paused)
             if isinstance(error, TimeoutError):
                 raise AgentError(_why_not(entry, timeout), runtime=id) from None
@@ -119,7 +119,7 @@ class Mover:
         self.moving[entry.id] = Promise(entry)
         with self._manager.lock:
             entry.begin_move()
-            self._courier.hold(entry.id)
+            self._courier.rerouting.hold(entry.id)
             self._courier.deliveries.park(entry.id)
             refuse_senders(entry)
 
@@ -150,7 +150,7 @@ class Mover:
             if key is None and self._courier.is_durable:
                 key = f"{self._courier.life}:{activity.id}"
             entrusted.append(activity.id)
-            return key, [*owed, self._courier.entrust(node, activity, key)]
+            return key, [*owed, self._courier.rerouting.entrust(node, activity, key)]
 
         return receivers
 
@@ -183,15 +183,15 @@ class Mover:
                 deliveries.forget_addresses(activity.receipt)
             entry.record_event("moved_away", {"to": node})
             self._manager.let_go(entry)
-            self._courier.reroute(entry.id, node, epoch)
+            self._courier.rerouting.reroute(entry.id, node, epoch)
         for sender, numbers in moved.items():
-            self._courier.announce_transfer(sender, TransferredItem(numbers, node, life))
+            self._courier.rerouting.announce_transfer(sender, TransferredItem(numbers, node, life))
         self._end(entry)
 
     def _end(self, entry: Any) -> None:
         over = self.moving.pop(entry.id, None)
         if over is not None:
-            self._courier.release(entry.id)
+            self._courier.rerouting.release(entry.id)
             self._courier.deliveries.unpark(entry.id)
             over._decide(True)
 
@@ -221,7 +221,7 @@ class Mover:
             )
         else:
             self._install(transfer, source)
-        self._courier.reroute(transfer.id, self._manager.node, epoch)
+        self._courier.rerouting.reroute(transfer.id, self._manager.node, epoch)
         return self._confirm()
 
     def _install(self, transfer: Transfer, source: str) -> None:

@@ -116,7 +116,7 @@ class NodeManager(RuntimeManager):
         return self.remote_entry(entry.id) if self._is_elsewhere(entry.id) else None
 
     def _is_elsewhere(self, id: str) -> bool:
-        if id in self.courier.held or id in self.unsent:  # what is sent now comes after what was sent before
+        if id in self.courier.rerouting.held or id in self.unsent:  # what is sent now comes after what was sent before
             return True
         return id not in self._entries and self.placement.node_of(id) != self.node
 
@@ -152,7 +152,7 @@ class NodeManager(RuntimeManager):
             "note_response": self._note_response,
             "pin_all": self.placement.pin_all,
             "recover_group": lambda name: self.groups.find(name).recover(),
-            "reroute": self.courier.reroute,
+            "reroute": self.courier.rerouting.reroute,
             "resume": self._resume,
             "resume_sending": self.resume_sending,
             "snapshots": self._snapshots,

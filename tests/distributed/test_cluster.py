@@ -215,7 +215,7 @@ def test_order_and_one_fate_over_a_bad_network(seed: int) -> None:
 
         assert cluster.run(send_all()) == ["done"] * 150
         assert cluster.manager_of("target")["target"].state == tuple(range(150))
-        assert not cluster.manager.courier._sent
+        assert not cluster.manager.courier.sent
 
 
 def test_send_waits_for_room_on_the_other_node(cluster: Cluster) -> None:
@@ -327,9 +327,9 @@ def test_only_what_somebody_holds_a_receipt_of_is_sent_back(cluster: Cluster, mo
     assert cluster.run(main()) == 101
     cluster.run(asyncio.sleep(10))
     assert (outcomes, seen) == ([101, 102], ["called"])
-    assert not cluster.manager.courier._sent
+    assert not cluster.manager.courier.sent
     assert not cluster.manager.courier._kept
-    assert cluster.manager.courier._on_their_way.total() == 0
+    assert cluster.manager.courier.on_their_way.total() == 0
 
 
 # ---- nodes that end

@@ -110,7 +110,7 @@ def moving_under_load(cluster: Cluster, seed: int, count: int = 60, capacity: in
     cluster.run(asyncio.sleep(20))
     couriers = [each.courier for host in cluster.engine.hosts.values() for each in host.managers.values()]
     for each in (manager.courier, *couriers):
-        assert (each._sent, each.held, +each._on_their_way) == ({}, {}, {})
+        assert (each.sent, each.rerouting.held, +each.on_their_way) == ({}, {}, {})
     assert cluster.do(manager.fates).adds_up
 
 

@@ -270,7 +270,7 @@ def test_who_holds_a_receipt_hears_what_came_of_it(trial: Trial) -> None:
     trial.settle()
     assert SEEN[0].outcome.state == (("keeps", 1),)
     assert SEEN[1:] == ["done"]
-    assert not trial.source.courier._sent
+    assert not trial.source.courier.sent
     assert not trial.source.courier._kept
 
 
@@ -676,6 +676,7 @@ def test_one_activity_may_send_more_than_the_bound(trial: Trial, monkeypatch: py
 
 def test_without_a_journal_nothing_is_stored_or_looked_for() -> None:
     with started() as cluster:
+        cluster.run(asyncio.sleep(1))
         node = cluster.engine.hosts["node-1"].managers["node-1"]
         assert type(node.remote_entry("x")) is RemoteEntry
         assert (node.outboxes, type(cluster.manager.remote_entry("x"))) == (None, RemoteEntry)
