@@ -52,7 +52,7 @@ class PredictionResult(NamedTuple):
     def _repr_html_(self) -> str:
         if self.expected is None:
             return frame_box(
-                p("You wrote down no prediction. It was ", strong(describe_answer(self.happened, self.unit)))
+                p("You wrote down no prediction. It was ", strong(describe_answer(self.happened, self.unit)), ".")
             )
         return frame_box(
             self._line("you expected", self.expected, EXPECTED),
