@@ -5,7 +5,6 @@ The build runs in an environment of its own, as `pip install` would do it, so it
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -71,7 +70,7 @@ def check_demo(wheel: Path, folder: Path) -> list[str]:
                         return [] if b"agentrt" in page.read() else [f"the demo answers with another page: {link[0]}"]
             return [f"the demo gave no link, it said {said!r}"]
         finally:
-            demo.send_signal(signal.SIGINT)
+            demo.terminate()
             demo.communicate(timeout=60)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -137,6 +138,7 @@ class Link:
         self._by_number: dict[int, Kept] = {}
         self._updates = 0
         self._received = time.monotonic()
+        self._updated = -math.inf  # when there was an answer with records last: one to a read alone has none
         self._answered = time.time()
         self._again = 0.0  # when to connect again
         self._instance = ""
@@ -228,10 +230,11 @@ class Link:
 
     @property
     def is_current(self) -> bool:
-        """Whether the last answer is new enough."""
+        """Whether the last answer with records is new enough."""
         if self._behind or self.pulled:
             return not self._behind
-        return time.monotonic() - self._received <= (RETRY if self.lost else self.max_age)
+        now = time.monotonic()
+        return now - self._received <= RETRY if self.lost else now - self._updated <= self.max_age
 
     def now(self) -> float:
         """Seconds on the manager's clock, worked out from the last answer; it stands still when that is lost."""
@@ -250,6 +253,7 @@ class Link:
         self._behind = False
         if self._ask(used, cursor) and self.generation == before:
             self._updates += 1
+            self._updated = time.monotonic()
             for kept in used:
                 kept.update = self._updates
             self._forget(since)

@@ -83,6 +83,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     made = Cluster()
+    made.run(asyncio.sleep(10))  # the driver has greeted each node
     yield made
     made.run(made.manager.aclose())
     made.loop.close()

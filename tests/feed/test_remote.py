@@ -335,3 +335,14 @@ def read_page(source: RemoteSource, page: tuple[str, ...]) -> None:
     assert len(source.figures(page)) == 25
     assert source.active(60.0) == []
     source.fates()
+
+
+def test_who_reads_all_the_time_is_told_what_happened_too():
+    with RuntimeManager(loop="thread", name="read") as manager, RemoteSource("read") as source:
+        manager.create("adder", 0, add).send_nowait(1)
+
+        def is_told() -> bool:
+            source.snapshot("adder")  # asks, where its answer is too old, and gets no records
+            return "done" in [record.kind for record in source.frame().records]
+
+        wait_until(is_told)

@@ -23,6 +23,9 @@ class Source:
     def node_of(self, id: str) -> str:
         return id.partition("/")[0]
 
+    def node_events(self) -> list[object]:
+        return []
+
 
 def test_what_goes_from_one_node_to_another_crosses() -> None:
     borders = Borders(Source())  # type: ignore[arg-type]
