@@ -35,8 +35,10 @@ def open_lesson(lesson: Lesson, folder: Path, browser: bool = True) -> int:
         )
     copy = lesson.copy(folder)
     print(f"Lesson {lesson.number}, {lesson.title}: {copy}", flush=True)
-    options = [] if browser else ["--no-browser"]
-    with subprocess.Popen([sys.executable, "-m", "jupyterlab", str(copy), *options]) as process:
+    # Given as a file, JupyterLab would open it only in a browser that it starts, and print a link to nothing.
+    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{copy.name}"]
+    options += [] if browser else ["--no-browser"]
+    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *options]) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:  # the terminal has sent it to JupyterLab as well, which asks and ends by itself

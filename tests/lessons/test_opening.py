@@ -23,10 +23,15 @@ def test_without_jupyterlab_it_says_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.lab
 def test_the_command_opens_a_lesson_in_jupyterlab(tmp_path):
     command = [sys.executable, "-m", "agentrt", "lesson", "first", "--no-browser"]
-    log = tmp_path / "log.txt"
+    log, config = tmp_path / "log.txt", tmp_path / "config"
+    config.mkdir()
+    (config / "jupyter_server_config.json").write_text('{"ServerApp": {"allow_root": true}}')
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(config)}
     with (
         log.open("w") as file,
-        subprocess.Popen(command, cwd=tmp_path, stdout=file, stderr=file, start_new_session=True) as process,
+        subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=file, stderr=file, start_new_session=True
+        ) as process,
     ):
         try:
             link = wait_until(
