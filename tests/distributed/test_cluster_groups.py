@@ -12,6 +12,8 @@ from agentrt.distributed.escalations import Escalations, GroupOrder
 from agentrt.errors import RuntimeFailedError
 from tests.distributed.test_cluster import Cluster, in_memory_journals, started
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = {"a": "node-1", "b": "node-2", "c": "node-3", "d": "node-1"}
 
 

@@ -24,6 +24,8 @@ from agentrt.journal import SQLiteJournal
 from agentrt.journal.memory import MemoryJournal, MemoryLog
 from tests.distributed.test_cluster import Cluster, collect, collect_slowly, started
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12  # activities of each sender; each sends two
 
 

@@ -106,6 +106,7 @@ def test_random_moments_of_a_longer_run(tmp_path):
         assert moment.fates().adds_up
 
 
+@pytest.mark.slow
 def test_random_moments_of_a_long_run(tmp_path):
     """Read while everything is stored: the last row of the file is then the moment."""
     seen: dict[int, Any] = {}

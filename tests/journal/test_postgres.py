@@ -414,6 +414,7 @@ def test_history_is_let_go_once_where_the_connection_is_lost_meanwhile(
     journal.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_counts_as_lost(postgres_server: Postgres) -> None:
     """What it was sent then comes late, and is not committed beside the second time."""
     database = postgres_server.new_database()
@@ -458,6 +459,7 @@ def test_a_commit_that_comes_late_is_no_commit(dsn: str) -> None:
         assert waiting(journal) == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_network_that_is_parted_has_one_owner_on_each_side_and_one_that_commits(postgres_server: Postgres) -> None:
     dsn = postgres_server.dsn(postgres_server.new_database())
     port = int(dsn.rpartition(":")[2].partition("/")[0])
