@@ -118,7 +118,7 @@ def is_identical(a: Any, b: Any) -> bool:
             [getattr(a, name) for name in record_fields(type(a))], [getattr(b, name) for name in record_fields(type(a))]
         )
     if isinstance(a, set | frozenset):
-        return is_identical(sorted(a, key=repr), sorted(b, key=repr))
+        return len(a) == len(b) and all(any(is_identical(each, other) for other in b) for each in a)
     if isinstance(a, datetime.datetime | datetime.time):
         return a.replace(tzinfo=None) == b.replace(tzinfo=None) and a.fold == b.fold and a.tzinfo == b.tzinfo
     return bool(is_same(a, b))
