@@ -106,7 +106,10 @@ def moving_under_load(cluster: Cluster, seed: int, count: int = 60, capacity: in
     cluster.run(main())
     expected = {key: list(range(count)) for key in ("outside", *senders)}
     found = by_sender(manager_of(cluster)["target"].state)
-    assert found == expected, str({k: v for k, v in found.items() if v != expected[k]})
+    out_of_order = {sender: numbers for sender, numbers in found.items() if numbers != expected[sender]}
+    assert {sender: sorted(numbers) for sender, numbers in found.items()} == expected, str(out_of_order)
+    if out_of_order:  # a known fault, not yet found: see "What it does not do yet" in docs/distributed.md
+        pytest.xfail(f"once in some hundred moves two activities of one sender change places: {out_of_order}")
     cluster.run(asyncio.sleep(20))
     couriers = [each.courier for host in cluster.engine.hosts.values() for each in host.managers.values()]
     for each in (manager.courier, *couriers):
@@ -119,20 +122,12 @@ def manager_of(cluster: Cluster) -> Any:
     return cluster.engine.host_of(node).managers[node]
 
 
-# A known fault, not yet found: see "What it does not do yet" in docs/distributed.md.
-rarely_out_of_order = pytest.mark.xfail(
-    strict=False, raises=AssertionError, reason="once in some hundred moves two activities of one sender change places"
-)
-
-
-@rarely_out_of_order
 @pytest.mark.parametrize("seed", range(8))
 def test_order_and_one_fate_for_each_while_it_moves(seed: int) -> None:
     with started(seed) as cluster:
         moving_under_load(cluster, seed)
 
 
-@rarely_out_of_order
 @pytest.mark.parametrize("seed", range(4))
 def test_a_stored_one_moves_from_journal_to_journal(seed: int) -> None:
     logs: dict[str, MemoryLog] = {}
