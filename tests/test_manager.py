@@ -259,9 +259,12 @@ def test_a_runtime_that_does_not_end_does_not_hold_the_closing_up(caplog):
 def test_closing_says_what_takes_longer_than_a_moment(caplog, monkeypatch):
     monkeypatch.setattr("agentrt.manager.MOMENT", 0.0)
     manager = RuntimeManager(loop="thread")
-    runtime = manager.create("a", 0, add, standard_capacity=20_000)  # more than a thread does before others get a turn
+    runtime = manager.create("a", 0, add)
     runtime.pause()
-    last = [runtime.send_nowait(1) for _ in range(20_000)][-1]
+    last = [runtime.send_nowait(1) for _ in range(3)][-1]
+    said = threading.Event()
+    monkeypatch.setattr(caplog.handler, "emit", lambda record, emit=caplog.handler.emit: (emit(record), said.set()))
+    manager.loop.call_soon_threadsafe(said.wait, TIMEOUT)  # the loop can do nothing before it has been said
     with caplog.at_level(logging.WARNING, "agentrt"):
         manager.close(timeout=TIMEOUT)
     assert re.search(r"is being closed: \d+ activities that wait still have to get their fate", caplog.text)
