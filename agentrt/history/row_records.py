@@ -226,6 +226,10 @@ class StoredChronicle(Chronicle):
     def pull(self) -> None:
         """Nothing: a file stays as it is."""
 
+    def latest(self, count: int) -> StoredChronicle:
+        """The records of the last rows: so many, or more."""
+        return self
+
     def activity(self, id: int) -> Activity[Any] | None:
         """An activity by its number."""
         return self._activities.get(id)

@@ -71,6 +71,11 @@ class SegmentedChronicle(StoredChronicle):
         """The last record up to a row."""
         return self.around(sequence).record(sequence)
 
+    def latest(self, count: int) -> StoredChronicle:
+        """The records of the last rows: so many, and those before them in their segment."""
+        place = bisect_right(self._starts, max(self._last - count + 1, self._first)) - 1
+        return self._load(place, self._last + 1)
+
     def whole(self) -> StoredChronicle:
         """All records at once: what a replay goes through."""
         with self._lock:
@@ -89,11 +94,13 @@ class SegmentedChronicle(StoredChronicle):
             self._segments.move_to_end(place)
             return found
 
-    def _load(self, place: int) -> StoredChronicle:
+    def _load(self, place: int, end: int | None = None) -> StoredChronicle:
+        """Read a segment, or from its first row to another row."""
         if not self._starts:
             return StoredChronicle([], [], 0)
         start = self._starts[place]
-        end = self._starts[place + 1] if place + 1 < len(self._starts) else self._last + 1
+        if end is None:
+            end = self._starts[place + 1] if place + 1 < len(self._starts) else self._last + 1
         rows: list[tuple[int, Any]] = [(start - 1, row) for row in self._rows_before(start)]
         rows += self._log.rows(start, end)
         found = HistoryRecords(self._log.codec, rows, self._index.times[place])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agentrt import ConfigurationError, RuntimeManager
+from agentrt import RuntimeManager
 from agentrt.history import file_source
 from agentrt.history.file_source import FileSource
 from agentrt.views.app.dashboard import Dashboard
@@ -47,15 +47,24 @@ def test_each_event_of_a_file_can_be_gone_back_to(path: Path) -> None:
     source.close()
 
 
-def test_a_file_that_is_too_large_for_a_page_says_what_to_do(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_source, "MOST_EVENTS", 3)
+def test_the_bar_of_a_large_file_has_its_last_events_and_an_address_any(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = FileSource(path)
+    every = small.events()
+    states = {moment: small.past(moment).snapshot("JFK").state for moment, _ in every}  # type: ignore[union-attr]
+    small.close()
+    monkeypatch.setattr(file_source, "MOST_ROWS", 3)
+    monkeypatch.setattr(file_source, "SEGMENT", 2)
     source = FileSource(path)
-    with pytest.raises(ConfigurationError, match="StoredHistory"):
-        source.events()
+    assert source.events() == every[-len(source.events()) :]
+    assert 3 <= len(source.events()) < len(every)
     feed = Feed(source, schedule=lambda call: None, later=lambda seconds, call: None)
     board = Dashboard(source, feed, Commands(source))
     board.draw()
     board.key("[")
-    assert board.at.moment is None
-    assert "StoredHistory" in board.time_bar.message.html
+    assert board.at.moment == every[-1][0]
+    for moment, state in states.items():
+        board.draw(f"runtime/JFK?moment={moment}")
+        assert board.source.snapshot("JFK").state == state  # type: ignore[union-attr]
     source.close()
