@@ -35,6 +35,7 @@ CROSS_CUTTING = {
     "engine/test_durable_order.py": "the order of what waits, over restarts",
     "engine/test_interruptions.py": "exceptions from outside",
     "engine/test_kills.py": "kill -9 of a durable manager",
+    "test_front_ends.py": "docs/front-ends.md",
     "test_integrations.py": "docs/integrations.md",
     "test_imports.py": "the floors, see floors.py",
     "test_kernel_survival.py": "a Jupyter kernel",

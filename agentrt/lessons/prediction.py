@@ -11,12 +11,15 @@ import ipywidgets as ipw
 
 from ..errors import ConfigurationError
 from ..schema.numbers import number, refuse
-from ..views.html import p, strong
+from ..views.html import bullets, p, strong
+from ..views.notebook.widget_display import WidgetDisplay
 from .box import frame_box
 from .notes import FILE, Notes
 from .prediction_result import Answer, PredictionResult, describe_answer
 
 __all__ = ["Prediction"]
+
+NO_ANSWER = p("No prediction was written down.")
 
 
 class Prediction:
@@ -56,6 +59,7 @@ class Prediction:
         self.choices = tuple(choices)
         self.unit = unit
         self._notes = Notes(path)
+        self._display = WidgetDisplay()
         self._text = ipw.HTML()
         self._field = self._make_field()
         self._keep = ipw.Button(description="Keep", icon="check", button_style="primary", tooltip="keep my prediction")
@@ -103,7 +107,10 @@ class Prediction:
         answer = self.answer
         expects = None if answer is None else p("You expect ", strong(describe_answer(answer, self.unit)), ".")
         hint = p(problem) if problem else None
-        self._text.value = frame_box(p(strong("Before you run it: "), self.question), expects, hint)
+        question = p(strong("Before you run it: "), self.question)
+        self._text.value = frame_box(question, expects, hint)
+        self._still = frame_box(question, bullets(self.choices) if self.choices else None, expects or NO_ANSWER)
+        self._display.update(self._still, repr(self))
         unit = [ipw.Label(self.unit)] if self.unit and not self.choices else []
         self._row.children = [self._field, *unit, self._keep] if answer is None else [self._undo]
 
@@ -120,4 +127,8 @@ class Prediction:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and the question as a text for a page without a kernel."""
-        return {**self.widget._repr_mimebundle_(**options), "text/html": self._text.value, "text/plain": repr(self)}
+        return {**self.widget._repr_mimebundle_(**options), "text/html": self._still, "text/plain": repr(self)}
+
+    def _ipython_display_(self) -> None:
+        """What IPython calls for the last expression of a cell."""
+        self._display.show(self.widget, self._still, repr(self))

@@ -65,6 +65,7 @@ __all__ = [
     "small",
     "span",
     "strong",
+    "stylesheet",
     "summary",
     "symbol",
     "table",
@@ -137,6 +138,11 @@ def fragment(*content: Content) -> Markup:
 def script(code: str) -> Markup:
     """Code of our own, for a cell whose output is trusted. `Live` removes it: no page has it."""
     return Markup(f"<script>{code}</script>")
+
+
+def stylesheet(rules: str) -> Markup:
+    """Rules of our own, for a cell whose output is trusted."""
+    return Markup(f"<style>{rules}</style>")
 
 
 def join(separator: str, parts: Iterable[Content]) -> Markup:

@@ -52,6 +52,9 @@ OUTPUT = f"""index => [...{CELLS}[index].node.querySelectorAll('.jp-OutputArea-o
 class Lab:
     """A JupyterLab server on loopback, in a folder of its own. Its token is off: only this machine reaches it."""
 
+    module = "jupyterlab"
+    page = "lab/tree"
+
     def __init__(self, folder: Path) -> None:
         self.root = folder / "work"
         self.root.mkdir(parents=True)
@@ -61,7 +64,7 @@ class Lab:
         _write_settings(Path(environment["JUPYTERLAB_SETTINGS_DIR"]))
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *_arguments(port, self.root)],
+                [sys.executable, "-m", self.module, *_arguments(port, self.root)],
                 env=environment,
                 cwd=self.root,
                 stdin=subprocess.DEVNULL,
@@ -89,7 +92,7 @@ class Lab:
 
     def open(self, page: Page, notebook: Path | list[str], name: str = "", timeout: float = PATIENCE) -> "Notebook":
         """Show a notebook in this page, its kernel started."""
-        page.goto(f"{self.url}/lab/tree/{self.add(notebook, name)}?reset")
+        page.goto(f"{self.url}/{self.page}/{self.add(notebook, name)}?reset")
         page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=timeout * 1000)
         return Notebook(page)
 
@@ -129,6 +132,13 @@ class Lab:
             return bool(self._ask("GET", "status"))
         except (urllib.error.URLError, OSError):
             return False
+
+
+class ClassicNotebook(Lab):
+    """The same with Notebook 7: one notebook a page, without the frame of JupyterLab."""
+
+    module = "notebook"
+    page = "notebooks"
 
 
 class Notebook:

@@ -2,6 +2,7 @@ import pytest
 
 from agentrt import ConfigurationError
 from agentrt.lessons import Prediction
+from agentrt.views.notebook.widget_display import WidgetDisplay
 
 
 @pytest.fixture
@@ -65,3 +66,27 @@ def test_a_page_without_a_kernel_has_the_question_as_a_text(path):
     bundle = Prediction("How many wait?", path=path)._repr_mimebundle_()
     assert "How many wait?" in bundle["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_a_page_without_a_kernel_has_what_was_predicted(path):
+    guess = Prediction("What happens?", ["it hangs", "an error"], path=path)
+    before = guess._repr_mimebundle_()["text/html"]
+    assert "<li>an error</li>" in before
+    assert "No prediction was written down." in before
+    guess.keep("it hangs")
+    assert "You expect <strong>it hangs</strong>" in guess._repr_mimebundle_()["text/html"]
+
+
+def test_a_cell_shows_it_as_a_text_too_which_has_the_new_answer(path, monkeypatch):
+    texts = []
+    monkeypatch.setattr(WidgetDisplay, "show", lambda self, widget, still, text: texts.append((widget, still, text)))
+    monkeypatch.setattr(WidgetDisplay, "update", lambda self, still, text: texts.append((None, still, text)))
+    guess = Prediction("How many wait?", path=path)
+    guess._ipython_display_()
+    type_in(guess, "3")
+    (_, first, _), (widget, shown, text), (_, after, said) = texts
+    assert widget is guess.widget
+    assert shown == first
+    assert text == "<Prediction 'How many wait?': not made>"
+    assert "You expect <strong>3</strong>" in after
+    assert said == "<Prediction 'How many wait?': 3.0>"

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from ...feed.source import Frame, HasRuntime, PayloadForm
+from ...feed.source import Frame, HasRuntime, PayloadForm, Subject
 from ...schema.fields import Field
 from ...schema.form import Form
 from ...snapshot import Snapshot, Status
@@ -17,6 +17,8 @@ from ..inject.injection import JSON, OPTIONS, Injection
 from ..role import Commands
 from ..text import plain, safe_text
 from ..theme import LANES, STATUSES, Look, look_of
+from .static_render import text_and_picture
+from .widget_display import WidgetDisplay
 
 __all__ = ["Widget"]
 
@@ -61,6 +63,7 @@ class Widget(ipw.VBox):
         self.body = ipw.VBox()
         super().__init__(self._layout())
         self._detach: Callable[[], None] | None = None
+        self._display = WidgetDisplay()
         self.mode.observe(lambda change: self._arrange(), "value")
         self.raw.widget.value = self.injection.form.text
         self._arrange()
@@ -90,6 +93,11 @@ class Widget(ipw.VBox):
     def _arrange(self) -> None:
         with self.lock:
             self.body.children = [self.raw.box if self.mode.value == JSON else self.fields.box]
+
+    def _ipython_display_(self) -> None:
+        """What IPython calls for the last expression of a cell."""
+        text, picture = text_and_picture(Subject(self.source, self.id))
+        self._display.show(self, picture, text)
 
     # -- updates
 
