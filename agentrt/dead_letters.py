@@ -121,8 +121,9 @@ class DeadLetters(Sequence[DeadLetter]):
         """Put an undelivered activity with the dead letters. Doing it twice changes nothing. The lock is held."""
         self._letters[activity.id] = DeadLetter(activity, reason, self._manager.clock.now())
 
-    def restore(self, read: Callable[[], Iterable[StoredLetter]]) -> None:
+    def restore(self, read: Callable[[], Iterable[StoredLetter]], resent: int, discarded: int) -> None:
         """Go on with the letters of a journal. Those that can't be read are read again when somebody looks at them."""
+        self._resent, self._discarded = resent, discarded
         self._take_letters(read(), read)
 
     def _take_letters(self, letters: Iterable[StoredLetter], read: Callable[[], Iterable[StoredLetter]]) -> None:
@@ -159,7 +160,7 @@ class DeadLetters(Sequence[DeadLetter]):
             self._check_readable(activity)
             receipt = send_again(self._manager, activity, to)
             del self._letters[id]
-            self._manager.close_letter(activity)
+            self._manager.close_letter(activity, "resent")
             self._resent += 1
         return receipt
 
@@ -172,7 +173,7 @@ class DeadLetters(Sequence[DeadLetter]):
         with self._manager.lock:
             letter = self._find(id)
             del self._letters[id]
-            self._manager.close_letter(letter.activity)
+            self._manager.close_letter(letter.activity, "discarded")
             self._discarded += 1
             self._record("letter_discarded", letter)
         return letter

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakMethod
 
 from .activity import Activity
@@ -76,8 +76,9 @@ class StoredRuntimes(RuntimeFactory):
             from .engine.storage import Storage
 
             self._storage = Storage(self._host, self.journal)
-            self.dead_letters.restore(self.journal.letters)
-            self._retired = Fates.of(self.journal.retired)
+            retired = self.journal.retired
+            self.dead_letters.restore(self.journal.letters, retired.get("resent", 0), retired.get("discarded", 0))
+            self._retired = Fates.of(retired)
 
     def _make_clock(self) -> Clock:
         """One that goes on: it counts from 1970 on, and never from before the last time that is stored."""
@@ -144,12 +145,12 @@ class StoredRuntimes(RuntimeFactory):
 
             self._storage.append(Removed(runtime=entry.id, counts=fates(entry).counts()))
 
-    def close_letter(self, activity: Activity[Any]) -> None:
-        """A dead letter was sent again, discarded or let go: it is not read back."""
+    def close_letter(self, activity: Activity[Any], fate: Literal["", "resent", "discarded"] = "") -> None:
+        """A dead letter was sent again, discarded or, without a fate, let go: it is not read back."""
         if self._storage is not None and not self.closed:
             from .journal import LetterClosed
 
-            self._storage.append(LetterClosed(runtime=activity.runtime, activity=activity.id))
+            self._storage.append(LetterClosed(runtime=activity.runtime, activity=activity.id, fate=fate))
 
     def keep_letter(self, activity: Activity[Any], reason: str, at: float) -> None:
         """A dead letter that was closed is one again: it is read back."""

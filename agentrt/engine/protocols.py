@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from ..activity import Activity
 from ..clock import Clock, Timer
@@ -103,7 +103,7 @@ class Host(Protocol):
         """Add an undelivered activity to the dead letters."""
 
     def close_letter(self, activity: Activity[Any]) -> None:
-        """Note that a dead letter is not read back."""
+        """Note that a dead letter is not kept: it is not read back."""
 
     def leave(self, entry: Any) -> None:
         """Close an entry and let it leave the map."""
@@ -144,8 +144,8 @@ class Manager(Host, Protocol):
     def holds(self, entry: Any) -> bool:
         """Whether an entry is in the map."""
 
-    def close_letter(self, activity: Activity[Any]) -> None:
-        """A dead letter was sent again, discarded or let go."""
+    def close_letter(self, activity: Activity[Any], fate: Literal["", "resent", "discarded"] = "") -> None:
+        """A dead letter was sent again or discarded; without a fate, it was let go."""
 
     def keep_letter(self, activity: Activity[Any], reason: str, at: float) -> None:
         """A dead letter that was closed is one again."""

@@ -178,7 +178,8 @@ class RecordedSource(StillSource):
 
     def ledger(self) -> Ledger:
         """What became of all dead letters."""
-        here, (resent, discarded) = len(self._letters), self._reader.closed_letters()
+        here, closed = len(self._letters), self._reader.retired
+        resent, discarded = closed.get("resent", 0), closed.get("discarded", 0)
         # An older file does not have the counts of runtimes that have ended.
         return Ledger(max(self.fates().dead, here + resent + discarded), here, resent, discarded)
 

@@ -77,7 +77,7 @@ class Index:
 
     def __init__(self) -> None:
         self.runtimes: dict[str, RuntimePlaces] = {}
-        self.retired: Counter[str] = Counter()  # the counts of those that were removed
+        self.retired: Counter[str] = Counter()  # the counts of those that were removed, and of closed dead letters
         self.last_activity = 0
         self.now = 0.0  # the latest time that any row has: a clock that is set back changes nothing
         self._apply: dict[type, Any] = {
@@ -171,6 +171,7 @@ class Index:
         places.effects.setdefault(row.activity, {})[row.name] = position
 
     def _apply_letter(self, places: RuntimePlaces, position: int, row: LetterClosedRow) -> None:
+        self.retired.update(_letter_counts(row))
         places.letters.pop(row.activity, None)
         if places.created is None and not places.letters and not places.waiting:  # it was removed
             del self.runtimes[row.runtime]
@@ -198,12 +199,21 @@ class Index:
 
 
 def retired_counts(head: Iterable[tuple[int, Row]]) -> Counter[str]:
-    """The counts of the runtimes that these rows of the log remove."""
+    """The counts of the runtimes that these rows of the log remove, and of the dead letters that they close."""
     found: Counter[str] = Counter()
     for _, row in head:
         if type(row) is RemovedRow:
             found.update(row.counts)
+        elif type(row) is LetterClosedRow:
+            found.update(_letter_counts(row))
     return found
+
+
+def _letter_counts(row: LetterClosedRow) -> dict[str, int]:
+    """What a closed dead letter changes of the counts of all."""
+    if not row.fate:
+        return {}
+    return {"discarded": -1} if row.fate == "kept" else {row.fate: 1}
 
 
 def _keys_of(row: Row) -> Iterable[tuple[str, tuple[int, float]]]:

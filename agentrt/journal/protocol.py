@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -121,14 +121,15 @@ class EffectDone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LetterClosed(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter was sent again or discarded."""
+    """A dead letter was sent again, discarded, or, with neither of these fates, pushed out by others."""
 
     runtime: str
     activity: int
+    fate: Literal["", "resent", "discarded"] = ""
 
 
 class LetterKept(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter that was closed is one again; it is not counted again."""
+    """A dead letter that was discarded is one again; it is not counted again."""
 
     activity: Activity[Any]
     reason: str
@@ -271,7 +272,7 @@ class Journal(Protocol):
 
     @property
     def retired(self) -> dict[str, int]:
-        """The sum of the counts of all runtimes that were removed."""
+        """The sum of the counts of all runtimes that were removed, and of dead letters: "resent" and "discarded"."""
 
     @property
     def last_activity(self) -> int:

@@ -15,7 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -25,18 +25,11 @@ from .database import Database
 from .indexed import Append, IndexedJournal
 from .log_copy import LogCopy
 from .protocol import Unreadable
-from .rows import AcceptedRow, CommitRow, LetterClosedRow, Row, make_activity
+from .rows import AcceptedRow, Row, make_activity
 
-__all__ = ["ClosedLetters", "JournalReader"]
+__all__ = ["JournalReader"]
 
 T = TypeVar("T")
-
-
-class ClosedLetters(NamedTuple):
-    """What became of dead letters that are closed, as far as the history goes back."""
-
-    resent: int
-    discarded: int
 
 
 class JournalReader(IndexedJournal):
@@ -60,7 +53,6 @@ class JournalReader(IndexedJournal):
         self._priority: set[int] = set()  # positions of what waits, and what of it has a rank or a time of its own
         self._ranks: dict[int, float] = {}
         self._due: dict[int, float] = {}
-        self._dead: dict[int, str] = {}  # what became of each dead letter: "", "resent" or "closed"
         try:
             with log.explain_errors():
                 self._replay(log.database)
@@ -90,12 +82,6 @@ class JournalReader(IndexedJournal):
                 self._ranks[position] = row.rank
             if row.not_before is not None:
                 self._due[position] = row.not_before
-            if row.parent is not None and row.parent in self._dead:
-                self._dead[row.parent] = "resent"
-        elif isinstance(row, CommitRow) and row.fate == "dead":
-            self._dead[row.activity] = ""
-        elif isinstance(row, LetterClosedRow) and not self._dead.get(row.activity):
-            self._dead[row.activity] = "closed"
 
     # ---- what a kind does
 
@@ -162,12 +148,6 @@ class JournalReader(IndexedJournal):
         before, count = self._log.extent
         first = before + 1 + max(0, count - most)
         return list(self._log.rows(first)), first - 1
-
-    def closed_letters(self) -> ClosedLetters:
-        """How many dead letters were sent again, and how many were discarded."""
-        letters = {id for places in self._index.runtimes.values() for id in places.letters}
-        found = [fate for id, fate in self._dead.items() if id not in letters and fate]
-        return ClosedLetters(found.count("resent"), found.count("closed"))
 
     # ---- the file
 

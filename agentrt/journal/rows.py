@@ -108,10 +108,11 @@ class EffectRow(msgspec.Struct, array_like=True, tag=5, gc=False):
 
 
 class LetterClosedRow(msgspec.Struct, array_like=True, tag=6, gc=False):
-    """A dead letter that is no longer there."""
+    """A dead letter that is no longer there, and what became of it: "resent", "discarded", or "kept" after all."""
 
     runtime: str
     activity: int
+    fate: str = ""
 
 
 class RemovedRow(msgspec.Struct, array_like=True, tag=7, gc=False):
@@ -187,7 +188,7 @@ class RowWriter:
             value = self.codec.encode(write.value, f"the effect {write.name!r}")
             yield EffectRow(write.runtime, write.activity, write.name, value)
         elif type(write) is LetterClosed:
-            yield LetterClosedRow(write.runtime, write.activity)
+            yield LetterClosedRow(write.runtime, write.activity, write.fate)
         elif type(write) is LetterKept:
             yield from self._letter_rows(write)
         else:
@@ -238,6 +239,7 @@ class RowWriter:
 
     def _letter_rows(self, write: LetterKept) -> Iterator[Row]:
         activity = write.activity
+        yield LetterClosedRow(activity.runtime, activity.id, "kept")
         yield msgspec.structs.replace(self._accepted_row(Accepted(activity=activity)), again=True)
         yield CommitRow(activity.runtime, activity.id, "dead", write.at, error=write.reason, again=True)
 

@@ -364,10 +364,15 @@ async def test_what_nobody_has_created_can_be_ended(world: World) -> None:
             manager.terminate("nobody")
         assert manager.create("sum", 7, add, resume=False).state == 7
         manager.dead_letters.resend(receipt.id)
+        manager.dead_letters.put_back(manager.dead_letters.discard(manager.dead_letters[0].activity.id))
+        manager.dead_letters.discard(manager.dead_letters[0].activity.id)
         await turns()
+        books = manager.dead_letters.ledger()
+        assert (books.dead, books.resent, books.discarded, books.let_go) == (2, 1, 1, 0)
     async with world.manager() as manager:
         assert manager.create("sum", 0, add).state == 10
         assert manager.fates().accepted == 4
+        assert manager.dead_letters.ledger() == books
 
 
 @restarts

@@ -79,7 +79,9 @@ def fill(path: Path) -> None:
         journal.append(Committed(runtime="fine", activity=9, at=102.0, state=4))
         for number in (10, 11):
             journal.append(Committed(runtime="fine", activity=number, fate="dead", at=103.0, error="its runtime ended"))
-        journal.append(LetterClosed(runtime="fine", activity=11), Changed(runtime="gate", paused=True))
+        journal.append(
+            LetterClosed(runtime="fine", activity=11, fate="discarded"), Changed(runtime="gate", paused=True)
+        )
     _classes.pop(_registrations.pop(Flight).name)
 
 

@@ -443,12 +443,28 @@ def test_a_letter_that_is_kept_after_all_is_there_and_counted_once(store: Any) -
     journal.append(Committed(runtime="a", activity=1, fate="dead", error="gone", at=5.0))
     store.sync()
     before = journal.letters()
-    journal.append(LetterClosed(runtime="a", activity=1))
+    journal.append(LetterClosed(runtime="a", activity=1, fate="discarded"))
+    assert journal.retired["discarded"] == 1
     journal.append(LetterKept(activity=activity, reason="gone", at=5.0))
     for _ in range(2):
         assert journal.letters() == before
+        assert not journal.retired.get("discarded")
         assert journal.find("a").counts == {"accepted": 1, "dead": 1}
         assert journal.find("a").waiting == 0
+        journal = store.open()
+
+
+def test_what_became_of_dead_letters_is_counted_also_when_their_rows_are_gone(store: Any) -> None:
+    journal = store.open(keep=Retention(records=1))
+    journal.append(Created(runtime="a", state=0), *(Accepted(activity=Activity(id=n, runtime="a")) for n in (1, 2, 3)))
+    journal.append(*(Committed(runtime="a", activity=n, fate="dead") for n in (1, 2, 3)))
+    journal.append(LetterClosed(runtime="a", activity=1, fate="resent"))
+    journal.append(LetterClosed(runtime="a", activity=2, fate="discarded"), LetterClosed(runtime="a", activity=3))
+    for n in range(4, 50):
+        journal.append(Accepted(activity=Activity(id=n, runtime="a")), Committed(runtime="a", activity=n, fate="done"))
+        store.sync()
+    for _ in range(2):
+        assert journal.retired == {"resent": 1, "discarded": 1}
         journal = store.open()
 
 

@@ -242,10 +242,12 @@ def test_what_became_of_dead_letters_is_counted(file: Path) -> None:
         journal.append(Created(runtime="a", state=0), *(accept(number) for number in (1, 2, 3)))
         journal.append(*(Committed(runtime="a", activity=each, fate="dead", error="gone") for each in (1, 2, 3)))
         journal.append(
-            accept(4, parent=1), LetterClosed(runtime="a", activity=1), LetterClosed(runtime="a", activity=2)
+            accept(4, parent=1),
+            LetterClosed(runtime="a", activity=1, fate="resent"),
+            LetterClosed(runtime="a", activity=2, fate="discarded"),
         )
     with JournalReader(file) as reader:
-        assert reader.closed_letters() == (1, 1)
+        assert reader.retired == {"resent": 1, "discarded": 1}
         assert [each.activity.id for each in reader.letters()] == [3]
 
 
