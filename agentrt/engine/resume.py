@@ -113,7 +113,12 @@ def _load_state(entry: Entry, wanted: Durability, whole: StoredWhole) -> Any:
             runtime=id,
         )
     else:
-        state = _upgrade(id, wanted.upgrade, journal.plain_state(id), was, wanted.version)
+        plain = journal.plain_state(id)
+        try:
+            state = _upgrade(id, wanted.upgrade, plain, was, wanted.version)
+        except Exception as error:
+            error.add_note(f"It came of upgrade= for the state of {id!r}, of version {was}; what is stored stays.")
+            raise
     problem = None if entry.workflow.state is None else find_problem(state, entry.workflow.state)
     if problem is not None:
         path = f" at {problem.path}" if problem.path else ""

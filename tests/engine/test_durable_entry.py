@@ -495,6 +495,10 @@ async def test_a_state_of_another_version_is_upgraded_or_left_alone(world: World
             manager.create("a", {"total": 0}, second, state_version=3)
         with pytest.raises(JournalError, match="no function for version 2"):
             manager.create("a", {"total": 0}, second, state_version=3, upgrade={1: lambda plain: plain})
+        with pytest.raises(KeyError) as wrong:
+            manager.create("a", {"total": 0}, second, state_version=3, upgrade={1: lambda plain: plain["m"]})
+        note = "It came of upgrade= for the state of 'a', of version 1; what is stored stays."
+        assert wrong.value.__notes__ == [note]
         steps = {1: lambda plain: {"sum": plain["n"]}, 2: lambda plain: {"total": plain["sum"]}}
         assert await manager.create("a", {"total": 0}, second, state_version=3, upgrade=steps).ask(1) == {"total": 3}
     async with world.manager() as manager:
