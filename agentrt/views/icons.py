@@ -20,6 +20,7 @@ PATHS = {
     "send": "M3 3l19 9-19 9 3-9zM6 11h8v2H6z",
     "info": "M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2a8 8 0 1 0 0 16 8 8 0 0 0 0-16zm-1 6h2v7h-2zm0-3.5h2v2h-2z",
     "flag": "M5 2h2v1h12l-3 5 3 5H7v9H5z",
+    "spotlight": "M4 3h5v2H6v3H4zm11 0h5v5h-2V5h-3zM4 16h2v3h3v2H4zm14 0h2v5h-5v-2h3zM12 8a4 4 0 1 1 0 8 4 4 0 1 1 0-8",
     "bolt": "M13 2L5 14h6l-1 8 9-13h-6z",
 }
 

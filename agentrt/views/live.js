@@ -68,7 +68,7 @@ function patch(box, pieces) {
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "live"
-  let revealed = ""
+  let revealed = "", focusedFor = ""
   const draw = () => {
     const focused = box.getRootNode().activeElement
     morph(box, parse(model.html))
@@ -79,6 +79,9 @@ export function render({model}) {
     const opened = box.querySelector("[data-reveal]")
     if (opened && opened.dataset.reveal !== revealed) opened.scrollIntoView({block: "nearest"})
     revealed = opened?.dataset.reveal ?? ""
+    const asks = box.querySelector("[data-focus]")
+    if (asks && asks.dataset.focus !== focusedFor) asks.focus({preventScroll: true})
+    focusedFor = asks?.dataset.focus ?? ""
   }
   model.on("html", draw)
   model.on("msg:custom", (message) => patch(box, message.pieces))

@@ -24,7 +24,7 @@ class Live(JSComponent):
 
     Content is what an element of `html` takes: a string that is not `Markup` is shown as text. A button that is made by
     `action("go", ..., value="flow")` calls `on["go"]("flow")`. An element with `data-reveal` is scrolled into view
-    whenever the value of that attribute changes.
+    whenever the value of that attribute changes; one with `data-focus` takes the keyboard then.
     """
 
     html = param.String(default="")

@@ -9,7 +9,18 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
-__all__ = ["ALIASES", "NAMING", "OF_RUNTIME", "PAGES", "TABS", "Address", "address_of", "folder_of", "root_of"]
+__all__ = [
+    "ALIASES",
+    "NAMING",
+    "OF_RUNTIME",
+    "PAGES",
+    "TABS",
+    "Address",
+    "address_of",
+    "folder_of",
+    "root_of",
+    "spotlight_of",
+]
 
 TABS = {"mailbox": "Mailbox", "inject": "Inject", "waits": "Waits", "theory": "Theory", "events": "Events"}
 OF_RUNTIME = ("runtime", *TABS)  # one page, each with another of its tabs in front
@@ -74,6 +85,15 @@ def address_of(path: str, search: str = "") -> Address:
     when = query.get("moment", [""])[0]
     page = _page_of(path, query)
     return page._replace(moment=int(when)) if when.isdecimal() and len(when) <= LONGEST_MOMENT else page
+
+
+def spotlight_of(search: str) -> str | None:
+    """The runtime that a link shows in the spotlight.
+
+    >>> spotlight_of("?theme=dark&spotlight=JFK"), spotlight_of("?theme=dark")
+    ('JFK', None)
+    """
+    return parse_qs(search.lstrip("?")).get("spotlight", [None])[0]
 
 
 def _page_of(path: str, query: dict[str, list[str]]) -> Address:

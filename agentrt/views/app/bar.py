@@ -60,6 +60,7 @@ class TopBar:
         *,
         root: str | None = None,
         paths: bool = False,
+        light: Callable[[], Any] | None = None,
     ) -> None:
         self.source = source
         self.commands = commands
@@ -72,26 +73,21 @@ class TopBar:
         self.message = Live(css=MESSAGE, styles={"flex": "1 1 100%"} if root is None else FLOATING)
         self.speed = self._speed_select()
         self.buttons = self._buttons()
-        self.panel = line(self.nav, *self.buttons, self.speed, self.message)
+        lit = [] if light is None else [self._button("Spotlight", "spotlight", light, description="key s")]
+        self.panel = line(self.nav, *lit, *self.buttons, self.speed, self.message)
 
     def _buttons(self) -> list[Any]:
-        buttons = []
-        for label, drawing, act in (
-            ("Pause all", "pause", self.commands.pause_all),
-            ("Resume all", "play", self.commands.resume_all),
-        ):
-            button: Any = pmui.Button(
-                label=label,
-                icon=icon(drawing),
-                size="small",
-                variant="outlined",
-                color="primary",
-                margin=0,
-                disabled=not self.commands.may_steer,
-            )
-            button.on_click(partial(_ignore_event, act))
-            buttons.append(button)
-        return buttons
+        off = not self.commands.may_steer
+        return [
+            self._button("Pause all", "pause", self.commands.pause_all, disabled=off),
+            self._button("Resume all", "play", self.commands.resume_all, disabled=off),
+        ]
+
+    def _button(self, label: str, drawing: str, act: Callable[[], Any], **options: Any) -> Any:
+        look = {"size": "small", "variant": "outlined", "color": "primary", "margin": 0}
+        button: Any = pmui.Button(label=label, icon=icon(drawing), **look, **options)
+        button.on_click(partial(_ignore_event, act))
+        return button
 
     def _speed_select(self) -> Any:
         now = self.source.speed

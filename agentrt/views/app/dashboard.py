@@ -13,11 +13,12 @@ from ...snapshot import Status
 from ..feed import Feed, Schedule, feed_page, run_now
 from ..role import Commands, Role
 from ..text import plain, quantity
-from .address import OF_RUNTIME, Address, address_of, folder_of, root_of
+from .address import OF_RUNTIME, Address, address_of, folder_of, root_of, spotlight_of
 from .bar import TopBar, banner, column
 from .notice import Notice
 from .page_template import page_template
 from .routes import Deferred, build_page
+from .spotlight import Spotlight
 from .time_bar import TimeBar
 from .vantage import Vantage, VantageBoard
 from .window import Window
@@ -55,7 +56,9 @@ class Dashboard(VantageBoard):
         self.loading = False  # whether the page has still to be drawn for the first time
         self._deferred: tuple[Deferred, ...] = ()
         self._ends: list[Callable[[], Any]] = []
-        self.bar = TopBar(source, commands, self.go, root=root, paths=paths)
+        self._unfollow: Callable[[], Any] = lambda: None
+        light = None if root is None else self._toggle_spotlight  # a notebook shows one runtime as a card
+        self.bar = TopBar(source, commands, self.go, root=root, paths=paths, light=light)
         self.time_bar = TimeBar(source, self.look, commands, schedule, keys=root is not None)
         self.window = None if root is None else Window(self.visit, self.key, root=root, paths=paths, health=health)
         self.holder = column()
@@ -63,9 +66,9 @@ class Dashboard(VantageBoard):
         notes += [] if commands.may_steer else [banner(_look_only_words(source), loud=True)]
         window = [self.window] if self.window is not None else []
         self.notice = Notice(source, lambda: self.draw(str(self.at)))
-        self.panel = column(
-            *(*window, self.notice.panel, *notes, self.bar.panel, self.time_bar.panel, self.holder), padding="12px"
-        )
+        self.spotlight = Spotlight(self, self.light)
+        lines = (self.notice.panel, *notes, self.bar.panel, self.time_bar.panel, self.holder, self.spotlight.panel)
+        self.panel = column(*window, *lines, padding="12px")
         feed.follow(self.notice)
         feed.follow(self.time_bar)
         commands.tell = lambda text, wrong: self.schedule(lambda: self.bar.say(text, wrong))
@@ -85,7 +88,7 @@ class Dashboard(VantageBoard):
 
     def draw(self, address: str = "") -> None:
         """The same, now: call it where the models may be changed."""
-        for end in self._ends:
+        for end in (*self._ends, self._unfollow):
             end()
         self.at = Address.read(address)
         problem = self.vantage.use(self.at.moment)
@@ -96,10 +99,34 @@ class Dashboard(VantageBoard):
         page = build_page(self, self.at)
         self.mark(self.at)
         self._ends = [*page.ends, self._live_feed.follow(self.bar), *(self.feed.follow(view) for view in page.views)]
+        self._follow_spotlight()
         self._deferred = page.deferred
         if not self.loading:
             self.load()
         self.holder.objects = page.objects
+
+    def light(self, id: str | None) -> None:
+        """Enlarge one runtime over the page; with None, no more. From any thread."""
+        self.schedule(lambda: self._draw_spotlight(id))
+
+    def _draw_spotlight(self, id: str | None) -> None:
+        self._unfollow()
+        self.spotlight.show(id)
+        self._follow_spotlight()
+        if self.window is not None:
+            self.window.spotlight = id or ""
+
+    def _follow_spotlight(self) -> None:
+        if self.spotlight.id is not None:
+            self._unfollow = self.feed.follow(self.spotlight)
+
+    def _toggle_spotlight(self) -> None:
+        if self.spotlight.id is not None:
+            self.light(None)
+        elif (id := self.at.of if self.at.page in OF_RUNTIME else self.spotlight.choose()) is not None:
+            self.light(id)
+        else:
+            self.bar.say("There is no runtime yet.", True)
 
     def load(self) -> None:
         """Show what was deferred until the page has loaded."""
@@ -128,6 +155,10 @@ class Dashboard(VantageBoard):
                 self.schedule(self.window.search)
         elif key == "o":
             self.go()
+        elif key == "s":
+            self._toggle_spotlight()
+        elif key == "Escape":
+            self.light(None)
         elif key == "[":
             self.time_bar.back()
         elif key == "]":
@@ -141,8 +172,9 @@ class Dashboard(VantageBoard):
 
     @property
     def runtime(self) -> str | None:
-        """The id of the runtime whose page is shown; None on other pages, and if it has ended."""
-        return self.at.of if self.at.page in OF_RUNTIME and self.at.of in self.source.runtimes else None
+        """The id of the runtime in the spotlight, or whose page is shown; None if it has ended, and without one."""
+        id = self.spotlight.id or (self.at.of if self.at.page in OF_RUNTIME else None)
+        return id if id in self.source.runtimes else None
 
     def _pause(self) -> None:
         if self.runtime is not None:
@@ -198,6 +230,8 @@ def dashboard(
     )
     board.loading = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
     board.draw(at if at is not None else str(address_of(path if paths else "", search)))
+    if (lit := spotlight_of(search)) is not None:
+        board.light(lit)
     pn.state.onload(board.load)
     state = "recorded" if source.standing().recorded else "live"
     return page_template(

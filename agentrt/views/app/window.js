@@ -5,9 +5,10 @@ const KEYS = [
   [".", "step: process one activity (on a runtime's page)"],
   ["[ ]", "the event before, the event after: the page as it was then"],
   ["o", "the first page"],
+  ["s", "spotlight: the runtime that is shown, or the one with most waiting, for a whole class to see"],
   ["t", "larger type, for a projector, or as it was"],
   ["?", "this help"],
-  ["Esc", "close it"],
+  ["Esc", "close it, or end the spotlight"],
 ]
 const ASK = 1500 // milliseconds between two questions whether the manager is back
 const LOOK = 50 // milliseconds between two looks for a field whose page is being drawn, and
@@ -34,18 +35,19 @@ function searchField() {
 
 // ---- the address
 
-const FORGET = ["token", "runtime", "at", "moment"]
+const FORGET = ["token", "runtime", "at", "moment", "spotlight"]
 const WHEN = "?moment=" // an address ends with it, where it is of a moment that has passed
 
 // The path of the first page. What is before it in the browser's address, a proxy may have put there.
 const rootOf = ({root, paths}) => paths ? new URL(root, document.baseURI).pathname : location.pathname
 
-function url(base, {paths, address}) {
+function url(base, {paths, address, spotlight}) {
   const rest = new URLSearchParams(location.search)
   FORGET.forEach((name) => rest.delete(name))
   const [page, moment] = address.split(WHEN)
   if (!paths && page) rest.set("at", page)
   if (moment) rest.set("moment", moment)
+  if (spotlight) rest.set("spotlight", spotlight)
   const search = rest.toString()
   return (paths ? base + page : base) + (search ? `?${search}` : "")
 }
@@ -164,7 +166,10 @@ export function render({model, view}) {
 
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return
-    if (event.key === "Escape") keys.hidden = true
+    if (event.key === "Escape") {
+      if (keys.hidden && model.spotlight) model.send_msg({do: "key", with: event.key})
+      keys.hidden = true
+    }
     else if (event.key === "?") {
       keys.hidden = !keys.hidden
       if (!keys.hidden) keys.querySelector("button").focus()
@@ -174,7 +179,7 @@ export function render({model, view}) {
       else model.send_msg({do: "key", with: "/"})
     } else if (event.key === " " && onButton(event)) return
     else if (event.key === "t") setType(largeType() === "large" ? "normal" : "large")
-    else if ([" ", ".", "o", "[", "]"].includes(event.key)) model.send_msg({do: "key", with: event.key})
+    else if ([" ", ".", "o", "s", "[", "]"].includes(event.key)) model.send_msg({do: "key", with: event.key})
     else return
     event.preventDefault()
   }
@@ -202,6 +207,7 @@ export function render({model, view}) {
   window.addEventListener("beforeunload", onUnload)
   model.on("address", show)
   model.on("name_of_page", show)
+  model.on("spotlight", show)
   model.on("msg:custom", receive)
   model.on("remove", () => {
     document.removeEventListener("keydown", onKey)

@@ -43,6 +43,7 @@ class Window(JSComponent):
     paths = param.Boolean(default=False)
     health = param.String(default="")
     name_of_page = param.String(default="")
+    spotlight = param.String(default="", doc="the runtime in the spotlight; empty for none")
 
     _esm = Path(__file__).with_name("window.js").read_text(encoding="utf-8")
 
