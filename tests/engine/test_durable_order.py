@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from agentrt import Activity
-from tests.engine.test_durable_entry import World, restarts
+from tests.engine.restarts import World, restarts
 from tests.support import add, turns
 
 

@@ -9,6 +9,7 @@ COMMANDS = "tests/engine/test_commands.py"
 MANAGER = "tests/test_manager.py"
 RECORDED = "tests/feed/test_recorded.py"
 DURABLE = "tests/engine/test_durable_entry.py"
+RESUME = "tests/engine/test_resume.py"
 STOPPED = "tests/debugger/test_run.py"
 EXPLORED = "tests/testing/explorer/test_exploration.py"
 # With a seed, so that it finds today what it found yesterday.
@@ -666,21 +667,21 @@ MUTANTS = (
         "engine/resume.py",
         "    if waiting.attempts:\n",
         "    if waiting.attempts < 0:\n",
-        (DURABLE, "-k", "retries_are_counted"),
+        (RESUME, "-k", "retries_are_counted"),
     ),
     Mutant(
         "limits that were changed by hand are forgotten",
         "engine/resume.py",
         "limits = unpack_limits(entry.given, stored.limits)",
         "limits = entry.given",
-        (DURABLE, "-k", "limits_that_were_changed"),
+        (RESUME, "-k", "limits_that_were_changed"),
     ),
     Mutant(
         "a pause is not stored",
         "engine/durable_settings.py",
         "self._change(paused=True)",
         "self._change()",
-        (DURABLE, "-k", "what_waits_is_processed"),
+        (RESUME, "-k", "what_waits_is_processed"),
     ),
     Mutant(
         "what an exception interrupts while it is stored is stored twice",
@@ -715,14 +716,14 @@ MUTANTS = (
         "engine/resume.py",
         "    if problem is not None:\n",
         "    if problem is None and not problem == problem:\n",
-        (DURABLE, "-k", "fits_no_longer"),
+        (RESUME, "-k", "fits_no_longer"),
     ),
     Mutant(
         "ids begin again after a restart",
         "manager.py",
         "count(max(self.first_number, stored + 1))",
         "count(self.first_number)",
-        (DURABLE, "-k", "ids_go_on"),
+        (RESUME, "-k", "ids_go_on"),
     ),
     Mutant(
         "the clock begins again after a restart",
