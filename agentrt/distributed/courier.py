@@ -39,7 +39,7 @@ from .messages import (
 from .packing import pack, pack_error, pack_payload, unpack, unpack_error, unpack_outcome
 from .placement import Placement
 from .remote_entry import RemoteEntry, RemoteReceipt
-from .rerouting import HeldSends, Rerouting, Sent, no_receipt
+from .rerouting import Rerouting, Sent, no_receipt
 
 __all__ = ["Courier"]
 
@@ -74,8 +74,8 @@ class Courier:
         self.life = uuid.uuid4().hex
         self.is_durable = is_durable
         self.circles = Circles(self)
-        self.deliveries = Deliveries(host, placement, self.put)
         self.rerouting = Rerouting(self)
+        self.deliveries = Deliveries(host, name, placement, self.put, self.rerouting.leave)
         self._connect = connect
         self._carry_out = carry_out
         self._outboxes: dict[str, Outbox] = {}
@@ -113,7 +113,7 @@ class Courier:
         with self.host.lock:
             if self.host.closed:
                 raise ManagerClosedError("the manager is closed; connect again", runtime=entry.id)
-            node, held = self.placement.node_of(entry.id), self.rerouting.held.get(entry.id)
+            node = self.placement.node_of(entry.id)
             if self.on_their_way[node] >= MOST_ON_THEIR_WAY:
                 raise MailboxFullError(
                     f"{MOST_ON_THEIR_WAY:,} activities are on their way to {node!r}; await send() instead, which waits",
@@ -121,21 +121,19 @@ class Courier:
                 )
             item.number = number = self.host.number()
             receipt = RemoteReceipt(entry, None, None, number)
-            self._register(node, Sent(node, item, weakref.ref(receipt), accepted), held)
-        if held is None:
+            is_free = self._register(node, Sent(node, item, weakref.ref(receipt), accepted))
+        if is_free:
             self.put(node, item)
         return receipt
 
-    def _register(self, node: str, sent: Sent, held: HeldSends | None) -> None:
-        """Something is to be sent. The lock is held."""
+    def _register(self, node: str, sent: Sent) -> bool:
+        """Something is to be sent: whether it can be now. The lock is held."""
         number = sent.offer.number
         if self.is_durable and sent.offer.key is None:
             sent.offer.key = f"{self.life}:{number}"
         self.sent[number] = sent
         self.on_their_way[node] += 1
-        if held is not None:
-            sent.is_held = True
-            held.numbers.append(number)
+        return self.rerouting.enter(sent)
 
     def forward(self, item: ActivityItem, accepted: Promise[Any], receipt: Receipt | None = None) -> None:
         """Have something delivered that has its number: what a workflow has sent. Doing it twice changes nothing.
@@ -151,12 +149,12 @@ class Courier:
         with self.host.lock:
             if item.number in self.sent:
                 return
-            node, held = self.placement.node_of(item.runtime), self.rerouting.held.get(item.runtime)
+            node = self.placement.node_of(item.runtime)
             known: Any = no_receipt if receipt is None else weakref.ref(receipt)
-            self._register(node, Sent(node, item, known, accepted), held)
+            is_free = self._register(node, Sent(node, item, known, accepted))
             if receipt is not None and receipt._waiters:
                 self._kept[item.number] = receipt
-        if held is None:
+        if is_free:
             self.put(node, item)
 
     def keep(self, receipt: Receipt) -> None:
@@ -287,7 +285,7 @@ class Courier:
         elif type(item) is CommandItem:
             self._answer(sender, item)
         elif type(item) is MovedItem:
-            self.rerouting.send_after(item)
+            self.rerouting.send_after(sender, item)
         elif type(item) is TransferredItem:
             self.rerouting.note_transfer(item)
         else:
@@ -297,18 +295,19 @@ class Courier:
     def note_acceptances(self, numbers: list[int]) -> None:
         """Activities wait in their lanes there."""
         found: list[Promise[Any]] = []
+        ids: set[str] = set()
         with self.host.lock:
             for number in numbers:
                 sent = self.sent.get(number)
                 if sent is not None and not sent.is_accepted:
                     self._note_acceptance(sent, found)
+                    ids.add(sent.offer.runtime)
                     if sent.offer.is_one_way:
                         del self.sent[number]
         for promise in found:
             promise._decide(True)
-        if self.rerouting.held:
-            for id in tuple(self.rerouting.held):
-                self.rerouting.release_after(id, numbers)
+        for id in ids:
+            self.rerouting.leave(id, numbers)
 
     def _note_acceptance(self, sent: Sent, found: list[Promise[Any]]) -> None:
         """Make room for another one on the way, and collect who waits for that. The lock is held."""
@@ -381,31 +380,31 @@ class Courier:
             node: Its name.
             items: What the life before had not taken.
         """
-        if self.is_durable:
-            offers: list[Item] = [sent.offer for sent in self.sent.values() if sent.node == node and not sent.is_held]
-        else:
-            offers = [item for item in items if type(item) is ActivityItem]
-        kept = {item.number for item in (*items, *offers) if isinstance(item, ActivityItem | CommandItem)}
-        kept.update(number for held in self.rerouting.held.values() for number in held.numbers)
+        kept = {item.number for item in items if isinstance(item, ActivityItem | CommandItem)}
+        there = [sent for sent in self.sent.values() if sent.node == node and not sent.is_held]
+        if not self.is_durable:
+            there = [sent for sent in there if sent.offer.number in kept]
+        kept.update(sent.offer.number for sent in there)
         self._end_waits(self.explain_loss(node), node, kept)
-        return [*(item for item in items if type(item) is not ActivityItem), *offers]
+        for sent in there:
+            if sent.is_accepted:
+                self.rerouting.ask_again(sent)
+        self.rerouting.send_again(sent for sent in there if not sent.is_accepted)
+        return [item for item in items if type(item) is not ActivityItem]
 
     def lose(self, node: str) -> None:
         """A node has ended and there will be no next life of it: who waits for it hears so. The loop's thread."""
         outbox = self._outboxes.pop(node, None)
         if outbox is not None:
             outbox.close()
-        for sent in tuple(self.sent.values()):
-            if sent.node == node and sent.offer.is_stored and not (sent.is_accepted or sent.is_held):
-                with self.host.lock:
-                    self.rerouting.readdress(sent, self.placement.node_of(sent.offer.runtime))
-                self.put(sent.node, sent.offer)
+        there = [sent for sent in self.sent.values() if sent.node == node and sent.offer.is_stored]
+        self.rerouting.send_again([sent for sent in there if not (sent.is_accepted or sent.is_held)])
         self._end_waits(self.explain_loss(node), node)
 
     def _end_waits(self, why: AgentError, node: str | None = None, kept: Container[int] = ()) -> None:
         """Tell who waits for a node, or for any, that there will be no answer; but for what has these numbers."""
         for number, sent in list(self.sent.items()):
-            if node in (None, sent.node) and number not in kept:
+            if (node is None or (node == sent.node and not sent.is_held)) and number not in kept:
                 error = why.copy()
                 error.runtime = sent.offer.runtime
                 self.refuse(number, error)
@@ -423,6 +422,7 @@ class Courier:
         self.deliveries.close()
         for outbox in self._outboxes.values():
             outbox.close()
+        self.rerouting.routes.clear()
         self._end_waits(ManagerClosedError("the manager was closed before there was an answer"))
 
 

@@ -33,14 +33,25 @@ class Deliveries:
 
     Args:
         host: The manager of this node.
+        name: The name of this node.
         placement: Where runtimes are.
         put: Sends an item to a node.
+        leave: Called with an id and numbers once what this node itself has sent with them is in the lane.
     """
 
-    def __init__(self, host: Any, placement: Placement, put: Callable[[str, Item], None]) -> None:
+    def __init__(
+        self,
+        host: Any,
+        name: str,
+        placement: Placement,
+        put: Callable[[str, Item], None],
+        leave: Callable[[str, list[int]], None],
+    ) -> None:
         self._host = host
+        self._name = name
         self._placement = placement
         self._put = put
+        self._leave = leave
         self._queues: dict[tuple[str, bool], deque[tuple[str, ActivityItem]]] = {}  # what waits for room, by lane
         self._drains: dict[tuple[str, bool], asyncio.Task[None]] = {}
         self._parked: dict[str, deque[tuple[str, ActivityItem]]] = {}  # what comes for a runtime that is being moved
@@ -58,7 +69,7 @@ class Deliveries:
         entry: Any = None
         try:
             entry = self._host.addressee(offer.runtime)
-            if isinstance(entry, RemoteEntry):
+            if isinstance(entry, RemoteEntry) or self._is_late(offer):
                 self._put(sender, self._where_it_is(offer))
                 return
             if offer.key is None and offer.timeout is None and offer.delay is None:
@@ -76,6 +87,8 @@ class Deliveries:
             else:
                 self._refuse(sender, offer, error)
         else:
+            if sender == self._name:
+                self._leave(offer.runtime, [offer.number])
             if type(receipt).add_stored_callback is Receipt.add_stored_callback:  # nothing is stored
                 self._accept(sender, offer, receipt, None)
             else:
@@ -98,6 +111,10 @@ class Deliveries:
             sender, offer = queue[0]
             try:
                 entry = self._host.addressee(offer.runtime)
+                if isinstance(entry, RemoteEntry) or self._is_late(offer):
+                    self._put(sender, self._where_it_is(offer))
+                    queue.popleft()
+                    continue
                 receipt = await entry.send(_payload_of(offer), **_options(offer))
             except Exception as error:
                 if self._waits_for_disk(offer, error):
@@ -105,6 +122,8 @@ class Deliveries:
                     continue
                 self._refuse(sender, offer, error)
             else:
+                if sender == self._name:
+                    self._leave(offer.runtime, [offer.number])
                 receipt.add_stored_callback(partial(self._accept, sender, offer, receipt))
             queue.popleft()
         del self._queues[place], self._drains[place]
@@ -122,6 +141,10 @@ class Deliveries:
         """Deliver what was kept, or say where the runtime is now."""
         for sender, offer in self._parked.pop(id, ()):
             self.deliver(sender, offer)
+
+    def _is_late(self, offer: ActivityItem) -> bool:
+        """Whether it was sent before its runtime came here, or came back: another one may have been sent back since."""
+        return offer.epoch < self._placement.epochs.get(offer.runtime, 0)
 
     def _where_it_is(self, offer: ActivityItem) -> MovedItem:
         placement = self._placement

@@ -40,6 +40,7 @@ class ActivityItem(msgspec.Struct, array_like=True, tag=1, gc=False):
     correlation: int | None = None
     is_one_way: bool = False  # nobody can ask what came of it: the receipt is gone
     is_stored: bool = False  # its sender has it in an outbox, and sends it until it hears what came of it
+    epoch: int = 0  # the number of the last move of the runtime that its sender knew of
 
 
 class AcceptedItem(msgspec.Struct, array_like=True, tag=2, gc=False):

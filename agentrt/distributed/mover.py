@@ -125,9 +125,9 @@ class Mover:
 
     async def _has_sent_all(self, entry: Any) -> bool:
         """Whether other nodes have all that it has sent, so that its order stays; they get a while for that."""
-        outboxes = self._manager.outboxes
+        outboxes, rerouting = self._manager.outboxes, self._courier.rerouting
         for _ in range(LOOKS):
-            if outboxes is None or not outboxes.has_from(entry.id):
+            if not rerouting.has_from(entry.id) and (outboxes is None or not outboxes.has_from(entry.id)):
                 return True
             await asyncio.sleep(LOOK)
         return False  # one of them may wait for it

@@ -116,8 +116,8 @@ class NodeManager(RuntimeManager):
         return self.remote_entry(entry.id) if self._is_elsewhere(entry.id) else None
 
     def _is_elsewhere(self, id: str) -> bool:
-        if id in self.courier.rerouting.held or id in self.unsent:  # what is sent now comes after what was sent before
-            return True
+        if id in self.courier.rerouting.routes or id in self.unsent:
+            return True  # what is sent now comes after what was sent before
         return id not in self._entries and self.placement.node_of(id) != self.node
 
     def remote_entry(self, id: str) -> RemoteEntry:

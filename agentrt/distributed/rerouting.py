@@ -1,8 +1,16 @@
-"""Rerouting: what a node has sent to a runtime that is moved comes there, in the order in which it was sent."""
+"""Rerouting: what a node has sent to a runtime that is moved comes there, in the order in which it was sent.
+
+From where a send is accepted to the lane of its runtime, all that goes from here to one runtime is on one route at a
+time: to one node, since one move. Another route is opened once nothing is under way on the one before: each activity is
+in its lane, or was refused, or was sent back and waits for the next route. What waits for that is sent first.
+
+A node sends back what is no longer for it, and also what was sent before the runtime came back to it. So of one route
+it takes the first ones, or all, but never a later one after it has sent an earlier one back.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -16,9 +24,10 @@ from .messages import ActivityItem, Item, MovedItem, TransferredItem
 from .packing import pack_payload
 from .placement import Placement
 
-__all__ = ["Forwarder", "HeldSends", "Rerouting", "Sent", "no_receipt"]
+__all__ = ["Forwarder", "Rerouting", "Route", "Sent", "no_receipt"]
 
 HERE = 0  # no activity has this number
+NOWHERE = ""  # no node has this name
 
 
 class Sent(msgspec.Struct):
@@ -30,7 +39,7 @@ class Sent(msgspec.Struct):
         receipt: Gives what its sender holds; None if nobody holds that any more.
         accepted: For who waits until it is accepted there.
         is_accepted: Whether it is.
-        is_held: Whether it is not on its way yet: its runtime is being moved, see `HeldSends`.
+        is_held: Whether it is not on its way yet: it waits for another route of its runtime.
     """
 
     node: str
@@ -45,16 +54,20 @@ def no_receipt() -> None:
     """Stands for the receipt of what nobody can have one of."""
 
 
-class HeldSends(msgspec.Struct):
-    """What is sent to a runtime that is moved, until all that was sent before is answered: its order stays.
+class Route(msgspec.Struct):
+    """How activities go from here to one runtime, while some do.
 
     Attributes:
-        unanswered: The numbers of what was sent to the node that it was on. `HERE` while it leaves this one.
-        numbers: Those of what waits for that.
+        node: Where to; `NOWHERE` while the runtime leaves this node.
+        epoch: The number of the move that has brought the runtime there.
+        under_way: The numbers of those that are on it. `HERE` while the runtime leaves this node.
+        waiting: The numbers of those that are sent once nothing is.
     """
 
-    unanswered: set[int]
-    numbers: list[int]
+    node: str
+    epoch: int
+    under_way: set[int]
+    waiting: list[int]
 
 
 class Forwarder(Protocol):
@@ -84,7 +97,7 @@ class Forwarder(Protocol):
 
 
 class Rerouting:
-    """What a courier does where runtimes are moved.
+    """The routes of one courier, and what it does where runtimes are moved.
 
     Args:
         forwarder: The courier.
@@ -94,71 +107,108 @@ class Rerouting:
         self._forwarder = forwarder
         self._host = forwarder.host
         self._placement = forwarder.placement
-        self.held: dict[str, HeldSends] = {}  # by the id of the runtime
+        self.routes: dict[str, Route] = {}  # by the id of the runtime
 
-    def reroute(self, id: str, node: str, epoch: int) -> None:
-        """A runtime is on another node now. What is sent to it waits until all that was sent before is answered."""
+    def enter(self, sent: Sent) -> bool:
+        """Put what is to be sent, and is not accepted, on the route of its runtime. The lock is held.
+
+        Returns:
+            Whether it can be sent now; else it is once nothing is on the route before.
+        """
+        offer = sent.offer
+        id = offer.runtime
+        epoch, route = self._placement.epochs.get(id, 0), self.routes.get(id)
+        if route is None:
+            self.routes[id] = Route(sent.node, epoch, {offer.number}, [])
+        elif route.waiting or route.node != sent.node or route.epoch != epoch:
+            sent.is_held = True
+            route.waiting.append(offer.number)
+            return False
+        else:
+            route.under_way.add(offer.number)
+        offer.epoch = epoch
+        return True
+
+    def leave(self, id: str, numbers: Iterable[int]) -> None:
+        """These are in their lane, or nothing comes of them: after the last, send what has waited for that."""
         with self._host.lock:
-            if not self._placement.pin(id, node, epoch):
+            route = self.routes.get(id)
+            if route is None:
                 return
-            there = [(number, sent) for number, sent in self._forwarder.sent.items() if sent.offer.runtime == id]
-            for _, sent in there:
-                if sent.is_held:
-                    self.readdress(sent, node)
-            unanswered = {number for number, sent in there if not sent.is_accepted and not sent.is_held}
-            if unanswered:
-                self.held.setdefault(id, HeldSends(set(), [])).unanswered |= unanswered
+            route.under_way.difference_update(numbers)
+            if route.under_way:
+                return
+            del self.routes[id]
+            sent = self._forwarder.sent
+            waiting = [sent[number] for number in sorted(route.waiting) if number in sent]
+            for each in waiting:
+                each.is_held = False
+                if id not in self._placement.lost:
+                    self._send_there(each, self._placement.node_of(id))
+        if id in self._placement.lost:
+            for each in waiting:
+                self._forwarder.refuse(each.offer.number, self._forwarder.explain_loss(each.node))
 
-    def readdress(self, sent: Sent, node: str) -> None:
-        """It is on another node, or goes there. The lock is held."""
+    def _send_there(self, sent: Sent, node: str) -> None:
         if not sent.is_accepted:
             self._forwarder.on_their_way[sent.node] -= 1
             self._forwarder.on_their_way[node] += 1
         sent.node = node
+        if sent.is_accepted:
+            self.ask_again(sent)
+        elif self.enter(sent):
+            self._forwarder.put(node, sent.offer)
 
-    def send_after(self, item: MovedItem) -> None:
+    def ask_again(self, sent: Sent) -> None:
+        """Have a node say what came of something that was accepted: it knows that by its key."""
+        sent.offer.epoch = self._placement.epochs.get(sent.offer.runtime, 0)
+        self._forwarder.put(sent.node, sent.offer)
+
+    def send_again(self, sent: Iterable[Sent]) -> None:
+        """Send what no node has taken to where its runtime is now, after what is still under way to that."""
+        back: defaultdict[str, list[int]] = defaultdict(list)
+        with self._host.lock:
+            for each in sent:
+                number, id = each.offer.number, each.offer.runtime
+                self.routes.setdefault(id, Route(NOWHERE, 0, {number}, [])).waiting.append(number)
+                each.is_held = True
+                back[id].append(number)
+        for id, numbers in back.items():
+            self.leave(id, numbers)
+
+    def send_after(self, sender: str, item: MovedItem) -> None:
         """An activity was not accepted, as its runtime has moved: it is sent there, after what was sent before it."""
         sent = self._forwarder.sent.get(item.number)
-        if sent is None or sent.is_held:
+        if sent is None or sent.is_held or sent.node != sender:
             return
-        id = sent.offer.runtime
         if item.node in self._placement.nodes:
-            self.reroute(id, item.node, item.epoch)
+            self.reroute(sent.offer.runtime, item.node, item.epoch)
+        self.send_again([sent])
+
+    def reroute(self, id: str, node: str, epoch: int) -> None:
+        """A runtime is on another node now. What is sent to it waits until nothing is on the route before."""
         with self._host.lock:
-            self.held.setdefault(id, HeldSends({item.number}, [])).numbers.append(item.number)
-            sent.is_held = True
-        self.release_after(id, [item.number])
+            self._placement.pin(id, node, epoch)
 
     def hold(self, id: str) -> None:
         """Keep what is sent from here to a runtime that leaves this node, until `release`."""
         with self._host.lock:
-            self.held.setdefault(id, HeldSends(set(), [])).unanswered.add(HERE)
+            route = self.routes.setdefault(id, Route(NOWHERE, 0, set(), []))
+            route.node = NOWHERE
+            route.under_way.add(HERE)
 
     def release(self, id: str) -> None:
         """Send what was kept to where the runtime is now."""
-        self.release_after(id, [HERE])
+        self.leave(id, [HERE])
 
-    def release_after(self, id: str, answered: Iterable[int]) -> None:
-        """Of those that were sent before, these are answered: after the last, send what has waited for that."""
+    def has_from(self, source: str) -> bool:
+        """Whether something is under way that this runtime has sent."""
+        sent = self._forwarder.sent
         with self._host.lock:
-            held = self.held.get(id)
-            if held is None:
-                return
-            held.unanswered.difference_update(answered)
-            if held.unanswered:
-                return
-            del self.held[id]
-            waiting = [
-                self._forwarder.sent[number] for number in sorted(held.numbers) if number in self._forwarder.sent
-            ]
-            for sent in waiting:
-                sent.is_held = False
-                if id not in self._placement.lost:
-                    self.readdress(sent, self._placement.node_of(id))
-                    self._forwarder.put(sent.node, sent.offer)
-        if id in self._placement.lost:
-            for sent in waiting:
-                self._forwarder.refuse(sent.offer.number, self._forwarder.explain_loss(sent.node))
+            numbers = [each for route in self.routes.values() for each in (*route.under_way, *route.waiting)]
+            return any(number in sent and sent[number].offer.source == source for number in numbers)
+
+    # ---- whose outcome comes from another node
 
     def entrust(self, node: str, activity: Activity[Any], key: str | None) -> tuple[str, int]:
         """The outcome of an activity that was accepted here will come from another node.
@@ -194,5 +244,4 @@ class Rerouting:
             if item.node not in self._placement.nodes:
                 self._forwarder.refuse(number, self._forwarder.explain_loss(item.node))
             elif self._forwarder.is_durable and self._forwarder.life_of(item.node) != item.life:
-                # It may have ended since: by its key it is found in the journal.
-                self._forwarder.put(item.node, sent.offer)
+                self.ask_again(sent)  # it may have ended since: by its key it is found in the journal
