@@ -66,6 +66,8 @@ cdef extern from "Python.h":
     PyObject* PyCFunction_GET_SELF(object)
     void* PyCFunction_GET_FUNCTION(object)
     int PyList_Append(object, object) except -1
+    PyObject** _PyObject_GetDictPtr(object)
+    int METH_O, METH_NOARGS
     void PyObject_GC_UnTrack(void*)
     void PyErr_SetNone(object)
     int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
@@ -75,6 +77,23 @@ cdef extern from "Python.h":
 
     ctypedef struct PyMemberDescrObject:
         PyMemberDef* d_member
+
+    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*)
+
+    ctypedef struct PyMethodDef:
+        PyCFunction ml_meth
+        int ml_flags
+
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef* d_method
+
+
+cdef extern from *:
+    """
+    /* The exception that is set already goes on. */
+    static CYTHON_INLINE int agentrt_raise_pending(void) { return -1; }
+    """
+    int raise_pending "agentrt_raise_pending" () except -1
 
 
 # ---- fields: at their place in an object
@@ -229,8 +248,7 @@ cdef Py_ssize_t O_STARTED = place(Outcome, "started"), O_FINISHED = place(Outcom
 
 # Looked up once, so that no name is looked up for each activity.
 cdef object PRIORITY = Lane.PRIORITY, STANDARD = Lane.STANDARD, UNSET = msgspec.UNSET, INFINITY = math.inf
-cdef object EMPTY_ERROR = IndexError, DONE_WORD = "done", ONE = 1
-cdef object append = deque.append, popleft = deque.popleft, now_name = "now"
+cdef object DONE_WORD = "done", ONE = 1
 cdef object ActivityType = Activity, PlainActivity = UntrackedActivity, OutcomeType = Outcome
 cdef object ReceiptType = Receipt, DriverType = Driver, BudgetType = InlineBudget
 cdef object ClockType = Clock, PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
@@ -309,13 +327,65 @@ cdef inline object time_on(object clock):
 cdef object last_host_class = HostType
 
 
+# `a(HostType, found)` and its like, without the walk through a list of base classes for the class that it most often is.
 cdef inline object a_host(object found):
-    """`a(HostType, found)`, which walks a long list of base classes, once for each class."""
     global last_host_class
     if type(found) is not last_host_class:
         a(HostType, found)
         last_host_class = type(found)
     return found
+
+
+cdef inline object a_mailbox(object found):
+    return found if type(found) is PlainMailbox else a(MailboxType, found)
+
+
+cdef inline object an_activity(object found):
+    return found if type(found) is PlainActivity else a(ActivityType, found)
+
+
+cdef inline object a_receipt(object found):
+    return found if type(found) is PlainReceipt else a(ReceiptType, found)
+
+
+cdef PyCFunction method(object name, int flags) except NULL:
+    """The function in C behind a method of deques."""
+    cdef PyMethodDef* found
+    descriptor = getattr(deque, name)
+    found = (<PyMethodDescrObject*><PyObject*>descriptor).d_method
+    if found.ml_flags != flags:
+        raise ImportError(f"deque.{name} is called in another way; the compiled core does not fit this Python")
+    return found.ml_meth
+
+
+cdef object DequeType = deque
+cdef PyCFunction DEQUE_APPEND = method("append", METH_O), DEQUE_POPLEFT = method("popleft", METH_NOARGS)
+
+
+cdef inline int push(object items, object what) except -1:
+    """`items.append(what)`."""
+    cdef PyObject* found
+    if type(items) is not DequeType:
+        items.append(what)
+        return 0
+    found = DEQUE_APPEND(<PyObject*>items, <PyObject*>what)
+    if found == NULL:
+        raise_pending()
+    Py_DECREF(<object>found)
+    return 0
+
+
+cdef inline object pop(object items):
+    """`items.popleft()`."""
+    cdef PyObject* found
+    if type(items) is not DequeType:
+        return items.popleft()
+    found = DEQUE_POPLEFT(<PyObject*>items, NULL)
+    if found == NULL:
+        raise_pending()
+    taken = <object>found
+    Py_DECREF(taken)
+    return taken
 
 
 cdef void* LIST_APPEND = PyCFunction_GET_FUNCTION([].append)
@@ -334,39 +404,51 @@ cdef inline int record(object add, object what) except -1:
 
 @cython.final
 cdef class ReentrantLock:
-    """A reentrant lock, to be used with `with` alone."""
+    """A reentrant lock, to be used with `with` alone.
 
-    cdef PyThread_type_lock lock
+    Who owns it is guarded by the interpreter's own lock: nothing in `take` and `release` lets another thread run but
+    the waiting. So it takes no call into the system unless somebody waits, on a gate that whoever releases it opens.
+    """
+
+    cdef PyThread_type_lock gate  # closed but for the moment from a release until one of those who wait goes through
     cdef unsigned long owner
-    cdef Py_ssize_t depth
+    cdef Py_ssize_t depth, waiting
+    cdef bint is_open
 
     def __cinit__(self):
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
+        self.gate = PyThread_allocate_lock()
+        if self.gate == NULL:
             raise MemoryError
+        PyThread_acquire_lock(self.gate, NOWAIT_LOCK)
 
     def __dealloc__(self):
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
+        if self.gate != NULL:
+            if not self.is_open:
+                PyThread_release_lock(self.gate)
+            PyThread_free_lock(self.gate)
 
     cdef inline int take(self) except -1:
         cdef unsigned long me = PyThread_get_thread_ident()
-        if self.depth and self.owner == me:
-            self.depth += 1
-            return 0
-        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+        if self.depth:
+            if self.owner == me:
+                self.depth += 1
+                return 0
             self.wait()
         self.owner = me
         self.depth = 1
         return 0
 
     cdef int wait(self) except -1:
-        """Wait for it, and let signal handlers run meanwhile."""
-        cdef int found = 2
-        while found == 2:  # interrupted by a signal
-            with nogil:
-                found = PyThread_acquire_lock_timed(self.lock, -1, 1)
-            if found == 2:
+        """Wait until nobody has it, and let signal handlers run meanwhile."""
+        cdef int found
+        while self.depth:
+            self.waiting += 1
+            with nogil:  # the one place where another thread may run
+                found = PyThread_acquire_lock_timed(self.gate, -1, 1)
+            self.waiting -= 1
+            if found == 1:
+                self.is_open = False
+            else:  # interrupted by a signal, whose handler may raise
                 PyErr_CheckSignals()
         return 0
 
@@ -374,8 +456,9 @@ cdef class ReentrantLock:
         if not self.depth or self.owner != PyThread_get_thread_ident():
             raise RuntimeError("cannot release un-acquired lock")
         self.depth -= 1
-        if not self.depth:
-            PyThread_release_lock(self.lock)
+        if self.waiting and not self.depth and not self.is_open:
+            self.is_open = True
+            PyThread_release_lock(self.gate)
         return 0
 
     def __enter__(self):
@@ -499,7 +582,7 @@ def send_nowait(self, payload, priority=False, timeout=None, delay=None, key=Non
 cdef object send_one(object entry, object payload, object priority):
     """Accept a payload of the type that needs no check, with no option but the lane."""
     cdef bint urgent = bool(priority)
-    host, mailbox = a_host(get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    host, mailbox = a_host(get(entry, HOST)), a_mailbox(get(entry, MAILBOX))
     cause = <object>PyContextVar_Get_(current)
     lock = get(host, LOCK)
     take_lock(lock)
@@ -526,7 +609,7 @@ cdef object send_one(object entry, object payload, object priority):
             else:
                 put(entry, ACCEPTED_STANDARD, get(entry, ACCEPTED_STANDARD) + 1)
             record(get(host, RECORD), activity)
-            append(items, activity)
+            push(items, activity)
             if not is_set(entry, SCHEDULED):
                 put(entry, SCHEDULED, True)
                 host.wake(entry)
@@ -586,7 +669,7 @@ def run_inline(self, promise):
     host = a_host(get(self, HOST))
     if PyThread_get_thread_ident() != <unsigned long>get(host, THREAD):
         return
-    mailbox = a(MailboxType, get(self, MAILBOX))
+    mailbox = a_mailbox(get(self, MAILBOX))
     items = get(mailbox, PRIORITY_ITEMS)
     if not len(items):
         items = get(mailbox, STANDARD_ITEMS)
@@ -770,14 +853,6 @@ cdef class Continuation:
         self.coroutine.close()
 
 
-cdef extern from *:
-    """
-    /* The exception that is set already goes on. */
-    static CYTHON_INLINE int agentrt_raise_pending(void) { return -1; }
-    """
-    int raise_pending "agentrt_raise_pending" () except -1
-
-
 cdef int end_iteration() except -1:
     """`raise StopIteration`, without making one."""
     PyErr_SetNone(StopIteration)
@@ -809,7 +884,7 @@ cdef class Turn:
 
 cdef Turn begin(object entry, object driver):
     cdef Turn turn = Turn.__new__(Turn)
-    turn.entry, turn.host, turn.mailbox = entry, a_host(get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    turn.entry, turn.host, turn.mailbox = entry, a_host(get(entry, HOST)), a_mailbox(get(entry, MAILBOX))
     turn.task, turn.variables, turn.base = driver.task, driver.variables, copy_context()
     turn.id, turn.counter, turn.record = get(entry, ID), get(turn.host, COUNTER), get(turn.host, RECORD)
     turn.is_limited = type(turn.mailbox) is not PlainMailbox
@@ -837,7 +912,7 @@ cdef int run(Turn turn) except -1:
                 return AWAKE if is_set(entry, SCHEDULED) else SLEEPING
         if not len(items):  # another thread has dropped it, to make room
             continue
-        activity = a(ActivityType, popleft(items))
+        activity = an_activity(pop(items))
         put(entry, CURRENT_ACTIVITY, activity)
         before, turn.activity = turn.activity, activity
         before = None
@@ -933,7 +1008,7 @@ cdef int commit(Turn turn, object new) except -1:
     record_time(add_wait, <double>started - <double>created)
     record_time(add_service, turn.finished - <double>started)
     put(entry, IN_ERROR, False)
-    receipt = a(ReceiptType, get(activity, A_RECEIPT))
+    receipt = a_receipt(get(activity, A_RECEIPT))
     put(receipt, R_VALUE, outcome)
     if not holds(receipt, R_WAITERS, None):
         entry.wake_waiters(activity, receipt)
@@ -950,10 +1025,16 @@ cdef inline int record_time(object add, double seconds) except -1:
     return 0
 
 
+cdef inline bint is_cancelled(object task) except -1:
+    """`task.is_cancelled_once`, which is in a dict that is made when it is set: most often there is none."""
+    cdef PyObject** attributes = _PyObject_GetDictPtr(task)
+    return attributes != NULL and attributes[0] != NULL and task.is_cancelled_once
+
+
 cdef int next_step(Turn turn) except -1:
     """Whether to go on with the next activity, after one that is over."""
     if (
-        turn.task.is_cancelled_once
+        is_cancelled(turn.task)
         or PyObject_RichCompareBool(turn.variables, turn.base, Py_NE)
         or is_set(turn.entry, CLOSED)
     ):
@@ -1024,7 +1105,7 @@ cdef bint ends(object entry) except -1:
     """Whether the processing ends here: `RuntimeEntry._ends`, with `EntryState.may_sleep`."""
     if is_set(entry, HELD):
         return PURE["_ends"](entry)
-    host, mailbox = a_host(get(entry, HOST)), a(MailboxType, get(entry, MAILBOX))
+    host, mailbox = a_host(get(entry, HOST)), a_mailbox(get(entry, MAILBOX))
     lock = get(host, LOCK)
     take_lock(lock)
     try:
