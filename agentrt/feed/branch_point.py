@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -17,15 +18,18 @@ class BranchPoint(msgspec.Struct, frozen=True):
 
     Args:
         name: The name of the origin.
-        find_origin: Gives the source of the origin; None once nobody keeps that manager.
+        find_origin: Gives the source of the origin; None once nobody keeps that manager. None where the fork runs in
+            another process: its origin is there.
         sequence: The last record of the origin that both have in common.
         start: The last record of the fork before it went on.
+        wall: The date and time of the moment that it goes on from.
     """
 
     name: str
-    find_origin: Callable[[], Source | None]
+    find_origin: Callable[[], Source | None] | None
     sequence: int
     start: int
+    wall: datetime
 
 
 @runtime_checkable

@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from .answers import Answers
+from .branch_point import find_branch_point
 from .entrance import Role
 from .pulse import Pulse
-from .wire import VERSION, Hello, Refused, Welcome, encode_frame, read_hello
+from .wire import VERSION, Fork, Hello, Refused, Welcome, encode_frame, read_hello
 
 if TYPE_CHECKING:
     import asyncio
@@ -59,7 +60,10 @@ def greet(offer: Greeted, frame: bytes) -> tuple[Answers | None, bytes]:
     pulse = Pulse(manager.loop)
     role = Role(hello.role)
     answers = Answers(manager.source, manager.ring, role, pulse.blocked_for, lambda: offer.evaluator)
-    return answers, encode_frame(Welcome(VERSION, offer.record.name, offer.instance, os.getpid(), manager.ring.limit))
+    point = find_branch_point(manager.source)
+    fork = None if point is None else Fork(point.name, point.sequence, point.start, point.wall)
+    welcome = Welcome(VERSION, offer.record.name, offer.instance, os.getpid(), manager.ring.limit, fork)
+    return answers, encode_frame(welcome)
 
 
 def _refusal(offer: Greeted, hello: Hello) -> str:

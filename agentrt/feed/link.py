@@ -163,7 +163,7 @@ class Link:
     def _use(self, connection: Answering) -> None:
         self._connection = connection
         welcome = connection.welcome
-        self.pid = welcome.pid
+        self.pid, self.fork = welcome.pid, welcome.fork
         self._fresh = welcome.instance != self._instance
         if self._fresh:
             self._instance = welcome.instance

@@ -24,6 +24,7 @@ from ..events import Outcome, Record
 from ..interruptible import InterruptibleEvent, InterruptibleFuture
 from ..metrics import Fates
 from ..snapshot import Snapshot
+from .branch_point import BranchPoint
 from .connection import LocalDialer
 from .entrance import Role
 from .failures import error_of
@@ -352,6 +353,11 @@ class RemoteSource:
         found = RemoteMoment(self.name, ask, records, self.wall)
         found.pace = self.speed
         return found
+
+    def branch_point(self) -> BranchPoint | None:
+        """Where it was branched off; None if it is no fork, or of a version that does not say it."""
+        fork = self._link.fork
+        return None if fork is None else BranchPoint(fork.name, None, fork.sequence, fork.start, fork.wall)
 
     def journal(self, id: str = "") -> JournalStanding | None:
         """How far the journal is."""

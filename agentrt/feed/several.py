@@ -127,6 +127,11 @@ class SeveralSource:
         self._detach: list[Callable[[], None]] = []
         self._undos: OrderedDict[int, list[tuple[Part, int]]] = OrderedDict()
 
+    @property
+    def names(self) -> list[str]:
+        """What each of them is called."""
+        return [part.source.name for part in self._parts]
+
     def __repr__(self) -> str:
         return f"<SeveralSource of {self.name!r}>"
 

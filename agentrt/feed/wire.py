@@ -28,6 +28,7 @@ __all__ = [
     "LONGEST_REQUEST",
     "VERSION",
     "FeedAnswer",
+    "Fork",
     "Hello",
     "Order",
     "ProtocolError",
@@ -71,14 +72,27 @@ class Hello(msgspec.Struct, tag="agentrt-hello", frozen=True):
     token: str = ""
 
 
+class Fork(msgspec.Struct, frozen=True):
+    """Where a manager was branched off from another one, see `BranchPoint`."""
+
+    name: str
+    sequence: int
+    start: int
+    wall: datetime
+
+
 class Welcome(msgspec.Struct, tag="agentrt-welcome", frozen=True):
-    """The answer. `instance` is another one whenever the manager is another one. `limit`: how many records it keeps."""
+    """The answer. `instance` is another one whenever the manager is another one. `limit`: how many records it keeps.
+
+    `fork`: what it was branched off from, if it was. A reader that does not know the field leaves it out.
+    """
 
     version: int
     name: str
     instance: str
     pid: int
     limit: int = 20_000
+    fork: Fork | None = None
 
 
 class Refused(msgspec.Struct, tag="agentrt-refused", frozen=True):

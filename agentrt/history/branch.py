@@ -222,7 +222,8 @@ def fork(
         first = max(moment.sequence + 1, branch.number())
         branch.counter = count(first)
         branch.number = branch.counter.__next__
-        branch.branch_point = BranchPoint(moment.origin.name, moment.origin.present, moment.sequence, first - 1)
+        origin = moment.origin
+        branch.branch_point = BranchPoint(origin.name, origin.present, moment.sequence, first - 1, moment.wall)
     return branch
 
 

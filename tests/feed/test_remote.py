@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import msgspec
 import pytest
 
 from agentrt import AgentError, RuntimeManager, discovery
@@ -15,6 +16,7 @@ from agentrt.errors import ConfigurationError
 from agentrt.feed.connection import Connection, find_manager
 from agentrt.feed.remote import RemoteSource
 from agentrt.feed.several import SeveralSource
+from agentrt.feed.wire import decode_greeting, encode_frame
 from agentrt.limits import Limits
 from agentrt.views.runtime.last_error import LastError
 from tests.harness.wait import wait_until, within
@@ -346,3 +348,46 @@ def test_who_reads_all_the_time_is_told_what_happened_too():
             return "done" in [record.kind for record in source.frame().records]
 
         wait_until(is_told)
+
+
+# ---- a fork
+
+
+@pytest.fixture
+def fork():
+    """A manager that goes on from the first of two activities of another one."""
+    with RuntimeManager(loop="thread", name="day") as origin:
+        runtime = origin.create("a", 0, add)
+        for number in (1, 2):
+            runtime.send_nowait(number).result(60)
+        first = next(record.sequence for record in origin.source.frame().records if record.kind == "done")
+        with origin.at(first).fork() as fork:
+            yield fork
+
+
+def test_a_fork_says_from_where_it_goes_on(fork):
+    with RemoteSource(fork.name, max_age=0) as source:
+        found, own = source.branch_point(), fork.source.branch_point()
+        assert (found.name, found.sequence, found.start, found.wall) == ("day", own.sequence, own.start, own.wall)
+        assert found.find_origin is None
+    with RemoteSource("day", max_age=0) as source:
+        assert source.branch_point() is None
+
+
+class OldWelcome(msgspec.Struct, tag="agentrt-welcome", frozen=True):
+    """As it was before a manager said whether it is a fork."""
+
+    version: int
+    name: str
+    instance: str
+    pid: int
+    limit: int = 20_000
+
+
+def test_older_versions_and_this_one_understand_each_other(fork):
+    with RemoteSource(fork.name, max_age=0) as source:
+        welcome = source._link._connection.welcome
+    assert welcome.fork.name == "day"
+    known = msgspec.msgpack.decode(encode_frame(welcome), type=OldWelcome)
+    assert (known.name, known.pid) == (fork.name, os.getpid())
+    assert decode_greeting(encode_frame(known)).fork is None

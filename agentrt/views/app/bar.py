@@ -10,10 +10,10 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from ...feed.branch_point import find_branch_point
+from ...feed.branch_point import BranchPoint, find_branch_point
 from ...feed.source import Source
 from ..feed import Update
-from ..html import Markup, a, div, fragment, nav, row, span, symbol
+from ..html import Markup, a, div, fragment, nav, row, span, strong, symbol
 from ..icons import drawing_of, icon
 from ..layout import WIDE, line
 from ..live import Live
@@ -43,6 +43,11 @@ MESSAGE = """
 .message:empty { display: none; }
 """
 FLOATING = {"position": "fixed", "bottom": "20px", "left": "20px", "z-index": "1400", "max-width": "min(640px, 90vw)"}
+
+
+def _fork_words(point: BranchPoint) -> Markup:
+    when = f", as it was at {point.wall:%H:%M:%S} on {point.wall:%Y-%m-%d}, after record {point.sequence:,}."
+    return fragment("Forked from ", strong(safe_text(point.name, 60)), when)
 
 
 def _ignore_event(act: Callable[[], Any], event: Any) -> None:
@@ -149,8 +154,10 @@ class TopBar:
         title = "processor time that all open views take, in this process"
         words = span(f"watching costs {cost}", cls="cost muted", title=title)
         clock = RECORDED if self.source.standing().recorded else clock_words(self.source)
-        note = div(clock, cls="muted clock") if clock else None
-        self.nav.draw((div(nav(links, aria_label="pages"), words, cls="row spread"), note))
+        point = find_branch_point(self.source)
+        notes = [clock, None if point is None else _fork_words(point)]
+        lines = [div(note, cls="muted clock") for note in notes if note]
+        self.nav.draw((div(nav(links, aria_label="pages"), words, cls="row spread"), lines))
 
     def _link(self, page: str, words: str, dead: int) -> Markup:
         number = f" ({dead:,})" if page == "dead-letters" and dead else ""

@@ -12,6 +12,7 @@ from ...activity import Lane
 from ...errors import AgentError
 from ...events import Record
 from ...feed.nodes import HasNodes
+from ...feed.several import SeveralSource
 from ...feed.source import Rewindable, Source
 from ..feed import Schedule, Update, run_now
 from ..html import Content, Markup, a, code, div, fragment, quiet, span, strong, with_glyph
@@ -29,6 +30,11 @@ __all__ = ["CSS", "LOOK", "PARTS", "TimeBar"]
 PARTS = 1000  # of the slider; it is the same however much is recorded, so that nothing is sent while it is live
 MOST_KINDS = 12
 FORK = "In a notebook, another manager that goes on from here, of which this one knows nothing: "
+SEVERAL = (
+    "There is no time bar here: each of these managers numbers its records by itself, so no record is a moment of all. "
+    "To go back in time, watch one of them: "
+)
+FEW = 3  # of them that are named
 NOTHING_YET = "Nothing has happened yet, so there is nothing to go back to."
 ANY = "any"
 SMALL: dict[str, Any] = {"size": "small", "margin": 0}
@@ -53,7 +59,7 @@ CSS = """
 class TimeBar:
     """Goes to a moment with `look(sequence)`, and back with `look(None)`. `show(moment, runtime)` says what is shown.
 
-    `update` counts what happens meanwhile. It is empty where a source can't be looked at as it was.
+    `update` counts what happens meanwhile. Where a source can't be looked at as it was it says why, or is empty.
     """
 
     def __init__(
@@ -98,8 +104,16 @@ class TimeBar:
         self.second = line(self.now, self.fork, self.of, self.kind)
         styles = {**WIDE["styles"], "gap": "8px"}
         self.panel = pn.Column(self.first, self.words, self.second, self.message, **{**WIDE, "styles": styles})
-        self.panel.visible = isinstance(source, Rewindable)
+        if not isinstance(source, Rewindable):
+            self._show_why_not(source)
         self._arrange()
+
+    def _show_why_not(self, source: Source) -> None:
+        self.panel.visible = isinstance(source, SeveralSource)
+        self.panel.objects = [self.message]
+        if isinstance(source, SeveralSource):
+            alone = " or ".join(f"agentrt watch {plain(name, 40)}" for name in source.names[:FEW])
+            self._tell(quiet(SEVERAL, code(safe_text(alone, 200)), "."))
 
     def _button(self, label: str, name: str, act: Callable[[], Any], **look: Any) -> Any:
         button = pmui.Button(label=label, icon=icon(name), **{"variant": "outlined", **SMALL, **look})
@@ -216,6 +230,8 @@ class TimeBar:
 
     def update(self, update: Update) -> bool:
         """Count what happens while something earlier is shown, and offer the way back once there is one."""
+        if not isinstance(self.source, Rewindable):
+            return False
         if update.first or update.records:
             self._offer_way_back(bool(update.records) or update.missed > 0)
         if self.moment is not None and not update.first:

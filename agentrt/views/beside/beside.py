@@ -31,6 +31,10 @@ NO_FORK = (
     "This manager was not branched off another one, so there is nothing to compare it with. Go back in time with the "
     "time bar and choose Fork from here, or call manager.at(...).fork(): the fork has this page."
 )
+ELSEWHERE = (
+    "The manager that this one was branched off from runs in another process, where both can be compared: "
+    "fork.serve() there gives a page with this view."
+)
 GONE = "The manager that this one was branched off from is gone, so there is nothing to compare it with."
 
 
@@ -255,10 +259,11 @@ def beside_view(source: Source, feed: Feed, go: Callable[[str], Any], now: Sourc
         now: The fork as it is now.
     """
     point = find_branch_point(now)
-    origin = None if point is None else point.find_origin()
+    origin = None if point is None or point.find_origin is None else point.find_origin()
     return None if point is None or origin is None else Beside(origin, source, point, feed, go=go)
 
 
 def why_not(now: Source) -> str:
     """Why a manager has no such view."""
-    return NO_FORK if find_branch_point(now) is None else GONE
+    point = find_branch_point(now)
+    return NO_FORK if point is None else ELSEWHERE if point.find_origin is None else GONE

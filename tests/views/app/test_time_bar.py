@@ -1,5 +1,6 @@
 """The time bar on a page: to any moment and back, read-only in between, while the agents go on."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, expect
 from agentrt import RuntimeManager
 from agentrt.discovery import list_managers
 from agentrt.feed.remote import RemoteSource
+from agentrt.feed.several import SeveralSource
 from agentrt.feed.source import Source
 from agentrt.views.app.dashboard import Dashboard
 from agentrt.views.app.time_bar import PARTS, TimeBar
@@ -240,3 +242,29 @@ def test_a_person_goes_back_with_a_key_copies_the_link_and_returns(manager: Runt
         expect(other.get_by_text("As it was at")).to_be_visible()
         assert other.url == moment
         other.close()
+
+
+def test_several_managers_have_none_and_the_page_says_what_to_do(manager: RuntimeManager) -> None:
+    with RuntimeManager(loop="thread", name="shop <b>") as other:
+        source = SeveralSource([manager.source, other.source])
+        board = board_of(source)
+        assert board.time_bar.panel.visible
+        assert board.time_bar.panel.objects == [board.time_bar.message]
+        board.time_bar.update(Update(0.0, list(manager.source.frame().records), set()))
+        html = board.time_bar.message.html
+        assert "There is no time bar here" in html
+        assert "agentrt watch tower or agentrt watch shop &lt;b&gt;" in html
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_fork_says_on_its_pages_where_it_comes_from(manager: RuntimeManager, watched: bool) -> None:
+    moment = manager.at(done(manager)[2])
+    with moment.fork(clock="real") as fork, contextlib.ExitStack() as stack:
+        source = stack.enter_context(RemoteSource(fork.name, max_age=0)) if watched else fork.source
+        board = board_of(source)
+        words = f"Forked from <strong>tower</strong>, as it was at {moment.wall:%H:%M:%S} on {moment.wall:%Y-%m-%d}"
+        assert f"{words}, after record {moment.sequence:,}." in board.bar.nav.html
+        board.draw("beside")
+        text = "".join(part.html for part in board.panel.select(lambda each: hasattr(each, "html")))
+        assert ("runs in another process" in text) is watched
+    assert "Forked from" not in board_of(manager.source).bar.nav.html
