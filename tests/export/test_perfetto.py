@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,6 +11,7 @@ from agentrt import RuntimeManager
 from agentrt.export import to_perfetto
 from agentrt.testing.virtual import run
 from tests.export.world import HOSTILE, day
+from tests.harness import trace_processor
 from tests.support import virtual
 
 
@@ -113,3 +115,52 @@ def test_steps_of_concurrent_tasks_nest_on_tracks_of_their_own(seed):
     names = {entry["tid"]: entry["args"]["name"] for entry in found["M"] if entry["name"] == "thread_name"}
     assert set(threads) <= set(names)
     assert {"a", "b", "a, steps 2"} <= set(names.values())
+
+
+@pytest.fixture
+def trace():
+    """The trace of a day."""
+
+    async def record():
+        async with RuntimeManager(loop="current") as manager:
+            gate = await day(manager)
+            found = to_perfetto(manager)
+            gate.open.set()
+            return found
+
+    with ThreadPoolExecutor() as other:  # a loop of Playwright runs in this thread
+        return other.submit(lambda: run(record())).result()
+
+
+STEPS = """
+SELECT around.category, around.dur, step.dur FROM slice step JOIN slice around ON step.parent_id = around.id
+WHERE step.category = 'step'
+"""
+ARROWS = """
+SELECT thread.name, reader.dur FROM flow
+JOIN slice sender ON slice_out = sender.id JOIN slice reader ON slice_in = reader.id
+JOIN thread_track ON sender.track_id = thread_track.id JOIN thread USING (utid)
+"""
+FATES = """
+SELECT extract_arg(arg_set_id, 'args.fate') AS fate, count(*) FROM slice WHERE fate IS NOT NULL GROUP BY 1 ORDER BY 1
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(trace_processor.find() is None, reason=trace_processor.MISSING)
+def test_the_trace_processor_of_perfetto_reads_it(trace, page):
+    with trace_processor.trace_processor(page, trace) as perfetto:
+        assert perfetto.query("SELECT name, value FROM stats WHERE severity = 'error' AND value > 0") == []
+        events = [entry["ph"] for entry in json.loads(trace)["traceEvents"]]
+        slices = sum(map(events.count, "Xbi"))
+        assert perfetto.query("SELECT count(*) FROM slice") == [(slices,)]
+        threads = perfetto.query("SELECT name FROM thread WHERE tid > 0 ORDER BY tid")
+        assert sorted(threads) == sorted([("first",), ("second",), ("held",), (HOSTILE[:59] + "…",)])
+        assert set(perfetto.query(STEPS)) == {  # nanoseconds
+            ("step", 3_000_000_000, 2_000_000_000),
+            ("agentrt", 3_000_000_000, 3_000_000_000),
+        }
+        assert perfetto.query(ARROWS) == 4 * [("first", 5_000_000_000)]
+        assert perfetto.query(FATES) == [("done", 8), ("failed", 1), ("pending", 1)]
+        with pytest.raises(ValueError, match="SELECT nothing FROM slice"):
+            perfetto.query("SELECT nothing FROM slice")
