@@ -250,7 +250,7 @@ def test_several_managers_have_none_and_the_page_says_what_to_do(manager: Runtim
         board = board_of(source)
         assert board.time_bar.panel.visible
         assert board.time_bar.panel.objects == [board.time_bar.message]
-        board.time_bar.update(Update(0.0, list(manager.source.frame().records), set()))
+        board.time_bar.update(Update(0.0, [], set(), first=True))
         html = board.time_bar.message.html
         assert "There is no time bar here" in html
         assert "agentrt watch tower or agentrt watch shop &lt;b&gt;" in html

@@ -213,7 +213,7 @@ def test_a_fork_does_not_keep_its_origin(forked):
     point = branch.source.branch_point()
     assert point is not None
     assert point.find_origin() is origin.source
-    gone = type(point)("tower", lambda: None, 1, 1)
+    gone = type(point)("tower", lambda: None, 1, 1, point.wall)
     branch.branch_point = gone
     board = Dashboard(branch.source, still_feed(branch), Commands(branch.source))
     board.draw("beside")
