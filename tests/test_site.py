@@ -4,13 +4,17 @@ import functools
 import http.server
 import importlib
 import inspect
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import agentrt
 from docs.site.reference import PAGES, missing_names
+from docs.site.versions import STABLE, list_versions, publish, version_of
 from tests.harness.screenshot import shoot
 from tests.harness.shown import serious
 
@@ -32,6 +36,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("site")
     assert build(folder) == 0
+    return folder / STABLE
+
+
+@pytest.fixture(scope="module")
+def versions(site: Path) -> Path:
+    """The folder of all versions, where an older one has fewer pages, and one is not finished."""
+    folder = site.parent
+    older = folder / "0.0"
+    shutil.copytree(site, older)
+    (older / "docs" / "durability.html").unlink()
+    (folder / "0.9").mkdir()
+    publish(folder)
     return folder
 
 
@@ -71,14 +87,54 @@ def test_a_link_to_nowhere_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
     assert "docs/gone.md" in capfd.readouterr().err
 
 
+def test_each_version_has_a_folder_and_the_newest_is_stable(versions: Path) -> None:
+    entries = json.loads((versions / "switcher.json").read_text())
+    own = version_of(agentrt.__version__)
+    assert [(each["version"], each["url"]) for each in entries] == [(own, "stable/"), ("0.0", "0.0/")]
+    assert [each["name"] for each in entries if each["preferred"]] == [f"{own} (stable)"]
+    missing = [f"{each['url']}{page}" for each in entries for page in each["pages"]]
+    assert [page for page in missing if not (versions / f"{page}.html").is_file()] == []
+    assert "docs/durability" in entries[0]["pages"]
+    assert "docs/durability" not in entries[1]["pages"]
+    script = (versions / "switcher.js").read_text()
+    assert json.loads(script.removeprefix("window.docsVersions = ")) == entries
+    assert 'href="stable/index.html"' in (versions / "index.html").read_text()
+
+
+def test_versions_are_sorted_as_numbers(tmp_path: Path) -> None:
+    for name in ("0.9", "0.10", "0.2", "stable", "1.0rc1", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(name)
+    publish(tmp_path)
+    assert [each["version"] for each in list_versions(tmp_path)] == ["0.10", "0.9", "0.2"]
+    assert (tmp_path / "stable" / "index.html").read_text() == "0.10"
+
+
+@pytest.mark.browser
+def test_the_menu_of_versions_leads_to_the_same_page_of_each(versions: Path, guard, page) -> None:
+    """From a folder, without a server: nothing can be fetched there."""
+    guard.allow("this machine: file://")
+    page.goto((versions / "stable" / "docs" / "testing.html").as_uri())
+    menu = page.get_by_role("button", name="Version switcher list").first
+    menu.filter(has_text=f"{version_of(agentrt.__version__)} (stable)").click()
+    assert serious(page) == []
+    shoot(page, "site-versions")
+    page.get_by_role("option", name="0.0").first.click()
+    page.wait_for_url("**/0.0/docs/testing.html")
+    page.goto((versions / "stable" / "docs" / "durability.html").as_uri())
+    menu.filter(has_text="(stable)").click()
+    page.get_by_role("option", name="0.0").first.click()
+    page.wait_for_url("**/0.0/index.html")
+
+
 @pytest.fixture
 def address(site: Path) -> Iterator[str]:
     """The site on a server."""
-    handler = functools.partial(Quiet, directory=str(site))
+    handler = functools.partial(Quiet, directory=str(site.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}/{STABLE}"
         server.shutdown()
         thread.join()
 

@@ -1,5 +1,7 @@
 """Build the site: `python -m docs.site [FOLDER] [--execute]`, by default into `_site`. It needs no network.
 
+This version comes into a folder of its own, as `_site/0.1`, beside those that are there already; `_site/stable` is the
+newest of them. All links are relative: the folder can be moved, served below any path, or opened without a server.
 With `--execute` the lessons are run, which takes some minutes; their pages then have the pictures of their views.
 """
 
@@ -13,7 +15,10 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
+import agentrt
+
 from .reference import write_reference
+from .versions import STABLE, publish, version_of
 
 ROOT = Path(__file__).parents[2]
 COPIES = ("docs", "notebooks", "benchmarks/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
@@ -46,13 +51,18 @@ def stage(folder: Path) -> None:
     write_reference(folder / "reference")
 
 
-def build(target: Path, execute: bool = False) -> int:
-    """Build the site. Returns 0, or what Sphinx returns: any warning is an error."""
-    with tempfile.TemporaryDirectory() as place:
+def build(site: Path, execute: bool = False) -> int:
+    """Build this version of the site. Returns 0, or what Sphinx returns: any warning is an error."""
+    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as new:
         stage(Path(place))
         options = ["-D", f"nb_execution_mode={'force' if execute else 'off'}"]
-        conf = str(Path(__file__).parent)
-        return build_main(["-q", "-W", "-n", "--keep-going", "-b", "html", "-c", conf, *options, place, str(target)])
+        paths = ["-c", str(Path(__file__).parent), "-d", f"{place}/.doctrees", place, new]
+        failed = build_main(["-q", "-W", "-n", "--keep-going", "-b", "html", *options, *paths])
+        target = site / version_of(agentrt.__version__)
+        shutil.rmtree(target, ignore_errors=True)  # a page that has gone leaves nothing
+        shutil.copytree(new, target)
+    publish(site)
+    return failed
 
 
 if __name__ == "__main__":
@@ -61,5 +71,5 @@ if __name__ == "__main__":
     parser.add_argument("--execute", action="store_true", help="run the lessons")
     options = parser.parse_args()
     failed = build(options.folder, options.execute)
-    print(f"the site: {options.folder / 'index.html'}" if not failed else "the site has faults: see above")
+    print(f"the site: {options.folder / STABLE / 'index.html'}" if not failed else "the site has faults: see above")
     sys.exit(failed)

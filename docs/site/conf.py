@@ -39,11 +39,14 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"agentrt {version}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["versions.js"]
 html_favicon = "static/icon.svg"
 html_context = {"default_mode": "auto"}  # light or dark, as the browser prefers
 html_show_sourcelink = False
 html_theme_options: dict[str, Any] = {
+    "logo": {"text": "agentrt"},  # the menu beside it says which version
     "navbar_align": "left",
+    "navbar_start": ["navbar-logo", "version-switcher"],
     "navbar_end": ["theme-switcher"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
