@@ -32,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: max((LAST.index(m.name) for m in item.iter_markers() if m.name in LAST), default=-1))
 
 
+def pytest_collection_finish() -> None:
+    """The million objects that the imports made stay: else each full collection in a test takes a second over them."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
     """A picture of each page of a test that failed, beside the others in `.screenshots`."""

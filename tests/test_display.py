@@ -38,6 +38,7 @@ def test_every_view_of_a_manager_is_a_file(tmp_path, view):
         assert manager.export(tmp_path / "x.html", view).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", RuntimeDisplay.VIEWS)
 def test_every_view_of_a_runtime_is_a_file(tmp_path, view):
     with RuntimeManager(loop="thread") as manager:

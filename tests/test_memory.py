@@ -52,6 +52,7 @@ class Slotted:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", LARGE.values(), ids=list(LARGE))
 def test_large_payloads_and_states_stay_within_the_bound(make: str) -> None:
     code = """

@@ -229,6 +229,7 @@ def test_no_file_names_one_machine() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
 def test_a_workflow_is_valid(path: Path) -> None:
     run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path))

@@ -10,6 +10,7 @@ from tests import durable_soak
 from tests.soak import Soak, check, count_resources
 
 
+@pytest.mark.slow
 def test_every_fate_is_accounted_for_and_nothing_is_left():
     before = count_resources()
     soak = Soak(activities=20_000, threads=8, runtimes=50)
@@ -19,6 +20,7 @@ def test_every_fate_is_accounted_for_and_nothing_is_left():
     assert soak.fates["timed_out"] > 0
 
 
+@pytest.mark.slow
 def test_threads_that_send_to_durable_agents_leave_a_journal_that_adds_up(tmp_path: Path) -> None:
     before, file = count_resources(), tmp_path / "agents.db"
     journal = SQLiteJournal(file, keep=Retention(records=2_000))

@@ -30,6 +30,7 @@ def test_where_ray_is_not_installed_it_says_so(monkeypatch: pytest.MonkeyPatch) 
         agentrt.distributed.connect()
 
 
+@pytest.mark.slow
 def test_each_node_has_a_journal_of_its_own(tmp_path: Path, postgres_server: Postgres) -> None:
     pytest.importorskip("ray")
     from agentrt.distributed.ray_engine import open_journal_of

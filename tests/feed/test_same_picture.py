@@ -83,6 +83,7 @@ PAGES = ["", "flow", "timeline", "dead-letters", "runtime/gone", "activity/3"]
 PAGES += [f"{page}/{id}" for page in OF_RUNTIME for id in ("gate", "broken")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [*PAGES, "activity/failed", "activity/waiting"])
 def test_every_page_looks_the_same_from_another_process(manager, address):
     records = manager.source.frame().records

@@ -53,6 +53,7 @@ def recorded(tmp_path):
         yield manager, failed, tmp_path / "test_recorded.py"
 
 
+@pytest.mark.slow
 def test_it_passes_on_the_code_that_was_recorded(recorded):
     manager, _, file = recorded
     manager.record_test(file)
@@ -61,6 +62,7 @@ def test_it_passes_on_the_code_that_was_recorded(recorded):
     assert "3 passed" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_failed_activity_passes_then_and_fails_once_it_is_mended(recorded):
     manager, failed, file = recorded
     manager.record_test(file, ids=[failed])
@@ -93,6 +95,7 @@ def test_it_runs_in_a_moment(recorded):
     assert time.process_time() - started < 1
 
 
+@pytest.mark.slow
 def test_the_fewest_activities_that_lead_to_the_end_are_left(tmp_path):
     with RuntimeManager() as manager:
         runtime = manager.create("left", 0, count_down)
@@ -107,6 +110,7 @@ def test_the_fewest_activities_that_lead_to_the_end_are_left(tmp_path):
     assert run_test(least).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_is_needed_is_left(tmp_path):
     with RuntimeManager() as manager:
         runtime = manager.create("left", 9, count_down)

@@ -162,6 +162,7 @@ async def one_forgets(manager):
     return first.state, last.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "results", "failures"),
     [

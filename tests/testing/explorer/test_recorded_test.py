@@ -39,6 +39,7 @@ def test_the_file_of_a_scenario_in_a_module_imports_it(tmp_path):
         runpy.run_path(str(path))["test_overdraw_under_this_schedule"]()
 
 
+@pytest.mark.slow
 def test_the_file_of_a_local_scenario_has_its_source(tmp_path):
     limit = 100
 

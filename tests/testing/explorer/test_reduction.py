@@ -162,5 +162,6 @@ def test_it_finds_what_every_order_can_lead_to(seed, early_timers):
     assert outcomes(reduced) == outcomes(every)
 
 
+@pytest.mark.slow
 def test_enough_of_them_are_small():
     assert sum(explore(scenario_of(seed), MOST, "all").complete for seed in range(16)) > 5

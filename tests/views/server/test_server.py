@@ -112,6 +112,7 @@ def test_a_role_is_what_its_token_or_signature_says():
     assert auth.visit(None, "").role is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["/runtime/a", "/runtime/a%20b%2Fc", "/activity/1", "/flow", "/timeline", "/dead-letters", "/letters"]
 )
