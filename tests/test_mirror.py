@@ -14,6 +14,7 @@ CROSS_CUTTING = {
     "debugger/test_debugpy.py": "a breakpoint of debugpy",
     "distributed/test_kills.py": "kill -9 of processes, nodes and drivers of a cluster",
     "distributed/test_lost_driver.py": "a cluster whose driver is killed, see docs/distributed.md",
+    "distributed/test_outbox_ends.py": "outbox.py, with processes that end and runtimes that move",
     "distributed/test_partition.py": "a node that is parted from the store",
     "distributed/test_scale.py": "docs/distributed.md, on 1,000 nodes",
     "test_debugging.py": "docs/debugging.md",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from typing import Any, NamedTuple
 
 from ..debugger import breakpoints
 from ..errors import AgentError, describe_error
+from .follower import NodeFollower
 from .packing import pack, unpack
 
 __all__ = ["BreakpointChanges", "BreakpointCopies", "PackedBreakpoint", "pack_breakpoints", "restore_breakpoints"]
-
-RETRY = 0.2  # seconds until a node is asked again whose process has ended
 
 
 class PackedBreakpoint(NamedTuple):
@@ -99,31 +97,22 @@ class BreakpointCopies:
     """
 
     def __init__(self, manager: Any) -> None:
-        self._manager = manager
         self._of: dict[str, list[PackedBreakpoint]] = {}
-        self._following: dict[str, concurrent.futures.Future[None]] = {}
+        self._following = NodeFollower(manager, "breakpoints", self._take)
 
     def follow(self, node: str) -> None:
         """Begin to ask a node for changes. Any thread."""
-        self._following[node] = self._manager.submit(self._follow(node))
+        self._following.follow(node)
 
     def close(self) -> None:
         """Ask no more. Any thread."""
-        for each in self._following.values():
-            each.cancel()
+        self._following.close()
 
-    async def _follow(self, node: str) -> None:
-        manager = self._manager
-        while not manager.closed and node in manager.nodes:
-            promise = manager.courier.command(node, "breakpoints")
-            await promise.wait()
-            if isinstance(promise.value, AgentError):  # the next life of the node is asked
-                await asyncio.sleep(RETRY)
-                continue
-            for id, packed in promise.value[0].items():
-                self._of.pop(id, None)
-                if packed:
-                    self._of[id] = packed
+    async def _take(self, node: str, changed: dict[str, list[PackedBreakpoint]]) -> None:
+        for id, packed in changed.items():
+            self._of.pop(id, None)
+            if packed:
+                self._of[id] = packed
 
     def add_to(self, wanted: tuple[str, Any, Any, dict[str, Any]]) -> tuple[str, Any, Any, dict[str, Any]]:
         """What `create` is given for a runtime that begins again, with its breakpoints."""

@@ -9,7 +9,6 @@ reached.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from ..errors import AgentError, RuntimeFailedError
 from ..groups import Group, Groups
 from .escalations import Escalation, GroupOrder
+from .follower import NodeFollower
 from .packing import pack_error, unpack_error
 
 __all__ = ["ClusterGroup", "ClusterGroups", "GroupSupervisor"]
@@ -112,7 +112,7 @@ class GroupSupervisor:
     def __init__(self, manager: Any) -> None:
         self._manager = manager
         self._courier = manager.courier
-        self._following: dict[str, concurrent.futures.Future[None]] = {}
+        self._following = NodeFollower(manager, "escalations", self._answer_all)
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, asyncio.Task[None]] = {}  # the last one of each node
         self._done: dict[str, tuple[str, int]] = {}  # when each member was last restarted or stopped, see `Done`
@@ -121,25 +121,16 @@ class GroupSupervisor:
     def follow(self) -> None:
         """Begin to ask the nodes for failures that were not asked. Any thread."""
         for node in self._manager.nodes:
-            if node not in self._following or self._following[node].done():
-                self._following[node] = self._manager.submit(self._follow(node))
+            self._following.follow(node)
 
     def close(self) -> None:
         """Ask no more. Any thread."""
-        for each in self._following.values():
-            each.cancel()
+        self._following.close()
 
-    async def _follow(self, node: str) -> None:
-        manager = self._manager
-        while not manager.closed and node in manager.nodes:
-            promise = self._courier.command(node, "escalations")
-            await promise.wait()
-            if isinstance(promise.value, AgentError):  # the next life of the node is asked
-                await asyncio.sleep(RETRY)
-                continue
-            for escalation in promise.value[0]:
-                async with self._one_at_a_time:
-                    await self._answer(node, escalation)
+    async def _answer_all(self, node: str, escalations: list[Escalation]) -> None:
+        for escalation in escalations:
+            async with self._one_at_a_time:
+                await self._answer(node, escalation)
 
     async def _answer(self, node: str, escalation: Escalation) -> None:
         groups, id = self._manager.groups, escalation.runtime

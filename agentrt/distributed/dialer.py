@@ -9,21 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ..errors import ConfigurationError
 from ..feed.connection import ConnectionEnded
 from ..feed.entrance import Role
-from ..feed.wire import (
-    VERSION,
-    FeedAnswer,
-    Hello,
-    ProtocolError,
-    Refused,
-    Request,
-    Welcome,
-    decode_greeting,
-    encode_frame,
-    read_answer,
-)
+from ..feed.wire import FeedAnswer, ProtocolError, Request, encode_frame, encode_hello, read_answer, read_welcome
 from .link import UnreachableError
 
 __all__ = ["ClockDifference", "Measured", "NodeConnection", "NodeDialer", "ReadFeed"]
@@ -103,10 +91,7 @@ class NodeConnection:
         self._read_feed = read_feed
         self._difference = difference
         self._reader = secrets.token_hex(8)
-        greeting = decode_greeting(self._exchange(encode_frame(Hello(VERSION, Role.OPERATOR.value))))
-        if isinstance(greeting, Refused):
-            raise ConfigurationError(greeting.why)
-        self.welcome: Welcome = greeting
+        self.welcome = read_welcome(self._exchange(encode_hello(Role.OPERATOR.value)))
 
     def ask(self, request: Request) -> FeedAnswer:
         """Ask and wait for the answer. Contract: `agentrt.feed.link.Answering.ask`."""

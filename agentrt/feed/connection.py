@@ -16,16 +16,14 @@ from .offer import peer_uid
 from .wire import (
     LENGTH,
     LONGEST_ANSWER,
-    VERSION,
     FeedAnswer,
-    Hello,
     ProtocolError,
-    Refused,
     Request,
     Welcome,
-    decode_greeting,
     encode_frame,
+    encode_hello,
     read_answer,
+    read_welcome,
 )
 
 __all__ = ["Connection", "ConnectionEnded", "LocalDialer", "find_manager"]
@@ -127,14 +125,11 @@ class Connection:
         return found
 
     def _greet(self, role: Role) -> Welcome:
-        answer = self._exchange(encode_frame(Hello(VERSION, role.value, self.record.token)))
+        answer = self._exchange(encode_hello(role.value, self.record.token))
         try:
-            greeting = decode_greeting(answer)
+            return read_welcome(answer)
         except ProtocolError:
             raise ConfigurationError(f"what answers for {self.record.name!r} is no manager of agentrt") from None
-        if isinstance(greeting, Refused):
-            raise ConfigurationError(greeting.why)
-        return greeting
 
     def ask(self, request: Request) -> FeedAnswer:
         """Ask and wait for the answer.

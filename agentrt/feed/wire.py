@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ..activity import Activity, Lane
+from ..errors import ConfigurationError
 from ..events import Event, Outcome, Record
 from ..frames import StackFrame
 from ..schema.outline import Bounds, clean, outline, restore
@@ -40,9 +41,11 @@ __all__ = [
     "Welcome",
     "decode_greeting",
     "encode_frame",
+    "encode_hello",
     "read_answer",
     "read_hello",
     "read_request",
+    "read_welcome",
     "record_of",
     "row_of",
     "rows_of",
@@ -261,9 +264,22 @@ def read_hello(data: bytes) -> Hello:
     return found
 
 
+def encode_hello(role: str, token: str = "") -> bytes:
+    """The first frame of a reader."""
+    return encode_frame(Hello(VERSION, role, token))
+
+
 def decode_greeting(data: bytes) -> Welcome | Refused:
     """The answer to a hello."""
     found: Welcome | Refused = _decode_frame(_greeting, data)
+    return found
+
+
+def read_welcome(data: bytes) -> Welcome:
+    """The answer to a hello. Raises `ConfigurationError` with the reason if it is a refusal."""
+    found = decode_greeting(data)
+    if isinstance(found, Refused):
+        raise ConfigurationError(found.why)
     return found
 
 
