@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 from ..display import ClusterDisplay
@@ -37,6 +38,7 @@ from .link import UnreachableError
 from .membership import Membership
 from .messages import Batch, decode
 from .node import NodeManager, NodeStatus, Wanted, begins_again
+from .node_readings import read_nodes
 from .placement import Placement, score
 from .relay import FeedRelay
 from .remote_runtime import RemoteRuntime
@@ -91,6 +93,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
         self._is_located = not engine.is_durable
         self._driver_source = DriverSource(self)
         self._relay = FeedRelay(self.name, engine.read_feed)
+        self.node_reader = partial(read_nodes, self)  # see `agentrt.integrations.readings.HasNodeReadings`
         for each in engine.nodes:
             self.fetch_from(each)
         if offer and time_of(self.loop) is time.monotonic:

@@ -28,6 +28,7 @@ from .link import Peer, UnreachableError
 from .mailslot import Mailslot
 from .messages import Batch, decode
 from .mover import Mover
+from .node_readings import NodeReadings
 from .numbers import first_number_of
 from .outbox import PREFIX, DurableOutbox, OutboxEntry, Outboxes
 from .packing import without_receipts
@@ -91,6 +92,7 @@ class NodeManager(RuntimeManager):
         self.courier = Courier(self, node, placement, connect, self.carry_out, is_durable)
         self.readers = Readers(self, self.courier.life)
         self.mover = Mover(self)
+        self.node_readings = NodeReadings(self)
         self.escalations = Escalations(self)
         self.breakpoint_changes = BreakpointChanges(self)
         self.groups_made: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}  # by a driver, for all nodes
@@ -149,6 +151,7 @@ class NodeManager(RuntimeManager):
             "has_arrived": self.mover.has_arrived,
             "ids": lambda: list(self),
             "lose": self._lose,
+            "metrics": self.node_readings.read,
             "note_response": self._note_response,
             "pin_all": self.placement.pin_all,
             "recover_group": lambda name: self.groups.find(name).recover(),

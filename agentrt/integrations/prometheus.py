@@ -6,29 +6,21 @@ also of runtimes that came and went in between.
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import ref
-
-import msgspec
 
 from ..errors import ConfigurationError
 from ..events import Fate
 from ..manager import RuntimeManager
-from ..metrics import Distribution
 from ..optional import explain_missing
-from ..snapshot import Status, fates, status
-from .labels import OTHER, Labels
+from .readings import LANES, HasNodeReadings, LabelCounts, ManagerReader, ManagerReading
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
 
 __all__ = ["METRICS", "ManagerCollector", "metrics_page"]
 
-MOST_ENDED = 1_000  # runtimes that ended since the last scrape, and are still told apart
-LANES = ("priority", "standard")
+NODE_UP = "agentrt_node_up"
 BOUNDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)  # seconds
 
 
@@ -60,43 +52,12 @@ METRICS: Mapping[str, MetricKind] = {
     "agentrt_journal_size_bytes": MetricKind("gauge", "How many bytes the journal takes."),
     "agentrt_journal_pending_writes": MetricKind("gauge", "Writes that are not stored yet."),
     "agentrt_journal_lag_seconds": MetricKind("gauge", "How long the first write that is not stored has waited."),
+    NODE_UP: MetricKind("gauge", "Whether a node of a cluster answers: 1, or 0 while it does not.", ("node",)),
 }
-"""All metrics, by name. As text a counter ends with `_total`, and a histogram has `_bucket`, `_sum` and `_count`."""
+"""All metrics, by name. Of a cluster each has the label `node` besides.
 
-
-class LabelCounts(msgspec.Struct, frozen=True):
-    """What only grows: of a runtime, or of all that share a label. Lanes are (priority, standard)."""
-
-    accepted: int = 0
-    ended: tuple[int, ...] = (0,) * len(Fate)
-    restarts: int = 0
-    waits: tuple[Distribution, ...] = (Distribution(),) * 2
-    services: tuple[Distribution, ...] = (Distribution(),) * 2
-
-    @classmethod
-    def of(cls, entry: Any) -> LabelCounts:
-        """Those of one entry."""
-        found = fates(entry)
-        ended = tuple(getattr(found, fate.value) for fate in Fate)
-        if entry.times is None:
-            return cls(found.accepted, ended, entry.restarts)
-        waits, services = zip(*(lane.distributions() for lane in entry.times), strict=True)
-        return cls(found.accepted, ended, entry.restarts, waits, services)
-
-    def plus(self, other: LabelCounts) -> LabelCounts:
-        """The sum of both."""
-        return LabelCounts(
-            self.accepted + other.accepted,
-            tuple(map(sum, zip(self.ended, other.ended, strict=True))),
-            self.restarts + other.restarts,
-            tuple(a.merge(b) for a, b in zip(self.waits, other.waits, strict=True)),
-            tuple(a.merge(b) for a, b in zip(self.services, other.services, strict=True)),
-        )
-
-    def at_least(self, last: LabelCounts) -> LabelCounts:
-        """These, but no count below what it was: Prometheus would take that for a process that was started again."""
-        ended = tuple(map(max, zip(self.ended, last.ended, strict=True)))
-        return msgspec.structs.replace(self, accepted=max(self.accepted, last.accepted), ended=ended)
+As text a counter ends with `_total`, and a histogram has `_bucket`, `_sum` and `_count`.
+"""
 
 
 class ManagerCollector:
@@ -106,10 +67,13 @@ class ManagerCollector:
     others share the label `(other)`. A label stays when its runtime has ended, as its counts do. Where ids are
     many, `label` says what they have in common.
 
+    Of a cluster each metric has the label `node` besides, and `most` is for each node. A node that does not answer
+    within a second has `agentrt_node_up` 0 and nothing else.
+
     Counts are exact. A bucket of a histogram may count values up to 6.25 % above its bound.
 
     Args:
-        manager: The manager. One registry takes the collector of one manager.
+        manager: The manager, or that of a cluster. One registry takes the collector of one manager.
         label: The label of an id, such as `lambda id: id.partition("-")[0]`; the id itself without it.
         most: How many labels there may be, besides `(other)`.
 
@@ -127,16 +91,9 @@ class ManagerCollector:
 
     def __init__(self, manager: RuntimeManager, label: Callable[[str], str] | None = None, most: int = 100) -> None:
         if not isinstance(manager, RuntimeManager):
-            raise ConfigurationError("metrics are read from a RuntimeManager of this process; each node has its own")
-        self._manager = manager
-        self._lock = threading.Lock()
-        self._labels = Labels(label, most)
-        self._past: dict[str, LabelCounts] = {}  # of runtimes that ended, by label
-        self._last: dict[str, LabelCounts] = {}  # what the last scrape said
-        self._ended: dict[Any, tuple[str, LabelCounts]] = {}  # since the last scrape, by entry; the manager's lock
-        self._uncounted = LabelCounts()  # of those beyond MOST_ENDED; the manager's lock
-        with manager.lock:
-            manager.on_end(self._keep)
+            raise ConfigurationError("metrics are read from a RuntimeManager of this process, or a cluster")
+        self._of_nodes = manager.node_reader(label, most) if isinstance(manager, HasNodeReadings) else None
+        self._reader = ManagerReader(manager, label, most)
 
     def registry(self) -> CollectorRegistry:
         """Return a new registry with this collector and nothing else.
@@ -156,112 +113,66 @@ class ManagerCollector:
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, as a registry asks for them."""
-        families = _families()
-        with self._lock:
-            entries, ended = self._take()
-            labels = self._label_all([entry.id for entry in entries], [id for id, _ in ended])
-            self._add_gauges(families, entries, labels)
-            self._add_counts(families, entries, labels, ended)
-        self._add_manager(families)
+        families = _families(self._of_nodes is not None)
+        if self._of_nodes is None:
+            _add_reading(families, self._reader.read())
+        else:
+            for node, reading in self._of_nodes().items():
+                families[NODE_UP].add_metric([node], reading is not None)
+                if reading is not None:
+                    _add_reading(families, reading, node)
         return (family for family in families.values() if family.samples)
 
-    # ---- runtimes that end
 
-    def _keep(self, entry: Any) -> None:
-        """Keep the counts of an entry that is taken out of the map. The manager's lock is held."""
-        self._ended[ref(entry)] = (entry.id, LabelCounts.of(entry))  # by entry: one that is taken out again counts once
-        if len(self._ended) > MOST_ENDED:
-            _, counts = self._ended.pop(next(iter(self._ended)))
-            self._uncounted = self._uncounted.plus(counts)
-
-    def _take(self) -> tuple[tuple[Any, ...], list[tuple[str, LabelCounts]]]:
-        """The entries there are, and the counts of those that ended since the last time: none is in both."""
-        with self._manager.lock:
-            ended, uncounted = list(self._ended.values()), self._uncounted
-            self._ended.clear()
-            self._uncounted = LabelCounts()
-            entries = self._manager.entries()
-        if uncounted.accepted:
-            self._past[OTHER] = self._past.get(OTHER, LabelCounts()).plus(uncounted)
-        return entries, ended
-
-    # ---- labels
-
-    def _label_all(self, *groups: list[str]) -> dict[str, str]:
-        """The label of each id."""
-        return {id: self._labels.of(id) for ids in groups for id in ids}
-
-    # ---- values
-
-    def _add_gauges(self, families: dict[str, Any], entries: tuple[Any, ...], labels: Mapping[str, str]) -> None:
-        doing = Counter(status(entry) for entry in entries)
-        for each in Status:
-            families["agentrt_runtimes"].add_metric([each.value], doing[each])
-        depths: defaultdict[tuple[str, str], int] = defaultdict(int)
-        capacities: defaultdict[tuple[str, str], int] = defaultdict(int)
-        pending: defaultdict[str, int] = defaultdict(int)
-        for entry in entries:
-            label, mailbox = labels[entry.id], entry.mailbox
-            pending[label] += fates(entry).pending
-            capacity = (mailbox.priority_capacity, mailbox.standard_capacity)
-            for lane, depth, room in zip(LANES, mailbox.depth, capacity, strict=True):
-                depths[label, lane] += depth
-                capacities[label, lane] += room
-        for key, depth in depths.items():
-            families["agentrt_mailbox_depth"].add_metric(key, depth)
-            families["agentrt_mailbox_capacity"].add_metric(key, capacities[key])
-        for label, number in pending.items():
-            families["agentrt_activities_pending"].add_metric([label], number)
-
-    def _add_counts(
-        self,
-        families: dict[str, Any],
-        entries: tuple[Any, ...],
-        labels: Mapping[str, str],
-        ended: list[tuple[str, LabelCounts]],
-    ) -> None:
-        for id, counts in ended:
-            self._past[labels[id]] = self._past.get(labels[id], LabelCounts()).plus(counts)
-        found = dict(self._past)
-        for entry in entries:
-            label = labels[entry.id]
-            found[label] = found.get(label, LabelCounts()).plus(LabelCounts.of(entry))
-        for label, counts in found.items():
-            self._last[label] = counts = counts.at_least(self._last.get(label, LabelCounts()))
-            _add_samples(families, label, counts)
-
-    def _add_manager(self, families: dict[str, Any]) -> None:
-        manager = self._manager
-        families["agentrt_dead_letters"].add_metric([], len(manager.dead_letters))
-        families["agentrt_clock_speed"].add_metric([], manager.speed)
-        journal = manager.source.journal()
-        if journal is not None:
-            families["agentrt_journal_up"].add_metric([], not journal.error)
-            families["agentrt_journal_size_bytes"].add_metric([], journal.size)
-            families["agentrt_journal_pending_writes"].add_metric([], journal.pending)
-            families["agentrt_journal_lag_seconds"].add_metric([], journal.lag)
-
-
-def _families() -> dict[str, Any]:
-    """An empty family of samples for each metric."""
+def _families(by_node: bool = False) -> dict[str, Any]:
+    """An empty family of samples for each metric; with the label `node` where there are several nodes."""
     with explain_missing("metrics for Prometheus need", "prometheus"):
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
     kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
-    return {name: kinds[each.type](name, each.help, labels=each.labels) for name, each in METRICS.items()}
+    more = ("node",) if by_node else ()
+    return {
+        name: kinds[each.type](name, each.help, labels=each.labels if name == NODE_UP else (*each.labels, *more))
+        for name, each in METRICS.items()
+    }
 
 
-def _add_samples(families: dict[str, Any], label: str, counts: LabelCounts) -> None:
-    families["agentrt_activities_accepted"].add_metric([label], counts.accepted)
-    families["agentrt_restarts"].add_metric([label], counts.restarts)
+def _add_reading(families: dict[str, Any], reading: ManagerReading, *node: str) -> None:
+    """Add the samples of one manager."""
+
+    def add(name: str, value: Any, *labels: str) -> None:
+        families[f"agentrt_{name}"].add_metric([*labels, *node], value)
+
+    for state, number in reading.doing.items():
+        add("runtimes", number, state)
+    for (label, lane), load in reading.lanes.items():
+        add("mailbox_depth", load.depth, label, lane)
+        add("mailbox_capacity", load.capacity, label, lane)
+    for label, number in reading.pending.items():
+        add("activities_pending", number, label)
+    for label, counts in reading.counts.items():
+        _add_counts(families, counts, label, node)
+    add("dead_letters", reading.dead_letters)
+    add("clock_speed", reading.speed)
+    journal = reading.journal
+    if journal is not None:
+        add("journal_up", not journal.error)
+        add("journal_size_bytes", journal.size)
+        add("journal_pending_writes", journal.pending)
+        add("journal_lag_seconds", journal.lag)
+
+
+def _add_counts(families: dict[str, Any], counts: LabelCounts, label: str, node: tuple[str, ...]) -> None:
+    families["agentrt_activities_accepted"].add_metric([label, *node], counts.accepted)
+    families["agentrt_restarts"].add_metric([label, *node], counts.restarts)
     for fate, number in zip(Fate, counts.ended, strict=True):
-        families["agentrt_activities_ended"].add_metric([label, fate.value], number)
+        families["agentrt_activities_ended"].add_metric([label, fate.value, *node], number)
     for name, lanes in (("agentrt_wait_seconds", counts.waits), ("agentrt_service_seconds", counts.services)):
         for lane, found in zip(LANES, lanes, strict=True):
             if not found.counts:  # most runtimes use one lane: half of the answer
                 continue
             numbers = [*found.counts_up_to(BOUNDS), found.counts.total()]
             bounds = [*map(str, BOUNDS), "+Inf"]
-            families[name].add_metric([label, lane], list(zip(bounds, numbers, strict=True)), found.total)
+            families[name].add_metric([label, lane, *node], list(zip(bounds, numbers, strict=True)), found.total)
 
 
 def metrics_page(
