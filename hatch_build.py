@@ -31,7 +31,8 @@ def compile_core(root: Path = ROOT) -> Path:
     """Compile the core of the source tree at `root`, and return the file that was made, beside its source."""
     made = (root / SOURCE).with_name("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
     with tempfile.TemporaryDirectory() as folder:  # setuptools would read a pyproject.toml that lies where it runs
-        shutil.copy(root / SOURCE, folder)
+        for each in (root / SOURCE).parent.glob("_*.p[xy][ix]"):  # it includes others
+            shutil.copy(each, folder)
         command = [sys.executable, "-c", SETUP, "build_ext", "--build-lib", "made"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:

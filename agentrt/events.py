@@ -7,7 +7,7 @@ transitions, spans).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from functools import partial
@@ -165,6 +165,7 @@ class Ring:
     Args:
         limit: How many records are kept.
         max_bytes: How many bytes they may keep alive, states and payloads included; but `FEWEST` are kept.
+        read: Called with each list of what was appended before anybody sees it; makes records of what is none yet.
 
     >>> ring = Ring(limit=10)
     >>> ring.append("a")
@@ -174,9 +175,15 @@ class Ring:
 
     STEP, LEAST, FEWEST = 1_000, 16, 2  # records from one look at the bounds to the next at most, at least; kept
 
-    def __init__(self, limit: int = 20_000, max_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        limit: int = 20_000,
+        max_bytes: int = 64 << 20,
+        read: Callable[[list[Any]], list[Any]] = lambda records: records,
+    ) -> None:
         self.limit = limit = count("ring", limit, least=1)
         self.max_bytes = max_bytes
+        self._read = read
         self.records: list[Any] = []
         self.append = self.records.append
         self._bases = [0]  # how many were let go; one number, replaced in one step with what it counts
@@ -202,17 +209,20 @@ class Ring:
             end = None if until is None else max(0, until - base)
             records = self.records[max(0, cursor - base) : end]
             if self.let_go == base:  # else the positions have moved meanwhile
-                return records, max(cursor, base) + len(records), max(0, base - cursor)
+                return self._read(records), max(cursor, base) + len(records), max(0, base - cursor)
 
     def ensure(self, record: Any) -> None:
         """Append a record unless it is among the last ones: for what may have been interrupted between two steps."""
-        if not any(each is record for each in self.records[-self.STEP :]):
+        if not any(each is record for each in self._last()):
             self.append(record)
 
     def outcome_of(self, id: int) -> Outcome | None:
         """The outcome of an activity, if it is among the last records."""
-        last = reversed(self.records[-self.STEP :])
+        last = reversed(self._last())
         return next((each for each in last if isinstance(each, Outcome) and each.id == id), None)
+
+    def _last(self) -> list[Any]:
+        return self._read(self.records[-self.STEP :])
 
     def trim(self) -> None:
         """Keep the bounds. Cheap when called too often: it looks once in 1,000 records, more often at large ones."""
@@ -245,7 +255,7 @@ class Ring:
         last = min(self.STEP, len(self.records))
         newest = self.records[-last:]
         # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
-        sample = newest if self._alert else newest[:: last // SAMPLE | 1]
+        sample = self._read(newest if self._alert else newest[:: last // SAMPLE | 1])
         held = [part for record in sample for part in record_parts(record)]
         each = RECORD_BYTES + estimate_size(held, ROUGH + LOOKS * len(sample)) / max(1, len(sample))
         fitting = int(self.max_bytes / each)

@@ -203,7 +203,7 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
             if CURRENT.get() is None:
                 entry.run_inline(self)
                 if self.value is None:
-                    yield from self.wait().__await__()
+                    return (yield from self._wait_for_outcome())
             else:
                 with entry.register_wait():
                     entry.run_inline(self)
@@ -212,6 +212,11 @@ class Receipt(Promise[Outcome[S]], Generic[S]):
         outcome = self.value
         # Most often there is no error: then not through another call.
         return outcome if outcome is not None and outcome.error is None else self._open()
+
+    def _wait_for_outcome(self) -> Generator[Any, None, Outcome[S]]:
+        """The rest of `__await__`, where the activity could not be run at once."""
+        yield from self.wait().__await__()
+        return self._open()
 
     def add_stored_callback(self, call: Callable[[AgentError | None], object]) -> None:
         """Call `call(error)` on the agents' thread once its activity is stored, or never will be; at once if it is."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agentrt"
-SUFFIXES = {".py", ".js", ".css", ".sql", ".typed", ".pyx"}
+SUFFIXES = {".py", ".js", ".css", ".sql", ".typed", ".pxi", ".pyx"}
 
 
 def run(*command: str) -> None:

@@ -1,7 +1,8 @@
 # cython: language_level=3, binding=True, auto_pickle=False, embedsignature=False
 """The hot path of a runtime, compiled: sending, taking, running, committing, asking, and the lock around them.
 
-Each function here is the twin of the method with the same name, see `core.py`, and does what that does in the usual case.
+Each function here is the twin of the method with the same name, see `core.py`, and does what that does in the usual
+case.
 Whatever is rare (checks, full lanes, failures, pauses) it hands to the methods written in Python. It works on the very
 objects that those work on: the fields of entries, mailboxes and managers are slots, and records are structs whose
 fields are slots too, so that both are read and written at their place in memory, which is looked up once.
@@ -12,6 +13,7 @@ Nothing between two Python calls can be interrupted here: no thread switch, no s
 cimport cython
 from cpython.array cimport array, extend_buffer
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit, PyContextVar_Get
+from cpython.dict cimport PyDict_SetItem, PyDict_Update
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport Py_NE, PyObject, PyObject_RichCompareBool, PyObject_TypeCheck, PyTypeObject
 from cpython.pythread cimport (
@@ -27,8 +29,9 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from contextvars import copy_context
+from sys import hexversion
 from time import monotonic
 from types import MemberDescriptorType
 
@@ -40,6 +43,7 @@ from ..clock import Clock
 from ..context import Context
 from ..errors import MailboxFullError
 from ..events import Outcome
+from ..metrics import FLUSH_AT as FLUSH_EVERY, Distribution
 from ..receipt import DECIDED, Receipt, UntrackedReceipt
 from .core import PURE
 from .deadlock import CURRENT
@@ -52,351 +56,7 @@ from .handoff import (
 from .mailbox import PrioritizedMailbox
 from .state_check import check_state
 
-cdef extern from "Python.h":
-    ctypedef enum PySendResult:
-        PYGEN_RETURN
-        PYGEN_ERROR
-        PYGEN_NEXT
-
-    PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result)
-    object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
-    int PyCoro_CheckExact(object)
-    int PyCFunction_Check(object)
-    int PyObject_IS_GC(object)
-    PyObject* PyCFunction_GET_SELF(object)
-    void* PyCFunction_GET_FUNCTION(object)
-    int PyList_Append(object, object) except -1
-    PyObject** _PyObject_GetDictPtr(object)
-    int METH_O, METH_NOARGS
-    void PyObject_GC_UnTrack(void*)
-    void PyErr_SetNone(object)
-    int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
-
-    ctypedef struct PyMemberDef:
-        Py_ssize_t offset
-
-    ctypedef struct PyMemberDescrObject:
-        PyMemberDef* d_member
-
-    ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*)
-
-    ctypedef struct PyMethodDef:
-        PyCFunction ml_meth
-        int ml_flags
-
-    ctypedef struct PyMethodDescrObject:
-        PyMethodDef* d_method
-
-
-cdef extern from *:
-    """
-    /* The exception that is set already goes on. */
-    static CYTHON_INLINE int agentrt_raise_pending(void) { return -1; }
-    """
-    int raise_pending "agentrt_raise_pending" () except -1
-
-
-# ---- fields: at their place in an object
-
-
-cdef Py_ssize_t place(object cls, str name) except -1:
-    """Where the slot of this name is in an instance of a class."""
-    found = getattr(cls, name)
-    if type(found) is not MemberDescriptorType:
-        raise ImportError(f"{cls.__name__}.{name} is no slot; the compiled core does not fit this version of msgspec")
-    return (<PyMemberDescrObject*><PyObject*>found).d_member.offset
-
-
-cdef inline PyObject** spot(object holder, Py_ssize_t at) noexcept:
-    return <PyObject**>(<char*><PyObject*>holder + at)
-
-
-cdef inline object get(object holder, Py_ssize_t at):
-    """What a slot holds."""
-    cdef PyObject* found = spot(holder, at)[0]
-    if found == NULL:
-        raise AttributeError(f"a field of {type(holder).__name__} is not set yet")
-    return <object>found
-
-
-cdef inline bint holds(object holder, Py_ssize_t at, object what) noexcept:
-    """Whether a slot holds this very object."""
-    return spot(holder, at)[0] == <PyObject*>what
-
-
-cdef inline void put(object holder, Py_ssize_t at, object new) noexcept:
-    """Have a slot hold another object. The old one is let go last: its finalizer may look at the holder."""
-    cdef PyObject** there = spot(holder, at)
-    cdef PyObject* old = there[0]
-    Py_INCREF(new)
-    there[0] = <PyObject*>new
-    Py_XDECREF(old)
-
-
-cdef inline bint is_set(object holder, Py_ssize_t at) except -1:
-    """Whether a slot holds something true."""
-    return get(holder, at)
-
-
-cdef inline void fill(object made, Py_ssize_t at, object new) noexcept:
-    """Have an empty slot of a new object hold something."""
-    Py_INCREF(new)
-    spot(made, at)[0] = <PyObject*>new
-
-
-cdef inline object blank(object cls):
-    """A new instance of a struct class, with every slot empty."""
-    return PyType_GenericAlloc(<PyTypeObject*>cls, 0)
-
-
-cdef Py_ssize_t \
-    ACCEPTED_PRIORITY, ACCEPTED_STANDARD, ACTIVITY_CLASS, CLOSED, CURRENT_ACTIVITY, DEADLINE, DONE, DRAINING, DRIVER, \
-    EXACT, EXACT_STATE, FAILED_COUNT, FLUSH_AT, HELD, HOST, ID, IN_ERROR, MAILBOX, PRIORITY_RECORDERS, RECEIPT_CLASS, RUNNING, SCHEDULED, \
-    STANDARD_RECORDERS, STARTED, STATE, TIMED_OUT, TIMEOUT, TIMES, WORKFLOW
-ACCEPTED_PRIORITY = place(EntryFields, "accepted_priority")
-ACCEPTED_STANDARD = place(EntryFields, "accepted_standard")
-ACTIVITY_CLASS = place(EntryFields, "activity_class")
-CLOSED = place(EntryFields, "closed")
-CURRENT_ACTIVITY = place(EntryFields, "current")
-DEADLINE = place(EntryFields, "deadline")
-DONE = place(EntryFields, "done")
-DRAINING = place(EntryFields, "draining")
-FAILED_COUNT = place(EntryFields, "failed_count")
-FLUSH_AT = place(EntryFields, "flush_at")
-TIMED_OUT = place(EntryFields, "timed_out")
-TIMES = place(EntryFields, "times")
-DRIVER = place(EntryFields, "driver")
-EXACT = place(EntryFields, "exact")
-EXACT_STATE = place(EntryFields, "exact_state")
-HELD = place(EntryFields, "held")
-HOST = place(EntryFields, "host")
-ID = place(EntryFields, "id")
-IN_ERROR = place(EntryFields, "in_error")
-MAILBOX = place(EntryFields, "mailbox")
-PRIORITY_RECORDERS = place(EntryFields, "priority_recorders")
-RECEIPT_CLASS = place(EntryFields, "receipt_class")
-RUNNING = place(EntryFields, "running")
-SCHEDULED = place(EntryFields, "scheduled")
-STANDARD_RECORDERS = place(EntryFields, "standard_recorders")
-STARTED = place(EntryFields, "started")
-STATE = place(EntryFields, "state")
-TIMEOUT = place(EntryFields, "timeout")
-WORKFLOW = place(EntryFields, "workflow")
-
-cdef Py_ssize_t FAST_LIMIT_PRIORITY, FAST_LIMIT_STANDARD, PRIORITY_ITEMS, SENDERS, STANDARD_ITEMS, STREAK
-FAST_LIMIT_PRIORITY = place(MailboxFields, "fast_limit_priority")
-FAST_LIMIT_STANDARD = place(MailboxFields, "fast_limit_standard")
-PRIORITY_ITEMS = place(MailboxFields, "priority")
-SENDERS = place(MailboxFields, "senders")
-STANDARD_ITEMS = place(MailboxFields, "standard")
-STREAK = place(MailboxFields, "streak")
-
-cdef Py_ssize_t \
-    ASLEEP, BUSY, CLOCK, COUNTER, DEADLINES, INLINE_BUDGET, LISTENERS, LOCK, LOOP, RECORD, RING, THREAD, WATCHDOG
-ASLEEP = place(HostFields, "asleep")
-BUSY = place(HostFields, "busy")
-DEADLINES = place(HostFields, "deadlines")
-INLINE_BUDGET = place(HostFields, "inline_budget")
-LOOP = place(HostFields, "loop")
-RING = place(HostFields, "ring")
-THREAD = place(HostFields, "thread")
-WATCHDOG = place(HostFields, "watchdog")
-CLOCK = place(HostFields, "clock")
-COUNTER = place(HostFields, "counter")
-LISTENERS = place(HostFields, "listeners")
-LOCK = place(HostFields, "lock")
-RECORD = place(HostFields, "record")
-
-cdef Py_ssize_t D_OPEN, D_PASSED, D_PROCESS, D_SINGLE, D_SLEEPER, D_TASK, D_VARIABLES
-D_OPEN = place(Driver, "open")
-D_PASSED = place(Driver, "passed")
-D_PROCESS = place(Driver, "process")
-D_SINGLE = place(Driver, "single")
-D_SLEEPER = place(Driver, "sleeper")
-D_TASK = place(Driver, "task")
-D_VARIABLES = place(Driver, "variables")
-
-cdef Py_ssize_t B_COIN, B_COUNT, B_NESTED, B_READY
-B_COIN = place(InlineBudget, "_coin")
-B_COUNT = place(InlineBudget, "count")
-B_NESTED = place(InlineBudget, "nested")
-B_READY = place(InlineBudget, "ready")
-
-cdef Py_ssize_t NOW = place(Clock, "now"), PACE = place(Clock, "pace")
-
-cdef Py_ssize_t A_CREATED, A_ID, A_LANE, A_RECEIPT, A_TIMEOUT
-A_CREATED = place(Activity, "created")
-A_ID = place(Activity, "id")
-A_LANE = place(Activity, "lane")
-A_RECEIPT = place(Activity, "receipt")
-A_TIMEOUT = place(Activity, "timeout")
-
-cdef Py_ssize_t R_ENTRY, R_VALUE, R_WAITERS, R_ID
-R_ENTRY = place(Receipt, "_entry")
-R_VALUE = place(Receipt, "value")
-R_WAITERS = place(Receipt, "_waiters")
-R_ID = place(Receipt, "id")
-
-cdef Py_ssize_t[12] ACTIVITY_PLACES, OUTCOME_PLACES
-cdef int _i
-for _i, _name in enumerate(Activity.__struct_fields__):
-    ACTIVITY_PLACES[_i] = place(Activity, _name)
-for _i, _name in enumerate(Outcome.__struct_fields__):
-    OUTCOME_PLACES[_i] = place(Outcome, _name)
-
-cdef Py_ssize_t O_STARTED = place(Outcome, "started"), O_FINISHED = place(Outcome, "finished")
-
-# Looked up once, so that no name is looked up for each activity.
-cdef object PRIORITY = Lane.PRIORITY, STANDARD = Lane.STANDARD, UNSET = msgspec.UNSET, INFINITY = math.inf
-cdef object DONE_WORD = "done", ONE = 1
-cdef object ActivityType = Activity, PlainActivity = UntrackedActivity, OutcomeType = Outcome
-cdef object ReceiptType = Receipt, DriverType = Driver, BudgetType = InlineBudget
-cdef object ClockType = Clock, PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
-cdef object EntryType = EntryState, HostType = HostFields, MailboxType = MailboxFields, TimesType = array
-cdef object tasks = getattr(set_current_task, "__self__", None)
-if type(tasks) is not dict:
-    tasks = None
-cdef double LONG_AGO = -math.inf, SECONDS = SLICE_SECONDS
-cdef Py_ssize_t MOST_TURNS = MOST_INLINE, MOST_TURNS_NESTED = MOST_NESTED
-cdef object decided = DECIDED, current = CURRENT, context_class = Context
-
-
-# The classes of entries whose fields are where they are looked for. One that shadows a field with a property of its own
-# has everything done in Python, so that its property is asked.
-cdef dict plain_classes = {}
-cdef object last_plain_class = EntryType
-
-
-cdef bint has_plain_fields(object entry) except -1:
-    """Whether the class of an entry leaves the fields as they are; TypeError if it is no entry."""
-    a(EntryType, entry)
-    cls = type(entry)
-    found = all(getattr(cls, name) is getattr(EntryFields, name) for name in ENTRY_FIELDS)
-    plain_classes[cls] = found
-    return found
-
-
-cdef inline bint is_plain(object entry) except -1:
-    """The same, looked up once for each class."""
-    global last_plain_class
-    if type(entry) is last_plain_class:
-        return True
-    cdef object found = plain_classes.get(type(entry))
-    if found is None:
-        found = has_plain_fields(entry)
-    if found:
-        last_plain_class = type(entry)
-    return found
-
-
-cdef inline object a(object cls, object found):
-    """What was found, if it is of a class: nothing is read of anything that has other fields."""
-    if not PyObject_TypeCheck(found, <PyTypeObject*>cls):
-        raise TypeError(f"{type(found).__name__} is no {cls.__name__}")
-    return found
-
-
-cdef extern from *:
-    """
-    /* now(), and where that is time.monotonic the same number without calling it. */
-    #if defined(__linux__)
-    #include <time.h>
-    static CYTHON_INLINE PyObject *agentrt_read(PyObject *now, PyObject *monotonic) {
-        struct timespec read;
-        if (now != monotonic || clock_gettime(CLOCK_MONOTONIC, &read)) return PyObject_CallNoArgs(now);
-        long long ns = read.tv_sec * 1000000000LL + read.tv_nsec;
-        return PyFloat_FromDouble(read.tv_nsec ? (double)ns / 1e9 : (double)read.tv_sec);
-    }
-    #else
-    static CYTHON_INLINE PyObject *agentrt_read(PyObject *now, PyObject *monotonic) {
-        return PyObject_CallNoArgs(now);
-    }
-    #endif
-    """
-    object read "agentrt_read" (object now, object monotonic)
-
-
-cdef object MONOTONIC = monotonic
-
-
-cdef inline object time_on(object clock):
-    """What a clock reads."""
-    return read(get(clock, NOW) if type(clock) is ClockType else clock.now, MONOTONIC)
-
-
-cdef object last_host_class = HostType
-
-
-# `a(HostType, found)` and its like, without the walk through a list of base classes for the class that it most often is.
-cdef inline object a_host(object found):
-    global last_host_class
-    if type(found) is not last_host_class:
-        a(HostType, found)
-        last_host_class = type(found)
-    return found
-
-
-cdef inline object a_mailbox(object found):
-    return found if type(found) is PlainMailbox else a(MailboxType, found)
-
-
-cdef inline object an_activity(object found):
-    return found if type(found) is PlainActivity else a(ActivityType, found)
-
-
-cdef inline object a_receipt(object found):
-    return found if type(found) is PlainReceipt else a(ReceiptType, found)
-
-
-cdef PyCFunction method(object name, int flags) except NULL:
-    """The function in C behind a method of deques."""
-    cdef PyMethodDef* found
-    descriptor = getattr(deque, name)
-    found = (<PyMethodDescrObject*><PyObject*>descriptor).d_method
-    if found.ml_flags != flags:
-        raise ImportError(f"deque.{name} is called in another way; the compiled core does not fit this Python")
-    return found.ml_meth
-
-
-cdef object DequeType = deque
-cdef PyCFunction DEQUE_APPEND = method("append", METH_O), DEQUE_POPLEFT = method("popleft", METH_NOARGS)
-
-
-cdef inline int push(object items, object what) except -1:
-    """`items.append(what)`."""
-    cdef PyObject* found
-    if type(items) is not DequeType:
-        items.append(what)
-        return 0
-    found = DEQUE_APPEND(<PyObject*>items, <PyObject*>what)
-    if found == NULL:
-        raise_pending()
-    Py_DECREF(<object>found)
-    return 0
-
-
-cdef inline object pop(object items):
-    """`items.popleft()`."""
-    cdef PyObject* found
-    if type(items) is not DequeType:
-        return items.popleft()
-    found = DEQUE_POPLEFT(<PyObject*>items, NULL)
-    if found == NULL:
-        raise_pending()
-    taken = <object>found
-    Py_DECREF(taken)
-    return taken
-
-
-cdef void* LIST_APPEND = PyCFunction_GET_FUNCTION([].append)
-
-
-cdef inline int record(object add, object what) except -1:
-    """`add(what)`, where that most often is the append of the list of a ring."""
-    if PyCFunction_Check(add) and PyCFunction_GET_FUNCTION(add) == LIST_APPEND:
-        return PyList_Append(<object>PyCFunction_GET_SELF(add), what)
-    add(what)
-    return 0
+include "_fields.pxi"
 
 
 # ---- the lock
@@ -493,10 +153,13 @@ def make_lock():
 
 
 cdef object make_receipt(object cls, object entry, object number):
-    """`cls(entry, None, None, number)`."""
-    if cls is not PlainReceipt and cls is not ReceiptType:
+    """`cls(entry, None, None, number)`, of a class whose value may be unread."""
+    if cls is PlainReceipt:
+        made = blank(UntrackedUnreadReceiptType)
+    elif cls is ReceiptType:
+        made = blank(UnreadReceiptType)
+    else:
         return cls(entry, None, None, number)
-    made = blank(cls)
     fill(made, R_ENTRY, entry)
     fill(made, R_VALUE, None)
     fill(made, R_WAITERS, None)
@@ -553,6 +216,112 @@ cdef object make_outcome(
     return made
 
 
+@cython.final
+@cython.no_gc  # of what it holds nothing may hold it: see `commit`
+@cython.freelist(1024)
+cdef class UnreadOutcome:
+    """What the outcome of an activity says, until somebody reads it: most are let go before anybody does."""
+
+    cdef object sequence, activity, runtime, state, outcome
+    cdef double created, started, finished
+    cdef bint urgent
+
+    cdef object read(self):
+        """The outcome, which is the same however often it is read."""
+        if self.outcome is None:
+            made = make_outcome(
+                self.sequence, self.activity, self.runtime, self.urgent, self.created, self.started, self.finished,
+                self.state, UNSET
+            )
+            if self.outcome is None:  # else a finalizer has read it meanwhile
+                self.outcome = made
+        return self.outcome
+
+
+cdef object read_value(object receipt):
+    """`receipt.value`, which stands there as a record from now on."""
+    value = get(receipt, R_VALUE)
+    if type(value) is UnreadOutcome:
+        value = (<UnreadOutcome>value).read()
+        put(receipt, R_VALUE, value)
+    return value
+
+
+def read_records(records):
+    cdef Py_ssize_t i
+    for i in range(len(<list>records)):
+        if type((<list>records)[i]) is UnreadOutcome:
+            (<list>records)[i] = (<UnreadOutcome>(<list>records)[i]).read()
+    return records
+
+
+# Receipts whose value is made when it is read.
+@cython.final
+cdef class Decided:
+    """What `await` is given for a receipt that is decided."""
+
+    cdef object outcome
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration(self.outcome)
+
+
+cdef PyObject* end_with_outcome(PyObject* answer) noexcept:
+    PyErr_SetObject(StopIteration, (<Decided>answer).outcome)
+    return NULL
+
+
+# In place of `__next__`, which does the same and makes a traceback of it, in twice the time of all else here.
+(<Iterator*><PyObject*>Decided).tp_iternext = end_with_outcome
+
+
+cdef object await_receipt(object receipt):
+    """`Receipt.__await__`, in which nothing is waited for where the activity can be run in the turn of who waits."""
+    cdef Decided answer
+    entry = get(receipt, R_ENTRY)
+    if entry is not None:
+        if PyContextVar_Get_(current) is not None:
+            return pure_await(receipt)
+        if is_plain(entry) and not decides_later(entry):
+            try_inline(entry, receipt)
+        else:
+            entry.run_inline(receipt)
+        if holds(receipt, R_VALUE, None):
+            return receipt._wait_for_outcome()
+    outcome = read_value(receipt)
+    if outcome is None or outcome.error is not None:
+        return pure_await(receipt)
+    answer = Decided.__new__(Decided)
+    answer.outcome = outcome
+    return answer
+
+
+cdef object pure_await = Receipt.__await__
+
+
+class UnreadReceipt(Receipt):
+    def __await__(self):
+        return await_receipt(self)
+
+    @property
+    def value(self):
+        return read_value(self)
+
+    @value.setter
+    def value(self, new):
+        put(self, R_VALUE, new)
+
+
+class UntrackedUnreadReceipt(UntrackedReceipt, gc=False):
+    value, __await__ = UnreadReceipt.value, UnreadReceipt.__await__
+
+
+cdef object UnreadReceiptType = UnreadReceipt, UntrackedUnreadReceiptType = UntrackedUnreadReceipt
+
+
 cdef int check_records() except -1:
     """Raise ImportError if a record made here is not what its class makes: this msgspec keeps it in another way."""
     receipt = make_receipt(PlainReceipt, None, 7)
@@ -600,7 +369,7 @@ cdef object send_one(object entry, object payload, object priority):
             if above is not None:
                 source, parent, correlation = cause.id, above.id, above.correlation or number
         activity = make_activity(
-            get(entry, ACTIVITY_CLASS), number, get(entry, ID), payload, lane, time_on(get(host, CLOCK)), source,
+            get(entry, ACTIVITY_CLASS), number, get(entry, ID), payload, lane, seconds_on(get(host, CLOCK)), source,
             parent, correlation, receipt
         )
         try:
@@ -651,10 +420,13 @@ async def ask(self, payload, **options):
             receipt = self.send_nowait(payload)
         except MailboxFullError as full:
             receipt = await self._wait_for_room(full, payload, None, options)
+    a_receipt(receipt)
     self.run_inline(receipt)
-    if receipt.value is None:
+    if holds(receipt, R_VALUE, None):
         await receipt.wait()
-    outcome = receipt.value
+    outcome = get(receipt, R_VALUE)
+    if type(outcome) is UnreadOutcome:
+        return (<UnreadOutcome>outcome).state
     if outcome is not None and outcome.error is None:
         return outcome.state if outcome.reply is UNSET else outcome.reply
     return (await receipt).value
@@ -663,23 +435,42 @@ async def ask(self, payload, **options):
 def run_inline(self, promise):
     if not is_plain(self):
         return PURE["run_inline"](self, promise)
-    driver = get(self, DRIVER)
-    if driver is None or not is_set(a(DriverType, driver), D_OPEN) or is_set(self, HELD):
-        return
-    host = a_host(get(self, HOST))
+    try_inline(self, a(ReceiptType, promise))
+
+
+cdef int try_inline(object entry, object receipt) except -1:
+    driver = get(entry, DRIVER)
+    if driver is None or not is_set(a(DriverType, driver), D_OPEN) or is_set(entry, HELD):
+        return 0
+    host = a_host(get(entry, HOST))
     if PyThread_get_thread_ident() != <unsigned long>get(host, THREAD):
-        return
-    mailbox = a_mailbox(get(self, MAILBOX))
+        return 0
+    mailbox = a_mailbox(get(entry, MAILBOX))
     items = get(mailbox, PRIORITY_ITEMS)
     if not len(items):
         items = get(mailbox, STANDARD_ITEMS)
-    if len(items) and holds(a(ActivityType, items[0]), A_RECEIPT, a(ReceiptType, promise)):
-        turn_inline(self, host, driver, promise)
+    if len(items) and holds(an_activity(items[0]), A_RECEIPT, receipt):
+        turn_inline(entry, host, driver, receipt)
+    return 0
+
+
+cdef object last_prompt_class = None
+
+
+cdef inline bint decides_later(object entry) except -1:
+    """`entry.decides_later`, which is said by its class."""
+    global last_prompt_class
+    if type(entry) is last_prompt_class:
+        return False
+    if entry.decides_later:
+        return True
+    last_prompt_class = type(entry)
+    return False
 
 
 cdef int turn_inline(object entry, object host, object driver, object promise) except -1:
     """`Driver.run_inline`."""
-    cdef bint once = entry.decides_later
+    cdef bint once = decides_later(entry)
     budget, loop = a(BudgetType, get(host, INLINE_BUDGET)), get(host, LOOP)
     nested = get(budget, B_NESTED)
     if <Py_ssize_t>nested >= MOST_TURNS_NESTED or not holds(budget, B_COIN, None):
@@ -688,7 +479,7 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
     elif <Py_ssize_t>get(budget, B_COUNT) >= MOST_TURNS:
         put(budget, B_COUNT, 0)
         return 0
-    waiter = get_current_task(loop)
+    waiter = get_current_task(loop) if tasks is None else (<dict>tasks).get(loop)
     if waiter is None:  # a bare callback of the loop, which can't wait anyway
         return 0
     try:
@@ -706,7 +497,11 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
         put(budget, B_NESTED, nested)
         run_as(loop, waiter)
     outcome = get(promise, R_VALUE)
-    if outcome is not None and not holds(a(OutcomeType, outcome), O_STARTED, None):
+    if type(outcome) is UnreadOutcome:
+        seconds = (<UnreadOutcome>outcome).finished - (<UnreadOutcome>outcome).started
+        if seconds > SHORT_SECONDS:
+            budget.charge(seconds, get(host, CLOCK).pace)
+    elif outcome is not None and not holds(a(OutcomeType, outcome), O_STARTED, None):
         seconds = get(outcome, O_FINISHED) - get(outcome, O_STARTED)
         if seconds > SHORT:
             budget.charge(seconds, get(host, CLOCK).pace)
@@ -828,19 +623,30 @@ cdef class Continuation:
 
     def __next__(self):
         asked, self.asked = self.asked, NOTHING
-        return self.send(None) if asked is NOTHING else asked
+        if asked is NOTHING:
+            asked = self.step(None)
+            if asked is NOTHING:
+                raise StopIteration  # as it stands here no exception is made of it
+        return asked
 
-    cpdef object send(self, object value):
+    def send(self, value):
+        asked = self.step(value)
+        if asked is NOTHING:
+            end_iteration()
+        return asked
+
+    cdef object step(self, object value):
+        """What it asks for next; NOTHING at its end."""
         cdef PyObject* found = NULL
         cdef PySendResult kind = PyIter_Send(<PyObject*>self.coroutine, <PyObject*>value, &found)
         if kind == PYGEN_ERROR:
             raise_pending()
-        result = <object>found
-        Py_DECREF(result)
+        asked = <object>found
+        Py_DECREF(asked)
         if kind == PYGEN_RETURN:
-            self.result = result
-            end_iteration()
-        return result
+            self.result = asked
+            return NOTHING
+        return asked
 
     def throw(self, *error):
         try:
@@ -933,7 +739,7 @@ cdef int begin_activity(Turn turn) except -1:
     if turn.finished >= <double>created:
         turn.started = turn.finished
     else:
-        turn.started = time_on(get(turn.host, CLOCK))
+        turn.started = seconds_on(get(turn.host, CLOCK))
     put(entry, STARTED, turn.started)
     limit = get(activity, A_TIMEOUT) or get(entry, TIMEOUT)
     put(entry, DEADLINE, INFINITY if limit is None else arm(turn.host, turn.started + limit))
@@ -989,19 +795,27 @@ cdef int commit(Turn turn, object new) except -1:
     """Make a new state that was checked the state, and decide the receipt."""
     cdef bint urgent
     entry, activity, host = turn.entry, turn.activity, turn.host
-    now = time_on(get(host, CLOCK))
-    turn.finished = now
+    turn.finished = seconds_on(get(host, CLOCK))
     deadline = get(entry, DEADLINE)
-    if deadline is not INFINITY and turn.finished > <double>deadline and get(host, DEADLINES).is_late(entry, now):
+    if (
+        deadline is not INFINITY and turn.finished > <double>deadline
+        and get(host, DEADLINES).is_late(entry, turn.finished)
+    ):
         raise DeadlinePassed
     reply = turn.context.replied if turn.takes_context else UNSET
     turn.is_at_work = False
     urgent = holds(activity, A_LANE, PRIORITY)
     created, started = get(activity, A_CREATED), turn.started
-    outcome = make_outcome(
-        next(turn.counter), get(activity, A_ID), turn.id, urgent, created, started, now, new, reply
-    )
-    record(turn.record, outcome)
+    unread = None
+    # Most are never read, and less is made for those. What the collector sees may come to hold its own outcome.
+    if not PyObject_IS_GC(new) and reply is UNSET and is_list_append(turn.record):
+        unread = leave_unread(turn, activity, new, urgent)
+        PyList_Append(<object>PyCFunction_GET_SELF(turn.record), unread)
+    else:
+        outcome = make_outcome(
+            next(turn.counter), get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new, reply
+        )
+        record(turn.record, outcome)
     put(entry, STATE, new)
     put(entry, DONE, get(entry, DONE) + 1)
     add_wait, add_service = <tuple>get(entry, PRIORITY_RECORDERS if urgent else STANDARD_RECORDERS)
@@ -1009,13 +823,71 @@ cdef int commit(Turn turn, object new) except -1:
     record_time(add_service, turn.finished - <double>started)
     put(entry, IN_ERROR, False)
     receipt = a_receipt(get(activity, A_RECEIPT))
-    put(receipt, R_VALUE, outcome)
+    if unread is None:
+        put(receipt, R_VALUE, outcome)
+    elif type(receipt) is UntrackedUnreadReceiptType or type(receipt) is UnreadReceiptType:
+        put(receipt, R_VALUE, unread)
+    else:
+        put(receipt, R_VALUE, (<UnreadOutcome>unread).read())
     if not holds(receipt, R_WAITERS, None):
         entry.wake_waiters(activity, receipt)
     put(receipt, R_ENTRY, None)
     put(activity, A_RECEIPT, decided)
     put(entry, CURRENT_ACTIVITY, None)
     return next_step(turn)
+
+
+cdef inline UnreadOutcome leave_unread(Turn turn, object activity, object state, bint urgent):
+    cdef UnreadOutcome unread = UnreadOutcome.__new__(UnreadOutcome)
+    unread.sequence, unread.activity, unread.runtime = next(turn.counter), get(activity, A_ID), turn.id
+    unread.state, unread.urgent = state, urgent
+    unread.created, unread.started, unread.finished = get(activity, A_CREATED), turn.started, turn.finished
+    return unread
+
+
+cdef unsigned int[65536] in_buckets  # all 0 between two calls of `count_times`
+cdef bint SUM_IS_PLAIN = hexversion < 0x030C0000  # later ones make up for what rounding loses
+
+
+cdef object count_times(object distribution, array times):
+    """`distribution.plus(times)`."""
+    cdef unsigned short[512] buckets
+    cdef unsigned int[512] counts
+    cdef unsigned long long* bits = <unsigned long long*>times.data.as_doubles
+    cdef Py_ssize_t n = len(times), i = 0, j, found, most
+    cdef double total = 0, top = distribution.top
+    cdef int bucket
+    if not n:
+        return distribution
+    merged = CounterType()
+    PyDict_Update(merged, distribution.counts)
+    while i < n:
+        found, most = 0, min(n, i + 512)
+        for i in range(i, most):
+            bucket = bits[i] >> 48
+            if not in_buckets[bucket]:
+                buckets[found] = bucket
+                found += 1
+            in_buckets[bucket] += 1
+            total += times.data.as_doubles[i]
+            top = max(top, times.data.as_doubles[i])
+        i = most
+        for j in range(found):  # with nothing that may fail
+            counts[j], in_buckets[buckets[j]] = in_buckets[buckets[j]], 0
+        for j in range(found):
+            PyDict_SetItem(merged, buckets[j], merged[buckets[j]] + counts[j])
+    return DistributionType(merged, distribution.total + (total if SUM_IS_PLAIN else sum(times)), top)
+
+
+cdef int flush(object entry) except -1:
+    """`EntryCounts.flush`, of an entry that has times."""
+    put(entry, FLUSH_AT, entry.processed + FLUSH_EVERY)
+    for lane in get(entry, TIMES):
+        wait, service, waits, services = lane._parts
+        if len(waits) >= FLUSH_EVERY:
+            lane._start(count_times(wait, waits), count_times(service, services))
+    entry._look_up_recorders(get(entry, TIMES))
+    return 0
 
 
 cdef inline int record_time(object add, double seconds) except -1:
@@ -1054,14 +926,12 @@ cdef class Pause:
     def __next__(self):
         asked, self.asked = self.asked, NOTHING
         if asked is NOTHING:
-            end_iteration()
+            raise StopIteration  # as it stands here no exception is made of it
         return asked
 
-
-cdef Pause ask_for(object what):
-    cdef Pause pause = Pause.__new__(Pause)
-    pause.asked = what
-    return pause
+    cdef Pause ask_for(self, object what):
+        self.asked = what
+        return self
 
 
 def _begin_slice(self, driver):
@@ -1071,17 +941,20 @@ def _begin_slice(self, driver):
 cdef double begin_slice(object entry, object driver) except? -1:
     if holds(entry, TIMES, None):
         entry.start_times()
-    if get(entry, DONE) + get(entry, FAILED_COUNT) + get(entry, TIMED_OUT) >= get(entry, FLUSH_AT):
-        entry.flush()
+    if (
+        <Py_ssize_t>get(entry, DONE) + <Py_ssize_t>get(entry, FAILED_COUNT) + <Py_ssize_t>get(entry, TIMED_OUT)
+        >= <Py_ssize_t>get(entry, FLUSH_AT)
+    ):
+        flush(entry)
     if is_set(a(DriverType, driver), D_SINGLE):
         put(driver, D_SINGLE, False)
         return LONG_AGO
     host = a_host(get(entry, HOST))
     watchdog, clock = get(host, WATCHDOG), get(host, CLOCK)
-    if <double>watchdog.due <= <double>read(MONOTONIC, MONOTONIC):
+    if <double>watchdog.due <= read(MONOTONIC, MONOTONIC):
         watchdog.yield_interpreter()
     others = len(get(a(BudgetType, get(host, INLINE_BUDGET)), B_READY))  # who else wants a turn
-    return <double>time_on(clock) + SECONDS * <double>clock.pace / (1 + others)
+    return seconds_on(clock) + SECONDS * <double>clock.pace / (1 + others)
 
 
 def end_slice(self):
@@ -1226,6 +1099,7 @@ async def _loop(self, driver):
         return await PURE["_loop"](self, driver)
     CURRENT.set(self)
     cdef Turn turn = begin(self, driver)
+    cdef Pause pause = Pause.__new__(Pause)
     cdef int found
     while True:
         turn.slice_end, turn.finished, turn.left = begin_slice(self, driver), LONG_AGO, SLICE
@@ -1251,7 +1125,7 @@ async def _loop(self, driver):
                 turn.awaited = None
                 await handle_failure(self, turn.activity, error, <object>turn.started)
                 error = None  # Cython does not delete it at the end of the clause
-                turn.finished = time_on(get(turn.host, CLOCK))
+                turn.finished = seconds_on(get(turn.host, CLOCK))
                 found = next_step(turn)
         if found == ENDED:
             return
@@ -1259,8 +1133,8 @@ async def _loop(self, driver):
             self._renew()
             return
         if found == SLEEPING:
-            await ask_for(SLEEP)
+            await pause.ask_for(SLEEP)
         elif found == SLICE_OVER:
             if turn.slice_end > 0 or get(turn.host, LISTENERS):
                 finish_slice(self)
-            await ask_for(YIELD)
+            await pause.ask_for(YIELD)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentrt import Activity, AgentError, Event, Outcome, RuntimeManager
+from agentrt import Activity, AgentError, Event, Outcome, RuntimeManager, manager
 from agentrt.engine import loop_host
 from agentrt.engine.core import PURE
 from agentrt.engine.entry import RuntimeEntry
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
     not core_is_built(), reason="the compiled core is not built here: python hatch_build.py"
 )
 
-OWNERS: tuple[Any, ...] = (RuntimeEntry, loop_host.LoopHost, loop_host)
+OWNERS: tuple[Any, ...] = (RuntimeEntry, loop_host.LoopHost, loop_host, manager)
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""unread.py: on either core an outcome is one record, whoever reads it first, and whenever."""
+
+import asyncio
+
+import pytest
+
+from agentrt import ProcessingError
+from agentrt.events import Outcome
+from tests.support import add, virtual
+
+
+def outcomes(manager):
+    return [each for each in manager.ring.since(0)[0] if isinstance(each, Outcome)]
+
+
+@virtual
+async def test_an_outcome_is_one_record_for_the_receipt_and_for_the_ring(manager):
+    runtime = manager.create("a", 0, add)
+    first, second, third = (runtime.send_nowait(1) for _ in range(3))
+    awaited = await third
+    in_ring = outcomes(manager)
+    assert [first.outcome, second.value, awaited] == in_ring
+    assert first.outcome is in_ring[0]
+    assert second.value is in_ring[1]
+    assert awaited is in_ring[2]
+    assert all(mine is theirs for mine, theirs in zip(outcomes(manager), in_ring, strict=True))
+
+
+@virtual
+async def test_what_is_read_late_says_what_happened_then(manager):
+    runtime = manager.create("a", 0, add)
+    receipts = [runtime.send_nowait(n, priority=n % 2 == 0) for n in range(1, 5)]
+    await asyncio.gather(*receipts)
+    for _ in range(20):
+        await runtime.ask(1000)
+    read = [receipt.outcome for receipt in receipts]
+    assert [each.id for each in read] == [receipt.id for receipt in receipts]
+    assert [each.state for each in read] == [7, 2, 10, 6]  # priority first: 2, 4, 1, 3
+    assert [each.priority for each in read] == [False, True, False, True]
+    for each in read:
+        assert (each.kind, each.runtime, each.error, each.attempts) == ("done", "a", None, 1)
+        assert each.created <= each.started <= each.finished
+        assert each.sequence > each.id
+
+
+@virtual
+async def test_an_outcome_outlives_the_ring(manager):
+    runtime = manager.create("a", 0, add)
+    receipt = runtime.send_nowait(5)
+    await runtime.ask(1)
+    manager.ring.records.clear()
+    assert receipt.outcome.state == 5
+    assert (await receipt).state == 5
+
+
+@virtual
+async def test_the_ring_knows_an_outcome_that_nobody_has_read(manager):
+    runtime = manager.create("a", 0, add)
+    receipt = runtime.send_nowait(1)
+    await runtime.ask(1)
+    found = manager.ring.outcome_of(receipt.id)
+    assert found is receipt.outcome
+    before = manager.ring.cursor
+    manager.ring.ensure(found)
+    assert manager.ring.cursor == before
+
+
+@virtual
+async def test_the_ring_weighs_states_that_nobody_has_read(manager):
+    async def repeat(activity, state):
+        return "x" * activity.payload
+
+    runtime = manager.create("a", "", repeat)
+    manager.ring.max_bytes = 1_000_000
+    for _ in range(200):
+        await runtime.send_nowait(100_000)
+    kept = sum(len(each.state) for each in outcomes(manager))
+    assert 0 < kept <= 2_500_000  # of 20,000,000: the bound, and what comes until it is looked at again
+
+
+@virtual
+async def test_an_awaited_receipt_raises_what_its_activity_failed_with(manager):
+    async def fail(activity, state):
+        raise ValueError(activity.payload)
+
+    runtime = manager.create("a", 0, fail)
+    receipt = runtime.send_nowait(7)
+    for _ in range(2):  # it is waited for, and then decided
+        with pytest.raises(ProcessingError):
+            await receipt
