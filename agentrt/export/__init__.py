@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 
 from .exportable import Exportable
 from .perfetto import to_perfetto
-from .table import COLUMNS, activities, activities_frame, metrics_frame, to_csv, to_parquet
+from .table import COLUMNS, activities_frame, activity_rows, metrics_frame, to_csv, to_parquet
 
 __all__ = [
     "COLUMNS",
     "WRITERS",
     "Exportable",
-    "activities",
     "activities_frame",
+    "activity_rows",
     "metrics_frame",
     "to_csv",
     "to_parquet",

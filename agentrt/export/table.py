@@ -20,7 +20,7 @@ from ..snapshot import Snapshot
 from ..views.text import plain
 from .exportable import Exportable, records_of, snapshots_of
 
-__all__ = ["COLUMNS", "activities", "activities_frame", "metrics_frame", "to_csv", "to_parquet"]
+__all__ = ["COLUMNS", "activities_frame", "activity_rows", "metrics_frame", "to_csv", "to_parquet"]
 
 TableRow = dict[str, Any]  # a payload and a reply may be anything
 
@@ -39,7 +39,7 @@ DISTRIBUTION = ("count", "mean", "p50", "p95", "p99", "max")
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
 
 
-def activities(target: Exportable) -> list[TableRow]:
+def activity_rows(target: Exportable) -> list[TableRow]:
     """One row for each activity that is still recorded, with the keys of `COLUMNS`, in the order of their ids.
 
     Args:
@@ -84,7 +84,7 @@ def _outcome_cells(outcome: Outcome, clock: Time) -> TableRow:
 
 def _file_rows(target: Exportable) -> list[TableRow]:
     """The rows for a file: what is not a number is one line of text, without control characters."""
-    return [{name: _file_cell(name, value) for name, value in row.items()} for row in activities(target)]
+    return [{name: _file_cell(name, value) for name, value in row.items()} for row in activity_rows(target)]
 
 
 def _file_cell(name: str, value: Any) -> int | float | str | None:
@@ -106,12 +106,12 @@ def _number_cell(name: str, value: Any) -> int | float | None:
 
 
 def activities_frame(target: Exportable) -> Any:
-    """The rows of `activities` as a pandas DataFrame, indexed by the activity's id.
+    """The rows of `activity_rows` as a pandas DataFrame, indexed by the activity's id.
 
     Raises:
         ConfigurationError: pandas is not installed.
     """
-    return _typed_frame(_require("pandas", "a DataFrame"), activities(target)).set_index("id")
+    return _typed_frame(_require("pandas", "a DataFrame"), activity_rows(target)).set_index("id")
 
 
 def _typed_frame(pandas: Any, rows: list[TableRow]) -> Any:

@@ -14,6 +14,7 @@ pytest has the fixtures `manager` and `virtual_manager` as soon as agentrt is in
 from .explorer import Exploration, Move, Schedule, ScheduleError, ScheduleFailure, explore, replay
 from .managers import check_fates, run_until_idle, thread_manager, virtual_manager
 from .recorder import Recorder
+from .strategies import activities
 from .virtual import StalledError, VirtualLoop, run
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ScheduleFailure",
     "StalledError",
     "VirtualLoop",
+    "activities",
     "check_fates",
     "explore",
     "replay",

@@ -67,8 +67,8 @@ _PAGES = {
         "Testing",
         "agentrt.testing",
         """
-        run virtual_manager thread_manager VirtualLoop run_until_idle check_fates Recorder explore
-        replay Exploration Schedule Move ScheduleError ScheduleFailure StalledError
+        run virtual_manager thread_manager VirtualLoop run_until_idle check_fates Recorder activities
+        explore replay Exploration Schedule Move ScheduleError ScheduleFailure StalledError
         """,
     ),
     "distributed": (

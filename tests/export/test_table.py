@@ -7,7 +7,7 @@ import json
 import pytest
 
 from agentrt import Activity, ConfigurationError, RuntimeManager
-from agentrt.export import COLUMNS, WRITERS, activities, table, to_csv, to_parquet, to_perfetto
+from agentrt.export import COLUMNS, WRITERS, activity_rows, table, to_csv, to_parquet, to_perfetto
 from agentrt.export.table import escape_formulas
 from tests.export.world import HOSTILE, SURROGATE, day
 from tests.support import add, virtual
@@ -31,13 +31,13 @@ FORMULAS = [
 @virtual
 async def test_a_row_for_each_activity(manager):
     gate = await day(manager)
-    rows = activities(manager)
+    rows = activity_rows(manager)
     fates = manager.fates()
     assert len(rows) == fates.accepted
     assert all(tuple(row) == COLUMNS for row in rows)
     assert [row["fate"] for row in rows].count("done") == fates.done
     assert [row["fate"] for row in rows].count("pending") == fates.pending == 2
-    assert {row["runtime"] for row in activities(manager["second"])} == {"second"}
+    assert {row["runtime"] for row in activity_rows(manager["second"])} == {"second"}
     (urgent,) = [row for row in rows if row["lane"] == "priority"]
     assert (urgent["wait"], urgent["service"]) == (0, pytest.approx(3))
     assert [row["wait"] for row in rows if row["runtime"] == "first"] == pytest.approx([3, 6, 9, 0])
@@ -106,7 +106,7 @@ async def test_parquet_comes_back_the_same(manager, tmp_path):
     back = pandas.read_parquet(manager.export(tmp_path / "day.parquet"))
     assert list(back.columns) == list(COLUMNS)
     assert list(back.wait.dropna()) == pytest.approx(
-        [row["wait"] for row in activities(manager) if row["wait"] is not None]
+        [row["wait"] for row in activity_rows(manager) if row["wait"] is not None]
     )
     gate.open.set()
 
@@ -164,6 +164,6 @@ def test_what_was_let_go_leaves_what_is_known():
         runtime.send_nowait(1).result(60)
         accepted = next(record for record in manager.ring.records if record.kind == "accepted")
         manager.ring.records.remove(accepted)
-        (row,) = activities(manager)
+        (row,) = activity_rows(manager)
         assert (row["fate"], row["payload"], row["lane"]) == ("done", None, "standard")
         assert json.loads(to_perfetto(manager))

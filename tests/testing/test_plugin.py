@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
+import pytest
+
 import agentrt.testing
 
 pytest_plugins = ["pytester"]
@@ -14,22 +17,53 @@ GUIDE = ROOT / "docs" / "testing.md"
 EXPLORING = ROOT / "docs" / "exploring.md"
 
 
+PLUGINS = ("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
+OTHER_LOOP = re.compile(
+    r"^### On virtual time\n(.*?)^## ", re.DOTALL | re.MULTILINE
+)  # its tests have another conftest.py
+
+
+def code_blocks(text):
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def patient_hypothesis():
+    """The machine is in use: an example that is slow there is no failure."""
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("patient", hypothesis.settings(), suppress_health_check=slow)
+    hypothesis.settings.load_profile("patient")
+    yield
+    hypothesis.settings.load_profile("agentrt")
+
+
+@pytest.mark.usefixtures("patient_hypothesis")
 def test_the_guide(pytester):
     """Its code is one test module; ten minutes and three retries take milliseconds."""
-    blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), flags=re.DOTALL | re.MULTILINE)
-    pytester.makepyfile(test_guide="\n\n".join(blocks))
-    ran = pytester.inline_run("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
-    ran.assertoutcome(passed=2 + 20 + 4)
+    pytest.importorskip("anyio")
+    pytest.importorskip("pytest_asyncio")
+    pytester.makepyfile(test_guide="\n\n".join(code_blocks(OTHER_LOOP.sub("## ", GUIDE.read_text()))))
+    ran = pytester.inline_run(*PLUGINS, "-p", "anyio", "-p", "pytest_asyncio")
+    ran.assertoutcome(passed=2 + 20 + 4 + 4)
     calls = {r.nodeid: r.duration for r in ran.getreports("pytest_runtest_logreport") if r.when == "call"}
     attempts = {id: duration for id, duration in calls.items() if "attempt" in id}
     assert len(attempts) == 2
     assert max(attempts.values()) < 0.5
 
 
+@pytest.mark.parametrize(("library", "plugin"), [("anyio", "anyio"), ("pytest-asyncio", "pytest_asyncio")])
+def test_the_guide_to_async_tests_on_virtual_time(pytester, library, plugin):
+    pytest.importorskip(plugin)
+    *conftests, tests = code_blocks(OTHER_LOOP.search(GUIDE.read_text())[1])
+    (conftest,) = [each for each in conftests if each.startswith(f"# conftest.py, for {library}\n")]
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_guide=tests)
+    pytester.inline_run(*PLUGINS, "-p", plugin, "-k", f"with_{plugin}").assertoutcome(passed=1)
+
+
 def test_the_guide_to_exploring(pytester):
-    blocks = re.findall(r"^```python\n(.*?)^```", EXPLORING.read_text(), flags=re.DOTALL | re.MULTILINE)
-    pytester.makepyfile(test_guide="\n\n".join(blocks))
-    ran = pytester.inline_run("-p", "agentrt.testing.plugin", "-p", "no:cacheprovider", "-p", "no:playwright")
+    pytester.makepyfile(test_guide="\n\n".join(code_blocks(EXPLORING.read_text())))
+    ran = pytester.inline_run(*PLUGINS)
     ran.assertoutcome(passed=11)
 
 
