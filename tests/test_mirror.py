@@ -38,6 +38,7 @@ CROSS_CUTTING = {
     "engine/test_kills.py": "kill -9 of a durable manager",
     "test_front_ends.py": "docs/front-ends.md",
     "test_integrations.py": "docs/integrations.md",
+    "integrations/test_recorded_workflows.py": "a recorded test of a workflow that an integration has made",
     "test_imports.py": "the floors, see floors.py",
     "test_kernel_survival.py": "a Jupyter kernel",
     "test_leaks.py": "memory, tasks, threads",

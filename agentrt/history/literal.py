@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import collections
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
+import inspect
 import math
 import pathlib
 import sys
 import types
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -73,20 +75,12 @@ class SourceWriter:
         return names[name]
 
     def name(self, thing: Any) -> str:
-        """A class or a function by its name, which is imported.
+        """A class or a function by the name that a module has it under, which is imported.
 
         Raises:
-            ConfigurationError: No module has it under that name.
+            ConfigurationError: No module has it at its top.
         """
-        module, path = module_of(thing), str(getattr(thing, "__qualname__", ""))
-        found: Any = sys.modules.get(thing.__module__)
-        for part in path.split("."):
-            found = getattr(found, part, None)
-        if found is not thing or "<" in path or not path:
-            raise ConfigurationError(
-                f"{preview(thing, 80)} is not found by its name in the module {module!r}, so a test can't import it: "
-                "define it at the top of a module"
-            )
+        module, path = find_name(thing)
         if module == "builtins":
             return path
         first, dot, rest = path.partition(".")
@@ -176,6 +170,10 @@ class SourceWriter:
             return self._call(value, (str(value),), {}, depth)
         if isinstance(value, OF_LIBRARY):
             return self._of_library(value)
+        if "__reduce__" in vars(kind):
+            made_by, args, *more = value.__reduce__()
+            if made_by is kind and not any(more):
+                return self._call(value, args, {}, depth)
         raise _refuse_value(value)
 
     def _of_library(self, value: Any) -> str:
@@ -212,16 +210,64 @@ def text_source(text: str) -> str:
     return source if '"' in source else f'"{source[1:-1]}"'.replace("\\'", "'")
 
 
+def find_name(thing: Any) -> tuple[str, str]:
+    """The module and the name in it that a class or a function is imported by.
+
+    What a call has returned, such as a workflow of `tool_workflow(...)`, has no name of its own. It is imported by the
+    name that a module has given to it.
+
+    Raises:
+        ConfigurationError: No module has it at its top.
+    """
+    module, path = module_of(thing), str(getattr(thing, "__qualname__", ""))
+    found: Any = sys.modules.get(thing.__module__)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if found is thing and path and "<" not in path:
+        return module, path
+    names = list(_find_names(thing))
+    if not names:
+        raise ConfigurationError(
+            f"{preview(thing, 80)} is not found by its name in the module {module!r}, so a test can't import it: "
+            "define it at the top of a module. What a call returns needs a name there, such as "
+            "`workflow = tool_workflow(...)`, and the runtime is created with that: manager.create(id, state, workflow)"
+        )
+    place, name = next((each for each in names if _assigns(*each)), names[0])
+    return importable_name(place, name), name
+
+
+def _find_names(thing: Any) -> Iterator[tuple[str, str]]:
+    """Each module and name at its top that stands for this."""
+    for place, module in list(sys.modules.items()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is thing and str(name).isidentifier():
+                yield place, name
+
+
+def _assigns(module: str, name: str) -> bool:
+    """Whether a module gives this name to something, and has not only imported it."""
+    try:
+        body = ast.parse(inspect.getsource(sys.modules[module])).body
+    except (OSError, TypeError, SyntaxError):  # it has no source
+        return False
+    targets = [target for each in body if isinstance(each, ast.Assign) for target in each.targets]
+    targets += [each.target for each in body if isinstance(each, ast.AnnAssign)]
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
 def module_of(thing: Any) -> str:
     """The module that has a class or a function; of a script that runs, the name that it is imported by."""
-    module = str(getattr(thing, "__module__", ""))
+    return importable_name(str(getattr(thing, "__module__", "")), getattr(thing, "__qualname__", thing))
+
+
+def importable_name(module: str, thing: Any) -> str:
+    """The name that a module is imported by, which that of a script that runs is not."""
     if module != "__main__":
         return module
     file = getattr(sys.modules["__main__"], "__file__", None)
     if file is None:
         raise ConfigurationError(
-            f"{getattr(thing, '__qualname__', thing)} is defined in a notebook or at a prompt, and a test can't import "
-            "it: move it to a module"
+            f"{thing} is defined in a notebook or at a prompt, and a test can't import it: move it to a module"
         )
     return Path(file).stem
 

@@ -78,6 +78,9 @@ class Checkpoint:
     def __hash__(self) -> int:
         return hash(Checkpoint)
 
+    def __reduce__(self) -> tuple[type[Checkpoint], tuple[bytes]]:
+        return Checkpoint, (self.content,)
+
     def __repr__(self) -> str:
         return f"<Checkpoint of {len(self.content)} bytes>"
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from agentrt.integrations.functions import function_workflow
+
 
 @dataclass(frozen=True)
 class Order:
@@ -59,3 +61,10 @@ def count_down(activity: Any, left: int) -> int:
     if left + activity.payload < 0:
         raise SoldOut(str(left))
     return left + activity.payload
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+word_counter = function_workflow(count_words)

@@ -6,6 +6,8 @@ import datetime
 import decimal
 import enum
 import fractions
+import sys
+import types
 import uuid
 from collections import namedtuple
 from pathlib import PurePosixPath
@@ -15,8 +17,10 @@ import pytest
 
 from agentrt import AgentError, ConfigurationError, Lane, RuntimeNotFoundError
 from agentrt.history.literal import SourceWriter
+from agentrt.integrations.functions import function_workflow
+from agentrt.integrations.plain_data import FrozenDict
 from agentrt.supervision import Supervision
-from tests.history.shop import Order, SoldOut, Till, sell
+from tests.history.shop import Order, SoldOut, Till, count_words, sell, word_counter
 
 
 class Color(enum.Enum):
@@ -140,3 +144,46 @@ def test_what_a_module_does_not_have_is_refused():
         with pytest.raises(ConfigurationError, match="a test can't import it"):
             SourceWriter().name(thing)
     assert issubclass(ConfigurationError, AgentError)
+
+
+def test_what_a_call_returned_has_the_name_that_a_module_gives_it():
+    """Of the modules that have it, the one that has not imported it."""
+    writer = SourceWriter()
+    assert writer.name(word_counter) == "word_counter"
+    assert writer.import_lines() == ["from tests.history.shop import word_counter"]
+
+
+def test_what_a_call_returned_and_nobody_named_is_refused_with_the_fix():
+    with pytest.raises(ConfigurationError, match=r"needs a name there, such as `workflow = tool_workflow\(\.\.\.\)`"):
+        SourceWriter().name(function_workflow(count_words))
+
+
+def test_a_name_in_a_notebook_is_refused(monkeypatch):
+    made = function_workflow(count_words)
+    main = types.ModuleType("__main__")
+    main.made = made
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(ConfigurationError, match="made is defined in a notebook"):
+        SourceWriter().name(made)
+    main.__file__ = "/anywhere/shop.py"
+    assert SourceWriter().name(made) == "made"
+
+
+class Sealed:
+    """Says how it is made."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __eq__(self, other):
+        return isinstance(other, Sealed) and other.content == self.content
+
+    def __hash__(self):
+        return hash(self.content)
+
+    def __reduce__(self):
+        return Sealed, (self.content,)
+
+
+def test_what_says_how_it_is_made_is_written_so():
+    assert SourceWriter().value(FrozenDict(a=(1, Sealed(b"x")))) == """FrozenDict({"a": (1, Sealed(b'x'))})"""
