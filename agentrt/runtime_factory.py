@@ -139,7 +139,7 @@ class RuntimeFactory(RuntimeMap):
             self.groups.join(entry, group)
             self._add(entry)
             record_baseline(entry, "created", prepared.name, commands.ACTOR.get())
-            if len(entry.mailbox):
+            if wanted is not None and len(entry.mailbox):
                 entry.wake()
         return entry
 

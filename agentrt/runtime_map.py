@@ -140,7 +140,8 @@ class RuntimeMap(LoopHost):
     def _add(self, entry: Entry) -> None:
         """Put an entry into the map. The lock is held."""
         self._entries[entry.id] = entry
-        self.terminated.pop(entry.id, None)
+        if entry.id in self.terminated:
+            del self.terminated[entry.id]
         self.id_changes.add(entry.id, made=True)
 
     def _remove(self, entry: Entry) -> None:

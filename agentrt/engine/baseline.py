@@ -31,6 +31,7 @@ def record_swap(entry: EntryState[Any, Any], who: str | None) -> None:
 
 def _append(entry: EntryState[Any, Any], event: Event) -> None:
     host = entry.host
-    host.ring.append(event)
+    host.record(event)
     host.ring.trim()
-    host.notify()
+    if host.listeners:
+        host.notify()

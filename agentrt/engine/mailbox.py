@@ -16,6 +16,7 @@ import msgspec
 from ..activity import Activity, Lane
 from ..clock import Timer
 from ..limits import check_capacity, check_fairness
+from ..schema.numbers import MOST
 from .fields import MailboxFields
 
 __all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox"]
@@ -77,11 +78,16 @@ class PrioritizedMailbox(MailboxFields):
 
     def configure(self, priority_capacity: int, standard_capacity: int, fairness: int | None) -> None:
         """Set the bounds and the fairness; `ConfigurationError` for what can't be one."""
-        self.priority_capacity = check_capacity("priority_capacity", priority_capacity)
-        self.standard_capacity = check_capacity("standard_capacity", standard_capacity)
-        fairness = check_fairness("fairness", fairness)
+        # Most often all three are in order, as the limits that they come from were checked: then nothing is called.
+        if type(priority_capacity) is not int or not 0 < priority_capacity <= MOST:
+            priority_capacity = check_capacity("priority_capacity", priority_capacity)
+        if type(standard_capacity) is not int or not 0 < standard_capacity <= MOST:
+            standard_capacity = check_capacity("standard_capacity", standard_capacity)
+        if type(fairness) is not int or not 0 < fairness <= MOST:
+            fairness = check_fairness("fairness", fairness)
+        self.priority_capacity, self.standard_capacity = priority_capacity, standard_capacity
         self.fairness: float = math.inf if fairness is None else fairness
-        self.disable_fast_path()
+        self.fast_limit_priority = self.fast_limit_standard = 0  # `disable_fast_path`
 
     # ---- to look at
 

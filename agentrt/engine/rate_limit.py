@@ -25,10 +25,11 @@ SLACK = 1e-9  # of a token: sums of floats
 def mailbox_for(entry: Entry) -> PrioritizedMailbox:
     """The mailbox that the entry's limits ask for."""
     limits = entry.limits
-    kind = PrioritizedMailbox if limits.rate is None and limits.deadline is None else LimitedMailbox
-    mailbox = kind(limits.priority_capacity, limits.standard_capacity, limits.fairness)
-    if isinstance(mailbox, LimitedMailbox):
-        mailbox.attach_to(entry)
+    bounds = limits.priority_capacity, limits.standard_capacity, limits.fairness
+    if limits.rate is None and limits.deadline is None:
+        return PrioritizedMailbox(*bounds)
+    mailbox = LimitedMailbox(*bounds)
+    mailbox.attach_to(entry)
     return mailbox
 
 

@@ -63,6 +63,9 @@ class BoundedDict(MutableMapping[K, V]):
     def __delitem__(self, key: K) -> None:
         self.size -= self._items.pop(key)[1]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._items  # without the exception that it costs to look for what is not there
+
     def __iter__(self) -> Iterator[K]:
         return iter(tuple(self._items))  # copied in one step: another thread may put something in
 
