@@ -190,6 +190,8 @@ class Serving:
             record = None if self._offer is None else self._offer.record
             if self._offer is not None:
                 self._offer.evaluator = bool(options.get("evaluator"))
+                offered: Any = self._offer.manager.source
+                offered.extra_pages = dict(options.get("answers") or {})  # that process asks for them
             self._server = serve_in_process(record, port=port, **options)
         else:
             with explain_missing("the dashboard needs"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..discovery import ManagerRecord
+from ..feed.extra_pages import ExtraPage
 from ..feed.nodes import ClusterStanding
 from ..feed.remote import RemoteSource
 from .cluster_source import ClusterSource
@@ -40,6 +41,10 @@ class WatchedCluster(ClusterSource):
         self._relay = RelayReader(driver.read_cluster)
         self._driver_source = driver
         super().__init__(driver, driver, self._relay.read_feed, driver.read_cluster().link)
+
+    def extra_page(self, path: str, accept: str) -> ExtraPage | None:
+        """What the program of the driver serves beside the dashboard."""
+        return self._driver_source.extra_page(path, accept)
 
     def close(self) -> None:
         """Ask no more. Idempotent."""

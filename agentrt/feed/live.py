@@ -22,6 +22,7 @@ from ..metrics import Fates
 from ..snapshot import Snapshot, snapshot
 from .branch_point import BranchPoint
 from .commands import LiveCommands, SteeredManager, waiting
+from .extra_pages import ExtraPages
 from .find import LastRates, cut, find_entries, find_ids, is_active
 from .forms import form_of, form_with
 from .ids import IdsUpdate
@@ -118,6 +119,7 @@ class LiveSource:
     capabilities = COMMANDS | READS
 
     def __init__(self, manager: LiveManager) -> None:
+        self.extra_pages: ExtraPages = {}
         self._manager = manager
         self._commands = LiveCommands(manager)
         self._rates = LastRates()

@@ -18,6 +18,7 @@ from ..schema.choices import Choice, is_same_choice
 from ..schema.fields import Field, Kind
 from ..schema.outline import OF_STATE, Bounds, clean, outline, restore
 from ..snapshot import Snapshot
+from .extra_pages import ExtraPage, make_extra_page
 from .failures import FailureRecord, error_of, failure_of
 from .ids import IdsUpdate
 from .nodes import ClusterStanding, HasCluster, Usage
@@ -31,7 +32,7 @@ OF_ITEM = Bounds(most=100, widest=50, deepest=5, longest=2_000)
 NOT_OF_ONE = frozenset(
     {
         "ids", "ended", "snapshots", "figures", "active", "find", "fates", "dead_letters", "ledger", "outcomes",
-        "burst", "cluster", "journal", "usage",
+        "burst", "cluster", "extra_page", "journal", "usage",
     }
 )  # fmt: skip
 
@@ -341,6 +342,7 @@ READERS: dict[str, ReadKind] = {
     "cluster": ReadKind(
         lambda source: source.cluster() if isinstance(source, HasCluster) else None, ClusterStanding | None, _as_it_is
     ),
+    "extra_page": ReadKind(make_extra_page, ExtraPage | None, _as_it_is),
     "usage": ReadKind(lambda source: source.usage(), Usage, _as_it_is),
     "outcomes": ReadKind(
         lambda source, numbers: {id: row_of(each, True) for id, each in source.outcomes(numbers).items()},

@@ -27,6 +27,7 @@ from ..snapshot import Snapshot
 from .branch_point import BranchPoint
 from .connection import LocalDialer
 from .entrance import Role
+from .extra_pages import ExtraPage
 from .failures import error_of
 from .find import find_ids
 from .ids import RemoteIds
@@ -372,6 +373,12 @@ class RemoteSource:
     def cluster(self) -> ClusterStanding | None:
         """What the nodes are reached by, if it is the driver of a cluster."""
         found: ClusterStanding | None = self._read("cluster")
+        return found
+
+    def extra_page(self, path: str, accept: str) -> ExtraPage | None:
+        """What its program serves beside the dashboard; None if it does not answer, or has no such page."""
+        with self._lock:
+            found: ExtraPage | None = self._link.read_once("extra_page", (path, accept))
         return found
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:

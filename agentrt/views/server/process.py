@@ -21,7 +21,8 @@ from .links import links_of
 __all__ = ["ServerProcess", "serve_in_process"]
 
 TIMEOUT = 60.0  # seconds for the process to start; to end it has a third of that
-OPTIONS = ("address", "title", "note", "hosts", "loud", "proxies", "evaluator")
+OPTIONS = ("address", "title", "note", "hosts", "loud", "proxies", "evaluator", "answers")
+LISTS = ("hosts", "proxies", "answers")  # of the answers it is told the paths, and asks the program for the rest
 
 
 class ServerProcess:
@@ -96,7 +97,7 @@ def serve_in_process(manager: ManagerRecord | None, port: int = 0, auth: bool = 
 
 
 def _spawn(manager: ManagerRecord, options: dict[str, Any]) -> ServerProcess:
-    options = {name: sorted(value) if name in ("hosts", "proxies") else value for name, value in options.items()}
+    options = {name: sorted(value) if name in LISTS else value for name, value in options.items()}
     announce = json.dumps({"manager": msgspec.to_builtins(manager), "options": options})
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "agentrt", "watch", "--announce", announce],

@@ -238,7 +238,7 @@ def serve(
             is whatever this program can do.
         answers: What is served besides, by path, to whoever has a link: `{"/metrics": function}`. The function is given
             the Accept header of a request, and returns the type and the content of its answer. It is called on the
-            server's thread.
+            server's thread; where the dashboard is in another process, on that of the offer to other processes.
 
     Returns:
         The server: `url`, `view_url`, `port`, `stop()`.

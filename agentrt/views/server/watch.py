@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tornado.web import HTTPError
+
 from ...discovery import ManagerRecord
 from ...errors import ConfigurationError
+from ...feed.extra_pages import ReadsExtraPages
 from ...feed.nodes import HasNodes
 from ...feed.remote import RemoteSource, WatchedSource
 from ...feed.several import SeveralSource
+from .auth import Answer
 from .content import ManagerPage
 from .server import Server, start
 
@@ -24,6 +28,7 @@ class Watch:
         managers: The managers, one at least.
         open_source: Gives the source of one of them.
         port: As all others, those of `agentrt.views.server.server.serve`.
+        answers: The paths of pages that the program of the manager serves beside the dashboard.
 
     Raises:
         ConfigurationError: A manager can't be watched, or the page can't be served.
@@ -41,6 +46,7 @@ class Watch:
         loud: bool = False,
         proxies: Iterable[str] = (),
         evaluator: bool = False,
+        answers: Iterable[str] = (),
     ) -> None:
         self.sources: list[WatchedSource] = []
         try:
@@ -58,10 +64,23 @@ class Watch:
                 self.source, title, note, loud, watches=managers[0].pid if alone else None, evaluator=evaluator
             )
             page.listed = alone
-            self.server: Server = start(page, port, address, hosts, proxies)
+            pages = {path: self._relay(path) for path in answers}
+            self.server: Server = start(page, port, address, hosts, proxies, pages)
         except BaseException:
             self._close_sources()
             raise
+
+    def _relay(self, path: str) -> Answer:
+        """A page that the program of the manager is asked for each time."""
+
+        def answer(accept: str) -> tuple[str, bytes]:
+            source = self.source
+            page = source.extra_page(path, accept) if isinstance(source, ReadsExtraPages) else None
+            if page is None:
+                raise HTTPError(503, reason="the program of the agents does not answer, or has no such page")
+            return page.kind, page.content
+
+        return answer
 
     @property
     def needed(self) -> bool:

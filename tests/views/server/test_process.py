@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -166,3 +168,27 @@ def test_a_manager_that_is_not_offered_is_not_served_elsewhere():
         pytest.raises(ConfigurationError, match="not offered to other processes; make it with offer=True"),
     ):
         manager.serve(process=True)
+
+
+def test_what_the_program_serves_besides_is_asked_of_it_each_time():
+    asked = iter(range(100))
+    pages = {"/figures": lambda accept: ("text/plain", f"{accept}: {next(asked)}".encode())}
+    with RuntimeManager(loop="thread", name="figures") as manager:
+        server = manager.serve(process=True, answers=pages)
+        with serving(server):
+            found = [fetch(server, "/figures") for _ in range(2)]
+            manager.close()
+            assert fetch(server, "/figures") == (503, "")
+    assert found == [(200, "text/x: 0"), (200, "text/x: 1")]
+
+
+def fetch(server: ServerProcess, path: str) -> tuple[int, str]:
+    """The answer to a program that has the viewer's token."""
+    token = parse_qs(urlsplit(server.view_url).query)["token"][0]
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/x"}
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
