@@ -20,6 +20,7 @@ from .peer import Peer
 from .peers import OURS, PEERS
 from .peers.cluster import DISTRIBUTED_PEERS
 from .sizes import FULL, QUICK, Size
+from .viewers import measure_viewers, viewers_table
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -37,6 +38,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--before", metavar="COMMIT", help="only agentrt, as it was at a commit and as it is, in turn")
     parser.add_argument("--cores", action="store_true", help="the pure and the compiled core, each beside bare asyncio")
+    parser.add_argument("--viewers", action="store_true", help="what an activity costs while a class looks on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and the targets")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG of the cost by size (needs matplotlib)")
     parser.add_argument("--profile", metavar="MEASURE", help="show where the time of one activity of agentrt goes")
@@ -79,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(compare_with(chosen.before, chosen.measures, chosen.rounds, ["--quick"] if chosen.quick else []))
         return
     size = size_of(chosen)
+    if chosen.viewers:
+        print(viewers_table(measure_viewers(size.looks, size.viewers)))
+        return
     if chosen.distributed:
         wanted = select_peers(chosen.peers, DISTRIBUTED_PEERS)
         compare(select_measures(chosen.measures, DISTRIBUTED), wanted, size, chosen.json, chosen.plot)

@@ -17,7 +17,7 @@ from agentrt.demo import load_day, towers
 from tests.harness.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
-WIDTH, HIGHEST = 1000, 760  # pixels
+WIDTH, LOWEST, HIGHEST = 1000, 120, 760  # pixels
 COLOURS = 96
 EVENING = "18:20"
 OF_MANAGER = ("overview", "fleet", "timeline", "flow")
@@ -49,8 +49,10 @@ def draw(browser: Browser, file: Path, name: str) -> None:
     page.goto(file.as_uri())
     page.wait_for_function("() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)")
     page.wait_for_timeout(1500)
+    page.set_viewport_size({"width": WIDTH, "height": LOWEST})  # a page is never less high than its window
+    page.wait_for_timeout(500)
     height = page.evaluate("() => document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": max(200, min(height, HIGHEST))})
+    page.set_viewport_size({"width": WIDTH, "height": max(LOWEST, min(height, HIGHEST))})
     page.wait_for_timeout(500)
     save(page.screenshot(animations="disabled"), FOLDER / f"{name}.png")
     page.close()

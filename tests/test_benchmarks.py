@@ -1,14 +1,17 @@
 """A tiny run of every measure: that the figures are there, not what they are."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import child, cores, plot, profiling, report, rounds, targets
-from benchmarks.measures import MEASURES
+from benchmarks.measures import MEASURES, sessions
 from benchmarks.measures.distributed import DISTRIBUTED
 from benchmarks.peer import Peer
 from benchmarks.peers import OURS, PEERS
@@ -115,6 +118,31 @@ def test_a_measure_of_ours_that_fails_is_told_at_the_end_and_keeps_the_others(mo
     printed = capsys.readouterr().out
     assert "one-way / PriorityQueue" in printed
     assert "failed: ask, struct, agentrt: OSError: no browser" in printed
+
+
+def test_a_class_that_looks_on_has_a_line_for_each_number_of_pages(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(command, "FULL", SMOKE)
+    command.main(["--viewers"])
+    *_, head, line = capsys.readouterr().out.splitlines()
+    assert "pages" in head
+    assert line.split()[0] == "0"
+    assert float(line.split()[1]) > 0
+
+
+def test_one_page_of_a_class_is_a_real_one_and_all_look_only(monkeypatch: Any) -> None:
+    opened = []
+
+    @contextmanager
+    def visitors(url: str, n: int, *, elsewhere: bool = False, niceness: int = 0) -> Iterator[None]:
+        opened.append((url, n, elsewhere))
+        yield
+
+    monkeypatch.setattr(sessions, "visitors", visitors)
+    server = SimpleNamespace(url="operator", view_url="viewer")
+    for n in (0, 30):
+        with sessions.open_pages(server, n, True):
+            pass
+    assert opened == [("viewer", 0, False), ("viewer", 0, True), ("viewer", 1, False), ("viewer", 29, True)]
 
 
 @pytest.mark.parametrize(("option", "word"), [(["nothing"], "no measure"), (["--peers", "nobody"], "no peer")])

@@ -78,8 +78,8 @@ def measure_load(manager: Any, runtimes: list[Any], seconds: float) -> Figures:
 
 
 def child(seconds: str, where: str, *numbers: str) -> Figures:
-    if where == "apart":
-        return apart(seconds, *numbers)
+    if where in ("apart", "class"):
+        return apart(seconds, *numbers, is_class=where == "class")
     with RuntimeManager(loop="thread") as manager:
         runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
         server = manager.serve()
@@ -100,14 +100,28 @@ def child(seconds: str, where: str, *numbers: str) -> Figures:
         return found
 
 
-def apart(seconds: str, *numbers: str) -> Figures:
+@contextmanager
+def open_pages(server: Any, n: int, is_class: bool) -> Iterator[None]:
+    """Keep pages open in a browser; of a class one, and the others as what its viewers' machines would receive."""
+    if not is_class:
+        with visitors(server.url, n, niceness=LOWEST):
+            yield
+        return
+    with (
+        visitors(server.view_url, min(n, 1), niceness=LOWEST),
+        visitors(server.view_url, max(n - 1, 0), elsewhere=True, niceness=LOWEST),
+    ):
+        yield
+
+
+def apart(seconds: str, *numbers: str, is_class: bool = False) -> Figures:
     """Percent more processor time, and real time, of an activity while pages are fed; see `measure_pairs`."""
     found: Figures = {}
     for n in map(int, numbers):
         with RuntimeManager(loop="thread", name="measured") as manager:
             runtimes = [manager.create(f"agent {i}", 0, add) for i in range(AGENTS)]
             server: Any = manager.serve(process=True)
-            with visitors(server.url, n, niceness=LOWEST), count_answers() as answers:
+            with open_pages(server, n, is_class), count_answers() as answers:
                 make_nice(server.pid, LOWEST)
                 pairs = measure_pairs(manager, runtimes, server.pid, max(1, round(PAIRS * float(seconds))))
                 make_nice(server.pid, 0)  # else it would never end on a busy machine
@@ -116,8 +130,10 @@ def apart(seconds: str, *numbers: str) -> Figures:
         for place, name in enumerate(("more %", "more wall %")):
             found[f"{n} {name}"] = more(pairs, place)
         watched = [on for _, on in pairs]
+        found[f"{n} us"] = 1e6 * statistics.median(on.cpu for on in watched)
+        found[f"{n} us alone"] = 1e6 * statistics.median(off.cpu for off, _ in pairs)
         found[f"{n} answering %"] = 100 * sum(on.answering for on in watched) / sum(on.cpu for on in watched)
-        if not n:
+        if not n and not is_class:
             found["0 neighbour %"] = more(neighbour(max(1, round(PAIRS * float(seconds)))), 0)
     return found
 

@@ -24,7 +24,8 @@ __all__ = ["Overview", "fates_bar"]
 
 CSS = """
 .say { font-size: var(--t3); line-height: 1.35; font-weight: 500; margin-bottom: var(--s3); overflow-wrap: anywhere; }
-.unbroken { white-space: nowrap; } .unbroken button { white-space: normal; }
+.unbroken { white-space: nowrap; }
+.unbroken button { white-space: normal; vertical-align: top; max-width: calc(100% - 3ch); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(170px, 100%), 1fr)); gap: var(--s3); }
 .tile { background: var(--rt-surface); border: 1px solid var(--rt-line); border-radius: 10px;
   padding: var(--s2) var(--s3); min-width: 0; }
