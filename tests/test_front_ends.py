@@ -66,6 +66,7 @@ def test_the_first_lesson_is_live_in_notebook_7(classic_notebook, guard, page, t
     notebook.cell(timeline).locator("canvas").first.wait_for()
     notebook.run(prediction)
     notebook.cell(prediction).get_by_role("button", name="Keep").wait_for()
+    notebook.cell(prediction).locator(".widget-html").get_by_text("Before you run it").wait_for()
     assert notebook.cell(prediction).get_by_text("Before you run it").locator("visible=true").count() == 1
     shoot(page, "front-ends/notebook-7")
 
@@ -177,7 +178,7 @@ def _(runtime):
 
 @pytest.mark.browser
 def test_marimo_has_a_picture_and_a_live_pane(guard, page, tmp_path):
-    pytest.importorskip("marimo", reason="marimo is not installed")
+    pytest.importorskip("marimo", reason="marimo is not installed: pip install 'agentrt[marimo]'")
     guard.allow(r"cdn\.holoviz\.org", "ERR_NAME_NOT_RESOLVED")  # the style sheets of the pane, see docs/front-ends.md
     bytes_of_output = re.search(r"^MARIMO_OUTPUT_MAX_BYTES=(\d+) ", GUIDE.read_text(), re.MULTILINE)[1]
     (tmp_path / "agents.py").write_text(APP)
