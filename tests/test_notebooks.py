@@ -111,7 +111,7 @@ def test_somebody_goes_through_a_lesson_in_jupyterlab(lesson, answer, verdict, j
     if answer.isdigit():
         question.get_by_placeholder("a number").fill(answer)
     else:
-        question.get_by_text(answer, exact=True).click()
+        question.locator(".widget-radio").get_by_text(answer, exact=True).click()
     question.get_by_role("button", name="Keep").click()
     notebook.wait_for_output(place("predict"), f"You expect {answer}")
     shoot(page, f"lessons/{lesson}-prediction")
