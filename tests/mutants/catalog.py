@@ -108,8 +108,8 @@ MUTANTS = (
     Mutant(
         "who made a lane smaller is not heard",
         "engine/mailbox.py",
-        "        self.fairness: float = math.inf if fairness is None else fairness\n        self.disable_fast_path()\n",
-        "        self.fairness: float = math.inf if fairness is None else fairness\n",
+        "        self.fast_limit_priority = self.fast_limit_standard = 0  # `disable_fast_path`\n",
+        "",
         (ADMISSION, "-k", "made_smaller"),
     ),
     Mutant(
