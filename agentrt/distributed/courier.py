@@ -380,17 +380,27 @@ class Courier:
             node: Its name.
             items: What the life before had not taken.
         """
+        why = self.explain_loss(node)
         kept = {item.number for item in items if isinstance(item, ActivityItem | CommandItem)}
-        there = [sent for sent in self.sent.values() if sent.node == node and not sent.is_held]
+        self._end_questions(why, node, kept)
         if not self.is_durable:
-            there = [sent for sent in there if sent.offer.number in kept]
-        kept.update(sent.offer.number for sent in there)
-        self._end_waits(self.explain_loss(node), node, kept)
-        for sent in there:
-            if sent.is_accepted:
-                self.rerouting.ask_again(sent)
-        self.rerouting.send_again(sent for sent in there if not sent.is_accepted)
-        return [item for item in items if type(item) is not ActivityItem]
+            self._end_sends(why, node, kept)
+            return items
+        again = [item for item in items if type(item) is not ActivityItem]
+
+        def put(to: str, item: Item) -> None:
+            if to == node:  # before what was put in this turn: that was sent later
+                again.append(item)
+            else:
+                self.put(to, item)
+
+        with self.host.lock:  # what is sent on another thread meanwhile is among these, or comes after them
+            there = [sent for sent in self.sent.values() if sent.node == node and not sent.is_held]
+            for sent in there:
+                if sent.is_accepted:
+                    self.rerouting.ask_again(sent, put)
+            self.rerouting.send_again((sent for sent in there if not sent.is_accepted), put)
+        return again
 
     def lose(self, node: str) -> None:
         """A node has ended and there will be no next life of it: who waits for it hears so. The loop's thread."""
@@ -401,13 +411,21 @@ class Courier:
         self.rerouting.send_again([sent for sent in there if not (sent.is_accepted or sent.is_held)])
         self._end_waits(self.explain_loss(node), node)
 
-    def _end_waits(self, why: AgentError, node: str | None = None, kept: Container[int] = ()) -> None:
-        """Tell who waits for a node, or for any, that there will be no answer; but for what has these numbers."""
+    def _end_waits(self, why: AgentError, node: str | None = None) -> None:
+        """Tell who waits for a node, or for any, that there will be no answer."""
+        self._end_sends(why, node)
+        self._end_questions(why, node)
+
+    def _end_sends(self, why: AgentError, node: str | None, kept: Container[int] = ()) -> None:
+        """The same for what was sent, but for what has these numbers."""
         for number, sent in list(self.sent.items()):
             if (node is None or (node == sent.node and not sent.is_held)) and number not in kept:
                 error = why.copy()
                 error.runtime = sent.offer.runtime
                 self.refuse(number, error)
+
+    def _end_questions(self, why: AgentError, node: str | None, kept: Container[int] = ()) -> None:
+        """The same for what was asked, but for what has these numbers."""
         for number, (other, _) in list(self._asked.items()):
             if node in (None, other) and number not in kept:
                 self._conclude(number, why)

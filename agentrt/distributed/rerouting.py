@@ -26,6 +26,7 @@ from .placement import Placement
 
 __all__ = ["Forwarder", "Rerouting", "Route", "Sent", "no_receipt"]
 
+Put = Callable[[str, Item], object]  # sends an item to a node
 HERE = 0  # no activity has this number
 NOWHERE = ""  # no node has this name
 
@@ -129,7 +130,7 @@ class Rerouting:
         offer.epoch = epoch
         return True
 
-    def leave(self, id: str, numbers: Iterable[int]) -> None:
+    def leave(self, id: str, numbers: Iterable[int], put: Put | None = None) -> None:
         """These are in their lane, or nothing comes of them: after the last, send what has waited for that."""
         with self._host.lock:
             route = self.routes.get(id)
@@ -144,28 +145,33 @@ class Rerouting:
             for each in waiting:
                 each.is_held = False
                 if id not in self._placement.lost:
-                    self._send_there(each, self._placement.node_of(id))
+                    self._send_there(each, self._placement.node_of(id), put or self._forwarder.put)
         if id in self._placement.lost:
             for each in waiting:
                 self._forwarder.refuse(each.offer.number, self._forwarder.explain_loss(each.node))
 
-    def _send_there(self, sent: Sent, node: str) -> None:
+    def _send_there(self, sent: Sent, node: str, put: Put) -> None:
         if not sent.is_accepted:
             self._forwarder.on_their_way[sent.node] -= 1
             self._forwarder.on_their_way[node] += 1
         sent.node = node
         if sent.is_accepted:
-            self.ask_again(sent)
+            self.ask_again(sent, put)
         elif self.enter(sent):
-            self._forwarder.put(node, sent.offer)
+            put(node, sent.offer)
 
-    def ask_again(self, sent: Sent) -> None:
+    def ask_again(self, sent: Sent, put: Put) -> None:
         """Have a node say what came of something that was accepted: it knows that by its key."""
         sent.offer.epoch = self._placement.epochs.get(sent.offer.runtime, 0)
-        self._forwarder.put(sent.node, sent.offer)
+        put(sent.node, sent.offer)
 
-    def send_again(self, sent: Iterable[Sent]) -> None:
-        """Send what no node has taken to where its runtime is now, after what is still under way to that."""
+    def send_again(self, sent: Iterable[Sent], put: Put | None = None) -> None:
+        """Send what no node has taken to where its runtime is now, after what is still under way to that.
+
+        Args:
+            sent: What was sent.
+            put: What sends; without it, the courier does.
+        """
         back: defaultdict[str, list[int]] = defaultdict(list)
         with self._host.lock:
             for each in sent:
@@ -174,7 +180,7 @@ class Rerouting:
                 each.is_held = True
                 back[id].append(number)
         for id, numbers in back.items():
-            self.leave(id, numbers)
+            self.leave(id, numbers, put)
 
     def send_after(self, sender: str, item: MovedItem) -> None:
         """An activity was not accepted, as its runtime has moved: it is sent there, after what was sent before it."""
@@ -244,4 +250,5 @@ class Rerouting:
             if item.node not in self._placement.nodes:
                 self._forwarder.refuse(number, self._forwarder.explain_loss(item.node))
             elif self._forwarder.is_durable and self._forwarder.life_of(item.node) != item.life:
-                self.ask_again(sent)  # it may have ended since: by its key it is found in the journal
+                # It may have ended since: by its key it is found in the journal.
+                self.ask_again(sent, self._forwarder.put)

@@ -14,7 +14,7 @@ from agentrt.distributed.placement import Placement
 from agentrt.distributed.rerouting import Rerouting, Sent, no_receipt
 from agentrt.testing.network import Network
 from agentrt.testing.network_runs import create_runtime, run_network
-from tests.distributed.test_cluster import Cluster, collect, collect_slowly, started
+from tests.distributed.test_cluster import Cluster, collect, collect_slowly, in_memory_journals, started
 from tests.distributed.test_mover import by_sender
 
 
@@ -121,6 +121,30 @@ def test_a_node_sends_back_what_was_sent_before_the_runtime_came_back() -> None:
         epoch, found = manager.placement.epochs["target"], deliver(cluster, here, ActivityItem(5, "target", b""))
         assert found == [("elsewhere", MovedItem(5, here, epoch))]
         assert cluster.do(lambda: manager["target"].state) == ()
+
+
+def test_what_is_sent_in_the_turn_in_which_a_node_is_back_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    with started(open_journal=in_memory_journals()) as cluster:
+        manager = cluster.manager
+        cluster.do(lambda: manager.create("target", (), collect))
+        courier, receipts = manager.courier, []
+        begin_again = courier._begin_again
+
+        def send_and_begin_again(node: str, items: list[Item]) -> list[Item]:
+            receipts.append(manager.send_nowait("target", 4))
+            return begin_again(node, items)
+
+        monkeypatch.setattr(courier, "_begin_again", send_and_begin_again)
+
+        async def main() -> None:
+            await manager.send_nowait("target", 1)
+            cluster.kill("target")
+            receipts.extend(manager.send_nowait("target", number) for number in (2, 3))
+            for _ in range(3):
+                await receipts[-1]
+
+        cluster.run(main())
+        assert cluster.manager_of("target")["target"].state == (1, 2, 3, 4)
 
 
 def deliver(cluster: Cluster, node: str, offer: ActivityItem) -> list[tuple[str, Item]]:
