@@ -537,8 +537,15 @@ def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
             assert "\N{MULTIPLICATION SIGN} error" in node.filter(has_text="till").inner_text()
             assert serious(page) == []
             edge = page.locator(".react-flow__edge", has_text="1 failed").first
-            edge.locator(".react-flow__edge-textwrapper").hover()
-            page.locator(".rf-value-popup", has_text="front → till").wait_for()
+            popup = page.locator(".rf-value-popup", has_text="front → till")
+
+            def points_at_it() -> bool:
+                page.mouse.move(0, 0)
+                edge.locator(".react-flow__edge-textwrapper").hover()
+                page.wait_for_timeout(200)
+                return popup.is_visible()
+
+            wait_until(points_at_it, what="the edge says who talks to whom, wherever the layout has moved it")
             before = node.filter(has_text="till").bounding_box()
             manager["front"].send_nowait({"agent-3": 1, "till": 1})
             page.get_by_text("front → agent-#").first.wait_for()

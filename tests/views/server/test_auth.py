@@ -237,13 +237,13 @@ def test_a_source_that_carries_out_no_command_is_only_looked_at(busy):
     assert "can only be looked at" in said[-1]
 
 
-# What a page could send if its buttons were not off: every message of every pane.
-EVERYTHING = """(messages) => {
+# What a page could send if its buttons were not off: every message of every pane, fewer than a connection may a second.
+EVERYTHING = """async (messages) => {
   const deep = function* (root) {
     for (const node of root.querySelectorAll("*")) { yield node; if (node.shadowRoot) yield* deep(node.shadowRoot) }
   }
-  for (const box of [...deep(document)].filter((node) => node.classList?.contains("live")))
-    for (const [act, of] of messages) {
+  for (const [act, of] of messages) {
+    for (const box of [...deep(document)].filter((node) => node.classList?.contains("live"))) {
       const button = document.createElement("button")
       button.dataset.do = act
       button.dataset.with = of
@@ -251,6 +251,8 @@ EVERYTHING = """(messages) => {
       button.click()
       button.remove()
     }
+    await new Promise((done) => setTimeout(done, 100))
+  }
 }"""
 
 
