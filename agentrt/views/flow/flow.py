@@ -19,7 +19,7 @@ from ..pace import in_real_time, window
 from ..role import Commands
 from ..text import plain, quantity, rate, within_last
 from .borders import Borders
-from .graph import box_of, edge_of, graph_of, label_of_edge, middle_of, node_of, redraw, width_of, zoom_of
+from .graph import LABEL_END, box_of, edge_of, graph_of, label_of_edge, middle_of, node_of, redraw, width_of, zoom_of
 from .labels import LabelPlaces
 from .node_status import NodeStatuses, label_of
 from .nodes import LAST, Node, Places
@@ -174,7 +174,8 @@ class Flow(pn.viewable.Viewer):
             self.schedule(lambda: self._open(node))
 
     def _on_hover(self, event: dict[str, Any]) -> None:
-        words = next((edge["ariaLabel"] for edge in self.graph.edges if edge["id"] == event.get("edge_id")), "")
+        id = str(event.get("edge_id")).removesuffix(LABEL_END)
+        words = next((edge["ariaLabel"] for edge in self.graph.edges if edge["id"] == id), "")
         popup = Live(plain(words, 240), width=300, sizing_mode="fixed")
         self.schedule(lambda: self.graph.show_popup(popup, event.get("position")))
 

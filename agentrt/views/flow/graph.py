@@ -22,6 +22,7 @@ Props = dict[str, Any]
 Place = tuple[int, int]  # column and row
 WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
 LARGEST, PADDING = 1.25, 1.12
+LABEL_END = "-label"  # of the id of a label; before it comes the id of its edge
 ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}
 GRAPH = (
     CSS
@@ -188,7 +189,7 @@ def label_of_edge(source: str, target: str, text: str, shift: float = 0.0) -> Pr
     """
     moved = {"transform": f"translateY({shift:g}px)"} if shift else {}
     return {
-        "id": f"{source}-{target}-label",
+        "id": f"{source}-{target}{LABEL_END}",
         "source": source,
         "target": target,
         "className": "label",
