@@ -157,6 +157,7 @@ async def test_a_failed_asker_leaves_no_trace(manager):
     assert await runtime.ask(2) == 2
 
 
+@pytest.mark.slow
 def test_a_million_would_not_pile_up():
     """What is done is let go of: neither receipts nor activities nor tasks stay."""
     with RuntimeManager(loop="thread", ring=1_000) as manager:

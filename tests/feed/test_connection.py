@@ -136,6 +136,7 @@ def real_frames() -> list[bytes]:
         return [answers.answer(encode_frame(Request(0, reads))), answers.answer(encode_frame(Request(3, reads[:2])))]
 
 
+@pytest.mark.slow
 def test_five_thousand_random_frames_do_no_harm(impostor, caplog):
     """To the reader's end; those to the manager's end are in test_offer."""
     caplog.set_level(logging.CRITICAL)

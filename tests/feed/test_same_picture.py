@@ -108,6 +108,7 @@ def recorded(manager, folder):
     source.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [*PAGES, "activity/failed", "activity/waiting", "activity/9999"])
 def test_every_page_is_drawn_of_a_moment_and_says_so(manager, address):
     source = manager.at().source
@@ -118,6 +119,7 @@ def test_every_page_is_drawn_of_a_moment_and_says_so(manager, address):
     assert "a view failed" not in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [*PAGES, "activity/failed", "activity/waiting", "activity/9999"])
 def test_every_page_is_drawn_of_a_file_and_says_so(recorded, address):
     failed = next(record.id for record in recorded.frame().records if record.kind == "failed")

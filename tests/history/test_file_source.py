@@ -47,6 +47,7 @@ def test_each_event_of_a_file_can_be_gone_back_to(path: Path) -> None:
     source.close()
 
 
+@pytest.mark.slow
 def test_the_bar_of_a_large_file_has_its_last_events_and_an_address_any(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

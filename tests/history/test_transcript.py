@@ -125,6 +125,7 @@ def test_what_is_needed_is_left(tmp_path):
     assert run_test(least).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_can_not_be_repeated_is_left_out_and_says_why(tmp_path):
     def now(activity: Any, state: float) -> float:
         return time.time()

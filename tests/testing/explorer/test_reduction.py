@@ -149,6 +149,7 @@ def outcomes(found):
     return set(found.results) | failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early_timers", [False, True])
 @pytest.mark.parametrize("seed", range(16))
 def test_it_finds_what_every_order_can_lead_to(seed, early_timers):

@@ -21,6 +21,7 @@ def test_a_fault_is_found(name):
         failure.replay()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_its_schedule_is_as_short_as_any(name):
     scenario, *_ = FAULTS[name]
