@@ -6,7 +6,7 @@ import asyncio
 import threading
 import uuid
 import weakref
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Container, Iterable
 from contextvars import Context
 from functools import partial
@@ -295,19 +295,19 @@ class Courier:
     def note_acceptances(self, numbers: list[int]) -> None:
         """Activities wait in their lanes there."""
         found: list[Promise[Any]] = []
-        ids: set[str] = set()
+        taken: defaultdict[str, list[int]] = defaultdict(list)  # by the id of the runtime
         with self.host.lock:
             for number in numbers:
                 sent = self.sent.get(number)
                 if sent is not None and not sent.is_accepted:
                     self._note_acceptance(sent, found)
-                    ids.add(sent.offer.runtime)
+                    taken[sent.offer.runtime].append(number)
                     if sent.offer.is_one_way:
                         del self.sent[number]
         for promise in found:
             promise._decide(True)
-        for id in ids:
-            self.rerouting.leave(id, numbers)
+        for id, those in taken.items():
+            self.rerouting.leave(id, those)
 
     def _note_acceptance(self, sent: Sent, found: list[Promise[Any]]) -> None:
         """Make room for another one on the way, and collect who waits for that. The lock is held."""
