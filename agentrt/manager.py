@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .activity import Activity
 from .clock import Clock
 from .display import DisplayedDeadLetters, ManagerDisplay, Serving
-from .engine import commands
+from .engine import closing, commands
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT, deadlock_error
 from .engine.disposal import Disposal
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 __all__ = ["RuntimeManager"]
 
 logger = logging.getLogger(__name__)
-MOMENT = 1.0  # real seconds that closing takes without a word
 T = TypeVar("T")
 Entry = RuntimeEntry[Any, Any]
 Handle = Runtime[Any, Any]
@@ -407,21 +406,19 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
 
     def _wait_for_end(self, endings: list[Promise[bool]], limit: float | None) -> None:
         """Wait so many seconds until all have ended, and say what takes longer than a moment."""
-        for seconds in _split(limit):
+        for seconds in closing.split(limit):
             pending = [promise for promise in endings if promise.value is None]
             if not pending or self.loop.is_closed():
                 return
             with suppress(TimeoutError, concurrent.futures.CancelledError):
                 return wait_for(self.submit(wait_all(pending)), seconds)
-            entries = tuple(self._entries.values())
-            waiting = [n for entry in entries if (n := len(entry.undelivered) + len(entry.mailbox))]
-            if waiting:
-                stay = "" if self.journal is None else "; those of durable runtimes stay in the journal"
-                note = "%r is being closed: %d activities that wait still have to get their fate%s"
-                log_safely(logger, note, self, sum(waiting), stay, level=logging.WARNING)
-        if limit is not None and len(pending) > len(waiting):
+            waiting = self._log_waiting()
+        if limit is not None and len(pending) > waiting:
             warning = "%r did not end within %g s; what still runs is cancelled"
             log_safely(logger, warning, self, limit, level=logging.WARNING)
+
+    def _log_waiting(self) -> int:
+        return closing.log_waiting(self, tuple(self._entries.values()), stored=self.journal is not None)
 
     def _finish_now(self) -> None:
         """End what has not ended by itself."""
@@ -436,7 +433,12 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         if self._own is not None and threading.get_ident() != self.thread:
             await asyncio.to_thread(self.close)
         else:
-            await wait_all(self._end())
+            endings = self._end()
+            notice = asyncio.get_running_loop().call_later(closing.MOMENT, self._log_waiting)
+            try:
+                await wait_all(endings)
+            finally:
+                notice.cancel()
             await asyncio.to_thread(self._close_journal)
             self.hub.close()
             if self._own is not None:
@@ -485,10 +487,3 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _split(limit: float | None) -> tuple[float | None, ...]:
-    """A moment, and the rest of a time."""
-    if limit is None:
-        return MOMENT, None
-    return (limit,) if limit <= MOMENT else (MOMENT, limit - MOMENT)

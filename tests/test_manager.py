@@ -257,7 +257,7 @@ def test_a_runtime_that_does_not_end_does_not_hold_the_closing_up(caplog):
 
 
 def test_closing_says_what_takes_longer_than_a_moment(caplog, monkeypatch):
-    monkeypatch.setattr("agentrt.manager.MOMENT", 0.0)
+    monkeypatch.setattr("agentrt.engine.closing.MOMENT", 0.0)
     manager = RuntimeManager(loop="thread")
     runtime = manager.create("a", 0, add)
     runtime.pause()
@@ -270,6 +270,24 @@ def test_closing_says_what_takes_longer_than_a_moment(caplog, monkeypatch):
     assert re.search(r"is being closed: \d+ activities that wait still have to get their fate", caplog.text)
     assert "did not end" not in caplog.text
     assert last.outcome.kind == "dead"
+
+
+def test_closing_on_its_own_loop_says_what_takes_longer_than_a_moment(caplog, monkeypatch):
+    monkeypatch.setattr("agentrt.engine.closing.MOMENT", 0.0)
+
+    async def close():
+        manager = RuntimeManager(loop="current")
+        runtime = manager.create("a", 0, add, standard_capacity=10_000)
+        runtime.pause()
+        for _ in range(10_000):  # more than one turn of the loop takes
+            runtime.send_nowait(1)
+        await manager.aclose()
+        return manager
+
+    with caplog.at_level(logging.WARNING, "agentrt"):
+        manager = asyncio.run(close())
+    assert re.search(r"is being closed: \d+ activities that wait still have to get their fate", caplog.text)
+    assert manager.fates().pending == 0
 
 
 def test_closing_cancels_what_a_workflow_has_left_behind():
