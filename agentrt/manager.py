@@ -406,7 +406,7 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
 
     def _wait_for_end(self, endings: list[Promise[bool]], limit: float | None) -> None:
         """Wait so many seconds until all have ended, and say what takes longer than a moment."""
-        for seconds in closing.split(limit):
+        for seconds in closing.waits(limit):
             pending = [promise for promise in endings if promise.value is None]
             if not pending or self.loop.is_closed():
                 return

@@ -9,13 +9,13 @@ from typing import Any
 from ..logs import log_safely
 from .entry import RuntimeEntry
 
-__all__ = ["MOMENT", "log_waiting", "split"]
+__all__ = ["MOMENT", "log_waiting", "waits"]
 
 logger = logging.getLogger("agentrt.manager")
 MOMENT = 1.0  # real seconds that closing takes without a word
 
 
-def split(limit: float | None) -> tuple[float | None, ...]:
+def waits(limit: float | None) -> tuple[float | None, ...]:
     """A moment, and the rest of a time."""
     if limit is None:
         return MOMENT, None

@@ -68,3 +68,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "agents.db"
+
+
+@pytest.fixture
+def dsn(postgres_server: Postgres) -> str:
+    """A new database in the server."""
+    return postgres_server.dsn(postgres_server.new_database())

@@ -24,6 +24,7 @@ from agentrt.journal import (
     Retention,
     register,
 )
+from tests.journal.writes import accept, waiting
 
 
 class Alert(Activity[str], frozen=True, kw_only=True):
@@ -42,14 +43,6 @@ register(Big, name="tests:Big")
 
 def activity(number: int, runtime: str = "a", payload: Any = 0, **more: Any) -> Activity[Any]:
     return Activity(id=number, runtime=runtime, payload=payload, **more)
-
-
-def accept(number: int, runtime: str = "a", payload: Any = 0, **more: Any) -> Accepted:
-    return Accepted(activity=activity(number, runtime, payload, **more))
-
-
-def waiting(journal: Any, runtime: str = "a") -> list[int]:
-    return [each.activity.id for each in journal.waiting(runtime)]
 
 
 def test_a_runtime_comes_back_with_its_settings(store: Any) -> None:

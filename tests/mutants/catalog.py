@@ -864,21 +864,21 @@ MUTANTS = (
         "history/stage.py",
         "return self._readings.pop(0)",
         "return self.time + 3",
-        ("tests/history/test_replay.py",),
+        ("tests/history/test_replay.py", "tests/history/test_seeded_changes.py"),
     ),
     Mutant(
         "a replay takes sends in any order",
         "history/stage.py",
         "candidates = same_kind[:1] if call.kind == CallKind.SEND else same_kind",
         "candidates = same_kind",
-        ("tests/history/test_replay.py",),
+        ("tests/history/test_replay.py", "tests/history/test_seeded_changes.py"),
     ),
     Mutant(
         "what a workflow does no more is not missed",
         "history/playback.py",
         "        mismatch = stage.finish()\n",
         "        pass\n",
-        ("tests/history/test_replay.py",),
+        ("tests/history/test_replay.py", "tests/history/test_seeded_changes.py"),
     ),
     Mutant(
         "a replay does an effect that is not recorded",
@@ -892,7 +892,7 @@ MUTANTS = (
         "history/replay.py",
         "if has_changed(outcome.reply, found.reply):",
         "if found is None:",
-        ("tests/history/test_replay.py",),
+        ("tests/history/test_replay.py", "tests/history/test_seeded_changes.py"),
     ),
     Mutant(
         "a branch does effects although they are recorded",
