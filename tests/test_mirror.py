@@ -37,6 +37,7 @@ CROSS_CUTTING = {
     "test_durability.py": "docs/durability.md",
     "engine/test_command_ends.py": "commands.py, with runtimes that end",
     "engine/test_mailbox_commands.py": "commands.py, on what waits in a mailbox",
+    "engine/test_cancellations.py": "failure.py, where an activity is cancelled",
     "engine/test_durable_semantics.py": "the table of semantics, with a journal",
     "engine/test_durable_interruptions.py": "exceptions from outside, in a durable runtime",
     "engine/test_durable_order.py": "the order of what waits, over restarts",

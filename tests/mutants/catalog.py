@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 SEMANTICS = "tests/test_semantics.py"
 ADMISSION = "tests/engine/test_admission.py"
+CANCELLATIONS = "tests/engine/test_cancellations.py"
 FAILURE = "tests/engine/test_failure.py"
 COMMANDS = "tests/engine/test_commands.py"
 MANAGER = "tests/test_manager.py"
@@ -68,21 +69,21 @@ MUTANTS = (
         "engine/entry.py",
         "if task.is_cancelled_once or variables != base",
         "if variables != base",
-        (FAILURE, "-k", "does_not_harm"),
+        (CANCELLATIONS, "-k", "does_not_harm"),
     ),
     Mutant(
         "who cancels itself cancels the next activity",
         "engine/entry.py",
         "if task.is_cancelled_once or variables != base or self.closed:",
         "if variables != base or self.closed:",
-        (FAILURE, "-k", "cancels_its_own"),
+        (CANCELLATIONS, "-k", "cancels_its_own"),
     ),
     Mutant(
         "any cancellation of its task ends a runtime",
         "engine/handoff.py",
         "        if not self.get_loop().is_running():\n",
         "        if True:\n",
-        (FAILURE, "-k", "cancel"),
+        (CANCELLATIONS, "-k", "cancel"),
     ),
     Mutant(
         "who ends the loop does not end a runtime",
@@ -303,7 +304,7 @@ MUTANTS = (
         "engine/entry.py",
         "self.deadline = INFINITY if limit is None else host.deadlines.arm(started + limit)",
         "self.deadline = self.deadline if limit is None else host.deadlines.arm(started + limit)",
-        (FAILURE, "-k", "interrupted_by_what_it_asks"),
+        (CANCELLATIONS, "-k", "interrupted_by_what_it_asks"),
     ),
     Mutant(
         "a deadline goes on during the wait for a retry",
