@@ -19,7 +19,7 @@ from .receipt import Promise, Receipt
 from .runtime import Runtime
 from .schema.bounded import BoundedDict
 from .schema.preview import preview
-from .snapshot import Snapshot, fates, snapshot
+from .snapshot import Snapshot, add_fates, fates, snapshot
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -192,4 +192,4 @@ class RuntimeMap(LoopHost):
     def fates(self) -> Fates:
         """Return the counts of all runtimes, terminated ones included."""
         with self.lock:
-            return sum((fates(entry) for entry in self._entries.values()), self._retired)
+            return self._retired + add_fates(self._entries.values())

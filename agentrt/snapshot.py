@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -14,7 +15,7 @@ from .metrics import Fates, LaneMetrics, Metrics, Percentiles
 from .schema.immutability import copy_out
 from .schema.preview import preview
 
-__all__ = ["Snapshot", "Status", "fates", "metrics", "read_initial", "read_state", "snapshot", "status"]
+__all__ = ["Snapshot", "Status", "add_fates", "fates", "metrics", "read_initial", "read_state", "snapshot", "status"]
 
 Entry = EntryState[Any, Any]
 
@@ -86,6 +87,22 @@ def fates(entry: Entry) -> Fates:
     counts = (entry.done, entry.failed_count, entry.timed_out, entry.dropped, entry.terminated, entry.dead)
     accepted = entry.accepted
     return Fates(accepted, *counts, accepted - sum(counts))
+
+
+def add_fates(entries: Iterable[Entry]) -> Fates:
+    """The counts of several together. Nothing is made for each: there may be a hundred thousand, most of them idle."""
+    done = failed = timed_out = dropped = terminated = dead = accepted = 0
+    for entry in entries:
+        if entry.accepted_priority or entry.accepted_standard:
+            done += entry.done
+            failed += entry.failed_count
+            timed_out += entry.timed_out
+            dropped += entry.dropped
+            terminated += entry.terminated
+            dead += entry.dead
+            accepted += entry.accepted_priority + entry.accepted_standard  # last, as in `fates`
+    decided = done + failed + timed_out + dropped + terminated + dead
+    return Fates(accepted, done, failed, timed_out, dropped, terminated, dead, accepted - decided)
 
 
 def metrics(entry: Entry) -> Metrics:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from agentrt import Runtime, RuntimeExistsError, RuntimeManager, RuntimeNotFoundError, RuntimeTerminatedError
+from agentrt.metrics import Fates
 from tests.support import add, together, virtual
 
 TIMEOUT = 60
@@ -125,3 +126,27 @@ def test_thousands_of_idle_runtimes_cost_no_task(threaded):
 
 async def count_tasks():
     return len(asyncio.all_tasks())
+
+
+@virtual
+async def test_the_counts_of_all_are_those_of_each(manager, monkeypatch):
+    def work(activity, state):
+        return state + 1 / activity.payload
+
+    runtimes = [manager.create(f"r{n}", 0, work, supervision="continue", standard_capacity=2) for n in range(6)]
+    for runtime, payloads in zip(runtimes, ((), (1,), (0,), (1, 0), (1, 1), (1,)), strict=True):
+        receipts = [runtime.send_nowait(each) for each in payloads]
+        for each in receipts:
+            await each.wait()
+    runtimes[4].pause()
+    runtimes[4].send_nowait(1)
+    runtimes[5].pause()
+    runtimes[5].send_nowait(1)
+    await runtimes[5].terminate()
+    each = [manager.snapshot(runtime.id).fates for runtime in runtimes]
+    made = []
+    monkeypatch.setattr("agentrt.snapshot.Fates", lambda *counts: made.append(counts) or Fates(*counts))
+    found = manager.fates()
+    assert len(made) == 1  # and not one for each runtime
+    assert found == sum(each, Fates())
+    assert (found.done, found.failed, found.dead, found.terminated, found.pending) == (5, 2, 1, 0, 1)

@@ -320,7 +320,7 @@ class LiveSource:
 
     def usage(self) -> Usage:
         """What the manager has to do, and what its process uses."""
-        return self._meter.read(self._manager.entries())
+        return self._meter.read(self._manager.entries)
 
     def outcomes(self, activities: Iterable[int]) -> dict[int, Outcome]:
         """The outcomes of activities that were sent from here."""

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -126,11 +126,11 @@ class UsageMeter:
         self._due = 0.0
         self._before = time.monotonic(), time.process_time()
 
-    def read(self, entries: Iterable[RuntimeEntry[Any, Any]]) -> Usage:
-        """What there is of these entries, and what the process uses."""
+    def read(self, entries: Callable[[], Iterable[RuntimeEntry[Any, Any]]]) -> Usage:
+        """What there is of these entries, and what the process uses. They are asked for only where they are read."""
         now = time.monotonic()
         if now >= self._due:
-            self._found = self._read_now(entries)
+            self._found = self._read_now(entries())
             self._due = now + max(EVERY, (time.monotonic() - now) / SHARE)
         return self._found
 

@@ -39,8 +39,14 @@ def test_the_same_is_read_from_another_process(manager):
 
 def test_it_is_not_read_again_at_once(manager, monkeypatch):
     monkeypatch.setattr(nodes, "EVERY", 1_000.0)
-    meter = UsageMeter()
-    first = meter.read(manager.entries())
-    assert meter.read(()) is first
+    meter, asked = UsageMeter(), []
+
+    def entries():
+        asked.append(manager.entries())
+        return asked[-1]
+
+    first = meter.read(entries)
+    assert meter.read(entries) is first
+    assert len(asked) == 1
     monkeypatch.setattr(meter, "_due", 0.0)
-    assert meter.read(()).runtimes == 0
+    assert meter.read(tuple).runtimes == 0
