@@ -121,19 +121,18 @@ class Courier:
                 )
             item.number = number = self.host.number()
             receipt = RemoteReceipt(entry, None, None, number)
-            is_free = self._register(node, Sent(node, item, weakref.ref(receipt), accepted))
-        if is_free:
-            self.put(node, item)
+            self._send(node, Sent(node, item, weakref.ref(receipt), accepted))
         return receipt
 
-    def _register(self, node: str, sent: Sent) -> bool:
-        """Something is to be sent: whether it can be now. The lock is held."""
+    def _send(self, node: str, sent: Sent) -> None:
+        """Have something sent, now or once it can be. The lock is held: see `_begin_again`."""
         number = sent.offer.number
         if self.is_durable and sent.offer.key is None:
             sent.offer.key = f"{self.life}:{number}"
         self.sent[number] = sent
         self.on_their_way[node] += 1
-        return self.rerouting.enter(sent)
+        if self.rerouting.enter(sent):
+            self.put(node, sent.offer)
 
     def forward(self, item: ActivityItem, accepted: Promise[Any], receipt: Receipt | None = None) -> None:
         """Have something delivered that has its number: what a workflow has sent. Doing it twice changes nothing.
@@ -151,11 +150,9 @@ class Courier:
                 return
             node = self.placement.node_of(item.runtime)
             known: Any = no_receipt if receipt is None else weakref.ref(receipt)
-            is_free = self._register(node, Sent(node, item, known, accepted))
             if receipt is not None and receipt._waiters:
                 self._kept[item.number] = receipt
-        if is_free:
-            self.put(node, item)
+            self._send(node, Sent(node, item, known, accepted))
 
     def keep(self, receipt: Receipt) -> None:
         """Hold a receipt until it is decided. Any thread."""
@@ -192,7 +189,7 @@ class Courier:
             number = self.host.number()
             promise = Promise[Any](RemoteEntry(self, name))
             self._asked[number] = node, promise
-        self.put(node, CommandItem(number, name, data))
+            self.put(node, CommandItem(number, name, data))
         return promise
 
     def put(self, node: str, item: Item) -> None:
@@ -380,11 +377,12 @@ class Courier:
             node: Its name.
             items: What the life before had not taken.
         """
-        why = self.explain_loss(node)
-        kept = {item.number for item in items if isinstance(item, ActivityItem | CommandItem)}
-        self._end_questions(why, node, kept)
+        with self.host.lock:  # so whatever is on record as sent by now is among these, or on its way to this outbox
+            coming = [item for to, item in self._outgoing.copy() if to == node]
+            kept = {item.number for item in (*items, *coming) if isinstance(item, ActivityItem | CommandItem)}
+            waiting, asked = self._waiting_for(node, kept)
+        self._end_waits(self.explain_loss(node), () if self.is_durable else waiting, asked)
         if not self.is_durable:
-            self._end_sends(why, node, kept)
             return items
         again = [item for item in items if type(item) is not ActivityItem]
 
@@ -409,26 +407,28 @@ class Courier:
             outbox.close()
         there = [sent for sent in self.sent.values() if sent.node == node and sent.offer.is_stored]
         self.rerouting.send_again([sent for sent in there if not (sent.is_accepted or sent.is_held)])
-        self._end_waits(self.explain_loss(node), node)
+        self._end_waits(self.explain_loss(node), *self._waiting_for(node))
 
-    def _end_waits(self, why: AgentError, node: str | None = None) -> None:
-        """Tell who waits for a node, or for any, that there will be no answer."""
-        self._end_sends(why, node)
-        self._end_questions(why, node)
+    def _waiting_for(self, node: str | None = None, but: Container[int] = ()) -> tuple[list[int], list[int]]:
+        """What was sent, and what was asked, and waits for this node, or for any; but for these numbers."""
+        there = [
+            number
+            for number, sent in list(self.sent.items())
+            if node is None or (sent.node == node and not sent.is_held)
+        ]
+        asked = [number for number, (other, _) in list(self._asked.items()) if node in (None, other)]
+        return [each for each in there if each not in but], [each for each in asked if each not in but]
 
-    def _end_sends(self, why: AgentError, node: str | None, kept: Container[int] = ()) -> None:
-        """The same for what was sent, but for what has these numbers."""
-        for number, sent in list(self.sent.items()):
-            if (node is None or (node == sent.node and not sent.is_held)) and number not in kept:
+    def _end_waits(self, why: AgentError, there: Iterable[int], asked: Iterable[int]) -> None:
+        """Tell who waits for what was sent, or asked, with these numbers that there will be no answer."""
+        for number in there:
+            sent = self.sent.get(number)
+            if sent is not None:
                 error = why.copy()
                 error.runtime = sent.offer.runtime
                 self.refuse(number, error)
-
-    def _end_questions(self, why: AgentError, node: str | None, kept: Container[int] = ()) -> None:
-        """The same for what was asked, but for what has these numbers."""
-        for number, (other, _) in list(self._asked.items()):
-            if node in (None, other) and number not in kept:
-                self._conclude(number, why)
+        for number in asked:
+            self._conclude(number, why)
 
     def explain_loss(self, node: str) -> AgentError:
         """The error of who waits for a node that has ended."""
@@ -441,7 +441,8 @@ class Courier:
         for outbox in self._outboxes.values():
             outbox.close()
         self.rerouting.routes.clear()
-        self._end_waits(ManagerClosedError("the manager was closed before there was an answer"))
+        closed = ManagerClosedError("the manager was closed before there was an answer")
+        self._end_waits(closed, *self._waiting_for())
 
 
 def _answer_with(command: CommandItem, value: Any) -> AnswerItem:

@@ -12,6 +12,7 @@ import pytest
 from agentrt.distributed.messages import ActivityItem, Item, MovedItem
 from agentrt.distributed.placement import Placement
 from agentrt.distributed.rerouting import Rerouting, Sent, no_receipt
+from agentrt.errors import RuntimeFailedError
 from agentrt.testing.network import Network
 from agentrt.testing.network_runs import create_runtime, run_network
 from tests.distributed.test_cluster import Cluster, collect, collect_slowly, in_memory_journals, started
@@ -145,6 +146,39 @@ def test_what_is_sent_in_the_turn_in_which_a_node_is_back_comes_last(monkeypatch
 
         cluster.run(main())
         assert cluster.manager_of("target")["target"].state == (1, 2, 3, 4)
+
+
+def test_without_a_journal_what_is_put_in_that_turn_is_not_said_to_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    with started() as cluster:
+        manager, engine = cluster.manager, cluster.engine
+        cluster.do(lambda: manager.create("target", (), collect))
+        node, courier, put = manager.placement.node_of("target"), manager.courier, []
+        begin_again = courier._begin_again
+
+        def send_and_begin_again(node: str, items: list[Item]) -> list[Item]:
+            put.extend((manager.send_nowait("target", 3), courier.command(node, "ids")))
+            return begin_again(node, items)
+
+        monkeypatch.setattr(courier, "_begin_again", send_and_begin_again)
+
+        async def main() -> None:
+            await manager.send_nowait("target", 1)
+            there = manager.remote_entry("target")
+            taken = courier.command(node, "do", "target", "pause", (), {})
+            await taken.wait()
+            lost = await there.send(2)
+            engine.kill(node)
+            engine.hosts[node] = engine._start(node, engine.nodes)  # back before anybody has noticed
+            cluster.manager_of("target").create("target", (), collect)
+            asked = courier.command(node, "ids")
+            with pytest.raises(RuntimeFailedError, match="has ended: what it had not answered"):
+                await lost
+            assert (await put[0]).state == (3,)
+            for each in (asked, put[1]):
+                await each.wait()
+                assert each.value == (["target"],)
+
+        cluster.run(main())
 
 
 def deliver(cluster: Cluster, node: str, offer: ActivityItem) -> list[tuple[str, Item]]:
