@@ -33,3 +33,17 @@ async def undo(view: Microscope) -> None:
     """Press the button that undoes the last act."""
     view.undoable.message.actions["undo"]("")
     await turns()
+
+
+async def by_hand(view: Microscope, act: str, id: int) -> None:
+    """Open an item, ask for an act on it, say yes."""
+    if view.opened != id:
+        press(view, "open", str(id))
+    press(view, "ask", f"{act}:{id}")
+    press(view, "yes")
+    await turns()
+
+
+def order(runtime: Runtime) -> str:
+    """The payloads that wait, in their order."""
+    return "".join(activity.payload for activity in runtime.mailbox_items())

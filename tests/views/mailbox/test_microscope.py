@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from agentrt import Fate, Runtime, RuntimeManager
+from agentrt import Runtime, RuntimeManager
 from agentrt.views.mailbox.microscope import Microscope
 from agentrt.views.mailbox.undoable_commands import Undo
 from agentrt.views.role import Commands, Role
 from tests.harness.wait import PATIENCE, wait_until
 from tests.support import collect, turns, virtual
-from tests.views.mailbox.support import paused, press, shown, undo
+from tests.views.mailbox.support import by_hand, order, paused, press, shown, undo
 from tests.views.support import update
 
 HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacked = 1'>\ud800\x00\u202e"
@@ -20,19 +20,6 @@ HOSTILE = "<script>window.hacked = 1</script>\"'<img src=x onerror='window.hacke
 
 def html(view: Microscope) -> str:
     return "".join(part.html for part in (view.legend, view.undoable.message, *view.lists.values()))
-
-
-async def by_hand(view: Microscope, act: str, id: int) -> None:
-    """Open an item, ask for an act on it, say yes."""
-    if view.opened != id:
-        press(view, "open", str(id))
-    press(view, "ask", f"{act}:{id}")
-    press(view, "yes")
-    await turns()
-
-
-def order(runtime) -> str:
-    return "".join(activity.payload for activity in runtime.mailbox_items())
 
 
 # ---- what is seen
@@ -203,54 +190,6 @@ async def test_a_runtime_that_is_over_has_no_mailbox(manager):
 
 
 @virtual
-async def test_moves_ask_once_and_are_undone(manager):
-    runtime, ids = paused(manager, *"abcd")
-    view = shown(manager, runtime, who="operator (page)")
-    for act, lane, moved in (("first", "standard", "cabd"), ("promote", "priority", "cabd")):
-        press(view, "open", str(ids[2]))
-        press(view, "ask", f"{act}:{ids[2]}")
-        assert order(runtime) == "abcd", "it asks"
-        assert f"activity {ids[2]}" in view.lists["standard"].html
-        press(view, "no")
-        await turns()
-        assert order(runtime) == "abcd"
-        await by_hand(view, act, ids[2])
-        assert order(runtime) == moved
-        assert "c'</code>" in view.lists[lane].html
-        assert "Undo: put it back" in view.undoable.message.html
-        await undo(view)
-        assert order(runtime) == "abcd"
-        assert "is back where it was" in view.undoable.message.html
-        press(view, "open", str(ids[2]))
-    await by_hand(view, "promote", ids[0])
-    await by_hand(view, "demote", ids[0])
-    assert order(runtime) == "bcda"
-    who = {record.who for record in manager.ring.since(0)[0] if record.kind == "moved"}
-    assert who == {"operator (page)"}
-    runtime.resume()
-
-
-@virtual
-async def test_a_drop_is_honest_about_its_undo(manager):
-    runtime, ids = paused(manager, "a", "b")
-    receipt = runtime.mailbox_items()[0].receipt
-    view = shown(manager, runtime)
-    press(view, "open", str(ids[0]))
-    press(view, "ask", f"drop:{ids[0]}")
-    assert "as a new activity" in view.lists["standard"].html
-    press(view, "yes")
-    await turns()
-    assert receipt.outcome.fate is Fate.DROPPED
-    assert (order(runtime), view.opened) == ("b", None)
-    await undo(view)
-    again = runtime.mailbox_items()[-1]
-    assert (again.payload, again.parent) == ("a", ids[0])
-    assert f"as activity {again.id}" in view.undoable.message.html
-    assert runtime.fates().dropped == 1
-    runtime.resume()
-
-
-@virtual
 async def test_what_is_not_due_yet_can_only_be_dropped(manager):
     runtime, _ = paused(manager)
     id = runtime.send_nowait("later", delay=60).id
@@ -260,24 +199,6 @@ async def test_what_is_not_due_yet_can_only_be_dropped(manager):
     assert 'data-with="promote:' not in view.lists["delayed"].html
     await by_hand(view, "drop", id)
     assert runtime.mailbox_items() == []
-    runtime.resume()
-
-
-@virtual
-async def test_an_offer_to_undo_goes_after_a_while(manager):
-    runtime, ids = paused(manager, *"ab")
-    view = shown(manager, runtime)
-    now = 0.0
-    view.undoable.now = lambda: now
-    await by_hand(view, "first", ids[1])
-    assert view.update(update(manager)) is True
-    now = 21.0
-    await undo(view)
-    assert order(runtime) == "ba", "too late, though it is still shown"
-    await by_hand(view, "first", ids[0])
-    now = 42.0
-    view.update(update(manager))
-    assert "Undo" not in view.undoable.message.html
     runtime.resume()
 
 

@@ -3,7 +3,6 @@
 `AGENTRT_LAB_ROUNDS=1000 python -m pytest -s tests/views/notebook/test_cell.py -k stress` is its long form.
 """
 
-import json
 import os
 import random
 import re
@@ -16,17 +15,9 @@ from playwright.sync_api import Page
 from tests.harness.lab import Lab, Notebook
 from tests.harness.screenshot import shoot
 from tests.harness.wait import wait_until
+from tests.views.notebook.support import START, WIDGETS, live
 
 ROUNDS = int(os.environ.get("AGENTRT_LAB_ROUNDS", "5"))  # of the stress
-
-START = (
-    "import agentrt, threading\n"
-    "from agentrt import Activity\n"
-    "manager = agentrt.RuntimeManager()\n"
-    "def add(activity: Activity[int], state: int) -> int:\n"
-    "    return state + activity.payload\n"
-    "runtime = manager.create('sum', 0, add)"
-)
 
 OVERLAP = [
     START + "\nruntime",
@@ -139,46 +130,6 @@ def test_a_page_that_is_loaded_again_shows_now(jupyterlab, page):
     notebook.wait_for_output(1, "7 processed")  # nothing has happened since the page was loaded
     notebook.run(2)
     notebook.wait_for_output(1, "14 processed")
-
-
-# What a page can't apply, and a frame that gets lost.
-DISTURB = (
-    "from agentrt.views.notebook import cell\n"
-    "(channel,) = cell._channels.values()\n"
-    "(each,) = channel.pages.values()\n"
-    "with channel.lock:\n"
-    "    channel.frame += 1\n"
-    "    each.comm.send({'frame': channel.frame, 'events': '[{\"kind\": \"nonsense\"}]'})"
-)
-LOSE = (
-    "send, each.comm.send = each.comm.send, lambda data: None\n"
-    "runtime.send_nowait(100).result(60)\n"
-    "import asyncio\n"
-    "number = channel.frame\n"
-    "while channel.frame == number:\n"
-    "    await asyncio.sleep(0.05)\n"
-    "each.comm.send = send"
-)
-
-
-@pytest.mark.lab
-def test_a_page_that_has_lost_its_way_asks_for_the_whole(jupyterlab, page):
-    cells = [START, "runtime", DISTURB, LOSE, "runtime.send_nowait(1).result(60)"]
-    notebook = jupyterlab.open(page, cells, name="lost.ipynb")
-    notebook.run(0)
-    notebook.run(1)
-    live(notebook)
-    with page.expect_console_message(lambda message: "drawn again" in message.text):
-        notebook.run(2)
-    notebook.run(3)
-    notebook.wait_for_output(1, r"1 processed.*\b100\b")  # though no frame comes any more
-    notebook.run(4)
-    notebook.wait_for_output(1, r"2 processed.*\b101\b")
-    live(notebook)
-
-
-def live(notebook: Notebook, cell: int = 1, state: str = "live") -> None:
-    notebook.cell(cell).locator(f"[data-state={state}]").first.wait_for(state="attached")
 
 
 def notice(notebook: Notebook) -> str:
@@ -361,81 +312,6 @@ def test_a_new_view_of_an_output_is_live_beside_the_first(jupyterlab, page):
     notebook.run(2)
     notebook.wait_for_output(1, "1 processed")
     live(notebook)
-
-
-# The page stops, as if it were frozen, when it sends the kernel a message with this text for the given time.
-FREEZE = """([text, times]) => {
-    const send = WebSocket.prototype.send
-    const decoder = new TextDecoder()
-    WebSocket.prototype.send = function (data) {
-        send.call(this, data)
-        if (!(typeof data === "string" ? data : decoder.decode(data)).includes(text)) return
-        times -= 1
-        if (times === 0) debugger
-    }
-}"""
-
-
-def freeze(page: Page, text: str, times: int) -> list[object]:
-    """Let the page stop at that message. The list that this returns has something in it then."""
-    frozen: list[object] = []
-    page.add_init_script(f"({FREEZE})({json.dumps([text, times])})")
-    session = page.context.new_cdp_session(page)
-    session.on("Debugger.paused", lambda event: frozen.append(event))
-    session.send("Debugger.enable")
-    return frozen
-
-
-ALL_SENT = (
-    "for channel in agentrt.views.notebook.cell._channels.values():\n    with channel.lock:\n        len(channel.pages)"
-)
-
-
-# The widget manager of each JupyterLab opens a comm to the kernel. Where that does not know it, it closes it in all
-# pages, and each other page reports an error.
-WIDGETS = "import ipywidgets\n"
-
-
-@pytest.mark.lab
-@pytest.mark.timeout(600)
-def test_a_page_may_close_while_modules_are_on_their_way(jupyterlab: Lab, page, guard, new_page):
-    """Jupyter's server logs an error for what it could not write."""
-    cells = [
-        WIDGETS + START,
-        "import agentrt.views.notebook.cell\nruntime",
-        "manager",
-        ALL_SENT,
-        "runtime.send_nowait(5)",
-    ]
-    notebook = jupyterlab.open(page, cells, name="closing.ipynb")
-    for cell in (0, 1, 2):
-        notebook.run(cell)
-    for view in (1, 2):
-        live(notebook, view)
-    notebook.save()
-
-    def errors_of_closing(text: str, times: int) -> str:
-        """What the server logs of a page that stops at that message and is closed, if there is an error in it."""
-        before = jupyterlab.log()
-        other = new_page()
-        frozen = freeze(other, text, times)
-        other.goto(f"{jupyterlab.url}/lab/tree/closing.ipynb?reset", wait_until="commit")
-        wait_until(lambda: page.title() and frozen, 60, f"the page sends {text}")
-        notebook.run(3)
-        other.close()
-        wait_until(lambda: jupyterlab.connections() == 1, 60, "the server knows that the page is closed")
-        logged = jupyterlab.log()[len(before) :]
-        return logged if "WebSocketClosedError" in logged else ""
-
-    for text, times in (("agentrt.view", 1), ("agentrt.view", 2), ('"piece":0', 2), ('"piece":1', 1), ('"piece":2', 1)):
-        # Any message of any kernel that meets a page just as it closes is logged too, now and then; a message that is
-        # too long for the connection, each time.
-        errors = [errors_of_closing(text, times)]
-        while errors[-1] and len(errors) < 3:
-            errors.append(errors_of_closing(text, times))
-        assert not errors[-1], "\n".join(errors)
-    notebook.run(4)
-    notebook.wait_for_output(1, "1 processed")
 
 
 # Jupyter's server logs it when a page was closed before it had read a message, as happens on a busy machine.

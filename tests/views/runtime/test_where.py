@@ -11,23 +11,13 @@ from playwright.sync_api import Page, expect
 from agentrt import Backoff, Runtime, RuntimeManager, Status
 from agentrt.views.feed import Update
 from agentrt.views.role import Commands, Role
-from agentrt.views.runtime.source import is_own, listing_html, place_of
 from agentrt.views.runtime.where import Where
 from tests.harness.wait import PATIENCE, wait_until
 from tests.support import Gate, add, fail, virtual
+from tests.views.runtime.support import html, shown
 from tests.views.support import update
 
 HOSTILE = "<script>boom()</script>\"'<img src=x onerror=boom()>\ud800\x00\u202e"
-
-
-def html(view: Where) -> str:
-    return view.head.html + view.body.html + view.stops.live.html
-
-
-def shown(manager, runtime, **options) -> tuple[Where, str]:
-    view = Where(runtime.manager.source, runtime.id, **options)
-    view.update(update(manager, first=True))
-    return view, html(view)
 
 
 async def inner(ctx, seconds):
@@ -87,82 +77,6 @@ async def test_how_long_it_has_been_there(manager):
     assert view.update(update(manager)) is True
     assert "runs for <strong>40 s</strong>" in view.head.html
     assert "seen there for 30 s" in view.head.html
-    await receipt
-
-
-async def wait_again_and_again(activity, state, ctx):
-    for _ in range(activity.payload):
-        await ctx.sleep(0.4)
-    return state
-
-
-async def ask_again_and_again(activity, state, ctx):
-    for _ in range(activity.payload):
-        await ctx.ask("echo", 1)
-    return state
-
-
-async def wait_at_two_lines(activity, state):
-    for _ in range(activity.payload):
-        await asyncio.sleep(0.3)
-        await asyncio.sleep(0.5)
-    return state
-
-
-async def await_a_future_again_and_again(activity, state):
-    for _ in range(activity.payload):
-        future = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(0.35, future.set_result, None)
-        await future
-    return state
-
-
-async def take_a_while(activity, state, ctx):
-    await ctx.sleep(0.3)
-    return state
-
-
-@pytest.mark.parametrize(
-    "workflow", [wait_again_and_again, ask_again_and_again, wait_at_two_lines, await_a_future_again_and_again]
-)
-@virtual
-async def test_who_awaits_in_a_loop_does_not_stay_at_its_line(manager, workflow):
-    manager.create("echo", 0, take_a_while)
-    runtime = manager.create("a", 0, workflow)
-    receipt = runtime.send_nowait(100)
-    await asyncio.sleep(1)
-    view, _ = shown(manager, runtime)
-    said = set()
-    for _ in range(20):
-        await asyncio.sleep(0.53)
-        view.update(update(manager))
-        said.add(view.head.html)
-        seen = re.search(r"seen there for ([\d.]+ m?s)", view.head.html)
-        assert seen is None, "it has waited since the last look at the most"
-    assert sum("it comes back there again and again" in words for words in said) > 15
-    await receipt
-
-
-async def pass_and_stay(activity, state, ctx):
-    for n in range(activity.payload):
-        await ctx.sleep(0.4 if n < activity.payload - 1 else 20)
-    return state
-
-
-@virtual
-async def test_who_stays_after_a_loop_is_seen_to_stay(manager):
-    runtime = manager.create("a", 0, pass_and_stay)
-    receipt = runtime.send_nowait(10)
-    view, _ = shown(manager, runtime)
-    for _ in range(5):
-        await asyncio.sleep(0.53)
-        view.update(update(manager))
-    assert "again and again" in view.head.html
-    for _ in range(4):
-        await asyncio.sleep(3)
-        view.update(update(manager))
-    assert "again and again" not in view.head.html
-    assert "seen there for 9 s" in view.head.html
     await receipt
 
 
@@ -493,33 +407,6 @@ def test_another_process_can_not_be_looked_into(live):
     view, page = shown(live, runtime)
     assert "in another process, whose frames can't be read" in page
     assert view.body.html == ""
-
-
-# ---- source
-
-
-def test_a_function_that_can_not_be_read_shows_its_line():
-    from agentrt.frames import StackFrame
-
-    frame = StackFrame("<nowhere>", 4, "f", "await x  # </pre><script>", first=2)
-    page = listing_html(frame, "#000")
-    assert "await x  # &lt;/pre&gt;&lt;script&gt;" in page
-    assert place_of(frame) == "&lt;nowhere&gt;, line 4"
-    assert is_own(frame)
-    assert not is_own(StackFrame(asyncio.__file__, 4, "f", ""))
-
-
-def test_a_long_function_shows_what_is_around_the_line(tmp_path):
-    from agentrt.frames import StackFrame
-
-    file = tmp_path / "long.py"
-    file.write_text("import os\n\n\ndef f():\n" + "".join(f"    a{n} = {n}\n" for n in range(200)))
-    page = listing_html(StackFrame(str(file), 100, "f", "", first=4), "#000")
-    assert page.count("<i>") < 40
-    assert "def f():" in page
-    assert "a95 = 95" in page
-    assert "87 lines" in page
-    assert "96 lines" in page
 
 
 # ---- in a real browser
