@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -10,7 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.harness.screenshot import shoot
-from tests.harness.wait import wait_until
+from tests.harness.wait import PATIENCE, wait_until
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SOLUTIONS = Path(__file__).parent / "lessons" / "solutions.py"
@@ -52,6 +53,32 @@ def result(cell):
     """The last thing that a cell shows, as a text."""
     outputs = [output for output in cell.get("outputs", []) if output.output_type == "execute_result"]
     return outputs[-1]["data"]["text/plain"] if outputs else ""
+
+
+def test_one_line_puts_a_real_model_in_the_place_of_the_function():
+    cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / "11_tool_loop.ipynb", as_version=4).cells}
+    names: dict = {"client": Client()}
+    exec(cells["model"], names)
+    names["client"].answer = names["model"]
+    exec(re.search(r"^# (model = .*)$", cells["model"], re.MULTILINE)[1], names)
+    exec(cells["agent"], names)
+    with names["manager"]:
+        outcome = names["helper"].send_nowait("How much warmer is it in Lisbon than in Oslo?").result(PATIENCE)
+    assert outcome.value == "It is 15 degrees warmer in Lisbon."
+    assert names["client"].asked == 4
+
+
+class Client:
+    """Has the form of OpenAI's client."""
+
+    def __init__(self):
+        self.chat = self.completions = self
+        self.asked = 0
+
+    def create(self, *, model, messages, tools):
+        self.asked += 1
+        message = SimpleNamespace(to_dict=lambda: self.answer(messages))
+        return SimpleNamespace(choices=[SimpleNamespace(message=message)])
 
 
 @pytest.mark.kernel

@@ -31,7 +31,7 @@ class Prediction:
     Args:
         question: What to expect; it is also the name under which the answer is kept.
         choices: The answers to choose from; without them a number is asked for.
-        unit: What the number counts.
+        unit: What the number counts, in the plural.
         path: The file that keeps the answers.
 
     Attributes:

@@ -75,8 +75,11 @@ def describe_answer(answer: Answer, unit: str) -> str:
 
     >>> describe_answer(12345.678, "letters")
     '12,346 letters'
+    >>> describe_answer(1, "letters")
+    '1 letter'
     """
     if isinstance(answer, str):
         return answer
     digits = 0 if abs(answer) >= 100 or float(answer).is_integer() else 2
-    return f"{answer:,.{digits}f} {unit}".rstrip()
+    number = f"{answer:,.{digits}f}"
+    return f"{number} {unit.removesuffix('s') if number == '1' else unit}".rstrip()

@@ -11,6 +11,9 @@ from .schedule import Move, Schedule
 __all__ = ["draw_schedule", "print_schedule"]
 
 COLUMN, ROW, TOP, LEFT = 170, 30, 44, 44
+LONGEST = 22  # letters beside a step
+LAST = 9 + 7 * LONGEST - COLUMN // 2  # right of the last column, for the words of its steps
+FAILED = "color-mix(in srgb, #c62828 55%, currentColor)"  # is read on a light page and on a dark one
 STYLE = "font: 12px system-ui, sans-serif; color: inherit; max-width: 100%; height: auto; display: block"
 
 
@@ -77,7 +80,7 @@ def draw_schedule(schedule: Schedule, title: str = "") -> str:
     """The diagram as SVG, in the colour of the text around it."""
     names = find_lifelines(schedule)
     xs = {name: LEFT + COLUMN // 2 + n * COLUMN for n, name in enumerate(names)}
-    width, height = LEFT + COLUMN * len(names) + 20, TOP + ROW * len(schedule) + 20
+    width, height = LEFT + COLUMN * len(names) + LAST, TOP + ROW * len(schedule) + 20
     parts = [*_draw_lifelines(xs, height), *(_draw_arrow(arrow, xs) for arrow in find_arrows(schedule))]
     for row, move in enumerate(schedule):
         parts.append(_draw_step(row, move, xs))
@@ -100,12 +103,12 @@ def _draw_lifelines(xs: dict[str, int], height: int) -> list[str]:
 def _draw_step(row: int, move: Move, xs: dict[str, int]) -> str:
     x, y = xs[move.process], TOP + ROW * row
     failed = any(kind in ("failed", "timed_out") for kind, _, _ in move.acts)
-    fill = "#c62828" if failed else "currentColor"
-    words = escape(_abbreviate(words_of(move), 22))
+    fill = FAILED if failed else "currentColor"
+    words = escape(_abbreviate(words_of(move), LONGEST))
     return (
         f'<text x="{LEFT - 14}" y="{y + 4}" text-anchor="end" fill-opacity=".6">{row + 1}</text>'
-        f'<circle cx="{x}" cy="{y}" r="4.5" fill="{fill}"><title>{escape(str(move))}</title></circle>'
-        + (f'<text x="{x + 9}" y="{y + 14}" fill="{fill}">{words}</text>' if words else "")
+        f'<circle cx="{x}" cy="{y}" r="4.5" style="fill:{fill}"><title>{escape(str(move))}</title></circle>'
+        + (f'<text x="{x + 9}" y="{y + 14}" style="fill:{fill}">{words}</text>' if words else "")
     )
 
 

@@ -20,7 +20,7 @@ __all__ = ["box_of", "edge_of", "graph_of", "label_of_edge", "middle_of", "node_
 
 Props = dict[str, Any]
 Place = tuple[int, int]  # column and row
-WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 280, 86
+WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 300, 86  # a label of 18 letters fits between two columns
 LARGEST, PADDING = 1.25, 1.12
 LABEL_END = "-label"  # of the id of a label; before it comes the id of its edge
 ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}

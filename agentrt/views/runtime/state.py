@@ -24,7 +24,7 @@ Seen = dict[str, str]
 
 
 class _Tree:
-    """Builds the HTML of one state. `seen` gets the text of every leaf by path, to compare the next state with."""
+    """Builds the HTML of one state. `seen` gets what it shows by path, to compare the next state with."""
 
     def __init__(self, before: Seen | None) -> None:
         self.before = before
@@ -45,9 +45,10 @@ class _Tree:
         size = len_of(value)
         if not size:
             return self._leaf(name, value, path)
+        self.seen[path] = f"{type_name(value)}, {size:,}"
         inside = [self.node(_key_text(key), part, f"{path}/{_key_text(key)}", depth + 1) for key, part in parts]
         more = div(f"… {size - len(parts):,} more", cls="muted") if size > len(parts) else None
-        head = summary(_name_label(name), quiet(safe_text(type_name(value)), f", {size:,}"))
+        head = summary(_name_label(name), quiet(safe_text(self.seen[path])))
         return details(head, div(inside, more), data_key=safe_text(path, 400), open=depth < OPEN)
 
 
@@ -60,11 +61,11 @@ def _name_label(name: str) -> Content:
 
 
 def tree(value: Any, before: Seen | None = None) -> tuple[Markup, Seen]:
-    """The HTML of a state, and the text of its leaves by path.
+    """The HTML of a state, and the texts in it by path.
 
     Args:
         value: The state.
-        before: The leaves of an earlier state; what differs from them is highlighted.
+        before: The texts of an earlier state; a leaf that differs from them is highlighted.
     """
     builder = _Tree(before)
     return div(builder.node("", value, "", 0), cls="tree"), builder.seen

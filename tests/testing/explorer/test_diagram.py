@@ -1,9 +1,11 @@
 """A schedule drawn: who sends what to whom, step by step."""
 
 import asyncio
+import re
 from xml.etree import ElementTree
 
 from agentrt.testing import explore
+from agentrt.testing.explorer.diagram import LONGEST
 
 
 async def fail(manager):
@@ -32,6 +34,13 @@ def test_the_picture_is_valid_and_escaped():
     texts = ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "<divide><divide>" in texts
     assert any("failed" in text for text in texts)
+
+
+def test_the_words_beside_a_step_of_the_last_process_are_within_the_picture():
+    svg = explore(fail).failures[0]._repr_html_()
+    width = int(re.search(r'viewBox="0 0 (\d+)', svg)[1])
+    middles = [int(x) for x in re.findall(r'cx="(\d+)"', svg)]
+    assert width - max(middles) >= 9 + 7 * LONGEST
 
 
 def test_an_exploration_shows_its_first_failure():

@@ -6,6 +6,7 @@ import pytest
 
 from agentrt import RuntimeManager
 from agentrt.views.flow.flow import Flow
+from agentrt.views.flow.graph import box_of, middle_of
 from agentrt.views.flow.labels import HEIGHT, Box, LabelPlaces
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, shown
@@ -21,6 +22,12 @@ def test_no_label_lies_over_another_or_beyond_the_graph():
     assert all(below - above >= HEIGHT for above, below in itertools.pairwise(tops))
     assert tops[0] >= 0
     assert tops[-1] + HEIGHT <= 2 * 86 + 62
+
+
+def test_a_rate_with_its_failures_stands_on_its_own_edge_and_not_on_that_of_another():
+    places = LabelPlaces(box_of((column, row)) for column in (0, 1) for row in range(5))
+    for row in range(5):
+        assert places.shift(*middle_of((0, 0), (1, row)), "0.21/s, 12 failed") == 0
 
 
 def test_a_long_label_stays_within_the_graph_though_it_lies_over_nodes():

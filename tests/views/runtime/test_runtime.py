@@ -11,7 +11,7 @@ from agentrt.views.role import Commands, Role
 from agentrt.views.runtime.last_error import error_html
 from agentrt.views.runtime.log import Events, record_row, record_words
 from agentrt.views.runtime.runtime import RuntimeView
-from agentrt.views.runtime.state import tree
+from agentrt.views.runtime.state import State, tree
 from agentrt.views.runtime.steer import Steer
 from agentrt.views.timeline.axes import Scale, TimeAxis
 from agentrt.views.timeline.depth import depth_history
@@ -82,6 +82,17 @@ def test_a_state_tree_marks_what_changed_and_is_bounded():
     loop: list = []
     loop.append(loop)
     assert tree(loop)
+
+
+def test_a_state_that_grows_where_it_is_not_shown_says_how_large_it_is():
+    pane = State()
+    pane.draw(tuple(range(96)))
+    before = pane.panel.html
+    pane.draw(tuple(range(96)))
+    assert pane.panel.html == before, "an equal copy"
+    pane.draw(tuple(range(100)))
+    assert "tuple, 100" in pane.panel.html
+    assert "50 more" in pane.panel.html
 
 
 @pytest.mark.parametrize("state", [HOSTILE, {HOSTILE: HOSTILE}, [HOSTILE], {"a": {"b": HOSTILE}}])
