@@ -1,7 +1,8 @@
 """Compiles `agentrt/engine/_core.pyx` where there is a C compiler; where there is none, the wheel is a pure one.
 
 With AGENTRT_COMPILED=1 a failure is an error, with AGENTRT_PURE=1 nothing is compiled. `python hatch_build.py` compiles
-it where it is, for an installation that is editable.
+it where it is, for an installation that is editable. What is made holds the checksum of its source, with which
+`agentrt/engine/core.py` sees that it is an old one.
 """
 
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 try:
@@ -26,13 +28,34 @@ from Cython.Build import cythonize
 setup(name="core", packages=[], py_modules=[], ext_modules=cythonize([Extension({NAME!r}, [{SOURCE.name!r}])]))
 """
 
+# Written to the end of the source: a constant of C, which is in the file that is made as it stands here.
+MARK = '''
+
+cdef extern from *:
+    """
+    static const char agentrt_source[] = "{checksum}";
+    """
+    const char* agentrt_source
+
+SOURCE = agentrt_source.decode()
+'''
+
+
+def checksum(folder: Path) -> str:
+    """The checksum of what is compiled: `_core.pyx` and what it includes."""
+    return sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("_*.p[xy][ix]")))).hexdigest()
+
 
 def compile_core(root: Path = ROOT) -> Path:
     """Compile the core of the source tree at `root`, and return the file that was made, beside its source."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        raise RuntimeError("the core is not compiled for a free-threaded Python: it needs the lock of the interpreter")
     made = (root / SOURCE).with_name("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
     with tempfile.TemporaryDirectory() as folder:  # setuptools would read a pyproject.toml that lies where it runs
         for each in (root / SOURCE).parent.glob("_*.p[xy][ix]"):  # it includes others
             shutil.copy(each, folder)
+        with Path(folder, SOURCE.name).open("a") as source:
+            source.write(MARK.format(checksum=checksum((root / SOURCE).parent)))
         command = [sys.executable, "-c", SETUP, "build_ext", "--build-lib", "made"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:

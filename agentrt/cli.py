@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from . import __version__
 from .clock import FASTEST
-from .engine.core import CORE
+from .engine.core import core_name
 from .errors import AgentError, ConfigurationError
 from .optional import explain_missing
 from .schema.numbers import number
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="agentrt", description="Run stateful agents and watch them.")
-    parser.add_argument("--version", action="version", version=f"agentrt {__version__} ({CORE} core)")
+    parser.add_argument("--version", action="version", version=f"agentrt {__version__} ({core_name()} core)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     page = _page_parser()
     demo = commands.add_parser("demo", parents=[page], help="three airports on a day of 2013, live in the browser")

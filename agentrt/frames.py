@@ -57,10 +57,12 @@ MAX_LOCALS = 20  # of one frame
 MAX_TEXT = 60  # characters of one text, digits of one number
 MAX_ITEMS = 6  # of one container
 PACKAGE = Path(__file__).parent
+COMPILED = "_core.pyx"  # how the compiled core names its file
 CORE_FOLDERS = (PACKAGE, PACKAGE / "engine", PACKAGE / "debugger")
 DEMO = str(PACKAGE / "demo")
 LIBRARIES = (
     str(PACKAGE) + os.sep,
+    COMPILED,
     "<frozen",
     *{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")},
 )
@@ -223,7 +225,7 @@ def definition_of(call: object) -> StackFrame | None:
 def package_of(file: str) -> str:
     """The package of a source file: "agentrt" for its core, "asyncio", else the name of the file without suffix."""
     path = Path(file)
-    if path.parent in CORE_FOLDERS:
+    if path.parent in CORE_FOLDERS or file == COMPILED:
         return "agentrt"
     return "asyncio" if path.parent.name == "asyncio" else path.stem
 

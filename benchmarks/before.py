@@ -1,8 +1,12 @@
-"""agentrt as it was at another commit beside agentrt as it is: the same measures in turn, each in its own process."""
+"""agentrt as it was at another commit beside agentrt as it is: the same measures in turn, each in its own process.
+
+Both on the core in Python: the other one is compiled only of the source that lies here. `cores.py` measures that.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -39,7 +43,10 @@ def sample(directory: Path, measures: Sequence[str], options: Sequence[str]) -> 
     """One round of the measures with the agentrt of a directory."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [sys.executable, "-m", "benchmarks", *measures, "--peers", "agentrt", "--rounds", "1"]
-        done = subprocess.run([*command, "--json", file.name, *options], cwd=directory, capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "--json", file.name, *options],
+            cwd=directory, env={**os.environ, "AGENTRT_PURE": "1"}, capture_output=True, text=True,
+        )  # fmt: skip
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed in {directory}:\n{done.stderr[-2000:]}")
         found = json.loads(Path(file.name).read_text())

@@ -23,6 +23,7 @@ from agentrt.receipt import DECIDED, Receipt, clear_field
 
 from .measure import Measure
 from .peers import OURS
+from .report import core_in_use
 from .sizes import BURST, Size
 from .work import STRUCT, add
 
@@ -45,7 +46,8 @@ def profile_functions(measure: Measure, size: Size) -> str:
     profile.runcall(measure.sample, OURS, STRUCT, size)
     out = io.StringIO()
     pstats.Stats(profile, stream=out).strip_dirs().sort_stats("tottime").print_stats(LINES)
-    return f"{measure.name} under cProfile, by own time\n{out.getvalue().strip()}"
+    unseen = "; AGENTRT_PURE=1 shows the functions of the core" if core_in_use() == "compiled" else ""
+    return f"{measure.name} under cProfile, by own time{unseen}\n{out.getvalue().strip()}"
 
 
 def nanoseconds_of(call: Callable[[], Any]) -> float:

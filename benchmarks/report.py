@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agentrt import RuntimeManager
+
 from .measure import Measure
 from .peer import Peer
 from .sizes import Size
@@ -94,11 +96,18 @@ def target_line(verdict: Verdict) -> str:
     return f"{target.text:64}{bound:>16}{number(verdict.value) + unit:>12}  {rounds:18} {word}"
 
 
+def core_in_use() -> str:
+    """Which core runs; one in Python in a version that does not say, for `--before`."""
+    with RuntimeManager() as manager:
+        return str(getattr(manager, "core", "pure"))
+
+
 def about(peers: Sequence[Peer], missing: Sequence[Peer], size: Size) -> dict[str, Any]:
     """The machine, the versions and the number of rounds."""
     return {
         "python": sys.version.split()[0],
         "platform": f"{platform.system()} {platform.machine()}",
+        "core": core_in_use(),
         "cpus": os.cpu_count(),
         "load": [round(load, 2) for load in os.getloadavg()],
         "rounds": size.rounds,
@@ -114,7 +123,8 @@ def text(measures: Sequence[Measure], results: Results, facts: dict[str, Any]) -
     peers = ", ".join(f"{name} {version}".strip() for name, version in facts["peers"].items())
     head = [
         f"Python {facts['python']}, {facts['platform']}, {facts['cpus']} CPUs, load {facts['load'][0]}, "
-        f"{facts['rounds done']} of {facts['rounds']} rounds; medians, ± half the range; trust ratios",
+        f"{facts['core']} core, {facts['rounds done']} of {facts['rounds']} rounds; "
+        "medians, ± half the range; trust ratios",
         peers,
         *(f"not installed: {name}" for name in facts["not installed"]),
         *(f"failed: {failure}" for failure in facts["failed"]),

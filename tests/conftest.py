@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
+from agentrt.engine.core import core_name
 from tests.harness import browser, postgres
 from tests.harness.guard import Guard, guarded, leave_pages
 from tests.harness.kernel import Kernel
@@ -22,6 +23,10 @@ hypothesis.settings.load_profile("agentrt")
 
 # Playwright's sync API keeps a loop running in this thread, where `asyncio.run` then refuses: those tests come last.
 LAST = ("kernel", "browser", "lab")
+
+
+def pytest_report_header() -> str:
+    return f"agentrt: {core_name()} core"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

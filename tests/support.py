@@ -6,21 +6,13 @@ import inspect
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-import agentrt
 from agentrt import AgentError, RuntimeManager
 from agentrt.testing.virtual import run
 from tests.harness.wait import PATIENCE
 
 MAX_TIME = 1e6  # virtual seconds: the end of a test that repeats something without end
-
-
-def core_is_built() -> bool:
-    """Whether the compiled core is there, whichever one runs."""
-    folder = Path(agentrt.__file__).parent / "engine"
-    return any(path.suffix in (".so", ".pyd") for path in folder.glob("_core.*"))
 
 
 def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

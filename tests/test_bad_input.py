@@ -20,6 +20,8 @@ from agentrt import (
     RuntimeNotFoundError,
     RuntimeTerminatedError,
 )
+from agentrt.engine import loop_host
+from agentrt.engine.core import PURE
 from tests.support import add, virtual
 
 TIMEOUT = 60
@@ -368,6 +370,7 @@ class LooksError(Exception):
 
 def test_no_lock_is_held_while_code_of_users_runs(monkeypatch):
     seen, held_by = set(), []
+    monkeypatch.setattr(loop_host, "make_lock", PURE["make_lock"])  # with an owner to ask for
     with RuntimeManager(loop="thread") as manager:
 
         def held(what):

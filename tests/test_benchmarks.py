@@ -1,5 +1,6 @@
 """A tiny run of every measure: that the figures are there, not what they are."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from agentrt.engine.core import core_name
 from benchmarks import __main__ as command
 from benchmarks import child, cores, plot, profiling, report, rounds, targets
 from benchmarks.measures import MEASURES, sessions
 from benchmarks.measures.distributed import DISTRIBUTED
 from benchmarks.peer import Peer
-from benchmarks.peers import OURS, PEERS
+from benchmarks.peers import OURS, PEERS, beam
 from benchmarks.peers.cluster import DISTRIBUTED_PEERS
 from benchmarks.sizes import SMOKE
+from benchmarks.stopwatch import Stopwatch
 from benchmarks.work import DATACLASS, STRUCT, check
-from tests.support import core_is_built
+from tests.cores import needs_core
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +98,26 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch: Any, capsys: Any) ->
     assert "not installed: pykka" in capsys.readouterr().out
 
 
+def test_without_erlang_the_beam_is_named_as_missing(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(command, "FULL", SMOKE)
+    monkeypatch.setenv("PATH", "")
+    command.main(["one-way", "--peers", "BEAM"])
+    assert "not installed: BEAM" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(PEERS["BEAM"].missing(), reason="there is no erl here")
+@pytest.mark.parametrize("kind", [STRUCT, DATACLASS], ids=lambda kind: kind.name)
+def test_the_beam_does_all_of_the_work(kind: Any, monkeypatch: Any) -> None:
+    watch = Stopwatch()
+    asyncio.run(PEERS["BEAM"].one_way(kind, 20_000, watch))  # type: ignore[attr-defined]
+    assert watch.cpu > 0
+    assert watch.wall > 0
+    monkeypatch.setattr(beam, "RUNS", 2)
+    monkeypatch.setattr(beam, "erl", lambda *arguments, folder: "1 1 3")
+    with pytest.raises(AssertionError, match="10 activities were sent"):
+        asyncio.run(PEERS["BEAM"].one_way(kind, 5, watch))  # type: ignore[attr-defined]
+
+
 def test_a_peer_that_fails_is_named_and_the_others_go_on() -> None:
     class Broken(Peer):
         name = "broken"
@@ -156,7 +179,7 @@ def test_the_profile_names_the_steps(monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(profiling, "TIMES", 1000)
     command.main(["--profile", "one-way"])
     printed = capsys.readouterr().out
-    assert "send_nowait" in printed
+    assert ("send_nowait" if core_name() == "pure" else "AGENTRT_PURE=1 shows") in printed
     assert "receipt" in printed
 
 
@@ -169,7 +192,7 @@ def test_a_core_is_measured_beside_bare_asyncio() -> None:
     assert cores.ratios_of([result(*each) for each in times]) == {"one-way, struct": 0.5, "suspends, struct": 1.5}
 
 
-@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
+@needs_core
 def test_both_cores_are_measured(capsys: Any) -> None:
     command.main(["one-way", "--cores", "--rounds", "1", "--quick"])
     printed = capsys.readouterr().out

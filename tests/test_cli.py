@@ -19,7 +19,7 @@ import pytest
 import agentrt
 from agentrt import cli
 from agentrt.cli import main
-from agentrt.engine.core import CORE
+from agentrt.engine.core import core_name
 from agentrt.journal import Changed, Created, SQLiteJournal
 
 ROOT = Path(__file__).parents[1]
@@ -177,7 +177,7 @@ def test_an_app_that_raises_shows_where(tmp_path: Path) -> None:
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
-    assert (ended.value.code, capsys.readouterr().out) == (0, f"agentrt {agentrt.__version__} ({CORE} core)\n")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"agentrt {agentrt.__version__} ({core_name()} core)\n")
 
 
 @pytest.mark.parametrize("name", ["my_agents.py", "./my_agents.py", "my_agents"])

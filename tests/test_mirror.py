@@ -59,6 +59,7 @@ CROSS_CUTTING = {
     "test_shared_state.py": "two managers in one process share nothing",
     "test_site.py": "docs/site",
     "test_soak.py": "soak.py",
+    "test_tools.py": "a profiler, a tracer, a debugger and a traceback",
     "testing/explorer/test_seeded_faults.py": "seeded_faults.py",
     "views/app/test_accessibility.py": "every page",
     "views/app/test_questions.py": "every page",

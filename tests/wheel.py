@@ -45,7 +45,7 @@ def answer(wheel: Path, folder: Path, is_compiled: bool) -> str:
     """What the package says of itself when it is imported from the wheel, and from nowhere else."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
-    code = "import agentrt, agentrt.engine.core as core; print(agentrt.__version__, agentrt.__file__, core.CORE)"
+    code = "import agentrt, agentrt.engine.core as core; print(agentrt.__version__, agentrt.__file__, core.core_name())"
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder, env={"PYTHONPATH": str(folder), "AGENTRT_COMPILED": str(int(is_compiled))}, check=True,

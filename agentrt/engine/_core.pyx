@@ -330,7 +330,7 @@ cdef int check_records() except -1:
     whole = PlainActivity(7, "a", 1, STANDARD, 0.5, None, None, None, None, 7, None, receipt)
     same = activity == whole and outcome == OutcomeType(8, 7, "a", False, "done", 0.5, 1.5, 2.5, 1)
     if not same or receipt.id != 7 or receipt.value is not None or receipt._entry is not None:
-        raise ImportError("the compiled core does not fit this version of msgspec; unset AGENTRT_COMPILED")
+        raise ImportError("the compiled core does not fit this version of msgspec")
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 Entry = EntryState[Any, Any]
+CORE = f"{__package__}."
 logger = logging.getLogger(__name__)
 
 
@@ -121,8 +123,17 @@ def _tag_error(entry: Entry, activity: Activity[Any], error: BaseException) -> A
         runtime=entry.id,
         activity=activity.id,
     )
+    error.__traceback__ = _skip_core(error.__traceback__)
     failure.__cause__ = error
     return failure
+
+
+def _skip_core(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from its first frame outside of the core, where the workflow begins; all of it if there is none."""
+    first = trace
+    while first is not None and first.tb_frame.f_globals.get("__name__", "").startswith(CORE):
+        first = first.tb_next
+    return first or trace
 
 
 async def _absorb_cancellation(entry: Entry) -> None:

@@ -17,7 +17,7 @@ from ..frames import AwaitNumbers
 from ..interruptible import run_on
 from ..receipt import complete_future
 from .clock_waits import waits_for_clock
-from .core import CORE, twin
+from .core import core_name, twin
 from .deadlock import CURRENT
 from .detached_tasks import watch
 from .entry import RuntimeEntry
@@ -62,7 +62,7 @@ class LoopHost(HostFields):
     @property
     def core(self) -> str:
         """Which core runs the agents: "pure", the one in Python, or "compiled"."""
-        return CORE
+        return core_name()
 
     def _make_clock(self) -> Clock:
         """The clock of the agents, if none is given."""

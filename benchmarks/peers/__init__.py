@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..peer import Peer
 from .agentrt import Agentrt
 from .autogen import Autogen
+from .beam import Beam
 from .burr import Burr
 from .dbos import Dbos
 from .deques import Deques
@@ -23,6 +24,7 @@ PEERS: dict[str, Peer] = {
         OURS,
         PriorityQueue(),
         Deques(),
+        Beam(),
         SQLite(),
         OnPostgres(),
         Dbos(),

@@ -1,19 +1,21 @@
-"""core.py and hatch_build.py: which core runs is said by the environment alone, and is never a surprise."""
+"""core.py and hatch_build.py: the compiled core runs where it is there and fits; what does not fit is said."""
 
 import ast
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import agentrt
 import hatch_build
 from agentrt.engine import core
-from tests.support import core_is_built
+from tests.cores import needs_core
 
 PACKAGE = Path(agentrt.__file__).parent
 SOURCE = (PACKAGE / "engine" / "_core.pyx").read_text()
@@ -25,23 +27,22 @@ def answer(code: str = SAY, *arguments: str, **variables: str) -> subprocess.Com
     plain = {name: value for name, value in os.environ.items() if name not in ("AGENTRT_PURE", "AGENTRT_COMPILED")}
     environment = {**plain, "PYTHONPATH": str(PACKAGE.parent), **variables}
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-P", "-c", code, *arguments],
         env=environment, capture_output=True, text=True, timeout=120 + SOAK // 5_000,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "variables", [{}, {"AGENTRT_COMPILED": "0"}, {"AGENTRT_PURE": "1"}, {"AGENTRT_PURE": "1", "AGENTRT_COMPILED": "1"}]
-)
-def test_the_core_in_python_runs_unless_the_other_is_asked_for(variables: dict[str, str]) -> None:
+@needs_core
+@pytest.mark.parametrize("variables", [{}, {"AGENTRT_COMPILED": "0"}, {"AGENTRT_COMPILED": "1"}, {"AGENTRT_PURE": "0"}])
+def test_the_compiled_core_runs_where_it_is_built(variables: dict[str, str]) -> None:
     done = answer(**variables)
-    assert (done.stdout, done.stderr) == ("pure\n", "")
-
-
-@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
-def test_the_compiled_core_runs_where_it_is_asked_for() -> None:
-    done = answer(AGENTRT_COMPILED="1")
     assert (done.stdout, done.stderr) == ("compiled\n", "")
+
+
+@pytest.mark.parametrize("variables", [{}, {"AGENTRT_COMPILED": "0"}, {"AGENTRT_COMPILED": "1"}])
+def test_the_core_in_python_runs_where_it_alone_is_asked_for(variables: dict[str, str]) -> None:
+    done = answer(AGENTRT_PURE="1", **variables)
+    assert (done.stdout, done.stderr) == ("pure\n", "")
 
 
 # Every way through the core, 18,000 activities of them; a block of memory lost for each would be as many. AGENTRT_SOAK
@@ -87,7 +88,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
+@needs_core
 @pytest.mark.timeout(120 + SOAK // 5_000)
 def test_the_compiled_core_loses_no_memory() -> None:
     done = answer(MANY, str(SOAK), AGENTRT_COMPILED="1", PYTHONWARNINGS="ignore")
@@ -108,31 +109,104 @@ with RuntimeManager(loop="thread") as manager:
 """
 
 
-@pytest.mark.skipif(not core_is_built(), reason="the compiled core is not built here: python hatch_build.py")
+@needs_core
 def test_the_compiled_core_reads_the_same_clock() -> None:
     assert answer(TIMES, AGENTRT_COMPILED="1").stderr == ""
 
 
-def test_a_compiled_core_that_is_not_there_is_an_error_with_advice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def import_module(name: str) -> None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+@pytest.fixture
+def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+    """Choose a core again, with these variables of the environment: the compiled one is there if `built` is a file."""
 
-    monkeypatch.setattr(core, "import_module", import_module)
-    monkeypatch.setattr(core, "CORE", "compiled")
+    def choose_again(built: Path | None, **variables: str) -> object:
+        for name in ("AGENTRT_PURE", "AGENTRT_COMPILED"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(core, "find_spec", lambda name: built and SimpleNamespace(origin=str(built)))
+        return core._compiled_core.__wrapped__()
+
+    return choose_again
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """What was compiled from the source beside it."""
+    (tmp_path / "_core.pyx").write_text("ANSWER = 42")
+    (tmp_path / "_fields.pxi").write_text("FIELDS = 1")
+    file = tmp_path / "_core.so"
+    file.write_bytes(b"\x7fELF" + hatch_build.checksum(tmp_path).encode() + b"\0")
+    return file
+
+
+def test_where_there_is_no_compiled_core_the_other_runs(choose: Callable[..., object], recwarn: Any) -> None:
+    assert choose(None) is None
+    assert choose(None, AGENTRT_COMPILED="1", AGENTRT_PURE="1") is None
+    assert list(recwarn) == []
+
+
+def test_a_compiled_core_that_is_not_there_is_an_error_where_it_is_asked_for(choose: Callable[..., object]) -> None:
     with pytest.raises(ImportError, match="install agentrt again where there is a C compiler, or unset it"):
-        core.twin(answer)
+        choose(None, AGENTRT_COMPILED="1")
 
 
-def test_what_the_compiled_core_lacks_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["_core.pyx", "_fields.pxi"])
+def test_what_was_compiled_from_another_source_is_not_used(
+    choose: Callable[..., object], built: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "import_module", {core.NAME: "the compiled core"}.get)
+    assert choose(built) == "the compiled core"
+    built.with_name(name).write_text("ANSWER = 43")
+    with pytest.warns(RuntimeWarning, match=r"the one in Python runs: _core\.so was .*run `pip install -e \.`"):
+        assert choose(built) is None
+    with pytest.raises(ImportError, match="compiled from another source"):
+        choose(built, AGENTRT_COMPILED="1")
+
+
+def test_an_installation_without_the_source_uses_what_was_compiled(
+    choose: Callable[..., object], built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "import_module", {core.NAME: "the compiled core"}.get)
+    for source in built.parent.glob("*.p*"):
+        source.unlink()
+    assert choose(built) == "the compiled core"
+
+
+def test_what_the_compiled_core_lacks_itself_is_said(
+    choose: Callable[..., object], built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def import_module(name: str) -> None:
         raise ModuleNotFoundError("No module named 'msgspec'", name="msgspec")
 
     monkeypatch.setattr(core, "import_module", import_module)
-    monkeypatch.setattr(core, "CORE", "compiled")
+    with pytest.warns(RuntimeWarning, match="the compiled core is not used, .* No module named 'msgspec'"):
+        assert choose(built) is None
     with pytest.raises(ModuleNotFoundError, match="msgspec"):
-        core.twin(answer)
+        choose(built, AGENTRT_COMPILED="1")
+
+
+def test_a_free_threaded_python_refuses_the_compiled_core(
+    choose: Callable[..., object], built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.warns(RuntimeWarning, match=r"it needs the lock of the interpreter \(GIL\)"):
+        assert choose(built) is None
+
+
+# A package of links: its own folder of the engine, so that another source can lie beside the compiled core.
+@needs_core
+def test_a_stale_core_in_an_installation_that_is_editable_is_said_and_not_used(tmp_path: Path) -> None:
+    package, engine = tmp_path / "agentrt", tmp_path / "agentrt" / "engine"
+    engine.mkdir(parents=True)
+    for path in (*PACKAGE.iterdir(), *(PACKAGE / "engine").iterdir()):
+        there = package / path.relative_to(PACKAGE)
+        if there != engine and path.name != "_core.pyx":
+            there.symlink_to(path)
+    (engine / "_core.pyx").write_text(SOURCE + "# changed\n")
+    done = answer(PYTHONPATH=str(tmp_path))
+    assert done.stdout == "pure\n"
+    assert "RuntimeWarning: the compiled core is not used" in done.stderr
+    assert done.stderr.count("Warning") == 1
 
 
 def test_every_twin_has_its_other_half() -> None:
@@ -194,6 +268,13 @@ def test_nothing_is_compiled_where_the_pure_core_is_asked_for(tree: Path, monkey
     monkeypatch.setenv("AGENTRT_PURE", "1")
     monkeypatch.setenv("AGENTRT_COMPILED", "1")
     assert build(tree) == ([], {"artifacts": []})
+
+
+def test_nothing_is_compiled_for_a_free_threaded_python(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hatch_build.sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+    said, data = build(tree)
+    assert "not compiled for a free-threaded Python" in said[0]
+    assert data == {"artifacts": []}
 
 
 def test_a_compiled_core_is_in_a_wheel_of_this_platform(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

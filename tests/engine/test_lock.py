@@ -8,8 +8,8 @@ import pytest
 
 from agentrt.engine.core import PURE
 from agentrt.engine.lock import make_lock
+from tests.cores import core_is_built
 from tests.harness.interrupt import is_free
-from tests.support import core_is_built
 
 LOCKS = [PURE["make_lock"]]
 if core_is_built():

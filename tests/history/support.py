@@ -11,6 +11,7 @@ import msgspec
 
 from agentrt import RuntimeFailedError, RuntimeManager
 from agentrt.activity import Activity
+from agentrt.engine.unread import read_records
 from agentrt.history.moment import Moment
 from agentrt.metrics import Fates
 from agentrt.snapshot import Snapshot
@@ -56,7 +57,7 @@ class Reader:
     def look(self) -> None:
         manager = self.manager
         with manager.lock:
-            last = max(manager.ring.records, key=lambda record: record.sequence)
+            last = max(read_records(manager.ring.records), key=lambda record: record.sequence)
             now = manager.clock.now()
             items = {runtime.id: runtime.mailbox_items() for runtime in manager.runtimes()}
             self.seen.append(

@@ -1,12 +1,10 @@
 """The compiled core does what the core in Python does: the same random commands on both, and everything compared.
 
-One process runs both, one after the other, on virtual time: methods that have a twin are put in place of each other.
+One process runs both, one after the other, on virtual time.
 """
 
 import asyncio
-import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -14,34 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentrt import Activity, AgentError, Event, Outcome, RuntimeManager, manager
-from agentrt.engine import loop_host
+from agentrt import Activity, AgentError, Event, Outcome, RuntimeManager
 from agentrt.engine.core import PURE
-from agentrt.engine.entry import RuntimeEntry
 from agentrt.testing.virtual import run
-from tests.support import add, core_is_built
+from tests.cores import core, needs_core
+from tests.support import add
 
-pytestmark = pytest.mark.skipif(
-    not core_is_built(), reason="the compiled core is not built here: python hatch_build.py"
-)
-
-OWNERS: tuple[Any, ...] = (RuntimeEntry, loop_host.LoopHost, loop_host, manager)
-
-
-@contextmanager
-def core(name: str) -> Iterator[None]:
-    """Have the core of this name run in here."""
-    functions = PURE if name == "pure" else vars(importlib.import_module("agentrt.engine._core"))
-    swapped = [(owner, each) for each in PURE for owner in OWNERS if each in vars(owner)]
-    assert len(swapped) == len(PURE)
-    originals = [vars(owner)[each] for owner, each in swapped]
-    try:
-        for owner, each in swapped:
-            setattr(owner, each, functions[each])
-        yield
-    finally:
-        for (owner, each), original in zip(swapped, originals, strict=True):
-            setattr(owner, each, original)
+pytestmark = needs_core
 
 
 # ---- what is done
