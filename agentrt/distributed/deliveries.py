@@ -68,7 +68,8 @@ class Deliveries:
                 return
         entry: Any = None
         try:
-            entry = self._host.addressee(offer.runtime)
+            # What is here is found at once; only what is not, or is ending, needs to be looked for.
+            entry = self._host.find_entry(offer.runtime) or self._host.addressee(offer.runtime)
             if isinstance(entry, RemoteEntry) or self._is_late(offer):
                 self._put(sender, self._where_it_is(offer))
                 return

@@ -230,6 +230,7 @@ class Outbox:
         """What goes with the answer, and the number of the first item."""
         self._answers -= 1
         first, items = self._first + self._given, list(islice(self._items, self._given, self._given + MOST_ITEMS))
+        self._prepare(items)
         self._given += len(items)
         self._give_again = asyncio.get_running_loop().time() + ANSWER_PATIENCE
         if self._items:

@@ -190,6 +190,25 @@ def test_an_answer_to_another_life_of_the_sender_acknowledges_nothing() -> None:
     assert run(main()) == [0, 1, 2]
 
 
+def test_what_goes_with_an_answer_is_prepared_like_what_goes_by_itself() -> None:
+    async def main() -> tuple[list[Item], list[Item]]:
+        receiver = Receiver(0)
+        prepared: list[Item] = []
+        outbox = Outbox(receiver, "b", "a", "life of a", lambda left: left, None, prepared.extend)
+        outbox.put(items(0, 1)[0])
+        await finished(outbox)
+        assert outbox.open_answer(Batch("a", "life of a", "b", receiver.life, 1, []))
+        outbox.put(items(1, 2)[0])
+        first, given = outbox.take_for_answer()
+        outbox.close()
+        assert first == 2
+        return prepared, given
+
+    prepared, given = run(main())
+    assert given == items(1, 2)
+    assert prepared == items(0, 2)
+
+
 def test_an_inbox_takes_nothing_beyond_a_gap() -> None:
     inbox = Inbox()
     assert inbox.take(Batch("b", "", "a", "life", 2, items(1, 3))) == []
