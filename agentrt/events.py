@@ -156,6 +156,29 @@ LOOKS = 10  # objects that are looked at for each record of a sample, where they
 ALERT = 4  # in a sample that would fill the bound with a quarter of the records there is a large one
 
 
+def held_parts(records: list[Any]) -> list[Any]:
+    """What records keep alive that is not their own."""
+    return [part for record in records for part in record_parts(record)]
+
+
+def record_parts(record: Any) -> list[Any]:
+    """What a record keeps alive that is not its own."""
+    if type(record) in (Activity, UntrackedActivity):
+        return [record.payload]
+    if isinstance(record, Outcome):
+        parts = [record.state]
+        if record.reply is not msgspec.UNSET:
+            parts.append(record.reply)
+        if record.error is not None:
+            parts.append(record.error)
+        return parts
+    if isinstance(record, Baseline):
+        return [record.detail, record.state, record.initial, record.waiting]
+    if isinstance(record, Event):
+        return [record.detail]
+    return [record]
+
+
 class Ring:
     """The last records, bounded by count and by (estimated) bytes. Says how many it has let go.
 
@@ -166,6 +189,7 @@ class Ring:
         limit: How many records are kept.
         max_bytes: How many bytes they may keep alive, states and payloads included; but `FEWEST` are kept.
         read: Called with each list of what was appended before anybody sees it; makes records of what is none yet.
+        parts: What a list of what was appended keeps alive, which is weighed.
 
     >>> ring = Ring(limit=10)
     >>> ring.append("a")
@@ -180,10 +204,11 @@ class Ring:
         limit: int = 20_000,
         max_bytes: int = 64 << 20,
         read: Callable[[list[Any]], list[Any]] = lambda records: records,
+        parts: Callable[[list[Any]], list[Any]] = held_parts,
     ) -> None:
         self.limit = limit = count("ring", limit, least=1)
         self.max_bytes = max_bytes
-        self._read = read
+        self._read, self._parts = read, parts
         self.records: list[Any] = []
         self.append = self.records.append
         self._bases = [0]  # how many were let go; one number, replaced in one step with what it counts
@@ -255,24 +280,10 @@ class Ring:
         last = min(self.STEP, len(self.records))
         newest = self.records[-last:]
         # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
-        sample = self._read(newest if self._alert else newest[:: last // SAMPLE | 1])
-        held = [part for record in sample for part in record_parts(record)]
-        each = RECORD_BYTES + estimate_size(held, ROUGH + LOOKS * len(sample)) / max(1, len(sample))
+        sample = newest if self._alert else newest[:: last // SAMPLE | 1]
+        each = RECORD_BYTES + estimate_size(self._parts(sample), ROUGH + LOOKS * len(sample)) / max(1, len(sample))
         fitting = int(self.max_bytes / each)
         new, self._weighed = self.cursor - self._weighed, self.cursor
         # One large record among many is met by chance, so once one was met all are weighed for a while.
         self._alert = self.limit if fitting * ALERT < self.limit else max(0, self._alert - new)
         return max(self.FEWEST, fitting)
-
-
-def record_parts(record: Any) -> list[Any]:
-    """What a record keeps alive that is not its own."""
-    if type(record) in (Activity, UntrackedActivity):
-        return [record.payload]
-    if isinstance(record, Outcome):
-        return [record.state, record.reply, record.error]
-    if isinstance(record, Baseline):
-        return [record.detail, record.state, record.initial, record.waiting]
-    if isinstance(record, Event):
-        return [record.detail]
-    return [record]

@@ -31,7 +31,7 @@ from .engine.hub import Hub
 from .engine.isolation import Workers
 from .engine.loop_host import discard, wait_for
 from .engine.loop_thread import LoopChoice, as_coroutine, in_ipython, running_loop, time_of
-from .engine.unread import read_records
+from .engine.unread import held_by, read_records
 from .engine.watchdog import Watchdog
 from .errors import ConfigurationError, DeadlockError, ManagerClosedError
 from .events import Event, Ring
@@ -103,7 +103,7 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         offer: bool = True,
     ) -> None:
         seed = check_seed("seed", seed)
-        records = Ring(ring, read=read_records)
+        records = Ring(ring, read=read_records, parts=held_by)
         super().__init__(name, loop, clock, journal)
         self.closed = False
         self._closing = threading.Lock()

@@ -2,10 +2,9 @@
 """The hot path of a runtime, compiled: sending, taking, running, committing, asking, and the lock around them.
 
 Each function here is the twin of the method with the same name, see `core.py`, and does what that does in the usual
-case.
-Whatever is rare (checks, full lanes, failures, pauses) it hands to the methods written in Python. It works on the very
-objects that those work on: the fields of entries, mailboxes and managers are slots, and records are structs whose
-fields are slots too, so that both are read and written at their place in memory, which is looked up once.
+case. Whatever is rare (checks, full lanes, failures, pauses) it hands to the methods written in Python. It works on
+the very objects that those work on: the fields of entries, mailboxes and managers are slots, and records are structs
+whose fields are slots too, so that both are read and written at their place in memory, which is looked up once.
 
 Nothing between two Python calls can be interrupted here: no thread switch, no signal handler.
 """
@@ -17,13 +16,8 @@ from cpython.dict cimport PyDict_SetItem, PyDict_Update
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport Py_NE, PyObject, PyObject_RichCompareBool, PyObject_TypeCheck, PyTypeObject
 from cpython.pythread cimport (
-    NOWAIT_LOCK,
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_get_thread_ident,
-    PyThread_release_lock,
-    PyThread_type_lock,
+    NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_get_thread_ident,
+    PyThread_release_lock, PyThread_type_lock,
 )
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 
@@ -42,7 +36,7 @@ from ..asyncio_compat import forget_destruction, get_current_task, set_current_t
 from ..clock import Clock
 from ..context import Context
 from ..errors import MailboxFullError
-from ..events import Outcome
+from ..events import Outcome, record_parts
 from ..metrics import FLUSH_AT as FLUSH_EVERY, Distribution
 from ..receipt import DECIDED, Receipt, UntrackedReceipt
 from .core import PURE
@@ -167,52 +161,58 @@ cdef object make_receipt(object cls, object entry, object number):
     return made
 
 
-cdef object make_activity(
-    object cls, object number, object id, object payload, object lane, object now, object source, object parent,
-    object correlation, object receipt
-):
-    """An activity without a timeout, a delay or a key."""
-    if cls is not PlainActivity:
-        return cls(number, id, payload, lane, now, None, None, source, parent, correlation, None, receipt)
-    made = blank(cls)
-    fill(made, ACTIVITY_PLACES[0], number)
-    fill(made, ACTIVITY_PLACES[1], id)
-    fill(made, ACTIVITY_PLACES[2], payload)
-    fill(made, ACTIVITY_PLACES[3], lane)
-    fill(made, ACTIVITY_PLACES[4], now)
-    fill(made, ACTIVITY_PLACES[5], None)
-    fill(made, ACTIVITY_PLACES[6], None)
-    fill(made, ACTIVITY_PLACES[7], source)
-    fill(made, ACTIVITY_PLACES[8], parent)
-    fill(made, ACTIVITY_PLACES[9], correlation)
-    fill(made, ACTIVITY_PLACES[10], None)
-    fill(made, ACTIVITY_PLACES[11], receipt)
-    return made
+@cython.final
+@cython.no_gc  # its payload holds no other objects
+@cython.freelist(1024)
+cdef class UnreadActivity:
+    """What waits in a lane and stands in the ring: an `UntrackedActivity`, until somebody reads it.
+
+    That is most often the processing, for the time of a call; in the ring it takes half the memory of the record.
+    """
+
+    cdef readonly object id
+    cdef object runtime, payload, receipt, cause, activity  # the cause: its source, parent and correlation, or None
+    cdef double created
+    cdef bint urgent
+
+    cpdef object read(self):
+        """The activity, the same for all who have it at one time. No thread or finalizer runs in between."""
+        if self.activity is None:
+            made = blank(PlainActivity)
+            fill(made, A_TIMEOUT, None)
+            fill(made, ACTIVITY_PLACES[6], None)
+            fill(made, ACTIVITY_PLACES[10], None)
+            self.fill_in(made)
+        return self.activity
+
+    cdef int fill_in(self, object activity) except -1:
+        """Have this record, which nobody else has, be the activity. It takes less than to make one and free it."""
+        put(activity, A_ID, self.id)
+        put_other(activity, ACTIVITY_PLACES[1], self.runtime)
+        put(activity, A_PAYLOAD, self.payload)
+        put_other(activity, A_LANE, PRIORITY if self.urgent else STANDARD)
+        put(activity, A_CREATED, self.created)
+        if self.cause is None:
+            put_other(activity, ACTIVITY_PLACES[7], None)
+            put_other(activity, ACTIVITY_PLACES[8], None)
+            put(activity, ACTIVITY_PLACES[9], self.id)
+        else:
+            source, parent, correlation = <tuple>self.cause
+            put(activity, ACTIVITY_PLACES[7], source)
+            put(activity, ACTIVITY_PLACES[8], parent)
+            put(activity, ACTIVITY_PLACES[9], correlation)
+        put(activity, A_RECEIPT, self.receipt)
+        self.activity = activity
+        self.receipt = decided  # that link is the activity's from now on, to be cut with its fate
+        return 0
 
 
-cdef object make_outcome(
-    object number, object activity, object id, bint urgent, object created, object started, object finished,
-    object state, object reply
+cdef inline UnreadActivity make_unread_activity(
+    object number, object runtime, object payload, bint urgent, double created, object cause, object receipt
 ):
-    """The outcome of an activity that is done at its first attempt."""
-    if PyObject_IS_GC(state) or reply is not UNSET:
-        return OutcomeType(
-            number, activity, id, urgent, DONE_WORD, created, started, finished, state, reply
-        )
-    made = blank(OutcomeType)
-    PyObject_GC_UnTrack(<PyObject*>made)  # as msgspec does where no field holds what the collector sees
-    fill(made, OUTCOME_PLACES[0], number)
-    fill(made, OUTCOME_PLACES[1], activity)
-    fill(made, OUTCOME_PLACES[2], id)
-    fill(made, OUTCOME_PLACES[3], True if urgent else False)
-    fill(made, OUTCOME_PLACES[4], DONE_WORD)
-    fill(made, OUTCOME_PLACES[5], created)
-    fill(made, OUTCOME_PLACES[6], started)
-    fill(made, OUTCOME_PLACES[7], finished)
-    fill(made, OUTCOME_PLACES[8], state)
-    fill(made, OUTCOME_PLACES[9], reply)
-    fill(made, OUTCOME_PLACES[10], None)
-    fill(made, OUTCOME_PLACES[11], ONE)
+    cdef UnreadActivity made = UnreadActivity.__new__(UnreadActivity)
+    made.id, made.runtime, made.payload, made.receipt, made.cause = number, runtime, payload, receipt, cause
+    made.created, made.urgent = created, urgent
     return made
 
 
@@ -228,14 +228,35 @@ cdef class UnreadOutcome:
 
     cdef object read(self):
         """The outcome, which is the same however often it is read."""
-        if self.outcome is None:
-            made = make_outcome(
-                self.sequence, self.activity, self.runtime, self.urgent, self.created, self.started, self.finished,
-                self.state, UNSET
-            )
-            if self.outcome is None:  # else a finalizer has read it meanwhile
-                self.outcome = made
+        if self.outcome is not None:
+            return self.outcome
+        made = blank(OutcomeType)
+        PyObject_GC_UnTrack(<PyObject*>made)  # as msgspec does where no field holds what the collector sees
+        fill(made, OUTCOME_PLACES[0], self.sequence)
+        fill(made, OUTCOME_PLACES[1], self.activity)
+        fill(made, OUTCOME_PLACES[2], self.runtime)
+        fill(made, OUTCOME_PLACES[3], True if self.urgent else False)
+        fill(made, OUTCOME_PLACES[4], DONE_WORD)
+        fill(made, OUTCOME_PLACES[5], self.created)
+        fill(made, OUTCOME_PLACES[6], self.started)
+        fill(made, OUTCOME_PLACES[7], self.finished)
+        fill(made, OUTCOME_PLACES[8], self.state)
+        fill(made, OUTCOME_PLACES[9], UNSET)
+        fill(made, OUTCOME_PLACES[10], None)
+        fill(made, OUTCOME_PLACES[11], ONE)
+        if self.outcome is None:  # else a finalizer has read it meanwhile
+            self.outcome = made
         return self.outcome
+
+
+cdef inline UnreadOutcome make_unread_outcome(
+    object sequence, object activity, object runtime, bint urgent, double created, double started, double finished,
+    object state
+):
+    cdef UnreadOutcome made = UnreadOutcome.__new__(UnreadOutcome)
+    made.sequence, made.activity, made.runtime, made.state, made.urgent = sequence, activity, runtime, state, urgent
+    made.created, made.started, made.finished = created, started, finished
+    return made
 
 
 cdef object read_value(object receipt):
@@ -247,12 +268,29 @@ cdef object read_value(object receipt):
     return value
 
 
+cdef inline object read_one(object record):
+    if type(record) is UnreadOutcome:
+        return (<UnreadOutcome>record).read()
+    return (<UnreadActivity>record).read() if type(record) is UnreadActivity else record
+
+
 def read_records(records):
     cdef Py_ssize_t i
     for i in range(len(<list>records)):
-        if type((<list>records)[i]) is UnreadOutcome:
-            (<list>records)[i] = (<UnreadOutcome>(<list>records)[i]).read()
+        (<list>records)[i] = read_one((<list>records)[i])
     return records
+
+
+def held_by(records):
+    held = []
+    for record in <list>records:
+        if type(record) is UnreadActivity:
+            held.append((<UnreadActivity>record).payload)
+        elif type(record) is UnreadOutcome:
+            held.append((<UnreadOutcome>record).state)
+        else:
+            held += record_parts(record)
+    return held
 
 
 # Receipts whose value is made when it is read.
@@ -280,7 +318,6 @@ cdef PyObject* end_with_outcome(PyObject* answer) noexcept:
 
 cdef object await_receipt(object receipt):
     """`Receipt.__await__`, in which nothing is waited for where the activity can be run in the turn of who waits."""
-    cdef Decided answer
     entry = get(receipt, R_ENTRY)
     if entry is not None:
         if PyContextVar_Get_(current) is not None:
@@ -294,12 +331,9 @@ cdef object await_receipt(object receipt):
     outcome = read_value(receipt)
     if outcome is None or outcome.error is not None:
         return pure_await(receipt)
-    answer = Decided.__new__(Decided)
+    cdef Decided answer = Decided.__new__(Decided)
     answer.outcome = outcome
     return answer
-
-
-cdef object pure_await = Receipt.__await__
 
 
 class UnreadReceipt(Receipt):
@@ -325,8 +359,8 @@ cdef object UnreadReceiptType = UnreadReceipt, UntrackedUnreadReceiptType = Untr
 cdef int check_records() except -1:
     """Raise ImportError if a record made here is not what its class makes: this msgspec keeps it in another way."""
     receipt = make_receipt(PlainReceipt, None, 7)
-    activity = make_activity(PlainActivity, 7, "a", 1, STANDARD, 0.5, None, None, 7, receipt)
-    outcome = make_outcome(8, 7, "a", False, 0.5, 1.5, 2.5, 1, UNSET)
+    activity = make_unread_activity(7, "a", 1, False, 0.5, None, receipt).read()
+    outcome = make_unread_outcome(8, 7, "a", False, 0.5, 1.5, 2.5, 1).read()
     whole = PlainActivity(7, "a", 1, STANDARD, 0.5, None, None, None, None, 7, None, receipt)
     same = activity == whole and outcome == OutcomeType(8, 7, "a", False, "done", 0.5, 1.5, 2.5, 1)
     if not same or receipt.id != 7 or receipt.value is not None or receipt._entry is not None:
@@ -359,19 +393,11 @@ cdef object send_one(object entry, object payload, object priority):
         items = get(mailbox, PRIORITY_ITEMS if urgent else STANDARD_ITEMS)
         if len(items) >= <Py_ssize_t>get(mailbox, FAST_LIMIT_PRIORITY if urgent else FAST_LIMIT_STANDARD):
             return entry._send_with_checks(payload, priority, None, None, None)
-        lane = PRIORITY if urgent else STANDARD
         number = next(get(host, COUNTER))
         receipt = make_receipt(get(entry, RECEIPT_CLASS), entry, number)
-        source = parent = None
-        correlation = number
-        if cause is not None:
-            above = cause.current
-            if above is not None:
-                source, parent, correlation = cause.id, above.id, above.correlation or number
-        activity = make_activity(
-            get(entry, ACTIVITY_CLASS), number, get(entry, ID), payload, lane, seconds_on(get(host, CLOCK)), source,
-            parent, correlation, receipt
-        )
+        above = None if cause is None else cause.current
+        chain = None if above is None else (cause.id, above.id, above.correlation or number)
+        activity = accepted(entry, mailbox, number, payload, urgent, seconds_on(get(host, CLOCK)), chain, receipt)
         try:
             if urgent:
                 put(entry, ACCEPTED_PRIORITY, get(entry, ACCEPTED_PRIORITY) + 1)
@@ -385,11 +411,23 @@ cdef object send_one(object entry, object payload, object priority):
             if get(host, LISTENERS):
                 host.notify()
         except BaseException:
-            entry.complete_send(activity)
+            entry.complete_send(read_one(activity))
             raise
     finally:
         release_lock(lock)
     return receipt
+
+
+cdef inline object accepted(
+    object entry, object mailbox, object number, object payload, bint urgent, double now, object cause, object receipt
+):
+    """The activity, unread where its payload holds nothing and nobody else looks into the lanes."""
+    cls, id = get(entry, ACTIVITY_CLASS), get(entry, ID)
+    if cls is PlainActivity and type(mailbox) is PlainMailbox:
+        return make_unread_activity(number, id, payload, urgent, now, cause, receipt)
+    source, parent, correlation = (None, None, number) if cause is None else <tuple>cause
+    lane = PRIORITY if urgent else STANDARD
+    return cls(number, id, payload, lane, now, None, None, source, parent, correlation, None, receipt)
 
 
 cdef inline object PyContextVar_Get_(object variable):
@@ -404,15 +442,8 @@ cdef inline object PyContextVar_Get_(object variable):
 
 
 async def ask(self, payload, **options):
-    if not is_plain(self):
+    if not is_plain(self) or PyContextVar_Get_(current) is not None:
         return await PURE["ask"](self, payload, **options)
-    if PyContextVar_Get_(current) is not None:
-        with self.register_wait():  # before it is sent: what can't be waited for is not left behind
-            receipt = await self.send(payload, **options)
-            self.run_inline(receipt)
-            if receipt.value is None:
-                await receipt.wait()
-        return (await receipt).value
     if options:
         receipt = await self.send(payload, **options)
     else:
@@ -449,8 +480,11 @@ cdef int try_inline(object entry, object receipt) except -1:
     items = get(mailbox, PRIORITY_ITEMS)
     if not len(items):
         items = get(mailbox, STANDARD_ITEMS)
-    if len(items) and holds(an_activity(items[0]), A_RECEIPT, receipt):
-        turn_inline(entry, host, driver, receipt)
+    if len(items):
+        first = items[0]  # with the very number that its receipt has
+        number = (<UnreadActivity>first).id if type(first) is UnreadActivity else get(an_activity(first), A_ID)
+        if holds(receipt, R_ID, number):
+            turn_inline(entry, host, driver, receipt)
     return 0
 
 
@@ -471,6 +505,7 @@ cdef inline bint decides_later(object entry) except -1:
 cdef int turn_inline(object entry, object host, object driver, object promise) except -1:
     """`Driver.run_inline`."""
     cdef bint once = decides_later(entry)
+    cdef double seconds
     budget, loop = a(BudgetType, get(host, INLINE_BUDGET)), get(host, LOOP)
     nested = get(budget, B_NESTED)
     if <Py_ssize_t>nested >= MOST_TURNS_NESTED or not holds(budget, B_COIN, None):
@@ -499,12 +534,12 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
     outcome = get(promise, R_VALUE)
     if type(outcome) is UnreadOutcome:
         seconds = (<UnreadOutcome>outcome).finished - (<UnreadOutcome>outcome).started
-        if seconds > SHORT_SECONDS:
-            budget.charge(seconds, get(host, CLOCK).pace)
-    elif outcome is not None and not holds(a(OutcomeType, outcome), O_STARTED, None):
-        seconds = get(outcome, O_FINISHED) - get(outcome, O_STARTED)
-        if seconds > SHORT:
-            budget.charge(seconds, get(host, CLOCK).pace)
+    elif outcome is None or holds(a(OutcomeType, outcome), O_STARTED, None):
+        return 0
+    else:
+        seconds = <double>get(outcome, O_FINISHED) - <double>get(outcome, O_STARTED)
+    if seconds > SHORT_SECONDS:
+        budget.charge(seconds, get(host, CLOCK).pace)
     return 0
 
 
@@ -598,14 +633,8 @@ cdef enum:
     GO_ON  # with the next activity
     SUSPENDED  # the workflow waits for something
     UNCHECKED  # the type of the new state is not the usual one
-    SLICE_OVER
-    SLEEPING
     AWAKE  # it was about to sleep, and something has come meanwhile
-    RENEWED
-    ENDED
-
-
-cdef object NOTHING = object()
+    SLICE_OVER, SLEEPING, RENEWED, ENDED
 
 
 @cython.final
@@ -670,9 +699,10 @@ cdef class Turn:
     """What the processing of one entry has at hand, from its start to its end."""
 
     cdef object entry, host, mailbox, task, variables, base, id, counter, record
-    cdef object activity, workflow, call, context, awaited, created, started
+    cdef object activity, workflow, call, context, awaited, started
+    cdef UnreadActivity unread  # of which the activity was read
     cdef double finished, slice_end
-    cdef bint is_limited, is_at_work, is_async, takes_context
+    cdef bint is_limited, is_at_work, is_async, takes_context, is_spare
     cdef int left
 
     cdef int read(self, object workflow) except -1:
@@ -681,10 +711,40 @@ cdef class Turn:
         self.workflow = workflow
         return 0
 
+    cdef int take(self, object taken) except -1:
+        """Have this activity be the one that runs, in the record of the last one if nobody has that any more."""
+        if type(taken) is not UnreadActivity:
+            self.is_spare = False
+            before, self.activity = self.activity, an_activity(taken)
+            return 0
+        self.unread = <UnreadActivity>taken
+        if self.is_spare and self.unread.activity is None and (<PyObject*>self.activity).ob_refcnt == 1:
+            self.unread.fill_in(self.activity)
+        else:
+            before, self.activity = self.activity, self.unread.read()
+        return 0
+
+    cdef inline int reclaim(self) except -1:
+        """Let the next activity have the record of the last one, if that is over and nobody else has it."""
+        if self.unread is None:
+            return 0
+        self.is_spare = (  # it has two references: this one, and that of its own
+            self.unread.activity is self.activity and (<PyObject*>self.activity).ob_refcnt == 2
+            and holds(self.activity, A_RECEIPT, decided)
+        )
+        if self.is_spare:
+            self.unread.activity = None
+            put(self.activity, A_PAYLOAD, None)
+        self.unread = None
+        return 0
+
     cdef int forget(self) except -1:
         """Keep nothing alive of what was done."""
-        activity, context, awaited = self.activity, self.context, self.awaited
-        self.activity = self.context = self.awaited = None
+        context, awaited = self.context, self.awaited
+        self.context = self.awaited = None
+        self.reclaim()
+        if not self.is_spare:
+            activity, self.activity = self.activity, None
         return 0
 
 
@@ -718,10 +778,9 @@ cdef int run(Turn turn) except -1:
                 return AWAKE if is_set(entry, SCHEDULED) else SLEEPING
         if not len(items):  # another thread has dropped it, to make room
             continue
-        activity = an_activity(pop(items))
-        put(entry, CURRENT_ACTIVITY, activity)
-        before, turn.activity = turn.activity, activity
-        before = None
+        turn.reclaim()
+        turn.take(pop(items))
+        put(entry, CURRENT_ACTIVITY, turn.activity)
         if get(mailbox, SENDERS):
             entry._admit_waiting()
         found = begin_activity(turn)
@@ -749,8 +808,7 @@ cdef int begin_activity(Turn turn) except -1:
         turn.read(workflow)
     if turn.takes_context:
         context = context_class(entry, activity)
-        before, turn.context = turn.context, context
-        before = None
+        turn.context = context
         new = turn.call(activity, get(entry, STATE), context)
     else:
         new = turn.call(activity, get(entry, STATE))
@@ -793,7 +851,7 @@ cdef int settle(Turn turn, object new) except -1:
 
 cdef int commit(Turn turn, object new) except -1:
     """Make a new state that was checked the state, and decide the receipt."""
-    cdef bint urgent
+    cdef bint urgent, may_be_unread
     entry, activity, host = turn.entry, turn.activity, turn.host
     turn.finished = seconds_on(get(host, CLOCK))
     deadline = get(entry, DEADLINE)
@@ -806,16 +864,17 @@ cdef int commit(Turn turn, object new) except -1:
     turn.is_at_work = False
     urgent = holds(activity, A_LANE, PRIORITY)
     created, started = get(activity, A_CREATED), turn.started
-    unread = None
     # Most are never read, and less is made for those. What the collector sees may come to hold its own outcome.
-    if not PyObject_IS_GC(new) and reply is UNSET and is_list_append(turn.record):
-        unread = leave_unread(turn, activity, new, urgent)
-        PyList_Append(<object>PyCFunction_GET_SELF(turn.record), unread)
-    else:
-        outcome = make_outcome(
-            next(turn.counter), get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new, reply
+    if PyObject_IS_GC(new) or reply is not UNSET:
+        outcome = OutcomeType(
+            next(turn.counter), get(activity, A_ID), turn.id, urgent, DONE_WORD, created, started, turn.finished, new,
+            reply
         )
-        record(turn.record, outcome)
+    else:
+        outcome = make_unread_outcome(
+            next(turn.counter), get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new
+        )
+    record(turn.record, outcome)
     put(entry, STATE, new)
     put(entry, DONE, get(entry, DONE) + 1)
     add_wait, add_service = <tuple>get(entry, PRIORITY_RECORDERS if urgent else STANDARD_RECORDERS)
@@ -823,26 +882,14 @@ cdef int commit(Turn turn, object new) except -1:
     record_time(add_service, turn.finished - <double>started)
     put(entry, IN_ERROR, False)
     receipt = a_receipt(get(activity, A_RECEIPT))
-    if unread is None:
-        put(receipt, R_VALUE, outcome)
-    elif type(receipt) is UntrackedUnreadReceiptType or type(receipt) is UnreadReceiptType:
-        put(receipt, R_VALUE, unread)
-    else:
-        put(receipt, R_VALUE, (<UnreadOutcome>unread).read())
+    may_be_unread = type(receipt) is UntrackedUnreadReceiptType or type(receipt) is UnreadReceiptType
+    put(receipt, R_VALUE, outcome if may_be_unread else read_one(outcome))
     if not holds(receipt, R_WAITERS, None):
         entry.wake_waiters(activity, receipt)
     put(receipt, R_ENTRY, None)
     put(activity, A_RECEIPT, decided)
     put(entry, CURRENT_ACTIVITY, None)
     return next_step(turn)
-
-
-cdef inline UnreadOutcome leave_unread(Turn turn, object activity, object state, bint urgent):
-    cdef UnreadOutcome unread = UnreadOutcome.__new__(UnreadOutcome)
-    unread.sequence, unread.activity, unread.runtime = next(turn.counter), get(activity, A_ID), turn.id
-    unread.state, unread.urgent = state, urgent
-    unread.created, unread.started, unread.finished = get(activity, A_CREATED), turn.started, turn.finished
-    return unread
 
 
 cdef unsigned int[65536] in_buckets  # all 0 between two calls of `count_times`

@@ -5,7 +5,6 @@ cdef extern from "Python.h":
         PYGEN_RETURN
         PYGEN_ERROR
         PYGEN_NEXT
-
     PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result)
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
     int PyCoro_CheckExact(object)
@@ -20,24 +19,17 @@ cdef extern from "Python.h":
     void PyErr_SetNone(object)
     void PyErr_SetObject(object, object)
     int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
-
     ctypedef struct PyMemberDef:
         Py_ssize_t offset
-
     ctypedef struct PyMemberDescrObject:
         PyMemberDef* d_member
-
     ctypedef PyObject* (*iternextfunc)(PyObject*)
-
     ctypedef struct Iterator "PyTypeObject":
         iternextfunc tp_iternext
-
     ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*)
-
     ctypedef struct PyMethodDef:
         PyCFunction ml_meth
         int ml_flags
-
     ctypedef struct PyMethodDescrObject:
         PyMethodDef* d_method
 
@@ -85,6 +77,12 @@ cdef inline void put(object holder, Py_ssize_t at, object new) noexcept:
     Py_INCREF(new)
     there[0] = <PyObject*>new
     Py_XDECREF(old)
+
+
+cdef inline void put_other(object holder, Py_ssize_t at, object new) noexcept:
+    """`put` what most often is there already."""
+    if not holds(holder, at, new):
+        put(holder, at, new)
 
 
 cdef inline bint is_set(object holder, Py_ssize_t at) except -1:
@@ -140,10 +138,12 @@ cdef Py_ssize_t D_VARIABLES = place(Driver, "variables")
 cdef Py_ssize_t B_COIN = place(InlineBudget, "_coin"), B_COUNT = place(InlineBudget, "count")
 cdef Py_ssize_t B_NESTED = place(InlineBudget, "nested"), B_READY = place(InlineBudget, "ready")
 
-cdef Py_ssize_t NOW = place(Clock, "now"), PACE = place(Clock, "pace")
+cdef Py_ssize_t NOW = place(Clock, "now")
+cdef Py_ssize_t O_STARTED = place(Outcome, "started"), O_FINISHED = place(Outcome, "finished")
 
 cdef Py_ssize_t A_CREATED = place(Activity, "created"), A_ID = place(Activity, "id"), A_LANE = place(Activity, "lane")
-cdef Py_ssize_t A_RECEIPT = place(Activity, "receipt"), A_TIMEOUT = place(Activity, "timeout")
+cdef Py_ssize_t A_PAYLOAD = place(Activity, "payload"), A_RECEIPT = place(Activity, "receipt")
+cdef Py_ssize_t A_TIMEOUT = place(Activity, "timeout")
 
 cdef Py_ssize_t R_ENTRY = place(Receipt, "_entry"), R_ID = place(Receipt, "id"), R_VALUE = place(Receipt, "value")
 cdef Py_ssize_t R_WAITERS = place(Receipt, "_waiters")
@@ -154,8 +154,6 @@ for _i, _name in enumerate(Activity.__struct_fields__):
     ACTIVITY_PLACES[_i] = place(Activity, _name)
 for _i, _name in enumerate(Outcome.__struct_fields__):
     OUTCOME_PLACES[_i] = place(Outcome, _name)
-
-cdef Py_ssize_t O_STARTED = place(Outcome, "started"), O_FINISHED = place(Outcome, "finished")
 
 # Looked up once, so that no name is looked up for each activity.
 cdef object PRIORITY = Lane.PRIORITY, STANDARD = Lane.STANDARD, UNSET = msgspec.UNSET, INFINITY = math.inf
@@ -170,7 +168,8 @@ if type(tasks) is not dict:
     tasks = None
 cdef double LONG_AGO = -math.inf, SECONDS = SLICE_SECONDS, SHORT_SECONDS = SHORT
 cdef Py_ssize_t MOST_TURNS = MOST_INLINE, MOST_TURNS_NESTED = MOST_NESTED
-cdef object decided = DECIDED, current = CURRENT, context_class = Context
+cdef object decided = DECIDED, current = CURRENT, context_class = Context, pure_await = Receipt.__await__
+cdef object DequeType = deque, NOTHING = object(), last_host_class = HostType
 
 
 # The classes of entries whose fields are where they are looked for. One that shadows a field with a property of its own
@@ -233,15 +232,9 @@ cdef extern from *:
     double read "agentrt_read" (object now, object monotonic) except? -1
 
 
-cdef object MONOTONIC = monotonic
-
-
 cdef inline double seconds_on(object clock) except? -1:
     """What a clock reads."""
     return read(get(clock, NOW) if type(clock) is ClockType else clock.now, MONOTONIC)
-
-
-cdef object last_host_class = HostType
 
 
 # `a(HostType, found)` and its like, without a walk through the base classes for the class that it most often is.
@@ -275,7 +268,7 @@ cdef PyCFunction method(object name, int flags) except NULL:
     return found.ml_meth
 
 
-cdef object DequeType = deque
+cdef object MONOTONIC = monotonic
 cdef PyCFunction DEQUE_APPEND = method("append", METH_O), DEQUE_POPLEFT = method("popleft", METH_NOARGS)
 
 
@@ -316,5 +309,5 @@ cdef inline int record(object add, object what) except -1:
     """`add(what)`, where that most often is the append of the list of a ring."""
     if is_list_append(add):
         return PyList_Append(<object>PyCFunction_GET_SELF(add), what)
-    add(what)
+    add(read_one(what))
     return 0

@@ -26,7 +26,7 @@ from ..schema.typecheck import find_problem
 from .deadlock import CURRENT
 from .entry_state import EntryState
 from .failure import decide_fate, refusal
-from .mailbox import Items
+from .mailbox import Items, read_item
 from .state_check import find_newest_problem
 
 __all__ = [
@@ -271,9 +271,9 @@ def _handle_overflow(entry: Entry, offer: Offer) -> Receipt:
 
 def _drop_oldest(entry: Entry, items: Items) -> None:
     """Drop the first of a lane. The processing, which takes without the lock, may take it first: then the next one."""
-    oldest = items[0]
+    oldest = read_item(items[0])
     try:
-        oldest = items.popleft()
+        oldest = read_item(items.popleft())
         _drop(entry, oldest)
     except BaseException:
         if not entry.has(oldest):

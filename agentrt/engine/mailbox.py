@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
@@ -19,12 +19,17 @@ from ..limits import check_capacity, check_fairness
 from ..schema.numbers import MOST
 from .fields import MailboxFields
 
-__all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox"]
+__all__ = ["MailboxStatistics", "Place", "PrioritizedMailbox", "read_item"]
 
 Items = deque[Activity[Any]]
 
 # An empty deque is 760 bytes, twice the rest of an idle runtime: lanes share this one until something is put in.
 EMPTY: Items = deque(maxlen=0)
+
+
+def read_item(item: Any) -> Activity[Any]:
+    """The activity that lies in a lane. The compiled core puts one there that makes it when it is read."""
+    return item if isinstance(item, Activity) else item.read()
 
 
 class MailboxStatistics(msgspec.Struct, frozen=True):
@@ -95,7 +100,7 @@ class PrioritizedMailbox(MailboxFields):
         return len(self.priority) + len(self.standard)
 
     def __iter__(self) -> Iterator[Activity[Any]]:
-        return chain(tuple(self.priority), tuple(self.standard))
+        return chain(_copy_lane(self.priority), _copy_lane(self.standard))
 
     @property
     def depth(self) -> tuple[int, int]:
@@ -114,7 +119,7 @@ class PrioritizedMailbox(MailboxFields):
     def lists(self) -> tuple[Sequence[Activity[Any]], Sequence[Activity[Any]], Sequence[Activity[Any]]]:
         """Copies of the priority lane, the standard lane, and what is not due yet; each oldest first."""
         delayed = (self.delayed or {}).values()
-        return tuple(self.priority), tuple(self.standard), tuple(delayed)  # each in one step, from any thread
+        return _copy_lane(self.priority), _copy_lane(self.standard), list(delayed)  # each in one step, from any thread
 
     def room(self, lane: Lane) -> int:
         """How many more the lane takes now."""
@@ -173,18 +178,18 @@ class PrioritizedMailbox(MailboxFields):
     def take(self) -> Activity[Any] | None:
         """The next activity by priority and fairness; None if both lanes are empty."""
         lane = self.next_lane()
-        return None if lane is None else lane.popleft()
+        return None if lane is None else read_item(lane.popleft())
 
     def peek(self) -> Activity[Any] | None:
         """What `take` would give; it stays."""
         if self.priority and (self.streak < self.fairness or not self.standard):
-            return self.priority[0]
-        return self.standard[0] if self.standard else None
+            return read_item(self.priority[0])
+        return read_item(self.standard[0]) if self.standard else None
 
     def is_next(self, receipt: object) -> bool:
         """Whether the next activity of a lane, priority first, is the one with this receipt."""
         lane = self.priority or self.standard
-        return bool(lane) and lane[0].receipt is receipt
+        return bool(lane) and read_item(lane[0]).receipt is receipt
 
     # ---- the fast path of a send
 
@@ -296,13 +301,13 @@ class PrioritizedMailbox(MailboxFields):
         if found is None:
             return None
         items, i = self.lane(found[0]), found[1]
-        old, items[i] = items[i], activity
+        old, items[i] = read_item(items[i]), activity
         return old
 
     def get(self, id: int) -> Activity[Any] | None:
         """The activity of this id, due or not; None if it does not wait here."""
         found = self._find(id)
-        return self.delayed_activity(id) if found is None else self.lane(found[0])[found[1]]
+        return self.delayed_activity(id) if found is None else read_item(self.lane(found[0])[found[1]])
 
     def _find(self, id: int) -> tuple[Lane, int] | None:
         for lane, items in ((Lane.PRIORITY, self.priority), (Lane.STANDARD, self.standard)):
@@ -373,9 +378,14 @@ class PrioritizedMailbox(MailboxFields):
             self.senders = None
 
 
+def _copy_lane(items: Iterable[Activity[Any]]) -> list[Activity[Any]]:
+    """The activities of a lane now."""
+    return [read_item(item) for item in list(items)]  # copied in one step: the processing takes meanwhile
+
+
 def _front(items: Items) -> Activity[Any] | None:
     try:
-        return items[0]
+        return read_item(items[0])
     except IndexError:  # another thread may have taken it since anybody looked
         return None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..events import held_parts
 from .core import twin
 
-__all__ = ["read_records"]
+__all__ = ["held_by", "read_records"]
 
 
 @twin
@@ -16,3 +17,9 @@ def read_records(records: list[Any]) -> list[Any]:
     The core in Python makes each record when it happens: there is nothing to replace.
     """
     return records
+
+
+@twin
+def held_by(records: list[Any]) -> list[Any]:
+    """What records keep alive that is not their own, of those that nobody has read too."""
+    return held_parts(records)

@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "drop_oldest drops the newest",
         "engine/admission.py",
-        "oldest = items.popleft()",
-        "oldest = items.pop()",
+        "oldest = read_item(items.popleft())",
+        "oldest = read_item(items.pop())",
         (SEMANTICS, "-k", "drops_the_oldest"),
     ),
     Mutant(
