@@ -1,6 +1,7 @@
 """The pictures of docs/gallery.md: `python -m tests.gallery` makes them, in a real browser.
 
-Each view is exported as a file of its own, of the three towers in the evening of a day with a thunderstorm.
+Each view is exported as a file of its own, of the three towers in the evening of a day with a thunderstorm. Of each
+there is a light picture and a dark one, `name.png` and `name-dark.png`: the site shows what goes with its theme.
 """
 
 import tempfile
@@ -8,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
-from PIL import Image
+from PIL import Image, ImageChops
 from playwright.sync_api import Browser
 
 import agentrt
@@ -17,10 +19,11 @@ from agentrt.demo import load_day, towers
 from tests.harness.browser import chromium
 
 FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
-WIDTH, LOWEST, HIGHEST = 1000, 120, 760  # pixels
+WIDTH, LOWEST, HIGHEST, BELOW = 1000, 120, 760, 12  # pixels
 COLOURS = 96
 EVENING = "18:20"
 OF_MANAGER = ("overview", "fleet", "timeline", "flow")
+SCHEMES: dict[Literal["light", "dark"], str] = {"light": "", "dark": "-dark"}  # each with the end of its names
 OF_RUNTIME = ("where", "mailbox", "waits", "theory", "inject", "events")
 
 
@@ -39,13 +42,15 @@ def evening() -> Iterator[agentrt.RuntimeManager]:
 def save(picture: bytes, path: Path) -> None:
     """Write a picture with few colours: a tenth of the bytes, and nobody sees it."""
     image = Image.open(BytesIO(picture)).convert("RGB")
-    image = image.crop((0, 0, image.width, min(image.height, HIGHEST)))
+    ground = Image.new("RGB", image.size, image.getpixel((0, image.height - 1)))
+    drawn = ImageChops.difference(image, ground).getbbox() or (0, 0, 0, image.height)
+    image = image.crop((0, 0, image.width, min(drawn[3] + BELOW, image.height, HIGHEST)))
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def draw(browser: Browser, file: Path, name: str) -> None:
+def draw(browser: Browser, file: Path, name: str, scheme: Literal["light", "dark"]) -> None:
     """The picture of an exported view."""
-    page = browser.new_page(viewport={"width": WIDTH, "height": HIGHEST})
+    page = browser.new_page(viewport={"width": WIDTH, "height": HIGHEST}, color_scheme=scheme)
     page.goto(file.as_uri())
     page.wait_for_function("() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)")
     page.wait_for_timeout(1500)
@@ -54,7 +59,7 @@ def draw(browser: Browser, file: Path, name: str) -> None:
     height = page.evaluate("() => document.documentElement.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": max(LOWEST, min(height, HIGHEST))})
     page.wait_for_timeout(500)
-    save(page.screenshot(animations="disabled"), FOLDER / f"{name}.png")
+    save(page.screenshot(animations="disabled"), FOLDER / f"{name}{SCHEMES[scheme]}.png")
     page.close()
 
 
@@ -66,7 +71,10 @@ def main() -> None:
         views = [(manager, name, f"all-{name}") for name in OF_MANAGER]
         views += [(manager, f"activity/{late.id}", "activity")] + [(busiest, name, name) for name in OF_RUNTIME]
         for of, view, name in views:
-            draw(browser, of.export(Path(place) / f"{name}.html", view), name)
+            of.export(Path(place) / f"{name}.html", view)  # all of them first: the day goes on while one is drawn
+        for _, _, name in views:
+            for scheme in SCHEMES:
+                draw(browser, Path(place) / f"{name}.html", name, scheme)
             print(name, "done", flush=True)
 
 

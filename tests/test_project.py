@@ -129,6 +129,9 @@ def test_the_citation_is_valid_and_of_this_version() -> None:
 def test_the_conda_recipe_equals_pyproject() -> None:
     recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text())
     assert recipe["context"]["version"] == agentrt.__version__
+    about = recipe["about"]
+    assert (recipe["package"]["name"], about["summary"]) == (PROJECT["name"], PROJECT["description"])
+    assert (about["license"], [about["license_file"]]) == (PROJECT["license"], PROJECT["license-files"])
     needs = recipe["requirements"]
     wanted = parsed(PROJECT["dependencies"])
     del wanted["panel-reactflow"]  # not on conda-forge, as the recipe says

@@ -15,6 +15,7 @@ import pytest
 import agentrt
 from docs.site.reference import PAGES, missing_names
 from docs.site.versions import STABLE, list_versions, publish, version_of
+from tests.harness.place import ROOT
 from tests.harness.screenshot import shoot
 from tests.harness.shown import serious
 
@@ -155,6 +156,18 @@ def test_its_pages_are_read_by_everyone(address: str, new_page, scheme: str, wid
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         shoot(page, f"site-{name.replace('/', '-')}-{scheme}")
         assert serious(page) == [], name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_go_with_the_theme(address: str, new_page, scheme: str) -> None:
+    page = new_page(color_scheme=scheme)
+    page.goto(f"{address}/docs/gallery.html")
+    images = page.locator("article img")
+    shown = [image.get_attribute("src") or "" for image in images.all() if image.is_visible()]
+    assert len(shown) == len(list((ROOT / "docs" / "gallery").glob("*-dark.png"))) == images.count() / 2
+    assert {"dark" if name.endswith("-dark.png") else "light" for name in shown} == {scheme}
+    shoot(page, f"site-gallery-{scheme}", full=True)
 
 
 @pytest.mark.browser

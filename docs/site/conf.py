@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 
 import agentrt
 
@@ -69,6 +71,25 @@ def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: Any, content: 
     return content
 
 
+class DarkPictures(SphinxTransform):
+    """A picture `name.png` that has a `name-dark.png` beside it is shown on light pages, and that one on dark pages."""
+
+    default_priority = 500
+
+    def apply(self, **options: Any) -> None:
+        """Add the dark picture of each that has one."""
+        folder = Path(self.env.doc2path(self.env.docname)).parent
+        for image in list(self.document.findall(nodes.image)):
+            dark = image["uri"].removesuffix(".png") + "-dark.png"
+            if image["uri"].endswith(".png") and (folder / dark).is_file():
+                other = image.deepcopy()
+                other["uri"] = dark
+                image["classes"].append("only-light")
+                other["classes"].append("only-dark")
+                image.parent.insert(image.parent.index(image) + 1, other)
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_transform(DarkPictures)
     app.connect("missing-reference", link_to_public_name)
