@@ -24,7 +24,7 @@ COLOURS = 96
 EVENING = "18:20"
 OF_MANAGER = ("overview", "fleet", "timeline", "flow")
 SCHEMES: dict[Literal["light", "dark"], str] = {"light": "", "dark": "-dark"}  # each with the end of its names
-OF_RUNTIME = ("where", "mailbox", "waits", "theory", "inject", "events")
+OF_RUNTIME = ("mailbox", "where", "waits", "theory", "inject", "events")
 
 
 @contextmanager
@@ -68,8 +68,9 @@ def main() -> None:
     with evening() as manager, chromium() as browser, tempfile.TemporaryDirectory() as place:
         busiest = max(manager.runtimes(), key=lambda runtime: sum(runtime.depth))
         late = next(record for record in reversed(manager.source.frame().records) if record.kind == "done")
-        views = [(manager, name, f"all-{name}") for name in OF_MANAGER]
-        views += [(manager, f"activity/{late.id}", "activity")] + [(busiest, name, name) for name in OF_RUNTIME]
+        views = [(busiest, name, name) for name in OF_RUNTIME]
+        views += [(manager, name, f"all-{name}") for name in OF_MANAGER]
+        views += [(manager, f"activity/{late.id}", "activity")]
         for of, view, name in views:
             of.export(Path(place) / f"{name}.html", view)  # all of them first: the day goes on while one is drawn
         for _, _, name in views:

@@ -23,6 +23,7 @@ from ..html import (
     h2,
     li,
     ol,
+    p,
     quiet,
     row,
     span,
@@ -54,6 +55,7 @@ CSS = """
 .card .chip i { display: flex; }
 .card code { font-size: .92em; overflow-wrap: anywhere; }
 .now { min-height: 2.7em; }
+.why { border-left: .25em solid var(--tone); padding-left: .6em; overflow-wrap: anywhere; }
 .rate { margin-left: auto; white-space: nowrap; }
 .rate strong, .depth { font-size: calc(2.2 * var(--u)); line-height: 1.1; font-weight: 700; }
 .lanes { display: grid; grid-template-columns: 1fr 1fr; gap: calc(1.2 * var(--u)); }
@@ -97,7 +99,9 @@ def _now(snapshot: Snapshot) -> Markup:
     current = snapshot.current
     payload = None if current is None else (" ", code(safe_text(brief(current.payload, 80), 80)))
     failed = snapshot.status in (Status.ERROR, Status.FAILED, Status.STUCK) and snapshot.error
-    why = div(chip(STATUSES["error"], safe_text(str(snapshot.error), 120))) if failed else None
+    look = STATUSES["error"]
+    words = (symbol(look), " ", safe_text(str(snapshot.error), 120))
+    why = p(words, cls="tone why", style=f"--tone:{look.tone}") if failed else None
     return fragment(status_sentence(snapshot), payload, why)
 
 
@@ -140,6 +144,7 @@ class Spotlight:
             "end": lambda _: show(None),
             "other": lambda way: self._go_on(int(way)),
             "toggle": lambda _: self._steer(self._commands.toggle),
+            "recover": lambda _: self._steer(self._commands.recover),
             "step": lambda _: self._steer(self._commands.step),
             "slow": lambda _: self._change_pace(),
         }
@@ -213,8 +218,9 @@ class Spotlight:
     def _steering(self, shot: Snapshot) -> Content:
         paused = shot.status is Status.PAUSED
         slow = "Usual speed" if self.board.source.speed <= SLOW else "Slow motion"
-        pause = _act_button("toggle", "Resume" if paused else "Pause")
-        return pause, _act_button("step", "Step"), _act_button("slow", slow)
+        pause = _act_button("toggle", "Resume" if paused else "Pause"), _act_button("step", "Step")
+        failed = shot.status is Status.FAILED
+        return _act_button("recover", "Recover") if failed else pause, _act_button("slow", slow)
 
     def _pace(self) -> str:
         speed = self.board.source.speed

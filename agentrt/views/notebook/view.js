@@ -9,6 +9,8 @@
   const SOON = [7, 14], AGAIN = 60 // when it asks again: one question may wait behind a cell that runs
   const PATIENCE = 20, SHORT = 6 // until it says that there is no answer
   const REST = 120 // until a view that is not in the page is dropped
+  // Properties that the theme of a page sets. They are its own affair: another page may have another theme.
+  const THEMED = /^(dark_theme|color_mode|dilate|stylesheets|axis_label_standoff)$|_(color|alpha|font|font_size|font_style)$/
   const box = script.parentElement
   const [picture, note, live] = box.children
   const texts = (window.agentrtTexts ??= new Map()) // modules and styles, each once for all views of the page
@@ -157,10 +159,17 @@
   function reader(suffix) {
     return (key, value) => {
       if (key === "id" && typeof value === "string") return value + suffix
+      if (key === "dark_theme") return isDark() ?? value // else it is drawn light at first
       if ((key !== "esm" && key !== "css") || value?.text === undefined) return value
       if (!texts.has(value.text)) throw new Error("a text is missing")
       return texts.get(value.text)
     }
+  }
+
+  // The theme of JupyterLab; undefined where there is none.
+  function isDark() {
+    const light = document.body.dataset.jpThemeLight
+    return light === undefined ? undefined : light === "false"
   }
 
   function writer(suffix) {
@@ -227,7 +236,8 @@
     }
     view.document.on_change((event) => {
       const events = (event.events ?? [event]).filter(
-        ({sync, model, attr}) => sync !== false && (attr === undefined || model.properties[attr].syncable),
+        ({sync, model, attr}) =>
+          sync !== false && (attr === undefined || (model.properties[attr].syncable && !THEMED.test(attr))),
       )
       changes.push(...events)
       if (changes.length) timer ??= setTimeout(flush, 30)

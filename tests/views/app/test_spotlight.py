@@ -1,6 +1,7 @@
 """One runtime, large: what a class sees of it, and who may steer it."""
 
 import re
+from html import unescape
 
 import pytest
 
@@ -12,7 +13,7 @@ from agentrt.views.server.server import serve
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, serving
 from tests.harness.wait import PATIENCE, wait_until
-from tests.support import add
+from tests.support import add, fail
 from tests.views.support import HOSTILE, update
 
 RATE = re.compile(r"<strong>([^<]*)</strong><span class=\"muted\"> processed")
@@ -137,6 +138,21 @@ def test_buttons_steer_it_and_turn_to_the_next(manager):
     assert shown.spotlight.id is None
 
 
+def test_one_that_has_failed_says_why_and_is_recovered(manager):
+    bad = manager.create("bad", 0, fail, supervision="stop")
+    for _ in range(8):
+        bad.send_nowait(1)
+    wait_until(lambda: bad.status == "failed")
+    shown = board(manager)
+    shown.light("bad")
+    html = shown.spotlight.panel.html
+    assert str(bad.error) in unescape(html)
+    assert {"recover", "slow"} <= (offered := set(re.findall('data-do="([^"]*)"', html)))
+    assert not {"toggle", "step"} & offered, "it takes nothing until it is recovered"
+    click(shown, "recover")
+    wait_until(lambda: bad.fates().pending == 0, what="it goes on with what waits")
+
+
 def test_slow_motion_and_back_to_the_speed_before(manager):
     manager.speed = 60
     shown = board(manager)
@@ -252,3 +268,19 @@ def test_a_class_sees_it_by_a_link(manager, server, page, new_page):
     assert serious(phone) == []
     dialog(phone).get_by_role("button", name="Close").click()
     dialog(phone).wait_for(state="detached")
+
+
+@pytest.mark.browser
+def test_a_long_error_fits_a_narrow_page(manager, server, new_page):
+    def work(activity, state):
+        raise ValueError("no address: " + "x" * 100)
+
+    bad = manager.create("bad", 0, work)
+    bad.send_nowait(1)
+    wait_until(lambda: bad.error is not None)
+    page = new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{server.link('viewer')}&spotlight=bad")
+    dialog(page).get_by_text("no address").wait_for()
+    assert dialog(page).evaluate("(card) => card.scrollWidth <= card.clientWidth")
+    shoot(page, "views/spotlight-error-phone")
+    assert serious(page) == []

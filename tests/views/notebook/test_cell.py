@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page
 
-from tests.harness.lab import Lab, Notebook
+from tests.harness.lab import KERNEL, Lab, Notebook
 from tests.harness.screenshot import shoot
 from tests.harness.wait import wait_until
 from tests.views.notebook.support import START, WIDGETS, live
@@ -375,6 +375,56 @@ def test_a_view_that_is_hidden_for_a_moment_while_it_is_drawn_is_drawn_then(jupy
     notebook.run(1)
     live(notebook, 1)
     assert page.evaluate("window.wasAway")
+
+
+# How many parts of views are drawn light, and how many dark.
+DRAWN = """() => {
+    const count = {light: 0, dark: 0}
+    const walk = (node) => {
+        for (const theme in count) count[theme] += node.classList?.contains(`mui-${theme}`) ?? false
+        for (const child of [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes]) walk(child)
+    }
+    for (const box of document.querySelectorAll("[data-state]")) walk(box)
+    return count
+}"""
+DARK = "(dark) => { document.body.dataset.jpThemeLight = String(!dark) }"  # as JupyterLab does it
+HEARD = (
+    "from agentrt.views.notebook.channel import Channel\n"
+    "heard, apply = [], Channel._apply\n"
+    "def listen(channel, page, patch):\n"
+    "    heard.extend(event.get('attr') for event in patch['events'])\n"
+    "    apply(channel, page, patch)\n"
+    "Channel._apply = listen"
+)
+
+
+def is_drawn(page: Page, theme: str, least: int = 10) -> bool:
+    """Whether the views of a page are drawn, all of them in this theme."""
+    drawn = page.evaluate(DRAWN)
+    return drawn[theme] >= least and sum(drawn.values()) == drawn[theme]
+
+
+@pytest.mark.lab
+def test_two_pages_of_one_view_keep_the_theme_of_each(jupyterlab, page, new_page):
+    sent = "[each for each in heard if each and each.endswith(('theme', 'color'))]"
+    cells = [WIDGETS + START, HEARD, "runtime", sent]
+    notebook = jupyterlab.open(page, cells, name="themes.ipynb")
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    wait_until(lambda: is_drawn(page, "light"), what="drawn light")
+    notebook.save()
+    other = new_page()
+    other.goto(f"{jupyterlab.url}/lab/tree/themes.ipynb?reset")
+    other.wait_for_function(f"{KERNEL}?.status === 'idle'")
+    wait_until(lambda: is_drawn(other, "light"), what="drawn light in the other page")
+    page.evaluate(DARK, True)
+    wait_until(lambda: is_drawn(page, "dark"), what="drawn dark")
+    assert Notebook(other).run(3) == "[]", "the theme of a page is its own affair"
+    assert is_drawn(page, "dark")
+    assert is_drawn(other, "light")
+    notebook.run(2)  # made anew by the kernel, which knows no theme
+    wait_until(lambda: is_drawn(page, "dark"), what="drawn dark again")
+    shoot(page, "views/cell-two-themes")
 
 
 @pytest.mark.lab
