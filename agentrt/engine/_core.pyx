@@ -45,7 +45,8 @@ from .entry_state import EntryState
 from .failure import DeadlinePassed, handle_failure
 from .fields import ENTRY_FIELDS, EntryFields, HostFields, MailboxFields
 from .handoff import (
-    MOST_INLINE, MOST_NESTED, SHORT, SLEEP, SLICE, SLICE_SECONDS, YIELD, Driver, InlineBudget, ProcessingTask,
+    COMPILED_SLICE, MOST_INLINE, MOST_NESTED, SHORT, SLEEP, SLICE, SLICE_SECONDS, YIELD, Driver, InlineBudget,
+    ProcessingTask,
 )
 from .mailbox import PrioritizedMailbox
 from .state_check import check_state
@@ -795,10 +796,7 @@ cdef int begin_activity(Turn turn) except -1:
     cdef PySendResult kind
     entry, activity = turn.entry, turn.activity
     created = get(activity, A_CREATED)
-    if turn.finished >= <double>created:
-        turn.started = turn.finished
-    else:
-        turn.started = seconds_on(get(turn.host, CLOCK))
+    turn.started = turn.finished if turn.finished >= <double>created else seconds_on(get(turn.host, CLOCK))
     put(entry, STARTED, turn.started)
     limit = get(activity, A_TIMEOUT) or get(entry, TIMEOUT)
     put(entry, DEADLINE, INFINITY if limit is None else arm(turn.host, turn.started + limit))
@@ -864,15 +862,14 @@ cdef int commit(Turn turn, object new) except -1:
     turn.is_at_work = False
     urgent = holds(activity, A_LANE, PRIORITY)
     created, started = get(activity, A_CREATED), turn.started
+    number = next(turn.counter)
     # Most are never read, and less is made for those. What the collector sees may come to hold its own outcome.
     if PyObject_IS_GC(new) or reply is not UNSET:
-        outcome = OutcomeType(
-            next(turn.counter), get(activity, A_ID), turn.id, urgent, DONE_WORD, created, started, turn.finished, new,
-            reply
-        )
+        end = turn.finished
+        outcome = OutcomeType(number, get(activity, A_ID), turn.id, urgent, "done", created, started, end, new, reply)
     else:
         outcome = make_unread_outcome(
-            next(turn.counter), get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new
+            number, get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new
         )
     record(turn.record, outcome)
     put(entry, STATE, new)
@@ -952,11 +949,8 @@ cdef inline bint is_cancelled(object task) except -1:
 
 cdef int next_step(Turn turn) except -1:
     """Whether to go on with the next activity, after one that is over."""
-    if (
-        is_cancelled(turn.task)
-        or PyObject_RichCompareBool(turn.variables, turn.base, Py_NE)
-        or is_set(turn.entry, CLOSED)
-    ):
+    cdef bint is_left = PyObject_RichCompareBool(turn.variables, turn.base, Py_NE)  # a value, by the workflow
+    if is_left or is_cancelled(turn.task) or is_set(turn.entry, CLOSED):
         return RENEWED
     return SLICE_OVER if turn.finished > turn.slice_end else GO_ON
 
@@ -1002,6 +996,11 @@ cdef double begin_slice(object entry, object driver) except? -1:
         watchdog.yield_interpreter()
     others = len(get(a(BudgetType, get(host, INLINE_BUDGET)), B_READY))  # who else wants a turn
     return seconds_on(clock) + SECONDS * <double>clock.pace / (1 + others)
+
+
+cdef int longest_slice(object host) except -1:
+    clock = get(host, CLOCK)
+    return COMPILED_SLICE if type(clock) is ClockType and holds(clock, NOW, MONOTONIC) else SLICE
 
 
 def end_slice(self):
@@ -1149,7 +1148,7 @@ async def _loop(self, driver):
     cdef Pause pause = Pause.__new__(Pause)
     cdef int found
     while True:
-        turn.slice_end, turn.finished, turn.left = begin_slice(self, driver), LONG_AGO, SLICE
+        turn.slice_end, turn.finished, turn.left = begin_slice(self, driver), LONG_AGO, longest_slice(turn.host)
         found = GO_ON
         while found == GO_ON or found == SUSPENDED or found == UNCHECKED:
             try:

@@ -21,12 +21,15 @@ from ..asyncio_compat import ready_handles, set_current_task, yield_future
 from .protocols import Host
 
 __all__ = [
-    "MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "ProcessingTask", "wait_for_wakeup",
-    "yield_to_loop",
+    "COMPILED_SLICE", "MOST_INLINE", "SLICE", "SLICE_SECONDS", "Driver", "InlineBudget", "ProcessingTask",
+    "wait_for_wakeup", "yield_to_loop",
 ]  # fmt: skip
 
 YIELD, SLEEP = object(), object()
 SLICE = 32  # activities, and
+# As many as take no longer in the compiled core, on real time: a turn of the loop takes as long as four of them. On any
+# other clock both cores take turns alike, so that what a seed says is the same on both.
+COMPILED_SLICE = 96
 SLICE_SECONDS = 0.002  # seconds that all busy runtimes may take together before the event loop gets a turn
 SHORT = SLICE_SECONDS / 64
 MOST_INLINE = 64  # inline turns in a row, and for as long as a slice; then who waits goes through the event loop once

@@ -10,8 +10,9 @@ from array import array
 import pytest
 
 from agentrt import ProcessingError, RuntimeManager, Status
+from agentrt.engine.core import core_name
 from agentrt.engine.entry import SLICE
-from agentrt.engine.handoff import MOST_ASLEEP
+from agentrt.engine.handoff import COMPILED_SLICE, MOST_ASLEEP
 from agentrt.events import Outcome
 from agentrt.metrics import Distribution
 from tests.support import Gate, add, collect, turns, virtual
@@ -66,6 +67,22 @@ async def test_the_loop_gets_its_turn_between_slices(manager):
         await asyncio.sleep(0)
     assert len(seen) >= 10
     assert max(b - a for a, b in itertools.pairwise(seen)) <= SLICE
+
+
+def test_the_loop_gets_its_turn_in_real_time_too():
+    async def watch():
+        async with RuntimeManager() as manager:
+            runtime = manager.create("a", 0, add, standard_capacity=10_000)
+            receipts = [runtime.send_nowait(1) for _ in range(10 * COMPILED_SLICE)]
+            seen = []
+            while receipts[-1].outcome is None:
+                seen.append(runtime.state)
+                await asyncio.sleep(0)
+            return seen
+
+    seen = asyncio.run(watch())
+    most = SLICE if core_name() == "pure" else COMPILED_SLICE
+    assert max(b - a for a, b in itertools.pairwise(seen)) <= most
 
 
 @virtual
