@@ -273,6 +273,16 @@
     }
   }
 
+  // Of two changes of the theme that come while a part is drawn, the second one is lost on it: what sets the property to
+  // the first one runs later than what hears of the second, and is heard in turn.
+  function keepTheme() {
+    const dark = isDark()
+    if (dark === undefined) return
+    for (const {data} of shown?.document.all_models ?? []) {
+      if (data?.dark_theme === !dark) data.dark_theme = dark
+    }
+  }
+
   function mark() {
     const silent = ended || unanswered >= (shown !== null && connected() ? PATIENCE : SHORT)
     picture.hidden = shown !== null
@@ -304,6 +314,7 @@
       if (pending || !opened) unanswered += 1
       mark()
       keepStyles()
+      keepTheme()
     } else if (ended || ++away === REST) {
       rest()
     }

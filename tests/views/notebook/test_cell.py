@@ -387,6 +387,12 @@ DRAWN = """() => {
     for (const box of document.querySelectorAll("[data-state]")) walk(box)
     return count
 }"""
+# A part is told otherwise, as when it has missed a change.
+MISSED = """() => {
+    const models = Bokeh.documents.flatMap((document) => [...document.all_models])
+    window.missed = models.find(({data}) => data?.dark_theme).data
+    missed.dark_theme = false
+}"""
 DARK = "(dark) => { document.body.dataset.jpThemeLight = String(!dark) }"  # as JupyterLab does it
 HEARD = (
     "from agentrt.views.notebook.channel import Channel\n"
@@ -422,6 +428,9 @@ def test_two_pages_of_one_view_keep_the_theme_of_each(jupyterlab, page, new_page
     assert Notebook(other).run(3) == "[]", "the theme of a page is its own affair"
     assert is_drawn(page, "dark")
     assert is_drawn(other, "light")
+    page.evaluate(MISSED)
+    page.wait_for_function("() => missed.dark_theme")
+    wait_until(lambda: is_drawn(page, "dark"), what="drawn dark, what has missed it as well")
     notebook.run(2)  # made anew by the kernel, which knows no theme
     wait_until(lambda: is_drawn(page, "dark"), what="drawn dark again")
     shoot(page, "views/cell-two-themes")
@@ -433,14 +442,14 @@ def test_stress_pages_are_loaded_and_cells_run_while_everything_changes(jupyterl
     """After each round both views are live and not behind, and the page has logged nothing."""
     cells = [WIDGETS + START, "runtime", "manager", TRAFFIC, "runtime.processed", "stop.set()"]
     notebook = jupyterlab.open(page, cells, name="stress.ipynb")
-    before, chance = jupyterlab.log(), random.Random(16)
+    before, chance = jupyterlab.log(), random.Random(19)
     redrawn: list[str] = []
     page.on("console", lambda message: redrawn.append(message.text) if "drawn again" in message.text else None)
     for cell in (0, 1, 2, 3):
         notebook.run(cell)
-    done = {"reload": 0, "run": 0, "hide": 0}
+    done = {"reload": 0, "run": 0, "hide": 0, "theme": 0}
     for _ in range(ROUNDS):
-        action = chance.choice(["reload", "run", "run", "hide"])
+        action = chance.choice(["reload", "run", "run", "hide", "theme"])
         done[action] += 1
         if action == "reload":
             live(notebook, 1)
@@ -449,6 +458,10 @@ def test_stress_pages_are_loaded_and_cells_run_while_everything_changes(jupyterl
             notebook.reload()
         elif action == "run":
             notebook.run(chance.choice([1, 2]))
+        elif action == "theme":
+            for dark in (True, False, True):
+                page.evaluate(DARK, dark)
+                page.wait_for_timeout(chance.choice([0, 20, 80, 300]))
         else:
             notebook.command("notebook:hide-cell-outputs", 1)
             notebook.command("notebook:show-cell-outputs", 1)
@@ -458,6 +471,8 @@ def test_stress_pages_are_loaded_and_cells_run_while_everything_changes(jupyterl
         wait_until(lambda processed=processed: shown(notebook) >= processed, 60, f"{processed} in {notebook.output(1)}")
         live(notebook, 2)
     notebook.run(5)
+    theme = "light" if page.evaluate("document.body.dataset.jpThemeLight") == "true" else "dark"
+    wait_until(lambda: is_drawn(page, theme), what=f"drawn {theme}")
     logged = jupyterlab.log()[len(before) :]
     print(f"\n{ROUNDS} rounds: {done}; {len(redrawn)} views drawn again; {logged.count(UNREAD)} messages unread")
     assert not redrawn
