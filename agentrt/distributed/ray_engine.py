@@ -167,22 +167,12 @@ class RayEngine:
         remote: Any = ray.remote  # its types know no groups
         self._kind = remote(num_cpus=0, concurrency_groups=GROUPS)(_with_groups(NodeActor))
         self._given = journal, options
-        deadline = time.monotonic() + START_PATIENCE
-        while True:
-            self._place_actors(nodes)
-            try:
-                found = ray.get([actor.read_versions.remote() for actor in self.actors.values()])
-                check_versions(dict(zip(self.actors, found, strict=True)))
-                return
-            except ConfigurationError:
-                self.stop()
-                raise
-            except (RayActorError, ActorUnschedulableError):  # one of Ray's nodes had died, and Ray did not know
-                for actor in self.actors.values():
-                    ray.kill(actor)
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(START_PAUSE)
+        self._place_actors(nodes)
+        try:
+            check_versions(self._wait_for_actors())
+        except ConfigurationError:
+            self.stop()
+            raise
 
     def machines(self) -> dict[str, Machine]:
         """Where the process of each node runs, and what Ray has counted there."""
@@ -198,6 +188,34 @@ class RayEngine:
         self._directory = Directory(cluster, self.nodes)
         self._hosts: dict[str, str] = {}  # Ray's id of where each process was started, by the node it was started for
         self.actors = {node: self._start(node, self.nodes) for node in self.nodes}
+
+    def _wait_for_actors(self) -> dict[str, Versions]:
+        """What each process runs, once all are there. One that does not start is started again, maybe elsewhere."""
+        deadline = time.monotonic() + START_PATIENCE
+        found: dict[str, Versions] = {}
+        waiting = {actor.read_versions.remote(): node for node, actor in self.actors.items()}
+        while waiting:
+            [ready], _ = ray.wait(list(waiting), num_returns=1)
+            node = waiting.pop(ready)
+            try:
+                found[node] = ray.get(ready)
+            except (RayActorError, ActorUnschedulableError):  # one of Ray's nodes had died, and Ray did not know
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise
+                self.actors[node] = self._start_again(node, deadline)
+                waiting[self.actors[node].read_versions.remote()] = node
+        return found
+
+    def _start_again(self, node: str, deadline: float) -> Any:
+        ray.kill(self.actors[node])
+        while True:
+            time.sleep(START_PAUSE)
+            try:
+                return self._start(node, self.nodes)
+            except ValueError:  # its name is not free yet
+                if time.monotonic() > deadline:
+                    raise
 
     def _start(self, node: str, nodes: tuple[str, ...]) -> Any:
         hosts, cluster = _living_hosts(), self._directory.cluster

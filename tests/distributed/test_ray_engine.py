@@ -182,6 +182,26 @@ def test_a_process_that_is_killed_loses_and_doubles_nothing(cluster: ClusterMana
 @needs_ray
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
+def test_of_several_processes_only_the_one_that_does_not_start_is_started_again(
+    cluster: ClusterManager, tmp_path: Path
+) -> None:
+    def open_journal(node: str) -> str:
+        starts = tmp_path / f"starts of {node}"
+        with starts.open("a") as file:
+            file.write("x")
+        if node == "node-2" and starts.stat().st_size == 1:
+            raise OSError("not yet")
+        return str(tmp_path / f"{node}.db")
+
+    with agentrt.distributed.connect(nodes=2, journal=open_journal) as manager:  # on the Ray that runs
+        assert sorted(status.node for status in manager.statuses()) == ["node-1", "node-2"]
+        starts = {node: len((tmp_path / f"starts of {node}").read_text()) for node in manager.nodes}
+        assert starts == {"node-1": 1, "node-2": 2}
+
+
+@needs_ray
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
 def test_the_page_of_the_documentation_is_true(
     cluster: ClusterManager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
