@@ -193,6 +193,23 @@ def test_a_free_threaded_python_refuses_the_compiled_core(
         assert choose(built) is None
 
 
+BESIDE = """
+import agentrt, _xxsubinterpreters as interpreters
+interpreters.run_string(
+    interpreters.create(), "import agentrt.engine.core as core; print(core.core_name(), flush=True)"
+)
+"""
+
+
+@needs_core
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="msgspec itself refuses a second interpreter there")
+def test_a_second_interpreter_in_the_process_has_the_core_in_python() -> None:
+    done = answer(BESIDE)
+    assert done.stdout == "pure\n"
+    assert "can only be loaded into one interpreter per process" in done.stderr
+
+
 # A package of links: its own folder of the engine, so that another source can lie beside the compiled core.
 @needs_core
 def test_a_stale_core_in_an_installation_that_is_editable_is_said_and_not_used(tmp_path: Path) -> None:
