@@ -1,6 +1,6 @@
 """Either core in one process: functions that have a twin are put in place of each other."""
 
-import importlib
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,19 +8,24 @@ from typing import Any
 
 import pytest
 
-import agentrt
 from agentrt import manager
 from agentrt.engine import loop_host
-from agentrt.engine.core import PURE
+from agentrt.engine.core import NAME, PURE, _check_fit
 from agentrt.engine.entry import RuntimeEntry
 
 OWNERS: tuple[Any, ...] = (RuntimeEntry, loop_host.LoopHost, loop_host, manager)
 
 
 def core_is_built() -> bool:
-    """Whether the compiled core is there, whichever one runs."""
-    folder = Path(agentrt.__file__).parent / "engine"
-    return any(path.suffix in (".so", ".pyd") for path in folder.glob("_core.*"))
+    """Whether the compiled core is there and not an old one, whichever runs."""
+    spec = importlib.util.find_spec(NAME)
+    if spec is None or spec.origin is None:
+        return False
+    try:
+        _check_fit(Path(spec.origin))
+    except ImportError:
+        return False
+    return True
 
 
 needs_core = pytest.mark.skipif(
@@ -32,7 +37,7 @@ BOTH = ("pure", pytest.param("compiled", marks=needs_core))
 @contextmanager
 def core(name: str) -> Iterator[None]:
     """Have the core of this name run in here."""
-    functions = PURE if name == "pure" else vars(importlib.import_module("agentrt.engine._core"))
+    functions = PURE if name == "pure" else vars(importlib.import_module(NAME))
     swapped = [(owner, each) for each in PURE for owner in OWNERS if each in vars(owner)]
     assert len(swapped) == len(PURE)
     originals = [vars(owner)[each] for owner, each in swapped]
