@@ -149,12 +149,9 @@ def make_lock():
 
 cdef object make_receipt(object cls, object entry, object number):
     """`cls(entry, None, None, number)`, of a class whose value may be unread."""
-    if cls is PlainReceipt:
-        made = blank(UntrackedUnreadReceiptType)
-    elif cls is ReceiptType:
-        made = blank(UnreadReceiptType)
-    else:
+    if cls is not PlainReceipt and cls is not ReceiptType:
         return cls(entry, None, None, number)
+    made = blank(UntrackedUnreadReceiptType if cls is PlainReceipt else UnreadReceiptType)
     fill(made, R_ENTRY, entry)
     fill(made, R_VALUE, None)
     fill(made, R_WAITERS, None)
@@ -189,13 +186,13 @@ cdef class UnreadActivity:
     cdef int fill_in(self, object activity) except -1:
         """Have this record, which nobody else has, be the activity. It takes less than to make one and free it."""
         put(activity, A_ID, self.id)
-        put_other(activity, ACTIVITY_PLACES[1], self.runtime)
+        put(activity, ACTIVITY_PLACES[1], self.runtime)
         put(activity, A_PAYLOAD, self.payload)
-        put_other(activity, A_LANE, PRIORITY if self.urgent else STANDARD)
+        put(activity, A_LANE, PRIORITY if self.urgent else STANDARD)
         put(activity, A_CREATED, self.created)
         if self.cause is None:
-            put_other(activity, ACTIVITY_PLACES[7], None)
-            put_other(activity, ACTIVITY_PLACES[8], None)
+            put(activity, ACTIVITY_PLACES[7], None)
+            put(activity, ACTIVITY_PLACES[8], None)
             put(activity, ACTIVITY_PLACES[9], self.id)
         else:
             source, parent, correlation = <tuple>self.cause
@@ -294,12 +291,16 @@ def held_by(records):
     return held
 
 
-# Receipts whose value is made when it is read.
 @cython.final
+@cython.no_gc  # it lives for the time of an `await`
+@cython.freelist(8)
 cdef class Decided:
     """What `await` is given for a receipt that is decided."""
 
     cdef object outcome
+
+    def __await__(self):
+        return self
 
     def __iter__(self):
         return self
@@ -313,8 +314,17 @@ cdef PyObject* end_with_outcome(PyObject* answer) noexcept:
     return NULL
 
 
-# In place of `__next__`, which does the same and makes a traceback of it, in twice the time of all else here.
-(<Iterator*><PyObject*>Decided).tp_iternext = end_with_outcome
+cdef PySendResult send_outcome(PyObject* answer, PyObject* value, PyObject** result) noexcept:
+    outcome = (<Decided>answer).outcome
+    Py_INCREF(outcome)
+    result[0] = <PyObject*>outcome
+    return PYGEN_RETURN
+
+
+# In place of `__next__`, which makes a traceback of it, in twice the time of all else here; where it is asked for the
+# other way, no exception is made at all.
+(<Slots*><PyObject*>Decided).tp_iternext = end_with_outcome
+(<Slots*><PyObject*>Decided).tp_as_async.am_send = <void*>send_outcome
 
 
 cdef object await_receipt(object receipt):
@@ -337,6 +347,7 @@ cdef object await_receipt(object receipt):
     return answer
 
 
+# Receipts whose value is made when it is read.
 class UnreadReceipt(Receipt):
     def __await__(self):
         return await_receipt(self)
@@ -355,6 +366,9 @@ class UntrackedUnreadReceipt(UntrackedReceipt, gc=False):
 
 
 cdef object UnreadReceiptType = UnreadReceipt, UntrackedUnreadReceiptType = UntrackedUnreadReceipt
+# Directly, and not through `__await__`, which is looked up by its name.
+(<Slots*><PyObject*>UnreadReceiptType).tp_as_async.am_await = <void*>await_receipt
+(<Slots*><PyObject*>UntrackedUnreadReceiptType).tp_as_async.am_await = <void*>await_receipt
 
 
 cdef int check_records() except -1:
@@ -506,7 +520,7 @@ cdef inline bint decides_later(object entry) except -1:
 cdef int turn_inline(object entry, object host, object driver, object promise) except -1:
     """`Driver.run_inline`."""
     cdef bint once = decides_later(entry)
-    cdef double seconds
+    cdef double seconds = 0
     budget, loop = a(BudgetType, get(host, INLINE_BUDGET)), get(host, LOOP)
     nested = get(budget, B_NESTED)
     if <Py_ssize_t>nested >= MOST_TURNS_NESTED or not holds(budget, B_COIN, None):
@@ -535,9 +549,7 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
     outcome = get(promise, R_VALUE)
     if type(outcome) is UnreadOutcome:
         seconds = (<UnreadOutcome>outcome).finished - (<UnreadOutcome>outcome).started
-    elif outcome is None or holds(a(OutcomeType, outcome), O_STARTED, None):
-        return 0
-    else:
+    elif outcome is not None and not holds(a(OutcomeType, outcome), O_STARTED, None):
         seconds = <double>get(outcome, O_FINISHED) - <double>get(outcome, O_STARTED)
     if seconds > SHORT_SECONDS:
         budget.charge(seconds, get(host, CLOCK).pace)
@@ -823,7 +835,9 @@ cdef int begin_activity(Turn turn) except -1:
     Py_DECREF(found)
     if kind == PYGEN_RETURN:
         return settle(turn, found)
-    turn.awaited = rest_of(new, found)
+    cdef Continuation rest = Continuation.__new__(Continuation)
+    rest.coroutine, rest.asked = new, found
+    turn.awaited = rest
     return SUSPENDED
 
 
@@ -831,12 +845,6 @@ cdef object arm(object host, double at):
     """`Deadlines.arm`."""
     deadlines = get(host, DEADLINES)
     return deadlines.arm(at) if at < <double>deadlines.first else at
-
-
-cdef Continuation rest_of(object coroutine, object asked):
-    cdef Continuation rest = Continuation.__new__(Continuation)
-    rest.coroutine, rest.asked = coroutine, asked
-    return rest
 
 
 cdef int settle(Turn turn, object new) except -1:
@@ -901,8 +909,6 @@ cdef object count_times(object distribution, array times):
     cdef Py_ssize_t n = len(times), i = 0, j, found, most
     cdef double total = 0, top = distribution.top
     cdef int bucket
-    if not n:
-        return distribution
     merged = CounterType()
     PyDict_Update(merged, distribution.counts)
     while i < n:
@@ -1047,7 +1053,7 @@ cdef bint ends(object entry) except -1:
 cdef class Steps:
     """Steps the processing, as the body of its task: `Driver.drive`."""
 
-    cdef object entry, host, driver, process
+    cdef object entry, driver, process
     cdef bint is_begun
 
     @property
@@ -1116,18 +1122,14 @@ cdef class Steps:
         return asked
 
 
-cdef Steps steps_of(object entry, object driver, object process):
-    cdef Steps steps = Steps.__new__(Steps)
-    steps.entry, steps.driver, steps.process = entry, a(DriverType, driver), process
-    return steps
-
-
 async def _drive(self, driver):
     if not is_plain(self):
         await PURE["_drive"](self, driver)
         return
+    cdef Steps steps = Steps.__new__(Steps)
+    steps.entry, steps.driver, steps.process = self, a(DriverType, driver), self._loop(driver)
     try:
-        await steps_of(self, driver, self._loop(driver))
+        await steps
     except asyncio.CancelledError:  # between two activities
         if driver.task.is_shut_down:
             self.host.leave(self)

@@ -24,8 +24,12 @@ cdef extern from "Python.h":
     ctypedef struct PyMemberDescrObject:
         PyMemberDef* d_member
     ctypedef PyObject* (*iternextfunc)(PyObject*)
-    ctypedef struct Iterator "PyTypeObject":
+    ctypedef struct AsyncMethods "PyAsyncMethods":
+        void* am_await
+        void* am_send
+    ctypedef struct Slots "PyTypeObject":
         iternextfunc tp_iternext
+        AsyncMethods* tp_as_async
     ctypedef PyObject* (*PyCFunction)(PyObject*, PyObject*)
     ctypedef struct PyMethodDef:
         PyCFunction ml_meth
@@ -77,12 +81,6 @@ cdef inline void put(object holder, Py_ssize_t at, object new) noexcept:
     Py_INCREF(new)
     there[0] = <PyObject*>new
     Py_XDECREF(old)
-
-
-cdef inline void put_other(object holder, Py_ssize_t at, object new) noexcept:
-    """`put` what most often is there already."""
-    if not holds(holder, at, new):
-        put(holder, at, new)
 
 
 cdef inline bint is_set(object holder, Py_ssize_t at) except -1:

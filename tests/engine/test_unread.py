@@ -172,3 +172,20 @@ async def test_an_activity_says_who_sent_it_however_late_it_is_read(manager):
     await second.ask(0)
     passed = [each for each in manager.ring.since(0)[0] if isinstance(each, Activity) and each.source == "a"]
     assert [(each.runtime, each.parent, each.correlation) for each in passed] == [("b", r.id, r.id) for r in sent]
+
+
+@virtual
+async def test_a_receipt_that_is_decided_is_awaited_in_every_way(manager):
+    runtime = manager.create("a", 0, add)
+    receipt = runtime.send_nowait(1)
+    outcome = await receipt
+    assert await receipt is outcome
+    assert await asyncio.gather(receipt, receipt) == [outcome, outcome]
+
+    def delegate():
+        return (yield from receipt.__await__())
+
+    for stepped in (receipt.__await__(), delegate()):
+        with pytest.raises(StopIteration) as end:
+            next(stepped)
+        assert end.value.value is outcome
