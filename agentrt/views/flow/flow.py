@@ -251,10 +251,11 @@ class Flow(pn.viewable.Viewer):
         return arrow + ", ".join(filter(None, (self._rate(flow), wrong)))
 
     def _shifts(self, labels: dict[Edge, str]) -> dict[Edge, float]:
-        """How far each label is moved from the middle of its edge, so that none lies over another."""
+        """How far each label is moved from the middle of its edge, so that none lies over another; those with room."""
         places = LabelPlaces(map(box_of, self.places.of.values()))
         middles = {edge: middle_of(*(self.places.of[node] for node in edge)) for edge in labels}
-        return {edge: places.shift(*middles[edge], text) for edge, text in labels.items() if text}
+        shifts = {edge: places.shift(*middles[edge], text) for edge, text in labels.items() if text}
+        return {edge: shift for edge, shift in shifts.items() if shift is not None}
 
     def _rank(self, item: tuple[Edge, FlowCount]) -> tuple[int, int, Edge]:
         """The busiest first. The order is fixed: an equal graph in another order would be sent again."""

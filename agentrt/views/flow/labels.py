@@ -35,14 +35,19 @@ class LabelPlaces:
         self.top = min((box.top for box in self.taken), default=-math.inf)
         self.bottom = max((box.bottom for box in self.taken), default=math.inf)
 
-    def shift(self, x: float, y: float, text: str) -> float:
-        """How many pixels below the middle of its edge (`x`, `y`) a label stands; above it where negative."""
+    def shift(self, x: float, y: float, text: str) -> float | None:
+        """How many pixels below the middle of its edge (`x`, `y`) a label stands; above it where negative.
+
+        None where less than half of it could be read: between many nodes, a label would be about none of their edges.
+        """
         half = (len(text) * CHARACTER + PADDING) / 2
         boxes = {
             step * HEIGHT: Box(x - half, y + (step - 0.5) * HEIGHT, x + half, y + (step + 0.5) * HEIGHT)
             for step in STEPS
         }
         best = min(boxes, key=lambda shift: (self._overlap(boxes[shift]), abs(shift)))
+        if self._overlap(boxes[best]) > half * HEIGHT:
+            return None
         self.taken.append(boxes[best])
         return best
 

@@ -30,6 +30,12 @@ def test_a_rate_with_its_failures_stands_on_its_own_edge_and_not_on_that_of_anot
         assert places.shift(*middle_of((0, 0), (1, row)), "0.21/s, 12 failed") == 0
 
 
+def test_what_could_not_be_read_is_left_out():
+    places = LabelPlaces(Box(0, row * 70, 164, row * 70 + 62) for row in range(9))
+    assert places.shift(82, 300, "0.21/s") is None
+    assert places.shift(230, 300, "0.21/s") == 0, "beside them there is room"
+
+
 def test_a_long_label_stays_within_the_graph_though_it_lies_over_nodes():
     places = LabelPlaces([Box(0, 0, 164, 62), Box(280, 0, 444, 62)])
     assert abs(places.shift(222, 31, "0.0061/s, 1 failed and more")) <= HEIGHT
