@@ -185,7 +185,7 @@ def test_ruff_makes_exceptions_only_for_what_is_there() -> None:
 
 
 def test_the_workflows_run_the_supported_pythons() -> None:
-    for name, job in (("tests", "all"), ("wheels", "install")):
+    for name, job in (("tests", "all"), ("wheels", "build"), ("wheels", "install")):
         workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
         supported = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each]
         assert workflow["jobs"][job]["strategy"]["matrix"]["python"] == supported
