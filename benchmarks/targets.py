@@ -175,6 +175,7 @@ DISTRIBUTED_TARGETS: list[Target] = [
         "ask across nodes / a call between Ray actors", "ask across nodes", TIME, 1.5, "Ray actors", figure="p50 us"
     ),
     Target("100,000 agents created over three nodes", "crowd", MOST, 60.0, figure="s for 100,000", unit="s"),
+    Target("from one frame of their page to the next", "crowd", MOST, 0.5, figure="s a frame", unit="s"),
 ]
 
 NOT_HERE = [

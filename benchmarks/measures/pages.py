@@ -64,13 +64,18 @@ def look(url: str, n: int) -> Figures:
     with chromium() as browser:
         visits = sorted(visit(browser, url) for _ in range(VISITS))
         page = browser.new_context().new_page()
-        page.goto(url)
-        page.locator(".react-flow__node").first.wait_for(timeout=PATIENCE)
-        page.evaluate(FRAMES)
-        page.wait_for_timeout(1000 * WATCHED)
-        pause = WATCHED / max(1, page.evaluate("window.frames_seen"))
+        pause = watch_page(page, url)
         used = {name: use(page) for name, use in USES.items()}
     return {"paint s": visits[VISITS // 2], "s a frame": pause, **used}
+
+
+def watch_page(page: Any, url: str) -> float:
+    """Open the first page, and say how many seconds pass from one of its frames to the next."""
+    page.goto(url)
+    page.locator(".react-flow__node").first.wait_for(timeout=PATIENCE)
+    page.evaluate(FRAMES)
+    page.wait_for_timeout(1000 * WATCHED)
+    return WATCHED / max(1, int(page.evaluate("window.frames_seen")))
 
 
 def visit(browser: Any, url: str) -> float:

@@ -91,12 +91,28 @@ class OnRay(Peer):
         waits: list[float] = manager.run(asking.ask((name, n)))
         return waits
 
-    def crowd(self, n: int, watch: Stopwatch) -> None:
-        """Create many agents over all nodes."""
+    def crowd(self, n: int, watch: Stopwatch) -> float:
+        """Create many agents over all nodes; return how many seconds pass from one frame of their page to the next.
+
+        A hundred of them work meanwhile.
+        """
+        from tests.harness.browser import chromium
+
+        from ..measures.pages import BUSY, send_steadily, watch_page
+
         manager = cluster()
+        ids = [f"one of many {next(numbers)}" for _ in range(n)]
         with watch:
-            manager.create_many((f"one of many {next(numbers)}" for _ in range(n)), 0, add)
+            manager.create_many(iter(ids), 0, add)
         check(sum(status.runtimes >= n // NODES // 2 for status in manager.statuses()), NODES)
+        feeding = manager.submit(send_steadily(manager, ids[:: max(1, n // BUSY)]))
+        server = manager.serve()
+        try:
+            with chromium() as browser:
+                return watch_page(browser.new_context().new_page(), server.url)
+        finally:
+            feeding.cancel()
+            server.stop()
 
 
 class RayActors(Peer):
