@@ -30,7 +30,7 @@ def bounds() -> dict[str, str]:
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *(each for extra in EXTRAS for each in extras[extra])]
     pairs = (each.split(">=") for each in wanted)
-    return {name.partition("[")[0]: oldest for name, oldest in pairs}
+    return {name.partition("[")[0]: oldest.partition(",")[0] for name, oldest in pairs}
 
 
 def main() -> int:
