@@ -36,8 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> Any:
     """Make a plain test of an `async def` with the marker, before a plugin for async tests takes it."""
+    if not inspect.iscoroutinefunction(obj):  # a module that was imported has marks of another form
+        return None
     marks = [mark for mark in getattr(obj, "pytestmark", ()) if mark.name == "explore"]
-    if not marks or not inspect.iscoroutinefunction(obj):
+    if not marks:
         return None
     if isinstance(collector, pytest.Class) or not collector.funcnamefilter(name):
         return None

@@ -123,6 +123,14 @@ def test_explored_tests(pytester):
     assert re.search(r"test_fixture: <Exploration dpor: 1 schedules", text)
 
 
+def test_a_module_of_tests_may_import_another_one(pytester):
+    pytester.makepyfile(
+        helped="import pytest\npytestmark = pytest.mark.usefixtures()",
+        test_helped="import helped\n\ndef test_it():\n    assert helped.pytestmark",
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
 def test_agentrt_testing_does_not_import_pytest():
     code = "import sys, agentrt.testing; sys.exit('pytest' in sys.modules or 'agentrt.testing.plugin' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
