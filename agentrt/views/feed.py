@@ -23,6 +23,7 @@ from panel.io.state import set_curdoc
 from ..activity import Activity
 from ..events import Event, Outcome
 from ..feed.source import Frame, Source
+from .writes import write_all_messages
 
 __all__ = ["Feed", "Schedule", "Session", "Update", "View", "feed_notebook", "feed_page", "run_now"]
 
@@ -253,6 +254,7 @@ class Session:
     """
 
     def __init__(self, doc: Any, loop: asyncio.AbstractEventLoop) -> None:
+        write_all_messages()
         self.doc = doc
         self.loop = loop
         self.tasks: set[asyncio.Task[None]] = set()
