@@ -16,7 +16,6 @@ import ray
 from ray.exceptions import ActorUnschedulableError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ..errors import ConfigurationError
 from ..journal import PostgresJournal
 from ..journal.location import SERVER
 from .link import UnreachableError
@@ -170,7 +169,7 @@ class RayEngine:
         self._place_actors(nodes)
         try:
             check_versions(self._wait_for_actors())
-        except ConfigurationError:
+        except BaseException:
             self.stop()
             raise
 
@@ -201,7 +200,6 @@ class RayEngine:
                 found[node] = ray.get(ready)
             except (RayActorError, ActorUnschedulableError):  # one of Ray's nodes had died, and Ray did not know
                 if time.monotonic() > deadline:
-                    self.stop()
                     raise
                 self.actors[node] = self._start_again(node, deadline)
                 waiting[self.actors[node].read_versions.remote()] = node
