@@ -17,6 +17,7 @@ __all__ = ["inline_files"]
 FETCHED = re.compile(r"<(?:link|script)\b[^>]*?(?:href|src)=\"(?:https?:|static/)[^>]*>(?:\s*</script>)?")
 SHEET = re.compile(r'"(https://cdn\.holoviz\.org/panel[^"]*?\.css)(?:\?[^"]*)?"')
 MODULE = re.compile(r'"esm":("(?:[^"\\]|\\.){20000,}")')
+MODULE_URL = re.compile(r'"esm":"(https://cdn\.holoviz\.org/panel[^"]*?\.js)(?:\?[^"]*)?"')
 READ = re.compile(r"(docs_json = document\.getElementById\('[^']+'\)\.textContent)")
 # As the browser prefers it, now and when that changes. The components of Panel Material UI watch this attribute.
 THEME = """<meta name="color-scheme" content="light dark"><style>
@@ -50,6 +51,10 @@ class SavedParts:
         """The mark of a module that stands in the text."""
         return f'"esm":{self.mark(json.loads(found.group(1)))}'
 
+    def fetched_module(self, found: re.Match[str]) -> str:
+        """The mark of a module that the text has by its address."""
+        return f'"esm":{self.mark(read_file(found.group(1)).decode())}'
+
     def sheet(self, found: re.Match[str]) -> str:
         """The mark of a style sheet, which becomes a data URL."""
         return self.mark(data_url(found.group(1)))
@@ -61,18 +66,26 @@ class SavedParts:
         return f'.replace(/"{self.secret}:(\\d+)"/g, (mark, n) => JSON.stringify({parts}[n]))'
 
 
-def data_url(url: str) -> str:
-    """A file of Panel as a data URL; an empty one for a file that does not exist."""
+def read_file(url: str) -> bytes:
+    """The content of a file of Panel, from where it is installed; nothing for a file that does not exist."""
     package, _, path = url.removeprefix("https://cdn.holoviz.org/").partition("/")
     file = PLACES[package] / re.sub(r"^v?[\d.]+[^/]*/(?:dist/)?", "", path)
-    text = file.read_bytes() if file.is_file() else b""
-    return f"data:{mimetypes.guess_type(file.name)[0]};base64,{base64.b64encode(text).decode()}"
+    return file.read_bytes() if file.is_file() else b""
+
+
+def data_url(url: str) -> str:
+    """The same as a data URL."""
+    return f"data:{mimetypes.guess_type(url)[0]};base64,{base64.b64encode(read_file(url)).decode()}"
 
 
 def inline_files(html: str) -> str:
     """Return the same page, with every file in it that it would fetch. It is light or dark as the browser prefers."""
     parts = SavedParts()
-    html = SHEET.sub(parts.sheet, MODULE.sub(parts.module, html))
+    # What Panel writes depends on settings of the whole process, which a page on another thread may change meanwhile:
+    # a module, or where a browser would fetch it.
+    html = MODULE_URL.sub(parts.fetched_module, MODULE.sub(parts.module, html))
+    html = html.replace('"bundle":"url"', '"bundle":"panel-material-ui"')
+    html = SHEET.sub(parts.sheet, html)
     html = FETCHED.sub("", html)
     html = READ.sub(lambda found: found.group(1) + parts.script, html)
     return html.replace("<head>", f"<head>{THEME}", 1)

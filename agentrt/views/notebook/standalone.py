@@ -198,6 +198,5 @@ class Standalone(pn.viewable.Viewer):
         self._fill(holder, self._one_time_feed(), still=True)
         title = f"{self.view} of {self.subject.id or self.source.name}"
         file = StringIO()
-        with pn.config.set(inline=True):
-            holder.save(file, title=escape(title), resources=INLINE, embed=False)
+        holder.save(file, title=escape(title), resources=INLINE, embed=False)
         return inline_files(file.getvalue())

@@ -1,9 +1,11 @@
 """Each view alone: in a file that works offline, in a layout, in a cell without a kernel."""
 
 import inspect
+from functools import partial
 
 import panel as pn
 import pytest
+from panel.io.resources import set_resource_mode
 
 from agentrt import RuntimeManager
 from agentrt.display import ManagerDisplay, RuntimeDisplay
@@ -70,6 +72,17 @@ def test_a_saved_view_works_offline(manager, of_runtime, name, page, guard, tmp_
     page.goto(path.as_uri())
     page.locator(".live > *, .MuiButton-root, .react-flow, canvas").first.wait_for()
     assert page.evaluate("window.owned") is None
+    assert not [url for url in guard.requests if not url.startswith("file:")]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("setting", [partial(set_resource_mode, "cdn"), partial(pn.config.set, inline=True)])
+def test_a_saved_view_works_offline_whatever_panel_is_set_to_meanwhile(manager, page, guard, tmp_path, setting):
+    guard.allow("file:///")
+    with setting():
+        path = manager.fleet().save(tmp_path / "view.html")
+    page.goto(path.as_uri())
+    page.locator(".live > *, .MuiButton-root").first.wait_for()
     assert not [url for url in guard.requests if not url.startswith("file:")]
 
 
