@@ -231,11 +231,11 @@ class Feed:
 
 
 def feed_page(source: Source, doc: Any) -> Feed:
-    """The feed of a served session; it ends with the session. Call it on the server's loop, while the page is made.
+    """The feed of a served session; it ends with the session. Call it while the page is made.
 
     It starts when the page has loaded: the browser would not get what changes before.
     """
-    session = Session(doc, asyncio.get_running_loop())
+    session = Session(doc)
     feed = Feed(source, session.schedule, session.later, batch=lambda: pn.io.hold(doc))
     doc.on_session_destroyed(lambda context: feed.stop())
 
@@ -247,16 +247,18 @@ def feed_page(source: Source, doc: Any) -> Feed:
 
 
 class Session:
-    """Runs calls on a served session's loop, with its document locked.
+    """Runs calls on the loop of a served session, with its document locked.
+
+    The page and the callbacks of its buttons may be on other threads: Bokeh 3.10 calls them on those of a pool.
 
     It does not use `doc.add_next_tick_callback`: a tick that is added while the document is on hold gets lost now and
     then.
     """
 
-    def __init__(self, doc: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, doc: Any) -> None:
         write_all_messages()
         self.doc = doc
-        self.loop = loop
+        self.loop = _serving_loop(doc)
         self.tasks: set[asyncio.Task[None]] = set()
 
     def schedule(self, call: Call) -> None:
@@ -264,8 +266,8 @@ class Session:
         self.loop.call_soon_threadsafe(self._start, call)
 
     def later(self, seconds: float, call: Call) -> None:
-        """Run a call after some seconds. On the loop."""
-        self.loop.call_later(seconds, self._start, call)
+        """Run a call after some seconds. Any thread."""
+        self.loop.call_soon_threadsafe(self.loop.call_later, seconds, self._start, call)
 
     def _start(self, call: Call) -> None:
         task = self.loop.create_task(self._run(call))
@@ -286,9 +288,18 @@ class Session:
         if session is not None and not session.destroyed:
             await session.with_document_locked(self._inside, call)
 
-    def _inside(self, call: Call) -> None:
+    async def _inside(self, call: Call) -> None:
+        # A coroutine runs on the loop. Bokeh 3.10 would call a plain function on a thread of a pool, those of two pages
+        # at once.
         with set_curdoc(self.doc):
             call()
+
+
+def _serving_loop(doc: Any) -> asyncio.AbstractEventLoop:
+    """The loop of the server that a document is served by; without a server, the one that runs here."""
+    server = doc.session_context.server_context
+    loop = server.application_context.io_loop if server is not None else asyncio.get_running_loop()
+    return getattr(loop, "asyncio_loop", loop)
 
 
 def feed_notebook(

@@ -18,8 +18,7 @@ async def _write_messages(doc: Any) -> None:
     takes the mark away as soon as its own is written. A task that begins right after that finds no mark, and leaves its
     message where it is until something else is written: on a quiet page for ever.
     """
-    if doc in document._WRITE_MSGS:
-        document._WRITE_BLOCK[doc] = True
+    document._WRITE_BLOCK[doc] = True  # where nothing waits, Panel takes it away again
     await _panels_own(doc)
 
 

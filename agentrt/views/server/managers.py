@@ -99,13 +99,13 @@ class ManagersPage:
     def page(self, role: Role) -> Any:
         """The page of the session that is being made now; it is drawn when the managers have answered."""
         document: Any = pn.state.curdoc
-        loop = asyncio.get_running_loop()
+        session = Session(document)
         live = Live(p("asking the managers of this machine", cls="muted"), css=CSS)
         document.on_session_destroyed(lambda context: self._remove(live))
-        bar = CommonTimeBar(self._changed.set)
-        page = OpenPage(Session(document, loop), role, bar)
+        bar = CommonTimeBar(lambda: session.loop.call_soon_threadsafe(self._changed.set))
+        page = OpenPage(session, role, bar)
         # Not before: what changes while it loads does not reach the browser.
-        pn.state.onload(lambda: self._add(live, page))
+        pn.state.onload(lambda: session.schedule(lambda: self._add(live, page)))
         root = root_of(pn.state.location.pathname or "/") if pn.state.location else "./"
         window = Window(_ignore, _ignore, health=f"{root}health", name_of_page=self.title, root=root, paths=True)
         main = [column(window, bar.panel, live, padding="12px")]

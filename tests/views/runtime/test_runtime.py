@@ -399,11 +399,11 @@ async def test_nothing_is_drawn_for_a_page_that_is_gone_until_it_is_back(manager
         connection_count, destroyed = 0, False
 
         async def with_document_locked(self, inside, call):
-            inside(call)
+            await inside(call)
 
     page, doc, drawn = Page(), Doc(), []
-    doc.session_context = SimpleNamespace(session=page)
-    session = Session(doc, asyncio.get_running_loop())
+    doc.session_context = SimpleNamespace(session=page, server_context=None)
+    session = Session(doc)
     session.schedule(lambda: drawn.append("first"))
     await asyncio.sleep(100)
     assert drawn == []
