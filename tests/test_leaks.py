@@ -260,6 +260,35 @@ def test_the_collector_sees_what_may_be_in_a_circle_and_nothing_else(payload, st
         assert (gc.is_tracked(activity), gc.is_tracked(receipt)) == seen
 
 
+def keep_number(activity, state: int) -> int:
+    return state
+
+
+def keep_tuple(activity, state: tuple) -> tuple:
+    return state
+
+
+def keep_text_or_tuple(activity, state: str | tuple) -> str | tuple:
+    return state
+
+
+@pytest.mark.parametrize(
+    ("initial", "workflow", "seen"),
+    [
+        (0, keep_number, False),
+        ((), keep_tuple, True),
+        ("", keep_text_or_tuple, True),
+        (0, lambda activity, state: state, True),
+    ],
+)
+def test_the_receipts_of_a_backlog_are_seen_where_the_state_to_come_may_hold_others(initial, workflow, seen):
+    with agentrt.RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("r", initial, workflow)
+        runtime.pause()
+        receipts = [runtime.send_nowait(1) for _ in range(3)]
+        assert gc.is_tracked(receipts[-1]) == seen
+
+
 def test_an_edited_payload_is_seen_by_the_collector():
     with agentrt.RuntimeManager(loop="thread") as manager:
         runtime = manager.create("r", 0, lambda activity, state: state)

@@ -713,6 +713,7 @@ cdef class Turn:
 
     cdef object entry, host, mailbox, task, variables, base, id, counter, record
     cdef object activity, workflow, call, context, awaited, started
+    cdef object ready  # the callbacks of the loop's next turn; None if they can't be read
     cdef UnreadActivity unread  # of which the activity was read
     cdef double finished, slice_end
     cdef bint is_limited, is_at_work, is_async, takes_context, is_spare
@@ -767,6 +768,9 @@ cdef Turn begin(object entry, object driver):
     turn.task, turn.variables, turn.base = driver.task, driver.variables, copy_context()
     turn.id, turn.counter, turn.record = get(entry, ID), get(turn.host, COUNTER), get(turn.host, RECORD)
     turn.is_limited = type(turn.mailbox) is not PlainMailbox
+    ready = get(a(BudgetType, get(turn.host, INLINE_BUDGET)), B_READY)
+    if type(ready) is DequeType:
+        turn.ready = ready
     return turn
 
 
@@ -828,17 +832,31 @@ cdef int begin_activity(Turn turn) except -1:
     if not PyCoro_CheckExact(new):
         turn.awaited = new
         return SUSPENDED
-    kind = PyIter_Send(<PyObject*>new, <PyObject*>None, &result)
-    if kind == PYGEN_ERROR:
-        raise_pending()
-    found = <object>result
-    Py_DECREF(found)
-    if kind == PYGEN_RETURN:
-        return settle(turn, found)
+    while True:
+        kind = PyIter_Send(<PyObject*>new, <PyObject*>None, &result)
+        if kind == PYGEN_ERROR:
+            raise_pending()
+        found = <object>result
+        Py_DECREF(found)
+        if kind == PYGEN_RETURN:
+            return settle(turn, found)
+        if found is not None or not is_alone(turn):
+            break
     cdef Continuation rest = Continuation.__new__(Continuation)
     rest.coroutine, rest.asked = new, found
     turn.awaited = rest
     return SUSPENDED
+
+
+cdef bint is_alone(Turn turn) except -1:
+    """Whether a turn of the loop, as `asyncio.sleep(0)` asks for, is needless: there is nobody whom it would let run.
+
+    The loop has one at the end of the slice, and then looks for what has come from outside.
+    """
+    if turn.ready is None or len(<object>turn.ready) or is_cancelled(turn.task):
+        return False
+    clock = get(turn.host, CLOCK)
+    return holds(clock, NOW, MONOTONIC) and seconds_on(clock) < turn.slice_end
 
 
 cdef object arm(object host, double at):

@@ -135,7 +135,8 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def _choose_classes(self) -> None:
         """Have the collector see activities and receipts where they may be part of a cycle."""
-        payload, state = self.exact, self.exact_state
+        # Before the first new state, what the workflow says that it returns.
+        payload, state = self.exact, self.workflow.state if self.exact_state is UNKNOWN else self.exact_state
         plain_payload = isinstance(payload, type) and not may_hold_others(payload)
         plain_state = isinstance(state, type) and not may_hold_others(state)
         self.activity_class = UntrackedActivity if plain_payload else Activity

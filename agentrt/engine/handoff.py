@@ -236,7 +236,8 @@ class InlineBudget:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.count = self.nested = 0
-        self.ready = ready_handles(loop) or ()  # the callbacks of the loop's next turn
+        ready = ready_handles(loop)  # the callbacks of the loop's next turn
+        self.ready = () if ready is None else ready
         self._coin: Callable[[], bool] | None = getattr(loop, "coin", None)  # of a loop that tries every order
 
     def allows(self) -> bool:

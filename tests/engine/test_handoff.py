@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import threading
 
 import pytest
 
@@ -13,7 +14,8 @@ from agentrt import (
     RuntimeTerminatedError,
     Status,
 )
-from agentrt.engine.handoff import MOST_ASLEEP, MOST_INLINE
+from agentrt.engine.core import core_name
+from agentrt.engine.handoff import MOST_ASLEEP, MOST_INLINE, InlineBudget
 from tests.support import Gate, add, turns, virtual
 
 SECRET = contextvars.ContextVar("secret", default="none")
@@ -330,3 +332,97 @@ def test_another_thread_lends_nothing():
             return [await runtime.ask(1) for _ in range(3)]
 
         assert asyncio.run(elsewhere()) == [7, 8, 9]
+
+
+@virtual
+async def test_who_is_ready_is_known_also_where_nobody_was_at_first(manager):
+    budget = InlineBudget(asyncio.get_running_loop())
+    assert len(budget.ready) == 0
+    asyncio.get_running_loop().call_soon(int)
+    assert len(budget.ready) == 1
+
+
+# ---- `asyncio.sleep(0)` in a workflow, in real time
+
+
+async def yield_and_add(activity, state: int) -> int:
+    await asyncio.sleep(0)
+    return state + activity.payload
+
+
+def test_it_takes_no_turn_of_the_loop_while_nobody_else_is_ready(monkeypatch):
+    async def count_turns():
+        selector = asyncio.get_running_loop()._selector
+        select, asked = selector.select, []
+        monkeypatch.setattr(selector, "select", lambda timeout: (asked.append(timeout), select(timeout))[1])
+        async with RuntimeManager() as manager:
+            runtime = manager.create("a", 0, yield_and_add, standard_capacity=1_000)
+            receipts = [runtime.send_nowait(1) for _ in range(1_000)]
+            assert (await receipts[-1]).state == 1_000
+        return len(asked)
+
+    turns_of_the_loop = asyncio.run(count_turns())
+    assert turns_of_the_loop >= 1_000 if core_name() == "pure" else turns_of_the_loop < 900
+
+
+@pytest.mark.parametrize("from_thread", [False, True])
+def test_who_is_ready_has_its_turn_first(from_thread):
+    async def steps():
+        seen, loop = [], asyncio.get_running_loop()
+
+        async def workflow(activity, state: int) -> int:
+            if from_thread:
+                await_thread(lambda: loop.call_soon_threadsafe(seen.append, "other"))
+            else:
+                loop.call_soon(seen.append, "other")
+            await asyncio.sleep(0)
+            seen.append("workflow")
+            return state
+
+        async with RuntimeManager() as manager:
+            runtime = manager.create("a", 0, workflow)
+            await [runtime.send_nowait(1) for _ in range(3)][-1]
+        return seen
+
+    assert asyncio.run(steps()) == ["other", "workflow"] * 3
+
+
+def await_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def test_a_workflow_that_cancels_its_task_is_cancelled_there():
+    async def cancel(activity, state: int) -> int:
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+        return state + 1
+
+    async def ask():
+        async with RuntimeManager() as manager:
+            runtime = manager.create("a", 0, cancel)
+            receipts = [runtime.send_nowait(1) for _ in range(2)]
+            with pytest.raises(ProcessingError, match="Cancelled"):
+                await receipts[-1]
+            return runtime.state
+
+    assert asyncio.run(ask()) == 0
+
+
+def test_one_that_waits_by_yielding_lets_the_loop_have_its_turns():
+    async def steps():
+        happened = []
+
+        async def wait(activity, state: int) -> int:
+            asyncio.get_running_loop().call_later(0.005, happened.append, True)
+            while not happened:
+                await asyncio.sleep(0)
+            return 1
+
+        async with RuntimeManager() as manager:
+            runtime = manager.create("a", 0, wait)
+            first, _ = runtime.send_nowait(1), runtime.send_nowait(1)
+            return (await first).state
+
+    assert asyncio.run(asyncio.wait_for(steps(), 60)) == 1
