@@ -214,6 +214,28 @@ cdef inline UnreadActivity make_unread_activity(
     return made
 
 
+cdef object make_outcome(
+    object sequence, object activity, object runtime, bint urgent, object created, object started, double finished,
+    object state
+):
+    """The outcome of one that is done, whose state is nothing that the collector sees."""
+    made = blank(OutcomeType)
+    PyObject_GC_UnTrack(<PyObject*>made)  # as msgspec does where no field holds what the collector sees
+    fill(made, OUTCOME_PLACES[0], sequence)
+    fill(made, OUTCOME_PLACES[1], activity)
+    fill(made, OUTCOME_PLACES[2], runtime)
+    fill(made, OUTCOME_PLACES[3], True if urgent else False)
+    fill(made, OUTCOME_PLACES[4], DONE_WORD)
+    fill(made, OUTCOME_PLACES[5], created)
+    fill(made, OUTCOME_PLACES[6], started)
+    fill(made, OUTCOME_PLACES[7], finished)
+    fill(made, OUTCOME_PLACES[8], state)
+    fill(made, OUTCOME_PLACES[9], UNSET)
+    fill(made, OUTCOME_PLACES[10], None)
+    fill(made, OUTCOME_PLACES[11], ONE)
+    return made
+
+
 @cython.final
 @cython.no_gc  # of what it holds nothing may hold it: see `commit`
 @cython.freelist(1024)
@@ -228,20 +250,9 @@ cdef class UnreadOutcome:
         """The outcome, which is the same however often it is read."""
         if self.outcome is not None:
             return self.outcome
-        made = blank(OutcomeType)
-        PyObject_GC_UnTrack(<PyObject*>made)  # as msgspec does where no field holds what the collector sees
-        fill(made, OUTCOME_PLACES[0], self.sequence)
-        fill(made, OUTCOME_PLACES[1], self.activity)
-        fill(made, OUTCOME_PLACES[2], self.runtime)
-        fill(made, OUTCOME_PLACES[3], True if self.urgent else False)
-        fill(made, OUTCOME_PLACES[4], DONE_WORD)
-        fill(made, OUTCOME_PLACES[5], self.created)
-        fill(made, OUTCOME_PLACES[6], self.started)
-        fill(made, OUTCOME_PLACES[7], self.finished)
-        fill(made, OUTCOME_PLACES[8], self.state)
-        fill(made, OUTCOME_PLACES[9], UNSET)
-        fill(made, OUTCOME_PLACES[10], None)
-        fill(made, OUTCOME_PLACES[11], ONE)
+        made = make_outcome(
+            self.sequence, self.activity, self.runtime, self.urgent, self.created, self.started, self.finished, self.state
+        )
         if self.outcome is None:  # else a finalizer has read it meanwhile
             self.outcome = made
         return self.outcome
@@ -327,14 +338,23 @@ cdef PySendResult send_outcome(PyObject* answer, PyObject* value, PyObject** res
 (<Slots*><PyObject*>Decided).tp_as_async.am_send = <void*>send_outcome
 
 
+cdef PyObject* awaited = NULL  # the receipt whose outcome is read as soon as it is decided
+
+
 cdef object await_receipt(object receipt):
     """`Receipt.__await__`, in which nothing is waited for where the activity can be run in the turn of who waits."""
+    global awaited
+    cdef PyObject* before
     entry = get(receipt, R_ENTRY)
     if entry is not None:
         if PyContextVar_Get_(current) is not None:
             return pure_await(receipt)
         if is_plain(entry) and not decides_later(entry):
-            try_inline(entry, receipt)
+            before, awaited = awaited, <PyObject*>receipt
+            try:
+                try_inline(entry, receipt)
+            finally:
+                awaited = before
         else:
             entry.run_inline(receipt)
         if holds(receipt, R_VALUE, None):
@@ -888,11 +908,15 @@ cdef int commit(Turn turn, object new) except -1:
     turn.is_at_work = False
     urgent = holds(activity, A_LANE, PRIORITY)
     created, started = get(activity, A_CREATED), turn.started
-    number = next(turn.counter)
+    number, receipt = next(turn.counter), a_receipt(get(activity, A_RECEIPT))
     # Most are never read, and less is made for those. What the collector sees may come to hold its own outcome.
     if PyObject_IS_GC(new) or reply is not UNSET:
         end = turn.finished
         outcome = OutcomeType(number, get(activity, A_ID), turn.id, urgent, "done", created, started, end, new, reply)
+    elif <PyObject*>receipt == awaited:
+        outcome = make_outcome(
+            number, get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new
+        )
     else:
         outcome = make_unread_outcome(
             number, get(activity, A_ID), turn.id, urgent, created, started, turn.finished, new
@@ -904,7 +928,6 @@ cdef int commit(Turn turn, object new) except -1:
     record_time(add_wait, <double>started - <double>created)
     record_time(add_service, turn.finished - <double>started)
     put(entry, IN_ERROR, False)
-    receipt = a_receipt(get(activity, A_RECEIPT))
     may_be_unread = type(receipt) is UntrackedUnreadReceiptType or type(receipt) is UnreadReceiptType
     put(receipt, R_VALUE, outcome if may_be_unread else read_one(outcome))
     if not holds(receipt, R_WAITERS, None):
