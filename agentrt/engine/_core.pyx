@@ -168,7 +168,7 @@ cdef class UnreadActivity:
     That is most often the processing, for the time of a call; in the ring it takes half the memory of the record.
     """
 
-    cdef readonly object id
+    cdef readonly long long id
     cdef object runtime, payload, receipt, cause, activity  # the cause: its source, parent and correlation, or None
     cdef double created
     cdef bint urgent
@@ -185,7 +185,8 @@ cdef class UnreadActivity:
 
     cdef int fill_in(self, object activity) except -1:
         """Have this record, which nobody else has, be the activity. It takes less than to make one and free it."""
-        put(activity, A_ID, self.id)
+        id = get(self.receipt, R_ID) if self.receipt is not decided else self.id
+        put(activity, A_ID, id)
         put(activity, ACTIVITY_PLACES[1], self.runtime)
         put(activity, A_PAYLOAD, self.payload)
         put(activity, A_LANE, PRIORITY if self.urgent else STANDARD)
@@ -193,7 +194,7 @@ cdef class UnreadActivity:
         if self.cause is None:
             put(activity, ACTIVITY_PLACES[7], None)
             put(activity, ACTIVITY_PLACES[8], None)
-            put(activity, ACTIVITY_PLACES[9], self.id)
+            put(activity, ACTIVITY_PLACES[9], id)
         else:
             source, parent, correlation = <tuple>self.cause
             put(activity, ACTIVITY_PLACES[7], source)
@@ -242,7 +243,8 @@ cdef object make_outcome(
 cdef class UnreadOutcome:
     """What the outcome of an activity says, until somebody reads it: most are let go before anybody does."""
 
-    cdef object sequence, activity, runtime, state, outcome
+    cdef long long sequence, activity
+    cdef object runtime, state, outcome
     cdef double created, started, finished
     cdef bint urgent
 
@@ -259,8 +261,8 @@ cdef class UnreadOutcome:
 
 
 cdef inline UnreadOutcome make_unread_outcome(
-    object sequence, object activity, object runtime, bint urgent, double created, double started, double finished,
-    object state
+    long long sequence, long long activity, object runtime, bint urgent, double created, double started,
+    double finished, object state
 ):
     cdef UnreadOutcome made = UnreadOutcome.__new__(UnreadOutcome)
     made.sequence, made.activity, made.runtime, made.state, made.urgent = sequence, activity, runtime, state, urgent
@@ -518,7 +520,7 @@ cdef int try_inline(object entry, object receipt) except -1:
     if len(items):
         first = items[0]  # with the very number that its receipt has
         number = (<UnreadActivity>first).id if type(first) is UnreadActivity else get(an_activity(first), A_ID)
-        if holds(receipt, R_ID, number):
+        if <long long>get(receipt, R_ID) == <long long>number:
             turn_inline(entry, host, driver, receipt)
     return 0
 

@@ -205,10 +205,13 @@ def test_a_runtime_that_becomes_busy_while_it_starts_to_wait_is_not_missed():
 
 
 def test_a_busy_loop_that_runs_its_callbacks_is_not_blocked(manager):
+    checks = []
+    # However long this machine takes: what counts is that the callback runs while the runtime is busy.
+    manager.watchdog._sleep = lambda seconds: checks.append(manager.watchdog._callback_ran.wait(WAIT))
     runtime = manager.create("x", 0, lambda activity, state: state + 1, standard_capacity=100_000)
-    end = time.monotonic() + 0.3
-    while time.monotonic() < end:
-        runtime.send_nowait(None).result(WAIT)
+    while len(checks) < 3:
+        [runtime.send_nowait(None) for _ in range(100)][-1].result(WAIT)
+    assert all(checks)
     assert "blocked" not in {record.kind for record in manager.ring.since(0)[0]}
 
 
