@@ -134,8 +134,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
             self._choose_classes()
 
     def _choose_classes(self) -> None:
-        """Have the collector see activities and receipts where they may be part of a cycle."""
-        # Before the first new state, what the workflow says that it returns.
+        """Have the collector see activities and receipts where they may be part of a cycle, as far as types say."""
         payload, state = self.exact, self.workflow.state if self.exact_state is UNKNOWN else self.exact_state
         plain_payload = isinstance(payload, type) and not may_hold_others(payload)
         plain_state = isinstance(state, type) and not may_hold_others(state)
