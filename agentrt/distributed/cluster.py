@@ -446,11 +446,11 @@ class ClusterManager(NodeManager, ClusterDisplay):
     async def _reassign(self, node: str) -> None:
         living = [each for each in self.nodes if each != node and not await self.engine.has_ended(each)]
         if not living:
-            return
-        host = max(living, key=lambda each: score(each, node))
+            await self.engine.start_again(node, self.nodes)
+        host = max(living or [node], key=lambda each: score(each, node))
         here = [each for id, each in self._created.items() if self.placement.node_of(id) == node]
         wanted = list(map(self._breakpoints.add_to, here))
-        await self.engine.adopt(node, host, wanted, self.placement.list_pins())
+        await self.engine.adopt(node, host, wanted, self.placement.list_pins(), self.groups_made)
         self.note_node("node_adopted", node, host=host)
         self.greet(node)
         for each in self.nodes:

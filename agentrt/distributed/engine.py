@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .link import Peer
-from .node import NodeStatus, Wanted
+from .node import GroupsMade, NodeStatus, Wanted
 from .placement import Pins
 from .resources import Machine
 
@@ -39,10 +39,18 @@ class Engine(Protocol):
         """How a node is."""
 
     async def has_ended(self, node: str) -> bool:
-        """Whether the process of a node has ended; False while it may only be slow."""
+        """Whether the process of a node has ended, and nothing has it now; False while it may only be slow."""
 
-    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins) -> None:
-        """Have the process of `host` take over a node, and tell all others where it is."""
+    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins, groups: GroupsMade) -> None:
+        """Have the process of `host` take over a node, and tell all others where it is.
+
+        Args:
+            node: Whose process has ended.
+            host: The name of a node whose process has not.
+            wanted: The runtimes that were made there.
+            pins: Where runtimes are pinned.
+            groups: The supervision groups of all nodes.
+        """
 
     async def add(self, node: str, nodes: tuple[str, ...]) -> None:
         """Start one more node, and let all others reach it.
@@ -53,6 +61,17 @@ class Engine(Protocol):
 
         Raises:
             ConfigurationError: It would run another version of Python or of this package; nothing was changed.
+        """
+
+    async def start_again(self, node: str, nodes: tuple[str, ...]) -> None:
+        """Start the process of a node again, and let all others reach it: none is left that could take the node over.
+
+        Args:
+            node: Its name.
+            nodes: The names of all nodes.
+
+        Raises:
+            Exception: It could not be started now; it is tried again.
         """
 
     async def remove(self, node: str) -> None:

@@ -37,9 +37,10 @@ from .readers import Readers
 from .remote_entry import RemoteEntry
 from .remote_runtime import COMMANDS
 
-__all__ = ["NodeHost", "NodeManager", "NodeStatus", "begins_again"]
+__all__ = ["GroupsMade", "NodeHost", "NodeManager", "NodeStatus", "begins_again"]
 
 Wanted = tuple[str, Any, Any, dict[str, Any]]  # what `create` is given: id, state, workflow, options
+GroupsMade = dict[str, tuple[tuple[Any, ...], dict[str, Any]]]  # what `group` was given for all nodes, by name
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -95,7 +96,7 @@ class NodeManager(RuntimeManager):
         self.node_readings = NodeReadings(self)
         self.escalations = Escalations(self)
         self.breakpoint_changes = BreakpointChanges(self)
-        self.groups_made: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}  # by a driver, for all nodes
+        self.groups_made: GroupsMade = {}  # by a driver
         self.unsent: dict[str, DurableOutbox] = {}  # what is stored to be sent to other nodes, by id
         self.outboxes: Outboxes | None = None  # there is none without a journal
         if self._storage is not None:
@@ -448,11 +449,11 @@ class NodeHost:
         node = self.placement.node_of(id)
         return without_receipts(self.manager(node).snapshot(id, metrics))
 
-    def adopt(self, node: str, wanted: list[Wanted], pins: Pins) -> None:
+    def adopt(self, node: str, wanted: list[Wanted], pins: Pins, groups: GroupsMade) -> None:
         """Take over a node whose process has ended: its runtimes go on from its journal."""
         self.placement.pin_all(pins)
-        manager = self.managers.get(node) or self._make(node)
-        for name, given in self.managers[self.name].groups_made.items():
+        manager = self.managers[node] if node in self.managers else self._make(node)
+        for name, given in groups.items():
             manager.make_group(name, *given)
         manager.discard(id for id, (where, _) in pins.items() if where != node)
         manager.create_all([each for each in wanted if each[0] not in manager])

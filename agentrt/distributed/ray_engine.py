@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ..journal import PostgresJournal
 from ..journal.location import SERVER
 from .link import UnreachableError
-from .node import NodeHost, NodeStatus, Wanted
+from .node import GroupsMade, NodeHost, NodeStatus, Wanted
 from .placement import Pins
 from .resources import Machine
 from .versions import Versions, check_versions, read_versions
@@ -60,9 +62,9 @@ class NodeActor:
         """What its process runs."""
         return read_versions()
 
-    def ping(self) -> str:
-        """Its name, once it is there."""
-        return self._host.name
+    def ping(self, node: str) -> None:
+        """Raise `UnreachableError` unless this process has a node: it may have been started again without it."""
+        self._host.manager(node)
 
 
 def _method_of_host(name: str) -> Any:
@@ -186,6 +188,8 @@ class RayEngine:
         self.nodes = tuple(f"node-{number}" for number in range(1, count + 1))
         self._directory = Directory(cluster, self.nodes)
         self._hosts: dict[str, str] = {}  # Ray's id of where each process was started, by the node it was started for
+        self._failed: set[str] = set()  # where one did not start: Ray has not noticed yet that they have died
+        self._choosing = threading.Lock()
         self.actors = {node: self._start(node, self.nodes) for node in self.nodes}
 
     def _wait_for_actors(self) -> dict[str, Versions]:
@@ -201,40 +205,59 @@ class RayEngine:
             except (RayActorError, ActorUnschedulableError):  # one of Ray's nodes had died, and Ray did not know
                 if time.monotonic() > deadline:
                     raise
-                self.actors[node] = self._start_again(node, deadline)
+                self._failed.add(self._hosts[node])
+                self.actors[node] = self._start_again(node, self.nodes, deadline)
                 waiting[self.actors[node].read_versions.remote()] = node
         return found
 
-    def _start_again(self, node: str, deadline: float) -> Any:
-        ray.kill(self.actors[node])
+    def _start_again(self, node: str, nodes: tuple[str, ...], deadline: float) -> Any:
+        ray.kill(self.actors[node])  # also if it has ended: its name is not free before
         while True:
             time.sleep(START_PAUSE)
             try:
-                return self._start(node, self.nodes)
+                return self._start(node, nodes)
             except ValueError:  # its name is not free yet
                 if time.monotonic() > deadline:
                     raise
 
     def _start(self, node: str, nodes: tuple[str, ...]) -> Any:
         hosts, cluster = _living_hosts(), self._directory.cluster
-        self._hosts[node] = hosts[nodes.index(node) % len(hosts)]
-        place = NodeAffinitySchedulingStrategy(self._hosts[node], soft=False)
+        with self._choosing:
+            processes = set(self._directory.places.values()) - {node}
+            taken = [host for process, host in self._hosts.items() if process in processes]
+            host = self._hosts[node] = choose_host(hosts, taken, self._failed)
+        place = NodeAffinitySchedulingStrategy(host, soft=False)
         actor = self._kind.options(name=f"{cluster}/{node}", scheduling_strategy=place)
         return actor.remote(cluster, node, nodes, *self._given)
 
     async def add(self, node: str, nodes: tuple[str, ...]) -> None:
         """Start one more node, and let all others reach it."""
-        places = self._directory.places
         actor = await asyncio.to_thread(self._start, node, nodes)
         try:
-            check_versions({node: await self._directory.call(node, "read_versions")})
+            await self._enter(node, nodes, actor)
         except BaseException:
             del self._hosts[node]
+            raise
+        self.nodes = (*self.nodes, node)
+
+    async def start_again(self, node: str, nodes: tuple[str, ...]) -> None:
+        """Start the process of a node again: there is none left that could take the node over."""
+        self._directory.places[node] = node  # at once: so the others are not started where this one is
+        actor = await asyncio.to_thread(self._start_again, node, nodes, time.monotonic() + START_PATIENCE)
+        await self._enter(node, nodes, actor)
+
+    async def _enter(self, node: str, nodes: tuple[str, ...], actor: Any) -> None:
+        """Wait until the process of a node is there, and tell it and all others where each is."""
+        places = self._directory.places
+        try:
+            check_versions({node: await self._directory.call(node, "read_versions")})
+        except BaseException as error:
+            if isinstance(error, UnreachableError):
+                self._failed.add(self._hosts[node])
             ray.kill(actor)
             raise
         self.actors[node] = actor
         places[node] = node
-        self.nodes = (*self.nodes, node)
         for other in nodes:
             await self._directory.call(node, "move", other, places[other])
             with suppress(UnreachableError):
@@ -266,15 +289,15 @@ class RayEngine:
     async def has_ended(self, node: str) -> bool:
         """Whether the process of a node has ended."""
         try:
-            await self._call(node, "ping")
+            await self._call(node, "ping", node)
         except UnreachableError:
             return True
         return False
 
-    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins) -> None:
+    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins, groups: GroupsMade) -> None:
         """Have the process of `host` take over a node, and tell all others where it is."""
         places, living = self._directory.places, set(self._directory.places.values()) - {self._directory.places[node]}
-        await self._directory.call(places[host], "adopt", node, wanted, pins)
+        await self._directory.call(places[host], "adopt", node, wanted, pins, groups)
         places[node] = places[host]
         for each in living:
             with suppress(UnreachableError):
@@ -308,6 +331,21 @@ def open_journal_of(journal: Any, node: str) -> Any:
         return PostgresJournal(journal, name=node, take_over=True)
     path = Path(journal)
     return str(path.with_name(f"{path.stem}-{node}{path.suffix or '.db'}"))
+
+
+def choose_host(hosts: Iterable[str], taken: Iterable[str], failed: Container[str] = ()) -> str:
+    """Which of Ray's nodes is to have the next process: one with as few as possible, as they end together.
+
+    Args:
+        hosts: Those that Ray takes for living.
+        taken: Where the other processes are.
+        failed: Where one did not start: chosen only if there is nothing else.
+
+    >>> choose_host(["a", "b", "c", "d"], ["a", "c"], failed=["b"])
+    'd'
+    """
+    counts = Counter(taken)
+    return min(hosts, key=lambda host: (host in failed, counts[host]))
 
 
 def _living_hosts() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..distributed.cluster import ClusterManager
 from ..distributed.link import UnreachableError
-from ..distributed.node import NodeHost, NodeManager, NodeStatus, Wanted
+from ..distributed.node import GroupsMade, NodeHost, NodeManager, NodeStatus, Wanted
 from ..distributed.placement import Pins
 from ..distributed.resources import Machine
 from ..distributed.versions import Versions, check_versions
@@ -141,11 +141,12 @@ class NetworkEngine:
 
     async def has_ended(self, node: str) -> bool:
         """Whether the process of a node has ended."""
-        return self.places[node] not in self.hosts
+        host = self.hosts.get(self.places[node])
+        return host is None or node not in host.managers
 
-    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins) -> None:
+    async def adopt(self, node: str, host: str, wanted: list[Wanted], pins: Pins, groups: GroupsMade) -> None:
         """Have the process of `host` take over a node."""
-        self.host_of(host).adopt(node, wanted, pins)
+        self.host_of(host).adopt(node, wanted, pins, groups)
         self.places[node] = self.places[host]
 
     async def add(self, node: str, nodes: tuple[str, ...]) -> None:
@@ -155,6 +156,11 @@ class NetworkEngine:
         self.places[node] = node
         self.hosts[node] = self._start(node, nodes)
         self.nodes = (*self.nodes, node)
+
+    async def start_again(self, node: str, nodes: tuple[str, ...]) -> None:
+        """Start the process of a node again."""
+        self.places[node] = node
+        self.hosts[node] = self._start(node, nodes)
 
     async def remove(self, node: str) -> None:
         """End a node that has left the cluster."""

@@ -48,7 +48,7 @@ class Cluster:
         self.engine, self.manager = loop.run_until_complete(self._make(options))
 
     async def _make(self, options: dict[str, Any]) -> tuple[NetworkEngine, ClusterManager]:
-        engine = NetworkEngine(3, self.network, **options)
+        engine = NetworkEngine(options.pop("nodes", 3), self.network, **options)
         return engine, ClusterManager(engine, loop="current")
 
     def run(self, work: Awaitable[T]) -> T:

@@ -27,7 +27,7 @@ import pytest
 from agentrt.distributed.outbox import outbox_of
 from agentrt.errors import JournalError
 from agentrt.journal import Journal, PostgresJournal, SQLiteJournal
-from tests.distributed.kill_child import AGENTS, LEDGERS, Numbers
+from tests.distributed.kill_child import AGENTS, LEDGERS, REPORT_PATIENCE, REPORTED, Numbers
 from tests.harness.place import free_port
 from tests.harness.postgres import Postgres
 from tests.harness.wait import wait_until
@@ -53,8 +53,11 @@ class Driver:
         self.nodes: dict[str, int] = {}  # the processes that live, by the node that they were started for
         self.last: dict[tuple[str, str, int], int] = {}
         self.since: dict[str, int] = dict.fromkeys(AGENTS, 0)  # acknowledgements by agent, counted anew after a kill
+        self._errors = errors
         with errors.open("a") as file:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+            )
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
 
@@ -81,12 +84,23 @@ class Driver:
         assert self.process.poll() is None, "the driver has ended by itself"
         return time.monotonic() - started
 
+    def report(self) -> None:
+        """Have it write where all stands to the file of its errors, while it lives and answers."""
+        assert self.process.stdin is not None
+        with suppress(OSError, AssertionError):
+            print("report", file=self.process.stdin, flush=True)
+            wait_until(
+                lambda: REPORTED in self._errors.read_text() or self.process.poll() is not None,
+                timeout=4 * REPORT_PATIENCE,
+            )
+
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
         self._reading.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 def ports() -> dict[str, Any]:
@@ -124,16 +138,30 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def kill_node(cluster: Any, driver: Driver, chance: random.Random) -> None:
-    """End a raylet and its processes, but not that of the head."""
-    head = {info.process.pid for infos in cluster.head_node.all_processes.values() for info in infos}
+def find_raylets(driver: Driver) -> dict[str, int]:
+    """The raylet of each process of a node that lives."""
     raylets = {node: psutil.Process(pid).parent() for node, pid in driver.nodes.items()}
-    node = chance.choice([node for node, raylet in raylets.items() if raylet is not None and raylet.pid not in head])
-    raylet = raylets[node]
-    assert raylet is not None
-    assert "raylet" in raylet.name()
-    kill([raylet.pid, *(each.pid for each in raylet.children(recursive=True))])
-    del driver.nodes[node]
+    assert all(raylet is not None and "raylet" in raylet.name() for raylet in raylets.values())
+    return {node: raylet.pid for node, raylet in raylets.items() if raylet is not None}
+
+
+def kill_node(cluster: Any, driver: Driver, chance: random.Random) -> list[str]:
+    """End a raylet and its processes, but not that of the head; return which."""
+    head = {info.process.pid for infos in cluster.head_node.all_processes.values() for info in infos}
+    raylets = find_raylets(driver)
+    chosen = raylets[chance.choice([node for node, raylet in raylets.items() if raylet not in head])]
+    kill([chosen, *(each.pid for each in psutil.Process(chosen).children(recursive=True))])
+    ended = [node for node, raylet in raylets.items() if raylet == chosen]
+    for node in ended:
+        del driver.nodes[node]
+    return ended
+
+
+def print_logs(folder: Path) -> None:
+    """Print the last that each process of a node has written."""
+    for log in sorted(folder.glob("session_latest/logs/worker-*.err")):
+        if lines := log.read_text(errors="replace").splitlines()[-20:]:
+            print(log.name, *lines, sep="\n")
 
 
 def open_journal(address: str, node: str) -> Journal:
@@ -231,11 +259,13 @@ def test_nothing_acknowledged_is_lost_when_processes_nodes_and_drivers_are_kille
             for turn in range(KILLS):
                 kind = ("node", "process", "driver")[turn % 3]
                 driver.wait_for_work(chance.randrange(1, 40))
+                print(time.strftime("%H:%M:%S"), turn, kind, driver.nodes, find_raylets(driver))
                 if kind == "process":
                     node = chance.choice(sorted(driver.nodes))
                     kill([driver.nodes.pop(node)])
+                    print("killed", node)
                 elif kind == "node":
-                    kill_node(cluster, driver, chance)
+                    print("killed", kill_node(cluster, driver, chance))
                 else:
                     driver.end()
                     for key, number in driver.last.items():
@@ -244,9 +274,13 @@ def test_nothing_acknowledged_is_lost_when_processes_nodes_and_drivers_are_kille
                 times[kind].append(driver.wait_for_work())
                 if kind == "node" and turn + 3 < KILLS:
                     cluster.add_node(**ports())
+        except BaseException:
+            driver.report()
+            print_logs(Path(os.environ["RAY_TMPDIR"]))
+            raise
         finally:
             driver.end()
-            print((tmp_path / "errors").read_text()[-3000:])
+            print((tmp_path / "errors").read_text()[-20000:])
             print({kind: [round(each, 1) for each in found] for kind, found in times.items()})
         for key, number in driver.last.items():
             acknowledged[key] = max(acknowledged[key], number)

@@ -54,7 +54,7 @@ async def part_and_take_over(parted: Parted, proxy: Proxy) -> None:
             await asyncio.sleep(0.01)
     late = [old.send_nowait(id, number) for number in ("late", "later")]  # it does not know that it is parted
     wanted = [manager._created[id]]
-    await engine.adopt("node-1", "node-2", wanted, {})
+    await engine.adopt("node-1", "node-2", wanted, {}, {})
     receipts += [manager.send_nowait(id, number) for number in AFTER]
     async with asyncio.timeout(PATIENCE):
         states = [(await receipt).state for receipt in receipts]

@@ -55,6 +55,17 @@ def test_a_call_that_waits_holds_up_no_other() -> None:
     assert [name for name, method in methods.items() if inspect.iscoroutinefunction(method)] == []
 
 
+def test_processes_are_apart_as_they_end_with_their_machine() -> None:
+    pytest.importorskip("ray")
+    from agentrt.distributed.ray_engine import choose_host
+
+    hosts = ["head", "dead", "second", "new"]
+    assert choose_host(hosts, []) == "head"
+    assert choose_host(hosts, ["head", "second"], failed=["dead"]) == "new"  # where node-2 had not started
+    assert choose_host(hosts[:3], ["head", "second"], failed=["dead"]) == "head"
+    assert choose_host(["only"], ["only"], failed=["only"]) == "only"
+
+
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 
 
@@ -177,6 +188,21 @@ def test_a_process_that_is_killed_loses_and_doubles_nothing(cluster: ClusterMana
     assert [receipt.result(PATIENCE).kind for receipt in receipts] == ["done"] * 200
     assert runtime.state == tuple(range(200))
     wait_until(lambda: "node_adopted" in [record.kind for record in cluster.ring.since(0)[0]])
+
+
+@needs_ray
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
+def test_the_process_of_the_only_node_is_started_again(cluster: ClusterManager, tmp_path: Path) -> None:
+    def collect(activity, state):
+        return (*state, activity.payload)
+
+    with agentrt.distributed.connect(nodes=1, journal=tmp_path / "agents.db") as manager:  # on the Ray that runs
+        runtime = manager.create("collects", (), collect)
+        assert manager.run(runtime.ask(1)) == (1,)
+        [status] = manager.statuses()
+        os.kill(status.pid, signal.SIGKILL)
+        assert runtime.send_nowait(2).result(PATIENCE).state == (1, 2)
 
 
 @needs_ray
