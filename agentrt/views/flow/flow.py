@@ -19,8 +19,8 @@ from ..pace import in_real_time, window
 from ..role import Commands
 from ..text import plain, quantity, rate, within_last
 from .borders import Borders
-from .graph import LABEL_END, box_of, edge_of, graph_of, label_of_edge, middle_of, node_of, redraw, width_of, zoom_of
-from .labels import LabelPlaces
+from .graph import LABEL_END, box_of, edge_of, graph_of, label_of_edge, line_of, node_of, redraw, width_of, zoom_of
+from .labels import LabelPlaces, Point
 from .node_status import NodeStatuses, label_of
 from .nodes import LAST, Node, Places
 from .traffic import FlowCount, Pair, Traffic
@@ -229,11 +229,10 @@ class Flow(pn.viewable.Viewer):
         self.list.draw(self._edge_list(busiest))
         nodes = [self._node(node, edges) for node in self.places.of]
         lines = [edge for edge in busiest if edge[0] != edge[1]]
-        labels = {edge: self._label(edge, busiest[edge], mutual=edge[::-1] in busiest) for edge in lines[:LABELS]}
-        shifts = self._shifts(labels)
+        texts = {edge: self._texts(edge, busiest[edge], mutual=edge[::-1] in busiest) for edge in lines[:LABELS]}
         # The busiest last, over the lines of the others; then the labels, over all lines.
         drawn = [self._edge(edge, busiest[edge]) for edge in reversed(lines)]
-        self._show(nodes, drawn + [self._edge_label(edge, labels[edge], shifts[edge]) for edge in shifts])
+        self._show(nodes, drawn + self._edge_labels(texts))
 
     def _find_crossings(self, edges: dict[Edge, FlowCount]) -> dict[Edge, tuple[str, str]]:
         """The edges that go from one node of a cluster to another."""
@@ -241,21 +240,31 @@ class Flow(pn.viewable.Viewer):
         found = {edge: self.borders.crossing(members(edge[0]), members(edge[1])) for edge in edges}
         return {edge: crossing for edge, crossing in found.items() if crossing is not None}
 
-    def _label(self, edge: Edge, flow: FlowCount, *, mutual: bool) -> str:
-        """The rate and what failed; where both send to each other, which of the two it is about."""
+    def _texts(self, edge: Edge, flow: FlowCount, *, mutual: bool) -> list[str]:
+        """What its label may say: the rate and what failed, or the rate alone where there is less room.
+
+        Where both send to each other, it says first which of the two it is about.
+        """
         wrong = _failures_in_words(flow)
         if not flow.sent and not wrong:
-            return ""
-        source, target = (self.places.of[node] for node in edge)
-        arrow = "" if not mutual else "→ " if source < target else "← "
-        return arrow + ", ".join(filter(None, (self._rate(flow), wrong)))
+            return []
+        arrow = _direction(*(self.places.of[node] for node in edge)) if mutual else ""
+        short = arrow + self._rate(flow)
+        return [f"{short}, {wrong}", short] if wrong else [short]
 
-    def _shifts(self, labels: dict[Edge, str]) -> dict[Edge, float]:
-        """How far each label is moved from the middle of its edge, so that none lies over another; those with room."""
+    def _edge_labels(self, texts: dict[Edge, list[str]]) -> list[dict[str, Any]]:
+        """The labels that find room. What the others would say is in the list below the graph."""
         places = LabelPlaces(map(box_of, self.places.of.values()))
-        middles = {edge: middle_of(*(self.places.of[node] for node in edge)) for edge in labels}
-        shifts = {edge: places.shift(*middles[edge], text) for edge, text in labels.items() if text}
-        return {edge: shift for edge, shift in shifts.items() if shift is not None}
+        labels = []
+        for edge, says in texts.items():
+            source, target = map(self._number, edge)
+            line = line_of(*(self.places.of[node] for node in edge))
+            for text in says:
+                if (place := places.place(line, text)) is not None:
+                    move = Point(round(place.x - line[0].x, 1), round(place.y - line[0].y, 1))
+                    labels.append(label_of_edge(source, target, text, move))
+                    break
+        return labels
 
     def _rank(self, item: tuple[Edge, FlowCount]) -> tuple[int, int, Edge]:
         """The busiest first. The order is fixed: an equal graph in another order would be sent again."""
@@ -288,10 +297,6 @@ class Flow(pn.viewable.Viewer):
         words, wrong = self._words(edge, flow), bool(flow.failed or flow.lost)
         crosses = edge in self.crossings
         return edge_of(source, target, words, flow.rate, wrong=wrong, quiet=not flow.sent, crosses=crosses)
-
-    def _edge_label(self, edge: Edge, text: str, shift: float) -> dict[str, Any]:
-        source, target = map(self._number, edge)
-        return label_of_edge(source, target, text, shift)
 
     def _words(self, edge: Edge, flow: FlowCount) -> str:
         """One edge in words, as plain text."""
@@ -337,6 +342,13 @@ def _failures_in_words(flow: FlowCount) -> str:
     """How many activities were not done, in words; empty if all were."""
     wrong = flow.failed + flow.lost
     return f"{wrong:,} {'not done' if flow.lost else 'failed'}" if wrong else ""
+
+
+def _direction(source: tuple[int, int], target: tuple[int, int]) -> str:
+    """The way from a place to another one, as it is seen."""
+    if source[0] == target[0]:
+        return "↓ " if source[1] < target[1] else "↑ "
+    return "→ " if source[0] < target[0] else "← "
 
 
 def _name_of(node: Node) -> str:

@@ -14,14 +14,16 @@ from panel_reactflow import ReactFlow
 from param.parameterized import discard_events
 
 from ..theme import CSS, NEUTRAL, STATUSES
-from .labels import Box
+from .labels import Box, Point
 
-__all__ = ["box_of", "edge_of", "graph_of", "label_of_edge", "middle_of", "node_of", "redraw", "width_of", "zoom_of"]
+__all__ = ["box_of", "edge_of", "graph_of", "label_of_edge", "line_of", "node_of", "redraw", "width_of", "zoom_of"]
 
 Props = dict[str, Any]
 Place = tuple[int, int]  # column and row
 WIDTH, HEIGHT, ACROSS, DOWN = 164, 62, 300, 86  # a label of 18 letters fits between two columns
 LARGEST, PADDING = 1.25, 1.12
+# Of the way of an edge, where its label may stand: from the middle outwards, not so far that edges lie together.
+PARTS = [0.5, *(0.5 + sign * step * 0.055 for step in range(1, 8) for sign in (-1, 1))]
 LABEL_END = "-label"  # of the id of a label; before it comes the id of its edge
 ARROW = {"type": "arrowclosed", "width": 18, "height": 18, "markerUnits": "userSpaceOnUse"}
 GRAPH = (
@@ -34,7 +36,11 @@ GRAPH = (
 .react-flow__background {{ display: none; }}
 .react-flow__controls-interactive {{ display: none; }}
 .react-flow__attribution a {{ color: var(--rt-muted); }}
-.react-flow__handle {{ visibility: hidden; }}
+/* Where edges end is measured once, and that may be before the style sheet with these places has come. */
+.react-flow__node {{ position: absolute; }}
+.react-flow__handle {{ visibility: hidden; position: absolute; top: 50%; width: 6px; height: 6px; }}
+.react-flow__handle-right {{ left: auto; right: 0; transform: translate(50%, -50%); }}
+.react-flow__handle-left {{ left: 0; right: auto; transform: translate(-50%, -50%); }}
 .react-flow:not(:focus-within) .react-flow__pane {{ pointer-events: none; }}
 .react-flow__node.flow-node {{ background: var(--rt-surface); color: var(--rt-text); border: 1px solid var(--rt-line);
   border-left: 5px solid var(--tone); border-radius: 8px; min-width: 0; box-shadow: none; cursor: pointer;
@@ -134,10 +140,26 @@ def box_of(place: Place) -> Box:
     return Box(left, top, left + WIDTH, top + HEIGHT)
 
 
-def middle_of(source: Place, target: Place) -> tuple[float, float]:
-    """The middle of an edge, which goes from the right side of a node to the left side of another."""
+def line_of(source: Place, target: Place) -> list[Point]:
+    """Points of the curve that React Flow draws: from the right of a node to the left of another, the middle first."""
     begin, end = box_of(source), box_of(target)
-    return (begin.right + end.left) / 2, (begin.top + end.top + HEIGHT) / 2
+    across = end.left - begin.right
+    reach = across / 2 if across >= 0 else 6.25 * math.sqrt(-across)  # how far it goes on before it bends
+    top, bottom = begin.top + HEIGHT / 2, end.top + HEIGHT / 2
+    return [
+        Point(
+            _bezier((begin.right, begin.right + reach, end.left - reach, end.left), part),
+            _bezier((top, top, bottom, bottom), part),
+        )
+        for part in PARTS
+    ]
+
+
+def _bezier(points: tuple[float, float, float, float], part: float) -> float:
+    """One coordinate of a cubic curve, at a part of its way."""
+    rest = 1 - part
+    weights = (rest**3, 3 * rest**2 * part, 3 * rest * part**2, part**3)
+    return sum(weight * point for weight, point in zip(weights, points, strict=True))
 
 
 def node_of(number: str, place: Place, kind: str, name: str, label: str, tone: str) -> Props:
@@ -182,12 +204,12 @@ def edge_of(
     }
 
 
-def label_of_edge(source: str, target: str, text: str, shift: float = 0.0) -> Props:
-    """The label of an edge, `shift` pixels below its middle: an edge of its own that has no line.
+def label_of_edge(source: str, target: str, text: str, move: Point) -> Props:
+    """The label of an edge, moved by that much from its middle: an edge of its own that has no line.
 
     Each edge is drawn whole, its label with it. With those of the labels last, no line goes through one.
     """
-    moved = {"transform": f"translateY({shift:g}px)"} if shift else {}
+    moved = {"transform": f"translate({move.x:g}px, {move.y:g}px)"} if any(move) else {}
     return {
         "id": f"{source}-{target}{LABEL_END}",
         "source": source,

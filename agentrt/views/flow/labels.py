@@ -1,15 +1,24 @@
-"""Where the labels of edges stand: in the middle of their edges, or above or below where another one stands there."""
+"""Where the labels of edges stand: on their edges or close to them, over no node and over no other label."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-__all__ = ["Box", "LabelPlaces"]
+__all__ = ["Box", "LabelPlaces", "Point"]
 
 CHARACTER, PADDING, HEIGHT = 6.9, 8.0, 23.0  # pixels: a text of 12 pixels in the widest of the page's fonts
-STEPS = [step * sign for step in range(9) for sign in (1, -1)][1:]  # down and up, in heights of a label
+# Below and above the edge, in heights of a label. One further away would be about another edge.
+STEPS = sorted((step / 2 * sign for step, sign in itertools.product(range(1, 5), (1, -1))), key=abs)
+
+
+class Point(NamedTuple):
+    """A point in the graph, in pixels: `y` grows downwards."""
+
+    x: float
+    y: float
 
 
 class Box(NamedTuple):
@@ -20,38 +29,36 @@ class Box(NamedTuple):
     right: float
     bottom: float
 
-    def overlap(self, other: Box) -> float:
-        """How many square pixels both cover."""
-        across = min(self.right, other.right) - max(self.left, other.left)
-        down = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return across * down if across > 0 and down > 0 else 0.0
+    def overlaps(self, other: Box) -> bool:
+        """Whether some of both is at the same place."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
 
 
 class LabelPlaces:
-    """Finds room for one label after the other: over no node and over no label before, as far as there is room."""
+    """Finds room for one label after the other: over no node and over no label before."""
 
     def __init__(self, nodes: Iterable[Box]) -> None:
         self.taken = list(nodes)
         self.top = min((box.top for box in self.taken), default=-math.inf)
         self.bottom = max((box.bottom for box in self.taken), default=math.inf)
 
-    def shift(self, x: float, y: float, text: str) -> float | None:
-        """How many pixels below the middle of its edge (`x`, `y`) a label stands; above it where negative.
+    def place(self, line: Sequence[Point], text: str) -> Point | None:
+        """Where the middle of a label stands whose edge runs through these points, the best one first.
 
-        None where less than half of it could be read: between many nodes, a label would be about none of their edges.
+        None where it finds no room: it would be hidden in part, or stand so far away that it would be about another
+        edge.
         """
         half = (len(text) * CHARACTER + PADDING) / 2
-        boxes = {
-            step * HEIGHT: Box(x - half, y + (step - 0.5) * HEIGHT, x + half, y + (step + 0.5) * HEIGHT)
-            for step in STEPS
-        }
-        best = min(boxes, key=lambda shift: (self._overlap(boxes[shift]), abs(shift)))
-        if self._overlap(boxes[best]) > half * HEIGHT:
-            return None
-        self.taken.append(boxes[best])
-        return best
+        for step, (x, y) in itertools.product((0.0, *STEPS), line):
+            middle = y + step * HEIGHT
+            box = Box(x - half, middle - HEIGHT / 2, x + half, middle + HEIGHT / 2)
+            if self._is_free(box):
+                self.taken.append(box)
+                return Point(x, middle)
+        return None
 
-    def _overlap(self, box: Box) -> float:
-        """The square pixels of it that cannot be read: over another box, or beyond the graph, where nobody looks."""
-        beyond = max(0.0, self.top - box.top) + max(0.0, box.bottom - self.bottom)
-        return sum(map(box.overlap, self.taken)) + beyond * (box.right - box.left)
+    def _is_free(self, box: Box) -> bool:
+        """Whether it can be read there: beyond the graph nobody looks."""
+        return self.top <= box.top and box.bottom <= self.bottom and not any(map(box.overlaps, self.taken))
