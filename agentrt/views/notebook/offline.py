@@ -81,11 +81,11 @@ def data_url(url: str) -> str:
 def inline_files(html: str) -> str:
     """Return the same page, with every file in it that it would fetch. It is light or dark as the browser prefers."""
     parts = SavedParts()
+    html = FETCHED.sub("", html)
     # What Panel writes depends on settings of the whole process, which a page on another thread may change meanwhile:
     # a module, or where a browser would fetch it.
     html = MODULE_URL.sub(parts.fetched_module, MODULE.sub(parts.module, html))
     html = html.replace('"bundle":"url"', '"bundle":"panel-material-ui"')
     html = SHEET.sub(parts.sheet, html)
-    html = FETCHED.sub("", html)
     html = READ.sub(lambda found: found.group(1) + parts.script, html)
     return html.replace("<head>", f"<head>{THEME}", 1)

@@ -77,6 +77,7 @@ class TokenAuth(AuthProvider):
         self.session_key = hashlib.sha256(b"session ids" + self._secret).digest()
         self.visits: WeakKeyDictionary[HTTPConnection, Visit] = WeakKeyDictionary()
         self.most_unused = MOST_UNUSED
+        self._asked: dict[str, Any] = {}  # by the id of a session: the handler that has not answered yet
 
     @property
     def get_user(self) -> Any:
@@ -99,7 +100,8 @@ class TokenAuth(AuthProvider):
         if not isinstance(handler, WebSocketHandler):
             self._check_sessions(handler.application, visit.role)
             # Bokeh takes the id of the session from here. The gate has refused one that came with the request.
-            handler.request.headers["Bokeh-Session-Id"] = self.new_session_id(visit.role)
+            id = handler.request.headers["Bokeh-Session-Id"] = self.new_session_id(visit.role)
+            self._asked[id] = handler
         if visit.cookie:
             flags = {"httponly": True, "samesite": "Strict", "path": visit.way.path, "secure": visit.way.secure}
             handler.set_cookie(self.cookie, self.sign(visit.role), **flags)
@@ -107,8 +109,11 @@ class TokenAuth(AuthProvider):
 
     def _check_sessions(self, application: Any, role: Role) -> None:
         sessions = (each for context in application.applications.values() for each in context.sessions)
-        unused = sum(not each.connection_count and self.role_of_session(each.id) is role for each in sessions)
-        if unused >= self.most_unused:
+        unused = {each.id for each in sessions if not each.connection_count}
+        # Bokeh 3.10 makes pages on threads of a pool: meanwhile more are asked for, whose sessions do not exist yet.
+        self._asked = {id: handler for id, handler in self._asked.items() if not handler._finished}
+        unused |= self._asked.keys()
+        if sum(self.role_of_session(id) is role for id in unused) >= self.most_unused:
             raise HTTPError(503, reason="too many pages were asked for and not opened; wait half a minute")
 
     # ---- tokens and cookies

@@ -10,7 +10,7 @@ from panel.io.resources import set_resource_mode
 from agentrt import RuntimeManager
 from agentrt.display import ManagerDisplay, RuntimeDisplay
 from agentrt.views.feed import Feed
-from agentrt.views.notebook.offline import data_url
+from agentrt.views.notebook.offline import data_url, inline_files
 from agentrt.views.notebook.standalone import Standalone, StandaloneBoard
 from tests.harness.place import free_port
 from tests.harness.screenshot import shoot
@@ -184,3 +184,8 @@ def test_each_view_goes_back_and_comes_to_live_again(manager, of_runtime, name):
 
 def test_a_file_has_no_time_bar(manager):
     assert "Event before" not in manager["a"].waits().html()
+
+
+def test_a_saved_view_fetches_no_style_that_its_head_names() -> None:
+    style = '<link rel="stylesheet" href="https://cdn.holoviz.org/panel/1.10.0/dist/bundled/theme/.css">'
+    assert "<link" not in inline_files(f"<head>{style}</head>")

@@ -5,16 +5,21 @@ import gc
 import inspect
 import itertools
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tornado.httputil import HTTPConnection
+from tornado.web import HTTPError
 
 from agentrt import RuntimeManager
+from agentrt.discovery import PageKeys
 from agentrt.errors import AccessDeniedError
 from agentrt.feed.live import LiveSource
 from agentrt.feed.source import COMMANDS as SOURCE_COMMANDS
 from agentrt.views.live import Live
 from agentrt.views.role import Commands, Role
+from agentrt.views.server.auth import TokenAuth, Visit
 from agentrt.views.server.server import serve
 from tests.harness.client import Answer, ask, connect, session_token
 from tests.harness.shown import loaded, serving
@@ -286,3 +291,25 @@ def test_what_is_steered_is_recorded_with_who(busy):
     assert set(acts) == {"paused", "limit", "speed"}
     assert set(acts.values()) == {"operator (page)"}
     assert json.dumps(acts)
+
+
+class Asked:
+    """A handler of a page that was asked for and is being made."""
+
+    def __init__(self, auth: TokenAuth, role: Role = Role.VIEWER) -> None:
+        self.request = SimpleNamespace(connection=HTTPConnection(), headers={})
+        self.application = SimpleNamespace(applications={})
+        self._finished = False
+        auth.visits[self.request.connection] = Visit(role)
+        auth.get_user(self)
+
+
+def test_pages_that_are_still_being_made_are_limited_as_well():
+    auth = TokenAuth(PageKeys.new(1), ["localhost"])
+    auth.most_unused = 2
+    first, _ = Asked(auth), Asked(auth)
+    with pytest.raises(HTTPError, match="too many pages"):
+        Asked(auth)
+    Asked(auth, Role.OPERATOR)
+    first._finished = True
+    Asked(auth)

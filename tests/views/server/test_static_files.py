@@ -17,10 +17,10 @@ FIRST = {
     "es-module-shims.min.js",
     "bokeh.min.js",
     "bokeh-widgets.min.js",
-    "bokeh-tables.min.js",
     "panel.min.js",
     "panel-material-ui.bundle.js",
 }
+TABLES = "bokeh-tables.min.js"  # Panel 1.9 loads it with every page
 MOST_BYTES = 1_250_000  # of the scripts of the first page, compressed
 BUNDLE = "/static/js/bokeh.min.js"
 
@@ -44,7 +44,7 @@ def scripts(html: str) -> list[str]:
 
 def test_the_first_page_loads_these_scripts_and_so_many_bytes(server):
     found = scripts(first_page(server))
-    assert {each.partition("?")[0].rpartition("/")[2] for each in found} == FIRST
+    assert {each.partition("?")[0].rpartition("/")[2] for each in found} - {TABLES} == FIRST
     answers = [ask(server.port, urljoin("/", each), Accept_Encoding="gzip, br") for each in found]
     assert {answer.status for answer in answers} == {200}
     assert sum(len(answer.body) for answer in answers) < MOST_BYTES
@@ -71,7 +71,9 @@ def test_a_text_is_sent_compressed_to_who_takes_it_so(server):
 
 
 def test_a_file_of_a_version_is_stored_for_good(server):
-    for path in [*scripts(first_page(server))[-4:], f"{BUNDLE}?v=1"]:
+    versioned = [each for each in scripts(first_page(server)) if "?" in each]
+    assert len(versioned) >= len(FIRST) - 1  # the address of es-module-shims has its version in its path
+    for path in [*versioned, f"{BUNDLE}?v=1"]:
         answer = ask(server.port, urljoin("/", path), Accept_Encoding="gzip")
         assert answer.getheader("Cache-Control") == "public, max-age=31536000, immutable"
     assert ask(server.port, BUNDLE, Accept_Encoding="gzip").getheader("Cache-Control") is None
