@@ -12,11 +12,12 @@ PACKAGE = TESTS.parent / "agentrt"
 FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
 CROSS_CUTTING = {
     "debugger/test_debugpy.py": "a breakpoint of debugpy",
-    "distributed/test_kills.py": "kill -9 of processes, nodes and drivers of a cluster",
     "distributed/test_all_ended.py": "a cluster whose processes all end",
+    "distributed/test_kills.py": "kill -9 of processes, nodes and drivers of a cluster",
     "distributed/test_lost_driver.py": "a cluster whose driver is killed, see docs/distributed.md",
     "distributed/test_outbox_ends.py": "outbox.py, with processes that end and runtimes that move",
     "distributed/test_partition.py": "a node that is parted from the store",
+    "distributed/test_ray_token.py": "ray_engine.py, with a Ray that asks for a token",
     "distributed/test_scale.py": "docs/distributed.md, on 1,000 nodes",
     "test_debugging.py": "docs/debugging.md",
     "test_time_machine.py": "docs/time-machine.md",

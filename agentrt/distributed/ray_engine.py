@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available as enable_token,
+)
 from ray.exceptions import ActorUnschedulableError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -158,9 +161,7 @@ class RayEngine:
         self._started = not ray.is_initialized()
         if self._started:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-            context: Any = ray.init(
-                address=address or "local", namespace=NAMESPACE, log_to_driver=False, include_dashboard=False
-            )
+            context: Any = start_or_join(address or "local")
         else:
             context = ray.init(ignore_reinit_error=True)
         self.link = f"http://{context.dashboard_url}" if context.dashboard_url else ""
@@ -314,6 +315,30 @@ class RayEngine:
             ray.kill(actor)
         if self._started:
             ray.shutdown()
+
+
+def start_or_join(address: str) -> Any:
+    """Start Ray here, or join the Ray at an address: one that asks for a token is given that of this machine.
+
+    Ray itself gives it only to what "auto" finds. It is given to no other address that does not ask for it: a cluster
+    without one could not call back a program that has it on.
+
+    Raises:
+        ConnectionError: There is nothing, or what is there does not take the token of this machine.
+    """
+    start = partial(ray.init, namespace=NAMESPACE, log_to_driver=False, include_dashboard=False)
+    try:
+        return start(address=address)
+    except ConnectionError:
+        if "RAY_AUTH_MODE" in os.environ or not enable_token(warn_if_disabled=False):
+            raise
+        try:
+            return start(address=address)
+        except BaseException:
+            del os.environ["RAY_AUTH_MODE"]
+            raylet: Any = ray._raylet
+            raylet.Config.initialize("")  # reads it from there
+            raise
 
 
 def open_journal_of(journal: Any, node: str) -> Any:

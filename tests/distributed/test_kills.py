@@ -110,8 +110,8 @@ def ports() -> dict[str, Any]:
 
 
 @contextmanager
-def ray_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster of three nodes on this machine."""
+def ray_nodes(monkeypatch: pytest.MonkeyPatch, more: int = 2) -> Iterator[Any]:
+    """A cluster of a head and so many nodes more on this machine."""
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="ray-")  # no other program of this machine finds it, and joins
@@ -120,7 +120,7 @@ def ray_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     try:
         try:
             cluster.add_node(include_dashboard=False, **ports())
-            for _ in range(2):
+            for _ in range(more):
                 cluster.add_node(**ports())
         except Exception as error:
             if "timed out during startup" not in str(error):
