@@ -1,9 +1,11 @@
-"""The pictures of docs/gallery.md: `python -m tests.gallery` makes them, in a real browser.
+"""The pictures of docs/gallery.md and of the README: `python -m tests.gallery` makes them, in a real browser.
 
-Each view is exported as a file of its own, of the three towers in the evening of a day with a thunderstorm. Of each
-there is a light picture and a dark one, `name.png` and `name-dark.png`: the site shows what goes with its theme.
+They show the three towers in the evening of a day with a thunderstorm: the dashboard, as it is served, and each view,
+exported as a file of its own. Of each there is a light picture and a dark one, `name.png` and `name-dark.png`: the site
+shows what goes with its theme. `python -m tests.gallery dashboard mailbox` makes only these.
 """
 
+import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,18 +14,24 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image, ImageChops
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, ViewportSize
 
 import agentrt
 from agentrt.demo import load_day, towers
+from agentrt.views.server.server import serve
 from tests.harness.browser import chromium
+from tests.harness.shown import IDLE, serving
 
+DASHBOARD = "dashboard"
 FOLDER = Path(__file__).parents[1] / "docs" / "gallery"
 WIDTH, LOWEST, HIGHEST, BELOW = 1000, 120, 760, 12  # pixels
+WINDOW: ViewportSize = {"width": 1440, "height": 1080}  # of the dashboard
 COLOURS = 96
 EVENING = "18:20"
 OF_MANAGER = ("overview", "fleet", "timeline", "flow")
-SCHEMES: dict[Literal["light", "dark"], str] = {"light": "", "dark": "-dark"}  # each with the end of its names
+Scheme = Literal["light", "dark"]
+SCHEMES: dict[Scheme, str] = {"light": "", "dark": "-dark"}  # each with the end of its names
+THEMES: dict[Scheme, str] = {"light": "default", "dark": "dark"}
 OF_RUNTIME = ("mailbox", "where", "waits", "theory", "inject", "events")
 
 
@@ -48,12 +56,17 @@ def save(picture: bytes, path: Path) -> None:
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def draw(browser: Browser, file: Path, name: str, scheme: Literal["light", "dark"]) -> None:
+def settle(page: Page) -> None:
+    """Wait until all is drawn, and has faded in."""
+    page.wait_for_function(IDLE)
+    page.wait_for_timeout(1500)
+
+
+def draw(browser: Browser, file: Path, name: str, scheme: Scheme) -> None:
     """The picture of an exported view."""
     page = browser.new_page(viewport={"width": WIDTH, "height": HIGHEST}, color_scheme=scheme)
     page.goto(file.as_uri())
-    page.wait_for_function("() => window.Bokeh?.documents.length && Bokeh.documents.every((doc) => doc.is_idle)")
-    page.wait_for_timeout(1500)
+    settle(page)
     page.set_viewport_size({"width": WIDTH, "height": LOWEST})  # a page is never less high than its window
     page.wait_for_timeout(500)
     height = page.evaluate("() => document.documentElement.scrollHeight")
@@ -63,16 +76,42 @@ def draw(browser: Browser, file: Path, name: str, scheme: Literal["light", "dark
     page.close()
 
 
+def draw_dashboard(browser: Browser, address: str) -> None:
+    """Both pictures of the first page, of about the same moment, for the README."""
+    pages = {scheme: browser.new_page(viewport=WINDOW) for scheme in SCHEMES}
+    for scheme, page in pages.items():
+        page.goto(f"{address}&theme={THEMES[scheme]}")
+        page.locator(".react-flow__edge-textwrapper").first.wait_for()
+    for page in pages.values():
+        settle(page)
+    for scheme, page in pages.items():
+        picture = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+        path = FOLDER.parent / f"{DASHBOARD}{SCHEMES[scheme]}.png"
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        page.close()
+
+
+def views_of(manager: agentrt.RuntimeManager) -> Iterator[tuple[agentrt.Runtime | agentrt.RuntimeManager, str, str]]:
+    """Each view of the gallery: of what, which one, and the name of its picture."""
+    busiest = max(manager.runtimes(), key=lambda runtime: sum(runtime.depth))
+    late = next(record for record in reversed(manager.source.frame().records) if record.kind == "done")
+    yield from ((busiest, name, name) for name in OF_RUNTIME)
+    yield from ((manager, name, f"all-{name}") for name in OF_MANAGER)
+    yield manager, f"activity/{late.id}", "activity"
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.gallery")
+    parser.add_argument("names", nargs="*")
+    names = parser.parse_args().names
     FOLDER.mkdir(exist_ok=True)
     with evening() as manager, chromium() as browser, tempfile.TemporaryDirectory() as place:
-        busiest = max(manager.runtimes(), key=lambda runtime: sum(runtime.depth))
-        late = next(record for record in reversed(manager.source.frame().records) if record.kind == "done")
-        views = [(busiest, name, name) for name in OF_RUNTIME]
-        views += [(manager, name, f"all-{name}") for name in OF_MANAGER]
-        views += [(manager, f"activity/{late.id}", "activity")]
+        views = [view for view in views_of(manager) if not names or view[2] in names]
         for of, view, name in views:
             of.export(Path(place) / f"{name}.html", view)  # all of them first: the day goes on while one is drawn
+        if not names or DASHBOARD in names:
+            with serving(serve(manager)) as server:
+                draw_dashboard(browser, server.url)
         for _, _, name in views:
             for scheme in SCHEMES:
                 draw(browser, Path(place) / f"{name}.html", name, scheme)

@@ -50,6 +50,7 @@ CROSS_CUTTING = {
     "integrations/test_recorded_workflows.py": "a recorded test of a workflow that an integration has made",
     "test_imports.py": "the floors, see floors.py",
     "test_kernel_survival.py": "a Jupyter kernel",
+    "lessons/test_length.py": "length.py, on each lesson",
     "test_leaks.py": "memory, tasks, threads",
     "test_memory.py": "bounds on bytes",
     "test_mirror.py": "the tests",

@@ -160,14 +160,15 @@ def test_its_pages_are_read_by_everyone(address: str, new_page, scheme: str, wid
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_go_with_the_theme(address: str, new_page, scheme: str) -> None:
+@pytest.mark.parametrize(("name", "folder"), [("docs/gallery", "docs/gallery"), ("index", "docs")])
+def test_pictures_go_with_the_theme(address: str, new_page, name: str, folder: str, scheme: str) -> None:
     page = new_page(color_scheme=scheme)
-    page.goto(f"{address}/docs/gallery.html")
+    page.goto(f"{address}/{name}.html")
     images = page.locator("article img")
     shown = [image.get_attribute("src") or "" for image in images.all() if image.is_visible()]
-    assert len(shown) == len(list((ROOT / "docs" / "gallery").glob("*-dark.png"))) == images.count() / 2
+    assert len(shown) == len(list((ROOT / folder).glob("*-dark.png"))) == images.count() / 2
     assert {"dark" if name.endswith("-dark.png") else "light" for name in shown} == {scheme}
-    shoot(page, f"site-gallery-{scheme}", full=True)
+    shoot(page, f"site-{name.replace('/', '-')}-pictures-{scheme}", full=True)
 
 
 @pytest.mark.browser

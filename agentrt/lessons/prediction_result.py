@@ -75,11 +75,13 @@ def describe_answer(answer: Answer, unit: str) -> str:
 
     >>> describe_answer(12345.678, "letters")
     '12,346 letters'
-    >>> describe_answer(1, "letters")
-    '1 letter'
+    >>> describe_answer(1, "letters"), describe_answer(72.7, "%")
+    ('1 letter', '72.7 %')
     """
     if isinstance(answer, str):
         return answer
     digits = 0 if abs(answer) >= 100 or float(answer).is_integer() else 2
     number = f"{answer:,.{digits}f}"
+    if digits and abs(answer) >= 0.01:
+        number = number.rstrip("0")
     return f"{number} {unit.removesuffix('s') if number == '1' else unit}".rstrip()

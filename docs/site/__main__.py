@@ -8,6 +8,7 @@ With `--execute` the lessons are run, which takes some minutes; their pages then
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from .versions import STABLE, publish, version_of
 
 ROOT = Path(__file__).parents[2]
 COPIES = ("docs", "notebooks", "benchmarks/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PICTURE = re.compile(r'<picture>.*?<img alt="(.*?)" src="(.*?)">.*?</picture>', re.DOTALL)
 CONTENTS = """
 
 ```{toctree}
@@ -47,7 +49,9 @@ def stage(folder: Path) -> None:
             shutil.copy(source, target)
     for page in Path(__file__).parent.glob("*.md"):
         shutil.copy(page, folder / "docs" / page.name)
-    (folder / "index.md").write_text((ROOT / "README.md").read_text() + CONTENTS)
+    # The site shows what goes with its own theme, and not with that of the browser: see `DarkPictures`.
+    readme = PICTURE.sub(r"![\1](\2)", (ROOT / "README.md").read_text())
+    (folder / "index.md").write_text(readme + CONTENTS)
     write_reference(folder / "reference")
 
 

@@ -171,6 +171,7 @@ def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Fee
     timed = TimedView(vantage, make, schedule, id)
     timed.show(None)
     feed.follow(timed.bar)
+    timed.bar.panel.margin = (6, 0, 0, 0)  # clear of what the cell prints
     holder.objects = [timed.bar.panel, timed.place]
 
 

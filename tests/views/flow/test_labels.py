@@ -11,7 +11,7 @@ from agentrt.views.flow.flow import Flow
 from agentrt.views.flow.graph import HEIGHT as NODE_HEIGHT
 from agentrt.views.flow.graph import WIDTH as NODE_WIDTH
 from agentrt.views.flow.graph import box_of, line_of
-from agentrt.views.flow.labels import CHARACTER, HEIGHT, Box, LabelPlaces, Point
+from agentrt.views.flow.labels import HEIGHT, Box, LabelPlaces, Point, text_width
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, shown
 from tests.harness.wait import wait_until
@@ -127,7 +127,7 @@ def label_boxes(flow: Flow) -> dict[str, Box]:
             move = re.findall(r"[-\d.]+", edge["labelStyle"].get("transform", "0 0"))
             x = (source.right + target.left) / 2 + float(move[0])
             y = (source.top + target.bottom) / 2 + float(move[1])
-            half = len(edge["label"]) * CHARACTER / 2
+            half = text_width(edge["label"]) / 2
             found[f"{edge['id']}: {edge['label']}"] = Box(x - half, y - HEIGHT / 2 + 1, x + half, y + HEIGHT / 2 - 1)
     return found
 
