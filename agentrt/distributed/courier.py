@@ -310,7 +310,10 @@ class Courier:
         """Make room for another one on the way, and collect who waits for that. The lock is held."""
         sent.is_accepted = True
         self.on_their_way[sent.node] -= 1
-        found += (each for each in (sent.accepted, self._room.pop(sent.node, None)) if each is not None)
+        if sent.accepted is not None:
+            found.append(sent.accepted)
+        if sent.node in self._room:
+            found.append(self._room.pop(sent.node))
 
     def refuse(self, number: int, error: AgentError) -> None:
         """Nothing comes of what was sent with this number, for this reason."""

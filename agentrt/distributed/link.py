@@ -205,10 +205,11 @@ class Outbox:
 
     def _acknowledge(self, count: int) -> None:
         """The peer has taken so many items in all."""
-        while self._first <= count and self._items:
+        taken = max(0, min(count + 1 - self._first, len(self._items)))
+        for _ in range(taken):
             self._items.popleft()
-            self._first += 1
-            self._given = max(0, self._given - 1)
+        self._first += taken
+        self._given = max(0, self._given - taken)
 
     # ---- what goes with an answer
 
