@@ -280,13 +280,20 @@ class Session:
             log.error("a page could not be brought up to date", exc_info=error)
 
     async def _run(self, call: Call) -> None:
-        context = self.doc.session_context
-        session = None if context is None else context.session
-        # No browser is connected: the page was closed, and the server keeps its session for a while, or it reconnects.
-        while session is not None and not session.connection_count and not session.destroyed:
-            await asyncio.sleep(AWAY)
-        if session is not None and not session.destroyed:
+        if (session := await self._wait_for_browser()) is not None:
             await session.with_document_locked(self._inside, call)
+
+    async def _wait_for_browser(self) -> Any:
+        """The session of the server, once a browser is connected to it; None when it has ended."""
+        # There is none yet while the page is made on another thread. No browser is connected: the page was closed, and
+        # the server keeps its session for a while, or it reconnects.
+        while (context := self.doc.session_context) is not None:
+            session = context.session
+            if session is not None and (session.connection_count or session.destroyed):
+                return None if session.destroyed else session
+            del context, session  # or a page that could not be made would be waited for
+            await asyncio.sleep(AWAY)
+        return None
 
     async def _inside(self, call: Call) -> None:
         # A coroutine runs on the loop. Bokeh 3.10 would call a plain function on a thread of a pool, those of two pages

@@ -59,3 +59,4 @@ def end_view(output: Any, feed: Feed, channel: Channel) -> None:
         viewable, root, *_ = pn.state._views.pop(ref, (output, None))
         viewable._cleanup(root)
     output.clear()
+    channel.document.clear()  # Panel 1.10 keeps styles by document: they would keep this one for ever

@@ -402,9 +402,11 @@ async def test_nothing_is_drawn_for_a_page_that_is_gone_until_it_is_back(manager
             await inside(call)
 
     page, doc, drawn = Page(), Doc(), []
-    doc.session_context = SimpleNamespace(session=page, server_context=None)
+    doc.session_context = SimpleNamespace(session=None, server_context=None)
     session = Session(doc)
     session.schedule(lambda: drawn.append("first"))
+    await asyncio.sleep(100)
+    doc.session_context.session = page  # it was made on another thread
     await asyncio.sleep(100)
     assert drawn == []
     page.connection_count = 1
@@ -414,6 +416,10 @@ async def test_nothing_is_drawn_for_a_page_that_is_gone_until_it_is_back(manager
     session.schedule(lambda: drawn.append("never"))
     await asyncio.sleep(100)
     page.destroyed = True
+    await asyncio.sleep(1)
+    assert (drawn, session.tasks) == (["first"], set())
+    session.schedule(lambda: drawn.append("never"))
+    doc.session_context = None
     await asyncio.sleep(1)
     assert (drawn, session.tasks) == (["first"], set())
 
