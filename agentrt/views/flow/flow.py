@@ -132,6 +132,8 @@ class Flow(pn.viewable.Viewer):
         else:
             self.traffic.count_edges(self._edge_of_pair, self.window)
             self.places.add(map(self._edge_of_pair, pairs))
+            if self._group_by_pattern():
+                self._arrange()
         self.stale |= ids.keys()
         if len(self.nodes) > max(MOST_RUNTIMES, 2 * len(self.source.runtimes)):
             self._forget()
@@ -149,6 +151,9 @@ class Flow(pn.viewable.Viewer):
     def _arrange(self) -> None:
         self.traffic.regroup(self._edge_of_pair)
         self.places = self._best_places()
+        if self._group_by_pattern():
+            self.traffic.regroup(self._edge_of_pair)
+            self.places = self._best_places()
         self.statuses.sort()
         self.extent, self.misfit = (0, 0), False
 
@@ -159,6 +164,13 @@ class Flow(pn.viewable.Viewer):
             return Places(ways)
         zooms = {places: zoom_of(places.size, width) for places in (Places(ways, last) for last in range(LAST, 0, -1))}
         return next((places for places, zoom in zooms.items() if zoom >= READABLE), max(zooms, key=zooms.__getitem__))
+
+    def _group_by_pattern(self) -> bool:
+        """Where so many nodes can't be read, let one stand for all that differ in their numbers only."""
+        return self.width is not None and not self._readable(self.places) and self.nodes.group_by_pattern()
+
+    def _readable(self, places: Places) -> bool:
+        return self.width is None or zoom_of(places.size, self.width) >= READABLE
 
     # ---- what a person does
 
@@ -188,7 +200,8 @@ class Flow(pn.viewable.Viewer):
         if self.width is not None or not isinstance(zoom, int | float) or zoom <= 0:
             return
         self.width = width_of(self.extent, zoom)
-        self.misfit = self._best_places().size != self.extent
+        best = self._best_places()
+        self.misfit = best.size != self.extent or not self._readable(best)
         if (
             self.misfit and pn.state.loaded
         ):  # else with the first update: a change before the page has loaded would be lost

@@ -75,13 +75,23 @@ class Nodes:
         regrouped = [self._add(id) for id in ids if id not in self.names]
         level = self.level
         while len(self.ids) > self.most and self.level < len(self.keys) - 1:
-            self.level += 1
-            if self.level == len(self.keys) - 1:
-                self._find_largest()
-            every, self.names, self.ids = list(self.names), {}, {}
-            for id in every:
-                self._add(id)
+            self._coarsen()
         return any(regrouped) or level != self.level
+
+    def group_by_pattern(self) -> bool:
+        """Let one node stand for all that differ in their numbers only, from now on. Returns whether there were any."""
+        if self.level or len(set(map(pattern, self.names))) == len(self.names):
+            return False
+        self._coarsen()
+        return True
+
+    def _coarsen(self) -> None:
+        self.level += 1
+        if self.level == len(self.keys) - 1:
+            self._find_largest()
+        every, self.names, self.ids = list(self.names), {}, {}
+        for id in every:
+            self._add(id)
 
     def _find_largest(self) -> None:
         """Choose the groups that stay nodes of their own."""

@@ -6,7 +6,8 @@ import pytest
 
 from agentrt import RuntimeManager
 from agentrt.views.feed import Update
-from agentrt.views.flow.flow import EMPTY, EVERY, Flow
+from agentrt.views.flow.flow import EMPTY, EVERY, READABLE, Flow
+from agentrt.views.flow.graph import zoom_of
 from tests.harness.screenshot import shoot
 from tests.harness.shown import loaded, serious, shown
 from tests.harness.wait import wait_until
@@ -193,6 +194,31 @@ async def test_it_is_laid_out_for_the_width_that_the_page_reports(manager):
     narrow = flow.graph
     narrow.viewport = {"x": 0, "y": 0, "zoom": 1.2}
     assert flow.graph is narrow, "once: after that it is the person who zooms"
+
+
+@virtual
+@pytest.mark.parametrize(("width", "fits_first"), [(720, True), (720, False), (1180, False)])
+async def test_where_so_many_cannot_be_read_those_with_numbers_are_grouped(manager, width, fits_first):
+    names = [f"traveller {n}" for n in range(20)]
+    for name in ["hotel", "car", *names]:
+        manager.create(name, 0, relay)
+    flow = Flow(manager.source)
+    manager["hotel"].send_nowait({"car": {}})
+    await asyncio.sleep(5)
+    flow.update(update(manager))
+    if fits_first:
+        flow.graph.viewport = {"x": 0, "y": 0, "zoom": zoom_of(flow.extent, width)}
+    cursor = manager.ring.cursor
+    for name in names:
+        manager[name].send_nowait({"hotel": {}, "car": {}})
+    await asyncio.sleep(5)
+    flow.update(update(manager, cursor))
+    if not fits_first:
+        flow._tidy("")
+        assert len(flow.graph.nodes) == 23, "how much room there is, nobody has said"
+        flow.graph.viewport = {"x": 0, "y": 0, "zoom": zoom_of(flow.extent, width)}
+    assert set(drawn(flow)) == {"outside", "hotel", "car", "traveller # 20"}
+    assert zoom_of(flow.places.size, flow.width) >= READABLE
 
 
 @virtual
