@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import threading
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ NAMESPACE = "agentrt"
 GROUPS = {"batches": 8, "events": 64, "control": 2, "feed": 1}  # threads; each driver waits in one of "events"
 START_PATIENCE = 60.0  # seconds in which nodes are started again whose place has died
 START_PAUSE = 0.2  # seconds until that
+CONNECT_PATIENCE = 0.5  # seconds for a connection to one of Ray's nodes
 LOOK_WAIT = 4.0  # seconds for an answer to whoever looks at a node
 METHODS = {
     "send_batch": "batches",
@@ -223,10 +225,11 @@ class RayEngine:
 
     def _start(self, node: str, nodes: tuple[str, ...]) -> Any:
         hosts, cluster = _living_hosts(), self._directory.cluster
+        failed = self._failed | find_silent_hosts()
         with self._choosing:
             processes = set(self._directory.places.values()) - {node}
             taken = [host for process, host in self._hosts.items() if process in processes]
-            host = self._hosts[node] = choose_host(hosts, taken, self._failed)
+            host = self._hosts[node] = choose_host(hosts, taken, failed)
         place = NodeAffinitySchedulingStrategy(host, soft=False)
         actor = self._kind.options(name=f"{cluster}/{node}", scheduling_strategy=place)
         return actor.remote(cluster, node, nodes, *self._given)
@@ -364,13 +367,28 @@ def choose_host(hosts: Iterable[str], taken: Iterable[str], failed: Container[st
     Args:
         hosts: Those that Ray takes for living.
         taken: Where the other processes are.
-        failed: Where one did not start: chosen only if there is nothing else.
+        failed: Where one did not start, or can't: chosen only if there is nothing else.
 
     >>> choose_host(["a", "b", "c", "d"], ["a", "c"], failed=["b"])
     'd'
     """
     counts = Counter(taken)
     return min(hosts, key=lambda host: (host in failed, counts[host]))
+
+
+def find_silent_hosts() -> set[str]:
+    """Those of Ray's nodes that nobody can connect to: some seconds pass until Ray notices that one has died."""
+    nodes: Any = ray.nodes
+    places = {
+        each["NodeID"]: (each["NodeManagerAddress"], each["NodeManagerPort"]) for each in nodes() if each["Alive"]
+    }
+    silent = set()
+    for host, place in places.items():
+        try:
+            socket.create_connection(place, CONNECT_PATIENCE).close()
+        except OSError:
+            silent.add(host)
+    return silent
 
 
 def _living_hosts() -> list[str]:

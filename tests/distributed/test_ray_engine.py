@@ -5,6 +5,7 @@ import inspect
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from agentrt.errors import ConfigurationError, MissingPackageError, ProcessingEr
 from agentrt.journal import Created
 from agentrt.views.role import Commands
 from tests.feed.test_same_picture import draw
+from tests.harness.place import free_port
 from tests.harness.postgres import Postgres
 from tests.harness.wait import PATIENCE, wait_until
 
@@ -64,6 +66,21 @@ def test_processes_are_apart_as_they_end_with_their_machine() -> None:
     assert choose_host(hosts, ["head", "second"], failed=["dead"]) == "new"  # where node-2 had not started
     assert choose_host(hosts[:3], ["head", "second"], failed=["dead"]) == "head"
     assert choose_host(["only"], ["only"], failed=["only"]) == "only"
+
+
+def test_a_node_of_ray_that_has_just_died_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    from agentrt.distributed import ray_engine
+
+    with socket.create_server(("127.0.0.1", 0)) as living:
+        ports = {"living": living.getsockname()[1], "died": free_port()}
+        listed = [
+            {"NodeID": name, "NodeManagerAddress": "127.0.0.1", "NodeManagerPort": port, "Alive": True}
+            for name, port in ports.items()
+        ]
+        gone = {"NodeID": "long gone", "Alive": False}  # which Ray lists for a while
+        monkeypatch.setattr(ray_engine.ray, "nodes", lambda: [*listed, gone])
+        assert ray_engine.find_silent_hosts() == {"died"}
 
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
