@@ -191,7 +191,6 @@ class RayEngine:
         self.nodes = tuple(f"node-{number}" for number in range(1, count + 1))
         self._directory = Directory(cluster, self.nodes)
         self._hosts: dict[str, str] = {}  # Ray's id of where each process was started, by the node it was started for
-        self._failed: set[str] = set()  # where one did not start: Ray has not noticed yet that they have died
         self._choosing = threading.Lock()
         self.actors = {node: self._start(node, self.nodes) for node in self.nodes}
 
@@ -199,6 +198,7 @@ class RayEngine:
         """What each process runs, once all are there. One that does not start is started again, maybe elsewhere."""
         deadline = time.monotonic() + START_PATIENCE
         found: dict[str, Versions] = {}
+        failed: set[str] = set()  # where one did not start
         waiting = {actor.read_versions.remote(): node for node, actor in self.actors.items()}
         while waiting:
             [ready], _ = ray.wait(list(waiting), num_returns=1)
@@ -208,28 +208,28 @@ class RayEngine:
             except (RayActorError, ActorUnschedulableError):  # one of Ray's nodes had died, and Ray did not know
                 if time.monotonic() > deadline:
                     raise
-                self._failed.add(self._hosts[node])
-                self.actors[node] = self._start_again(node, self.nodes, deadline)
+                failed.add(self._hosts[node])
+                self.actors[node] = self._start_again(node, self.nodes, deadline, failed)
                 waiting[self.actors[node].read_versions.remote()] = node
         return found
 
-    def _start_again(self, node: str, nodes: tuple[str, ...], deadline: float) -> Any:
+    def _start_again(self, node: str, nodes: tuple[str, ...], deadline: float, failed: Iterable[str] = ()) -> Any:
         ray.kill(self.actors[node])  # also if it has ended: its name is not free before
         while True:
             time.sleep(START_PAUSE)
             try:
-                return self._start(node, nodes)
+                return self._start(node, nodes, failed)
             except ValueError:  # its name is not free yet
                 if time.monotonic() > deadline:
                     raise
 
-    def _start(self, node: str, nodes: tuple[str, ...]) -> Any:
+    def _start(self, node: str, nodes: tuple[str, ...], failed: Iterable[str] = ()) -> Any:
         hosts, cluster = _living_hosts(), self._directory.cluster
-        failed = self._failed | find_silent_hosts()
+        avoided = find_silent_hosts().union(failed)
         with self._choosing:
             processes = set(self._directory.places.values()) - {node}
             taken = [host for process, host in self._hosts.items() if process in processes]
-            host = self._hosts[node] = choose_host(hosts, taken, failed)
+            host = self._hosts[node] = choose_host(hosts, taken, avoided)
         place = NodeAffinitySchedulingStrategy(host, soft=False)
         actor = self._kind.options(name=f"{cluster}/{node}", scheduling_strategy=place)
         return actor.remote(cluster, node, nodes, *self._given)
@@ -255,9 +255,7 @@ class RayEngine:
         places = self._directory.places
         try:
             check_versions({node: await self._directory.call(node, "read_versions")})
-        except BaseException as error:
-            if isinstance(error, UnreachableError):
-                self._failed.add(self._hosts[node])
+        except BaseException:
             ray.kill(actor)
             raise
         self.actors[node] = actor
