@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 def figures(module: str, *args: Any) -> Figures:
     """What `benchmarks.measures.<module>.child(*args)` returns in a new process."""
     command = [sys.executable, "-m", "benchmarks.child", module, *map(str, args)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    # Else a thread of numpy's spins for a while after the import, and its time is counted.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))

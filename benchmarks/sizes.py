@@ -12,7 +12,7 @@ class Size(msgspec.Struct, frozen=True):
 
     seconds: float = 300.0  # after which no new round begins
     rounds: int = 5
-    activities: int = 20_000
+    activities: int = 100_000
     asks: int = 2_000
     fleet: tuple[int, int] = (100, 1_000)
     backlog: int = 10_000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import islice, repeat
 from typing import Any
 
 from agentrt import RuntimeManager
@@ -27,6 +28,11 @@ def payload_of(i: int, payload: int) -> int:
 def payload_maker(kind: Kind) -> Any:
     """The function that makes the payload."""
     return payload_of if kind is STRUCT else kind.make
+
+
+def payloads_of(kind: Kind, n: int) -> Iterator[Any]:
+    """So many payloads. Of structs agentrt makes the message itself, and its payload is a number."""
+    return repeat(1, n) if kind is STRUCT else map(kind.make, range(n), repeat(1))
 
 
 @asynccontextmanager
@@ -62,20 +68,12 @@ class Agentrt(Peer):
 
     @staticmethod
     async def send_in_bursts(runtime: Any, kind: Kind, n: int, watch: Stopwatch) -> None:
-        send, make = runtime.send_nowait, payload_maker(kind)
-        if kind is STRUCT:  # agentrt makes the message itself
-            with watch:
-                for start in range(0, n, BURST):
-                    for _ in range(start, min(start + BURST, n) - 1):
-                        send(1)
-                    await send(1)
-            return
+        send, payloads = runtime.send_nowait, payloads_of(kind, n)
         with watch:
             for start in range(0, n, BURST):
-                end = min(start + BURST, n) - 1
-                for i in range(start, end):
-                    send(make(i, 1))
-                await send(make(end, 1))
+                for payload in islice(payloads, min(BURST, n - start) - 1):
+                    send(payload)
+                await send(next(payloads))
 
     step = one_way
 
@@ -84,30 +82,30 @@ class Agentrt(Peer):
 
     async def burst(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         async with runtimes(WORKFLOWS[kind.name]) as (runtime,):
-            send, make = runtime.send_nowait, payload_maker(kind)
+            send, payloads = runtime.send_nowait, payloads_of(kind, n)
             with watch:
-                for start in range(0, n, BURST):
-                    receipts = [send(make(i, 1)) for i in range(start, min(start + BURST, n))]
+                for _ in range(0, n, BURST):
+                    receipts = [send(payload) for payload in islice(payloads, BURST)]
                     for receipt in receipts:
                         await receipt
             check(runtime.state, n)
 
     async def completion(self, kind: Kind, n: int, watch: Stopwatch) -> None:
         async with runtimes(WORKFLOWS[kind.name]) as (runtime,):
-            send, make = runtime.send_nowait, payload_maker(kind)
+            send = runtime.send_nowait
             with watch:
-                for i in range(n):
-                    await send(make(i, 1))
+                for payload in payloads_of(kind, n):
+                    await send(payload)
             check(runtime.state, n)
 
     async def fleet(self, kind: Kind, agents: int, each: int, watch: Stopwatch) -> None:
         async with runtimes(WORKFLOWS[kind.name], agents) as fleet:
-            sends, make = [runtime.send_nowait for runtime in fleet], payload_maker(kind)
+            sends, payloads = [runtime.send_nowait for runtime in fleet], payloads_of(kind, agents * each)
             with watch:
-                for i in range(each - 1):
-                    for send in sends:
-                        send(make(i, 1))
-                for receipt in [send(make(0, 1)) for send in sends]:
+                for _ in range(each - 1):
+                    for send, payload in zip(sends, payloads, strict=False):
+                        send(payload)
+                for receipt in [send(payload) for send, payload in zip(sends, payloads, strict=False)]:
                     await receipt
             check(sum(runtime.state for runtime in fleet), agents * each)
 
