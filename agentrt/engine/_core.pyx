@@ -428,7 +428,7 @@ cdef object send_one(object entry, object payload, object priority):
     take_lock(lock)
     try:
         items = get(mailbox, PRIORITY_ITEMS if urgent else STANDARD_ITEMS)
-        if len(items) >= <Py_ssize_t>get(mailbox, FAST_LIMIT_PRIORITY if urgent else FAST_LIMIT_STANDARD):
+        if size(items) >= <Py_ssize_t>get(mailbox, FAST_LIMIT_PRIORITY if urgent else FAST_LIMIT_STANDARD):
             return entry._send_with_checks(payload, priority, None, None, None)
         number = next(get(host, COUNTER))
         receipt = make_receipt(get(entry, RECEIPT_CLASS), entry, number)
@@ -515,9 +515,9 @@ cdef int try_inline(object entry, object receipt) except -1:
         return 0
     mailbox = a_mailbox(get(entry, MAILBOX))
     items = get(mailbox, PRIORITY_ITEMS)
-    if not len(items):
+    if not size(items):
         items = get(mailbox, STANDARD_ITEMS)
-    if len(items):
+    if size(items):
         first = items[0]  # with the very number that its receipt has
         number = (<UnreadActivity>first).id if type(first) is UnreadActivity else get(an_activity(first), A_ID)
         if <long long>get(receipt, R_ID) == <long long>number:
@@ -805,7 +805,7 @@ cdef int run(Turn turn) except -1:
         turn.left -= 1
         items = get(mailbox, STANDARD_ITEMS)
         if (
-            not len(items) or len(get(mailbox, PRIORITY_ITEMS)) or <Py_ssize_t>get(mailbox, STREAK)
+            not size(items) or size(get(mailbox, PRIORITY_ITEMS)) or <Py_ssize_t>get(mailbox, STREAK)
             or is_set(entry, HELD) or turn.is_limited
         ):
             items = None if is_set(entry, HELD) and not entry._may_step() else mailbox.next_lane()
@@ -815,7 +815,7 @@ cdef int run(Turn turn) except -1:
                 if ends(entry):
                     return ENDED
                 return AWAKE if is_set(entry, SCHEDULED) else SLEEPING
-        if not len(items):  # another thread has dropped it, to make room
+        if not size(items):  # another thread has dropped it, to make room
             continue
         turn.reclaim()
         turn.take(pop(items))
@@ -929,7 +929,8 @@ cdef int commit(Turn turn, object new) except -1:
     add_wait, add_service = <tuple>get(entry, PRIORITY_RECORDERS if urgent else STANDARD_RECORDERS)
     record_time(add_wait, <double>started - <double>created)
     record_time(add_service, turn.finished - <double>started)
-    put(entry, IN_ERROR, False)
+    if not holds(entry, IN_ERROR, False):
+        put(entry, IN_ERROR, False)
     may_be_unread = type(receipt) is UntrackedUnreadReceiptType or type(receipt) is UnreadReceiptType
     put(receipt, R_VALUE, outcome if may_be_unread else read_one(outcome))
     if not holds(receipt, R_WAITERS, None):
@@ -1078,7 +1079,7 @@ cdef bint ends(object entry) except -1:
     take_lock(lock)
     try:
         put(entry, SCHEDULED, False)
-        if (len(get(mailbox, PRIORITY_ITEMS)) or len(get(mailbox, STANDARD_ITEMS))) and not is_set(entry, CLOSED):
+        if (size(get(mailbox, PRIORITY_ITEMS)) or size(get(mailbox, STANDARD_ITEMS))) and not is_set(entry, CLOSED):
             put(entry, SCHEDULED, True)
             return False
     finally:

@@ -16,6 +16,7 @@ cdef extern from "Python.h":
     PyObject** _PyObject_GetDictPtr(object)
     int METH_O, METH_NOARGS
     void PyObject_GC_UnTrack(void*)
+    Py_ssize_t Py_SIZE(object)
     void PyErr_SetNone(object)
     void PyErr_SetObject(object, object)
     int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
@@ -85,7 +86,7 @@ cdef inline void put(object holder, Py_ssize_t at, object new) noexcept:
 
 cdef inline bint is_set(object holder, Py_ssize_t at) except -1:
     """Whether a slot holds something true."""
-    return get(holder, at)
+    return holds(holder, at, True) or not holds(holder, at, False) and get(holder, at)
 
 
 cdef inline void fill(object made, Py_ssize_t at, object new) noexcept:
@@ -268,6 +269,15 @@ cdef PyCFunction method(object name, int flags) except NULL:
 
 cdef object MONOTONIC = monotonic
 cdef PyCFunction DEQUE_APPEND = method("append", METH_O), DEQUE_POPLEFT = method("popleft", METH_NOARGS)
+
+
+cdef inline Py_ssize_t size(object items) except -1:
+    """`len(items)`, without a call for the lanes, whose lengths are asked for several times an activity."""
+    return Py_SIZE(items) if type(items) is DequeType else len(items)
+
+
+if size(deque((1, 2))) != 2:
+    raise ImportError("the length of a deque stands elsewhere; the compiled core does not fit this Python")
 
 
 cdef inline int push(object items, object what) except -1:
