@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private.authentication.authentication_token_setup import (
-    maybe_enable_token_auth_if_token_available as enable_token,
-)
 from ray.exceptions import ActorUnschedulableError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -331,7 +328,7 @@ def start_or_join(address: str) -> Any:
     try:
         return start(address=address)
     except ConnectionError:
-        if "RAY_AUTH_MODE" in os.environ or not enable_token(warn_if_disabled=False):
+        if "RAY_AUTH_MODE" in os.environ or not enable_token():
             raise
         try:
             return start(address=address)
@@ -340,6 +337,15 @@ def start_or_join(address: str) -> Any:
             raylet: Any = ray._raylet
             raylet.Config.initialize("")  # reads it from there
             raise
+
+
+def enable_token() -> bool:
+    """Have Ray say the token of this machine; whether there is one."""
+    try:  # none of Ray's public names: a later one may lack it
+        from ray._private.authentication import authentication_token_setup as setup
+    except ImportError:
+        return False
+    return setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def open_journal_of(journal: Any, node: str) -> Any:

@@ -40,7 +40,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("ray")
     from agentrt.distributed import ray_engine
 
-    def enable(warn_if_disabled: bool) -> bool:
+    def enable() -> bool:
         os.environ["RAY_AUTH_MODE"] = "token"
         return True
 
@@ -79,6 +79,14 @@ def test_what_the_environment_says_is_not_changed(engine: Any, monkeypatch: pyte
     with pytest.raises(ConnectionError):
         engine.start_or_join("10.0.0.1:6379")
     assert init.modes == ["disabled"]
+
+
+def test_a_ray_that_cannot_say_it_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    from agentrt.distributed import ray_engine
+
+    monkeypatch.setitem(sys.modules, "ray._private.authentication", None)
+    assert not ray_engine.enable_token()
 
 
 SERVER = """
