@@ -68,7 +68,7 @@ def found(ours: float, theirs: float) -> targets.Results:
     return {("one-way", "struct", "agentrt"): [{"us": ours}], ("one-way", "struct", "PriorityQueue"): [{"us": theirs}]}
 
 
-@pytest.mark.parametrize(("theirs", "holds"), [(1.4, True), (1.2, False)])
+@pytest.mark.parametrize(("theirs", "holds"), [(1.8, True), (1.6, False)])
 def test_a_target_holds_from_its_bound_on(theirs: float, holds: bool) -> None:
     first = targets.verdict(targets.TARGETS[0], found(1.0, theirs))
     assert (first.value, first.holds) == (theirs, holds)
