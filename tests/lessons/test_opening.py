@@ -10,7 +10,8 @@ import pytest
 from agentrt.errors import MissingPackageError
 from agentrt.lessons import find_lesson
 from agentrt.lessons.opening import open_lesson
-from tests.harness.wait import wait_until
+from tests.harness.shown import answers
+from tests.harness.wait import PATIENCE, wait_until
 
 
 def test_without_jupyterlab_it_says_what_to_install(tmp_path, monkeypatch):
@@ -34,10 +35,12 @@ def test_the_command_opens_a_lesson_in_jupyterlab(tmp_path):
         ) as process,
     ):
         try:
-            link = wait_until(
-                lambda: re.search(r"http://127\.0\.0\.1\S+", log.read_text()), 60, "JupyterLab says its address"
-            )[0]
-            with urllib.request.urlopen(link, timeout=60) as page:
+            link, port = wait_until(
+                lambda: re.search(r"http://127\.0\.0\.1:(\d+)/\S+\s", log.read_text()),
+                what="JupyterLab says its address",
+            ).group(0, 1)
+            wait_until(lambda: answers(int(port)), what="it listens, which it does only after that")
+            with urllib.request.urlopen(link.strip(), timeout=PATIENCE) as page:
                 assert page.status == 200
             assert "/lab/tree/01_first_agent.ipynb" in link
             assert (tmp_path / "01_first_agent.ipynb").exists()
