@@ -340,7 +340,9 @@ cdef PySendResult send_outcome(PyObject* answer, PyObject* value, PyObject** res
 (<Slots*><PyObject*>Decided).tp_as_async.am_send = <void*>send_outcome
 
 
-cdef PyObject* awaited = NULL  # the receipt whose outcome is read as soon as it is decided
+# The receipt whose outcome is read as soon as it is decided. It is only compared: loops on two threads may leave one here
+# that is gone, and then an outcome is made that nobody reads.
+cdef PyObject* awaited = NULL
 
 
 cdef object await_receipt(object receipt):
@@ -507,6 +509,7 @@ def run_inline(self, promise):
 
 
 cdef int try_inline(object entry, object receipt) except -1:
+    cdef long long number
     driver = get(entry, DRIVER)
     if driver is None or not is_set(a(DriverType, driver), D_OPEN) or is_set(entry, HELD):
         return 0
@@ -518,9 +521,9 @@ cdef int try_inline(object entry, object receipt) except -1:
     if not size(items):
         items = get(mailbox, STANDARD_ITEMS)
     if size(items):
-        first = items[0]  # with the very number that its receipt has
+        first = items[0]
         number = (<UnreadActivity>first).id if type(first) is UnreadActivity else get(an_activity(first), A_ID)
-        if <long long>get(receipt, R_ID) == <long long>number:
+        if number == <long long>get(receipt, R_ID):
             turn_inline(entry, host, driver, receipt)
     return 0
 
