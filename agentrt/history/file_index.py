@@ -103,9 +103,11 @@ class FileIndex:
     def __init__(self, log: LogCopy, every: int, progress: Callable[[int], object] | None = None) -> None:
         before, count = log.extent
         self.first, self.count, self.every = before + 1, count, every
+        self.starts: list[int] = []  # the positions of the first rows of the segments
         self.times: list[float] = []  # the latest time before each segment
         self.now = 0.0
         self._log = log
+        self._begun = -1  # the position of the last row that a runtime begins with
         self._names: dict[str, int] = {}
         self._ids: list[str] = []  # by their numbers
         self._order: list[int] = []  # of the numbers: that of the first rows
@@ -123,11 +125,6 @@ class FileIndex:
                 progress(end)
         self._join()
         self._add_up()
-
-    @property
-    def starts(self) -> range:
-        """The positions of the first rows of the segments."""
-        return range(self.first, self.first + self.count, self.every)
 
     # ---- to read
 
@@ -182,13 +179,17 @@ class FileIndex:
             while row is not None and n < begin:
                 self._apply(self.first + n, row)
                 n, row = next(rows)
-            if begin < end:
+            # What a runtime begins with and its state, the row behind, make one record.
+            if begin < end and self._begun != self.first + begin - 1:
+                self.starts.append(self.first + begin)
                 self.times.append(float(latest[begin - start - 1]) if begin > start else self.now)
                 self._keep_frames(self.first + begin)
         self.now = float(latest[-1])
 
     def _apply(self, position: int, row: Row) -> None:
         self._index.apply(position, row)
+        if isinstance(row, RuntimeRow) and row.begins:
+            self._begun = position
         self._touched.add(row.runtime)
         self._settings.setdefault(row.runtime, SettingsFrames()).note(
             position, row, self._index.runtimes.get(row.runtime)

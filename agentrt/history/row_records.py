@@ -122,7 +122,7 @@ class HistoryRecords(StoredRecords):
             self._use_limits(sequence, row)
         if row.state is not None:
             self._states[row.runtime] = self._codec.decode(row.state, "the state")
-        if row.new or row.counts is not None:
+        if row.begins:
             self._new = row
         elif row.paused is not None:
             self._note(sequence, row.runtime, "paused" if row.paused else "resumed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from threading import RLock
@@ -69,7 +69,13 @@ class SegmentedChronicle(StoredChronicle):
 
     def record(self, sequence: int) -> Any:
         """The last record up to a row."""
-        return self.around(sequence).record(sequence)
+        place = bisect_right(self._starts, sequence) - 1
+        for each in range(place, -1, -1):
+            segment = self._segment(each)
+            # What stands for the rows before is no record of its own.
+            if bisect_right(segment.sequences, sequence) > bisect_left(segment.sequences, self._starts[each]):
+                return segment.record(sequence)
+        return None
 
     def latest(self, count: int) -> StoredChronicle:
         """The records of the last rows: so many, and those before them in their segment."""

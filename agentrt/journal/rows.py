@@ -51,6 +51,11 @@ class RuntimeRow(msgspec.Struct, array_like=True, tag=1, gc=False):
     keys: dict[str, tuple[int, float]] | None = None
     new: bool = False
 
+    @property
+    def begins(self) -> bool:
+        """Whether the runtime begins here, or begins again where history was let go. Its state is in the next row."""
+        return self.new or self.counts is not None
+
 
 class FieldsRow(msgspec.Struct, array_like=True, tag=2, gc=False):
     """The fields of a large state that have changed, by their name as bytes. `head` says what they are fields of."""

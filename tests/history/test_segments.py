@@ -83,6 +83,17 @@ def test_it_is_the_same_as_the_whole(file, every):
     parts.close()
 
 
+@pytest.mark.parametrize("every", [1, 2, 3, 7])
+def test_a_runtime_and_its_state_are_in_one_segment(file, every):
+    whole, parts = StoredHistory(file, every=0), StoredHistory(file, every=every)
+    created = [n for n in whole.chronicle.sequences if whole.chronicle.record(n).kind == "created"]
+    assert len(created) == 4
+    for sequence in created:
+        for near in (sequence - 1, sequence, sequence + 1):
+            assert repr(parts.chronicle.record(near)) == repr(whole.chronicle.record(near)), near
+    parts.close()
+
+
 def test_a_large_state_is_joined_of_its_fields(file):
     with StoredHistoryOf(file) as history:
         moment = Moment(history)
