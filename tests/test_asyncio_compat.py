@@ -9,9 +9,9 @@ from typing import Any
 from agentrt.asyncio_compat import (
     awaited_future,
     children,
+    current_tasks,
     forget_destruction,
     ready_handles,
-    set_current_task,
     yield_future,
 )
 
@@ -59,11 +59,11 @@ async def test_what_is_ready() -> None:
 async def test_another_task_is_the_current_one_for_a_while() -> None:
     loop, own = asyncio.get_running_loop(), asyncio.current_task()
     other = asyncio.ensure_future(asyncio.sleep(0))
-    set_current_task(loop, other)
+    current_tasks[loop] = other
     try:
         assert asyncio.current_task() is other
     finally:
-        set_current_task(loop, own)
+        current_tasks[loop] = own
     assert asyncio.current_task() is own
     await other
 

@@ -32,7 +32,7 @@ from types import MemberDescriptorType
 import msgspec
 
 from ..activity import Activity, Lane, UntrackedActivity
-from ..asyncio_compat import forget_destruction, get_current_task, set_current_task
+from ..asyncio_compat import current_tasks, forget_destruction
 from ..clock import Clock
 from ..context import Context
 from ..errors import MailboxFullError
@@ -364,7 +364,7 @@ cdef object await_receipt(object receipt):
         if holds(receipt, R_VALUE, None):
             return receipt._wait_for_outcome()
     outcome = read_value(receipt)
-    if outcome is None or outcome.error is not None:
+    if type(outcome) is not OutcomeType or not holds(outcome, O_ERROR, None):
         return pure_await(receipt)
     cdef Decided answer = Decided.__new__(Decided)
     answer.outcome = outcome
@@ -430,7 +430,7 @@ cdef object send_one(object entry, object payload, object priority):
     take_lock(lock)
     try:
         items = get(mailbox, PRIORITY_ITEMS if urgent else STANDARD_ITEMS)
-        if size(items) >= <Py_ssize_t>get(mailbox, FAST_LIMIT_PRIORITY if urgent else FAST_LIMIT_STANDARD):
+        if size(items) >= number_in(mailbox, FAST_LIMIT_PRIORITY if urgent else FAST_LIMIT_STANDARD):
             return entry._send_with_checks(payload, priority, None, None, None)
         number = next(get(host, COUNTER))
         receipt = make_receipt(get(entry, RECEIPT_CLASS), entry, number)
@@ -439,15 +439,15 @@ cdef object send_one(object entry, object payload, object priority):
         activity = accepted(entry, mailbox, number, payload, urgent, seconds_on(get(host, CLOCK)), chain, receipt)
         try:
             if urgent:
-                put(entry, ACCEPTED_PRIORITY, get(entry, ACCEPTED_PRIORITY) + 1)
+                put(entry, ACCEPTED_PRIORITY, <object>look(entry, ACCEPTED_PRIORITY) + 1)
             else:
-                put(entry, ACCEPTED_STANDARD, get(entry, ACCEPTED_STANDARD) + 1)
+                put(entry, ACCEPTED_STANDARD, <object>look(entry, ACCEPTED_STANDARD) + 1)
             record(get(host, RECORD), activity)
             push(items, activity)
             if not is_set(entry, SCHEDULED):
                 put(entry, SCHEDULED, True)
                 host.wake(entry)
-            if get(host, LISTENERS):
+            if is_set(host, LISTENERS):
                 host.notify()
         except BaseException:
             entry.complete_send(read_one(activity))
@@ -551,18 +551,18 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
     if <Py_ssize_t>nested >= MOST_TURNS_NESTED or not holds(budget, B_COIN, None):
         if not budget.allows():
             return 0
-    elif <Py_ssize_t>get(budget, B_COUNT) >= MOST_TURNS:
+    elif number_in(budget, B_COUNT) >= MOST_TURNS:
         put(budget, B_COUNT, 0)
         return 0
-    waiter = get_current_task(loop) if tasks is None else (<dict>tasks).get(loop)
+    waiter = tasks.get(loop)
     if waiter is None:  # a bare callback of the loop, which can't wait anyway
         return 0
     try:
         put(budget, B_NESTED, nested + 1)
-        run_as(loop, get(driver, D_TASK))
+        tasks[loop] = get(driver, D_TASK)
         while (
             holds(promise, R_VALUE, None) and is_set(driver, D_OPEN) and holds(entry, DRIVER, driver)
-            and <Py_ssize_t>get(budget, B_COUNT) < MOST_TURNS
+            and number_in(budget, B_COUNT) < MOST_TURNS
         ):
             put(budget, B_COUNT, get(budget, B_COUNT) + 1)
             step_inline(entry, host, driver)
@@ -570,7 +570,7 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
                 break
     finally:
         put(budget, B_NESTED, nested)
-        run_as(loop, waiter)
+        tasks[loop] = waiter
     outcome = get(promise, R_VALUE)
     if type(outcome) is UnreadOutcome:
         seconds = (<UnreadOutcome>outcome).finished - (<UnreadOutcome>outcome).started
@@ -578,15 +578,6 @@ cdef int turn_inline(object entry, object host, object driver, object promise) e
         seconds = <double>get(outcome, O_FINISHED) - <double>get(outcome, O_STARTED)
     if seconds > SHORT_SECONDS:
         budget.charge(seconds, get(host, CLOCK).pace)
-    return 0
-
-
-cdef inline int run_as(object loop, object task) except -1:
-    """`set_current_task`; in Python 3.11 that is a dict's, and calling it there takes longer than what it does."""
-    if tasks is not None:
-        (<dict>tasks)[loop] = task
-    else:
-        set_current_task(loop, task)
     return 0
 
 
@@ -618,7 +609,7 @@ cdef int step_inline(object entry, object host, object driver) except -1:
         return 0
     asked = <object>found
     Py_DECREF(asked)
-    if asked is YIELD or asked is SLEEP:
+    if asked is yields or asked is sleeps:
         put(driver, D_OPEN, True)
     else:
         put(driver, D_PASSED, (asked,))
@@ -808,7 +799,7 @@ cdef int run(Turn turn) except -1:
         turn.left -= 1
         items = get(mailbox, STANDARD_ITEMS)
         if (
-            not size(items) or size(get(mailbox, PRIORITY_ITEMS)) or <Py_ssize_t>get(mailbox, STREAK)
+            not size(items) or size_of(mailbox, PRIORITY_ITEMS) or number_in(mailbox, STREAK)
             or is_set(entry, HELD) or turn.is_limited
         ):
             items = None if is_set(entry, HELD) and not entry._may_step() else mailbox.next_lane()
@@ -823,7 +814,7 @@ cdef int run(Turn turn) except -1:
         turn.reclaim()
         turn.take(pop(items))
         put(entry, CURRENT_ACTIVITY, turn.activity)
-        if get(mailbox, SENDERS):
+        if is_set(mailbox, SENDERS):
             entry._admit_waiting()
         found = begin_activity(turn)
         if found != GO_ON:
@@ -928,7 +919,7 @@ cdef int commit(Turn turn, object new) except -1:
         )
     record(turn.record, outcome)
     put(entry, STATE, new)
-    put(entry, DONE, get(entry, DONE) + 1)
+    put(entry, DONE, <object>look(entry, DONE) + 1)
     add_wait, add_service = <tuple>get(entry, PRIORITY_RECORDERS if urgent else STANDARD_RECORDERS)
     record_time(add_wait, <double>started - <double>created)
     record_time(add_service, turn.finished - <double>started)
@@ -1036,8 +1027,8 @@ cdef double begin_slice(object entry, object driver) except? -1:
     if holds(entry, TIMES, None):
         entry.start_times()
     if (
-        <Py_ssize_t>get(entry, DONE) + <Py_ssize_t>get(entry, FAILED_COUNT) + <Py_ssize_t>get(entry, TIMED_OUT)
-        >= <Py_ssize_t>get(entry, FLUSH_AT)
+        number_in(entry, DONE) + number_in(entry, FAILED_COUNT) + number_in(entry, TIMED_OUT)
+        >= number_in(entry, FLUSH_AT)
     ):
         flush(entry)
     if is_set(a(DriverType, driver), D_SINGLE):
@@ -1065,7 +1056,7 @@ cdef object finish_slice(object entry):
     ring = get(host, RING)
     if len(<list>ring.records) >= <Py_ssize_t>ring.mark:
         ring.trim()
-    if get(host, LISTENERS):
+    if is_set(host, LISTENERS):
         host.notify()
 
 
@@ -1082,7 +1073,7 @@ cdef bint ends(object entry) except -1:
     take_lock(lock)
     try:
         put(entry, SCHEDULED, False)
-        if (size(get(mailbox, PRIORITY_ITEMS)) or size(get(mailbox, STANDARD_ITEMS))) and not is_set(entry, CLOSED):
+        if (size_of(mailbox, PRIORITY_ITEMS) or size_of(mailbox, STANDARD_ITEMS)) and not is_set(entry, CLOSED):
             put(entry, SCHEDULED, True)
             return False
     finally:
@@ -1159,10 +1150,10 @@ cdef class Steps:
 
     cdef object tell(self, object asked):
         """What the event loop is told for what the processing waits for."""
-        if asked is YIELD:
+        if asked is yields:
             put(self.driver, D_OPEN, True)
             return None
-        if asked is SLEEP:
+        if asked is sleeps:
             put(self.driver, D_OPEN, True)
             return self.driver._future(asked)
         put(self.driver, D_OPEN, False)
@@ -1228,8 +1219,8 @@ async def _loop(self, driver):
             self._renew()
             return
         if found == SLEEPING:
-            await pause.ask_for(SLEEP)
+            await pause.ask_for(sleeps)
         elif found == SLICE_OVER:
-            if turn.slice_end > 0 or get(turn.host, LISTENERS):
+            if turn.slice_end > 0 or is_set(turn.host, LISTENERS):
                 finish_slice(self)
-            await pause.ask_for(YIELD)
+            await pause.ask_for(yields)

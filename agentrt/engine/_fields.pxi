@@ -62,12 +62,41 @@ cdef inline PyObject** spot(object holder, Py_ssize_t at) noexcept:
     return <PyObject**>(<char*><PyObject*>holder + at)
 
 
-cdef inline object get(object holder, Py_ssize_t at):
-    """What a slot holds."""
-    cdef PyObject* found = spot(holder, at)[0]
-    if found == NULL:
-        raise AttributeError(f"a field of {type(holder).__name__} is not set yet")
-    return <object>found
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define AGENTRT_INLINE static inline __attribute__((always_inline))
+    #else
+    #define AGENTRT_INLINE static CYTHON_INLINE
+    #endif
+
+    static PyObject *agentrt_refuse(PyObject *holder) {
+        return PyErr_Format(PyExc_AttributeError, "a field of %s is not set yet", Py_TYPE(holder)->tp_name);
+    }
+
+    AGENTRT_INLINE PyObject *agentrt_look(PyObject *holder, Py_ssize_t at) {
+        PyObject *found = *(PyObject **)((char *)holder + at);
+        return found == NULL ? agentrt_refuse(holder) : found;
+    }
+
+    AGENTRT_INLINE PyObject *agentrt_get(PyObject *holder, Py_ssize_t at) {
+        PyObject *found = agentrt_look(holder, at);
+        Py_XINCREF(found);
+        return found;
+    }
+
+    AGENTRT_INLINE void agentrt_put(PyObject *holder, Py_ssize_t at, PyObject *what) {
+        PyObject **there = (PyObject **)((char *)holder + at), *old = *there;
+        Py_INCREF(what);
+        *there = what;
+        if (old != NULL) Py_DECREF(old);
+    }
+    """
+    # What a slot holds; `look` without a reference, for what is read at once.
+    object get "agentrt_get" (object holder, Py_ssize_t at)
+    PyObject* look "agentrt_look" (object holder, Py_ssize_t at) except NULL
+    # Have a slot hold another object. The old one is let go last: its finalizer may look at the holder.
+    void put "agentrt_put" (object holder, Py_ssize_t at, object what)
 
 
 cdef inline bint holds(object holder, Py_ssize_t at, object what) noexcept:
@@ -75,18 +104,14 @@ cdef inline bint holds(object holder, Py_ssize_t at, object what) noexcept:
     return spot(holder, at)[0] == <PyObject*>what
 
 
-cdef inline void put(object holder, Py_ssize_t at, object new) noexcept:
-    """Have a slot hold another object. The old one is let go last: its finalizer may look at the holder."""
-    cdef PyObject** there = spot(holder, at)
-    cdef PyObject* old = there[0]
-    Py_INCREF(new)
-    there[0] = <PyObject*>new
-    Py_XDECREF(old)
-
-
 cdef inline bint is_set(object holder, Py_ssize_t at) except -1:
     """Whether a slot holds something true."""
-    return holds(holder, at, True) or not holds(holder, at, False) and get(holder, at)
+    return holds(holder, at, True) or not (holds(holder, at, False) or holds(holder, at, None)) and get(holder, at)
+
+
+cdef inline Py_ssize_t number_in(object holder, Py_ssize_t at) except? -1:
+    """The number that a slot holds."""
+    return <Py_ssize_t><object>look(holder, at)
 
 
 cdef inline void fill(object made, Py_ssize_t at, object new) noexcept:
@@ -138,7 +163,8 @@ cdef Py_ssize_t B_COIN = place(InlineBudget, "_coin"), B_COUNT = place(InlineBud
 cdef Py_ssize_t B_NESTED = place(InlineBudget, "nested"), B_READY = place(InlineBudget, "ready")
 
 cdef Py_ssize_t NOW = place(Clock, "now")
-cdef Py_ssize_t O_STARTED = place(Outcome, "started"), O_FINISHED = place(Outcome, "finished")
+cdef Py_ssize_t O_ERROR = place(Outcome, "error"), O_FINISHED = place(Outcome, "finished")
+cdef Py_ssize_t O_STARTED = place(Outcome, "started")
 
 cdef Py_ssize_t A_CREATED = place(Activity, "created"), A_ID = place(Activity, "id"), A_LANE = place(Activity, "lane")
 cdef Py_ssize_t A_PAYLOAD = place(Activity, "payload"), A_RECEIPT = place(Activity, "receipt")
@@ -162,9 +188,8 @@ cdef object ReceiptType = Receipt, DriverType = Driver, BudgetType = InlineBudge
 cdef object ClockType = Clock, PlainReceipt = UntrackedReceipt, PlainMailbox = PrioritizedMailbox
 cdef object CounterType = Counter, DistributionType = Distribution
 cdef object EntryType = EntryState, HostType = HostFields, MailboxType = MailboxFields, TimesType = array
-cdef object tasks = getattr(set_current_task, "__self__", None)
-if type(tasks) is not dict:
-    tasks = None
+cdef dict tasks = current_tasks
+cdef object yields = YIELD, sleeps = SLEEP
 cdef double LONG_AGO = -math.inf, SECONDS = SLICE_SECONDS, SHORT_SECONDS = SHORT
 cdef Py_ssize_t MOST_TURNS = MOST_INLINE, MOST_TURNS_NESTED = MOST_NESTED
 cdef object decided = DECIDED, current = CURRENT, context_class = Context, pure_await = Receipt.__await__
@@ -274,6 +299,11 @@ cdef PyCFunction DEQUE_APPEND = method("append", METH_O), DEQUE_POPLEFT = method
 cdef inline Py_ssize_t size(object items) except -1:
     """`len(items)`, without a call for the lanes, whose lengths are asked for several times an activity."""
     return Py_SIZE(items) if type(items) is DequeType else len(items)
+
+
+cdef inline Py_ssize_t size_of(object holder, Py_ssize_t at) except -1:
+    """The length of what a slot holds."""
+    return size(<object>look(holder, at))
 
 
 if size(deque((1, 2))) != 2:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context as Variables
 from typing import Any, Protocol
 
-from ..asyncio_compat import ready_handles, set_current_task, yield_future
+from ..asyncio_compat import current_tasks, ready_handles, yield_future
 from .protocols import Host
 
 __all__ = [
@@ -184,12 +184,12 @@ class Driver:
         budget, loop = host.inline_budget, host.loop
         if not budget.allows():
             return
-        waiter, nested = asyncio.current_task(loop), budget.nested
+        waiter, nested = current_tasks.get(loop), budget.nested
         if waiter is None:  # a bare callback of the loop, which can't wait anyway
             return
         try:
             budget.nested = nested + 1
-            set_current_task(loop, self.task)
+            current_tasks[loop] = self.task
             while promise.value is None and self.open and self.entry.driver is self and budget.count < MOST_INLINE:
                 budget.count += 1
                 self._step_inline()
@@ -197,7 +197,7 @@ class Driver:
                     break
         finally:
             budget.nested = nested
-            set_current_task(loop, waiter)
+            current_tasks[loop] = waiter
         outcome = promise.value
         if outcome is not None and outcome.started is not None:
             budget.charge(outcome.finished - outcome.started, host.clock.pace)

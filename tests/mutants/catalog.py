@@ -417,7 +417,7 @@ MUTANTS = (
     Mutant(
         "a lent turn runs as the task of the lender",
         "engine/handoff.py",
-        "            set_current_task(loop, self.task)\n",
+        "            current_tasks[loop] = self.task\n",
         "            pass\n",
         ("tests/engine/test_handoff.py",),
     ),
