@@ -85,7 +85,7 @@ class Courier:
         self.on_their_way: Counter[str] = Counter()
         self._room: dict[str, Promise[Any]] = {}
         self._asked: dict[int, tuple[str, Promise[Any]]] = {}
-        self._outgoing: deque[tuple[str, Item]] = deque()
+        self._outgoing: dict[str, deque[Item]] = {}  # what is not in an outbox yet, by node
         self._is_flushing = False
 
     # ---- to other nodes: any thread
@@ -194,7 +194,10 @@ class Courier:
 
     def put(self, node: str, item: Item) -> None:
         """Have it sent."""
-        self._outgoing.append((node, item))
+        queue = self._outgoing.get(node)
+        if queue is None:
+            queue = self._outgoing.setdefault(node, deque())
+        queue.append(item)
         if self._is_flushing:  # it has not begun: it sees this item
             return
         self._is_flushing = True
@@ -206,12 +209,13 @@ class Courier:
 
     def _flush(self) -> None:
         self._is_flushing = False  # first: what is put from here on calls again, or is seen below
-        while self._outgoing:
-            node, item = self._outgoing.popleft()
-            if node == self.name:
-                self._take(node, item)
-            else:
-                self._outbox(node).put(item)
+        for node in tuple(self._outgoing):
+            queue = self._outgoing[node]
+            if node != self.name:
+                self._outbox(node).put_all(queue)
+                continue
+            for _ in range(len(queue)):
+                self._take(node, queue.popleft())
 
     def _outbox(self, node: str) -> Outbox:
         outbox = self._outboxes.get(node)
@@ -231,6 +235,7 @@ class Courier:
         for item in items:
             if type(item) is ActivityItem and (sent := self.sent.get(item.number)) and sent.receipt() is None:
                 item.is_one_way = True
+                sent.receipt = no_receipt
 
     def life_of(self, node: str) -> str | None:
         """The life of a node that has answered last; empty if none has, None if nothing was sent to it."""
@@ -381,7 +386,7 @@ class Courier:
             items: What the life before had not taken.
         """
         with self.host.lock:  # so whatever is on record as sent by now is among these, or on its way to this outbox
-            coming = [item for to, item in self._outgoing.copy() if to == node]
+            coming = self._outgoing.get(node, deque()).copy()
             kept = {item.number for item in (*items, *coming) if isinstance(item, ActivityItem | CommandItem)}
             waiting, asked = self._waiting_for(node, kept)
         self._end_waits(self.explain_loss(node), () if self.is_durable else waiting, asked)

@@ -18,6 +18,7 @@ from .messages import Batch, Item, Received, decode, encode
 __all__ = ["Inbox", "Outbox", "Peer", "UnreachableError", "WayBack"]
 
 MOST_ITEMS = 2_000  # of one batch
+ENOUGH = 500  # items for a batch that leaves at once: the peer works on it while more are made here
 PATIENCE = 5.0  # seconds until a batch is sent again that nobody has answered
 ANSWER_PATIENCE = 0.5  # seconds until what went with an answer is sent as a batch, if nothing has acknowledged it
 FIRST_RETRY, LAST_RETRY = 0.05, 2.0  # seconds until the next try after a failed one
@@ -141,6 +142,13 @@ class Outbox:
         if not self._answers:
             self._wake()
 
+    def put_all(self, queue: deque[Item]) -> None:
+        """Have all sent that is in a queue, and take it from there. Another thread may add to it meanwhile."""
+        count = len(queue)
+        self._items.extend([queue.popleft() for _ in range(count)])
+        if count and not self._answers:
+            self._wake()
+
     def _wake(self) -> None:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"agentrt link to {self._receiver}")
@@ -152,7 +160,8 @@ class Outbox:
             if self._answers or not self.fresh:
                 await self._wait()
                 continue
-            await asyncio.sleep(0)  # what is put in this turn of the loop goes into one batch
+            if self.fresh < ENOUGH:
+                await asyncio.sleep(0)  # what is put in this turn of the loop goes into one batch
             if self.fresh and not self._answers:
                 await self._send_next()
 

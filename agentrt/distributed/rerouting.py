@@ -31,7 +31,9 @@ HERE = 0  # no activity has this number
 NOWHERE = ""  # no node has this name
 
 
-class Sent(msgspec.Struct):
+# Thousands at once, each for some milliseconds: if the garbage collector saw them, it would look at all of a process
+# again and again. What is in one is let go of with its fate, or when the courier is closed.
+class Sent(msgspec.Struct, gc=False):
     """An activity that was sent to another node and has no fate yet.
 
     Attributes:

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from collections import deque
 
 import pytest
 
 from agentrt.distributed import link
-from agentrt.distributed.link import Inbox, Outbox, UnreachableError
+from agentrt.distributed.link import Inbox, Outbox, UnreachableError, WayBack
 from agentrt.distributed.messages import AcceptedItem, Batch, Item, Received, decode, encode
 from agentrt.testing import run
 
@@ -83,6 +84,54 @@ def test_what_is_put_together_goes_together() -> None:
         return receiver.batches, len(receiver.taken)
 
     assert run(main()) == (3, link.MOST_ITEMS + 1)  # the first one asks who is there
+
+
+def test_a_large_batch_leaves_before_others_get_a_turn() -> None:
+    # What an answer brings has senders make more: the peer has something to do meanwhile.
+    class Answering(Receiver):
+        async def send_batch(self, data: bytes) -> bytes:
+            seen.append(f"batch of {len(decode(data, type=Batch).items)}")
+            answer = decode(await super().send_batch(data), type=Received)
+            answer.items = items(0, 1)
+            return encode(answer)
+
+    class Waking(WayBack):
+        def take(self, answer: Received) -> None:
+            asyncio.get_running_loop().call_soon(seen.append, "turn")
+
+    seen: list[str] = []
+
+    async def main() -> None:
+        outbox = Outbox(Answering(0), "b", "a", "life of a", lambda left: left, Waking("b", {}, lambda *item: None))
+        for item in items(0, link.MOST_ITEMS + link.ENOUGH + 1):
+            outbox.put(item)
+        await finished(outbox)
+        for item in items(0, link.MOST_ITEMS + 1):
+            outbox.put(item)
+        await finished(outbox)
+        outbox.close()
+
+    run(main())
+    large, rest = f"batch of {link.MOST_ITEMS}", f"batch of {link.ENOUGH + 1}"
+    assert seen == ["batch of 0", large, "turn", rest, "turn", "turn", large, "turn", "batch of 1", "turn"]
+
+
+def test_what_another_thread_adds_to_a_queue_meanwhile_stays_there() -> None:
+    class Growing(deque[Item]):
+        def popleft(self) -> Item:
+            self.append(items(1, 2)[0])
+            return super().popleft()
+
+    async def main() -> list[Item]:
+        receiver, queue = Receiver(0), Growing(items(0, 1))
+        outbox = outbox_to(receiver)
+        outbox.put_all(queue)
+        await finished(outbox)
+        outbox.close()
+        assert receiver.taken == [0]
+        return list(queue)
+
+    assert run(main()) == items(1, 2)
 
 
 def test_a_batch_that_nobody_answers_is_sent_again() -> None:
