@@ -111,7 +111,7 @@ def check_pictures(page, file: Path) -> None:
     """Each view has its picture or its text, and nothing is there that can be clicked in vain."""
     page.goto(file.as_uri())
     page.get_by_role("img", name="sum, idle, 0 and 0 waiting, 1 processed, 0 failed").nth(2).wait_for()
-    for text in ("No longer live", "How many wait?", "You expect 9 letters.", "both wait for ever"):
+    for text in ("the view finds no kernel", "How many wait?", "You expect 9 letters.", "both wait for ever"):
         page.get_by_text(text).locator("visible=true").first.wait_for()
     assert page.locator("button:visible, input:visible").count() == 0
 

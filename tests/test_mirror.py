@@ -66,6 +66,7 @@ CROSS_CUTTING = {
     "testing/explorer/test_seeded_faults.py": "seeded_faults.py",
     "views/app/test_accessibility.py": "every page",
     "views/app/test_questions.py": "every page",
+    "views/notebook/test_voila.py": "view.js, in a page of Voilà",
     "views/server/test_injections.py": "every page",
     "views/server/test_many_runtimes.py": "every page",
 }

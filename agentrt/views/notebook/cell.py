@@ -27,10 +27,12 @@ from .execution import CellViews, current_execution, end_view
 __all__ = ["bundle", "kernel_loop"]
 
 VIEW = Path(__file__).with_name("view.js").read_text(encoding="utf-8")
+PICTURE = "As it was when the cell ran, and not live"
 AGAIN = "Run the cell again to see it live."
 WORDS = {
-    "saved": f"As it was when the cell ran, and not live. {AGAIN}",
+    "saved": f"{PICTURE}. {AGAIN}",
     "ended": f"No longer live: the cell has run again since, or the kernel was restarted. {AGAIN}",
+    "apart": f"{PICTURE}: the view finds no kernel in this page.",
     "gone": f"No longer live: the kernel was restarted or has ended. {AGAIN}",
     "silent": "Not live now, as the kernel does not answer: it is busy, or it was restarted; then run the cell again.",
 }

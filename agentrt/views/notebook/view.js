@@ -4,6 +4,7 @@
 // as a frame with a number. A page that misses a number, or can't apply a frame, asks for the whole again. Long texts
 // come piece by piece, see `texts.py`: for all views of a kernel together, one piece is on its way to the page.
 ((script, id, words) => {
+  const TARGET = "agentrt.view"
   const TICK = 500 // milliseconds; all other times are counted in ticks, which do not go on while the page can't listen
   const PING = 10 // until a page that hears nothing asks whether it is up to date
   const SOON = [7, 14], AGAIN = 60 // when it asks again: one question may wait behind a cell that runs
@@ -40,9 +41,18 @@
     return lists
   }
 
-  const connected = () => id in (window.PyViz?.kernels ?? {}) // no longer, once the kernel was restarted
+  const connected = () => connection() !== undefined // no longer, once the kernel was restarted
+  const apart = () => kernel === null && window.PyViz === undefined
   const loaded = () => window.Bokeh?.Panel !== undefined
   const want = () => ({want: true, texts: [...texts.keys()], scripts: !loaded()})
+
+  // Panel's code in JupyterLab keeps a connection for each view. It does not run in Voilà, whose widgets have one.
+  function connection() {
+    const {name, widgetManager} = window.jupyterapp ?? {}
+    if (name !== "Voila") return window.PyViz?.kernels?.[id]
+    const kernel = widgetManager?.kernel ?? undefined
+    return kernel?.status === "dead" ? undefined : kernel
+  }
 
   function send(data) {
     if (opened) comm.send(data)
@@ -57,8 +67,8 @@
 
   function connect() {
     if (comm === null) {
-      kernel = window.PyViz.kernels[id]
-      comm = kernel.connectToComm("agentrt.view")
+      kernel = connection()
+      comm = kernel.connectToComm?.(TARGET) ?? kernel.createComm(TARGET)
       comm.onMsg = ({content}) => {
         quiet = unanswered = 0
         pending = false
@@ -67,7 +77,7 @@
         work = work.then(() => take(content.data)).catch(lost).then(mark)
       }
     }
-    if (!comm.active) return
+    if (comm.active === false) return
     comm.open({view: id, ...want()})
     opened = asked = pending = true
   }
@@ -283,6 +293,12 @@
     }
   }
 
+  function reason() {
+    if (ended) return "ended"
+    if (!connected()) return apart() ? "apart" : "gone"
+    return shown === null ? "saved" : "silent"
+  }
+
   function mark() {
     const silent = ended || unanswered >= (shown !== null && connected() ? PATIENCE : SHORT)
     picture.hidden = shown !== null
@@ -290,7 +306,7 @@
     live.inert = silent
     live.style.opacity = silent ? 0.6 : ""
     note.hidden = !silent
-    if (silent) note.textContent = words[ended ? "ended" : !connected() ? "gone" : shown === null ? "saved" : "silent"]
+    if (silent) note.textContent = words[reason()]
     box.dataset.state = silent ? "silent" : shown ? "live" : "waiting"
   }
 
