@@ -23,6 +23,7 @@ SAID = {
 }
 ON_RAY = [path for path in NOTEBOOKS if path.stem == "16_three_nodes"]
 IN_A_KERNEL = [path for path in NOTEBOOKS if path not in ON_RAY]
+WIDEST = 105  # characters of a line of code
 LARGEST = 4_000_000  # bytes of a notebook with its outputs
 
 
@@ -55,12 +56,13 @@ def result(cell):
     return outputs[-1]["data"]["text/plain"] if outputs else ""
 
 
-def test_one_line_puts_a_real_model_in_the_place_of_the_function():
+def test_two_lines_put_a_real_model_in_the_place_of_the_function():
     cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / "11_tool_loop.ipynb", as_version=4).cells}
     names: dict = {"client": Client()}
     exec(cells["model"], names)
     names["client"].answer = names["model"]
-    exec(re.search(r"^# (model = .*)$", cells["model"], re.MULTILINE)[1], names)
+    reply, real_model = re.findall(r"^# (\w+ = .*)$", cells["model"], re.MULTILINE)
+    exec(f"{reply}\n{real_model}", names)
     exec(cells["agent"], names)
     with names["manager"]:
         outcome = names["helper"].send_nowait("How much warmer is it in Lisbon than in Oslo?").result(PATIENCE)
@@ -79,6 +81,14 @@ class Client:
         self.asked += 1
         message = SimpleNamespace(to_dict=lambda: self.answer(messages))
         return SimpleNamespace(choices=[SimpleNamespace(message=message)])
+
+
+@pytest.mark.parametrize("path", [*IN_A_KERNEL, *ON_RAY], ids=lambda path: path.stem)
+def test_no_line_of_code_has_to_be_scrolled_in_a_narrow_window(path):
+    """One of 1,100 pixels, as in the pictures of `tests/lessons/walk.py`, has room for some 115 characters."""
+    cells = nbformat.read(path, as_version=4).cells
+    lines = [line for cell in cells if cell.cell_type == "code" for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > WIDEST] == []
 
 
 @pytest.mark.kernel
