@@ -36,6 +36,7 @@ CROSS_CUTTING = {
     "test_dashboard.py": "dashboard/app.py",
     "test_demo_page.py": "`agentrt demo` in a browser",
     "test_docstrings.py": "the examples of all modules",
+    "test_documentation.py": "README.md, docs/ and the texts of notebooks/",
     "test_durability.py": "docs/durability.md",
     "engine/test_command_ends.py": "commands.py, with runtimes that end",
     "engine/test_mailbox_commands.py": "commands.py, on what waits in a mailbox",
