@@ -107,9 +107,20 @@ def run_jupyter(folder: Path, *command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+# What the manager of widgets does, which nbconvert's page asks the web for.
+DRAW_WIDGETS = """() => {
+  for (const model of document.querySelectorAll("script[type='application/vnd.jupyter.widget-view+json']"))
+    model.insertAdjacentHTML("afterend", "<div class='jupyter-widgets widget-box'><button>Pause</button></div>")
+}"""
+
+
 def check_pictures(page, file: Path) -> None:
-    """Each view has its picture or its text, and nothing is there that can be clicked in vain."""
     page.goto(file.as_uri())
+    check_what_is_shown(page)
+
+
+def check_what_is_shown(page) -> None:
+    """Each view has its picture or its text, and nothing is there that can be clicked in vain."""
     page.get_by_role("img", name="sum, idle, 0 and 0 waiting, 1 processed, 0 failed").nth(2).wait_for()
     for text in ("the view finds no kernel", "How many wait?", "You expect 9 letters.", "both wait for ever"):
         page.get_by_text(text).locator("visible=true").first.wait_for()
@@ -121,6 +132,9 @@ def test_a_page_of_nbconvert_has_pictures_without_a_network(unplugged, tmp_path)
     write_notebook(tmp_path / "agents.ipynb", CELLS)
     run_jupyter(tmp_path, "nbconvert", "--execute", "--to", "html", "agents.ipynb")
     check_pictures(unplugged, tmp_path / "agents.html")
+    unplugged.evaluate(DRAW_WIDGETS)
+    assert unplugged.locator(".widget-box").count() == 3, "with a network, the page draws them, and they are dead"
+    check_what_is_shown(unplugged)
     assert not is_blank(shoot(unplugged, "front-ends/nbconvert", full=True))
 
 

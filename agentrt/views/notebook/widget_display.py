@@ -10,12 +10,21 @@ from ..html import Content, div, stylesheet
 __all__ = ["WidgetDisplay"]
 
 TEXT_CLASS = "agentrt-widget-text"
-CELL_OUTPUT = ".jp-OutputArea-child"  # of JupyterLab, Notebook 7 and nbconvert
-HIDE_TEXT = f"{CELL_OUTPUT}:has(.{TEXT_CLASS}):has(+ {CELL_OUTPUT} .jupyter-widgets.widget-box) {{ display: none }}"
+CELL_OUTPUT = ".jp-OutputArea-child"  # of JupyterLab, Notebook 7, Voilà and nbconvert
+SAVED_PAGE = "body.jp-Notebook:not([data-voila])"  # of nbconvert
+TEXT = f"{CELL_OUTPUT}:has(.{TEXT_CLASS})"
+WIDGET = f"{CELL_OUTPUT} .jupyter-widgets.widget-box"
+# With a network nbconvert's page draws a widget as its model was saved: without a state, with buttons that do nothing.
+RULES = f"""
+body:not({SAVED_PAGE}) {TEXT}:has(+ {WIDGET}) {{ display: none }}
+{SAVED_PAGE} {TEXT} + {CELL_OUTPUT} {{ display: none }}
+"""
 
 
 class WidgetDisplay:
-    """Shows a text and below it a widget, as two outputs of the cell. Where the widget is live, the text is hidden.
+    """Shows a text and below it a widget, as two outputs of the cell.
+
+    One of them is hidden: the text where the widget is live, the widget in a page of nbconvert.
 
     One output that has both would be blank in a page of nbconvert without a network: nbconvert takes the widget, and
     fetches what draws it.
@@ -50,4 +59,4 @@ class WidgetDisplay:
 
 
 def _bundle(still: Content, text: str) -> dict[str, str]:
-    return {"text/html": str(div(still, stylesheet(HIDE_TEXT), cls=TEXT_CLASS)), "text/plain": text}
+    return {"text/html": str(div(still, stylesheet(RULES), cls=TEXT_CLASS)), "text/plain": text}
