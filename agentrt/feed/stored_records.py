@@ -99,6 +99,8 @@ class StoredRecords:
             self.records.append(make_activity(self._codec, row))
 
     def _add_commit(self, sequence: int, row: CommitRow) -> None:
+        if row.fate is None:
+            self._count_attempts(row)
         if row.again:
             return
         self._now = max(self._now, row.at)
@@ -126,8 +128,11 @@ class StoredRecords:
             )
         )
 
+    def _count_attempts(self, row: CommitRow) -> None:
+        """Count the attempts that have failed; in a row that is there again are all before it."""
+        self._attempts[row.activity] = row.attempts + (0 if row.again else self._attempts[row.activity])
+
     def _add_retry(self, sequence: int, row: CommitRow) -> None:
-        self._attempts[row.activity] += row.attempts
         error = stored_error("retry", row.error, row.runtime, row.activity)
         detail = {"activity": row.activity, "retry": self._attempts[row.activity], "error": error}
         self._event(sequence, row.runtime, "retry", detail)

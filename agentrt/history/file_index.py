@@ -29,6 +29,7 @@ class PlacesBefore(NamedTuple):
     Attributes:
         settings: Its settings, its counts, and the places of its state and its fields.
         waiting: The positions of what waited: of each activity all of its rows, the first one first.
+        retries: The positions of the failed attempts of what waited, by that of its first row.
         supervision: The position of the row that has the supervision, if it is not among the settings.
         error: The position of the last failure, and whether nothing was done since.
     """
@@ -36,6 +37,7 @@ class PlacesBefore(NamedTuple):
     id: str
     settings: RuntimePlaces
     waiting: list[list[int]]
+    retries: dict[int, list[int]]
     supervision: int | None
     error: tuple[int, bool] | None
 
@@ -117,6 +119,8 @@ class FileIndex:
         self._kind = np.zeros(count, np.uint8)
         self._runtime = np.zeros(count, np.int32)
         self._events: list[tuple[Array, Array]] = []
+        self._attempts: list[tuple[Array, Array]] = []  # that failed and were followed by another
+        self._retries: dict[int, list[int]] = {}  # their rows, by the row that the activity has before
         self._rows_before: dict[int, int] = {}  # of an activity that is there again: the row before
         for start in range(0, count, CHUNK):
             end = min(start + CHUNK, count)
@@ -144,6 +148,8 @@ class FileIndex:
         self._keep(start, end, time, alone)
         events = np.flatnonzero(ends)
         self._events.append(((events + start).astype(np.int32), activity[events]))
+        attempts = np.flatnonzero((ends == OTHER) & (activity > 0))
+        self._attempts.append(((attempts + start).astype(np.int32), activity[attempts]))
 
     def _read_alone(self, start: int, odd: Array, activity: Array, time: Array, ends: Array) -> list[tuple[int, Row]]:
         """Read the other rows; those of activities into the columns."""
@@ -179,12 +185,17 @@ class FileIndex:
             while row is not None and n < begin:
                 self._apply(self.first + n, row)
                 n, row = next(rows)
-            # What a runtime begins with and its state, the row behind, make one record.
-            if begin < end and self._begun != self.first + begin - 1:
+            # What a runtime begins with and its state, in the next row, make one record; the two of a letter make none.
+            if begin < end and self._begun != self.first + begin - 1 and not self._ends_letter(begin):
                 self.starts.append(self.first + begin)
                 self.times.append(float(latest[begin - start - 1]) if begin > start else self.now)
                 self._keep_frames(self.first + begin)
         self.now = float(latest[-1])
+
+    def _ends_letter(self, row: int) -> bool:
+        """Whether this is the second row of a dead letter that was written again."""
+        kind = int(self._kind[row])
+        return bool(kind & AGAIN) and kind & (WIDTH - 1) > COMMIT
 
     def _apply(self, position: int, row: Row) -> None:
         self._index.apply(position, row)
@@ -204,19 +215,21 @@ class FileIndex:
 
     def _join(self) -> None:
         """Find the row that ends the waiting of each activity, and what is there twice."""
-        places, activities = (
-            np.concatenate([each[n] for each in self._events] or [np.zeros(0, np.int32)]) for n in (0, 1)
-        )
-        self._events.clear()
+        places, activities = _concatenate(self._events)
+        rows, attempts = _concatenate(self._attempts)
+        self._events, self._attempts = [], []
         self._ends: Array = np.zeros(self.count, np.int32)  # 0 where nothing begins to wait
         if not len(places):
             return
+        attempts -= activities.min()
         activities -= activities.min()
         if activities.max() < 1 << 32:
             activities = activities.astype(np.uint32)
         order = np.argsort(activities, kind="stable")
         places, activities = places[order], activities[order]
         del order
+        if len(rows):
+            self._find_retries(places, activities, rows, attempts)
         same = activities[1:] == activities[:-1]
         del activities
         following = np.full(len(places), NEVER, np.int32)
@@ -230,6 +243,16 @@ class FileIndex:
         twice = np.flatnonzero(same & ~waits[:-1] & ~waits[1:]) + 1
         for n in twice:
             self._drop_second(int(places[n - 1]), int(places[n]))
+
+    def _find_retries(self, places: Array, activities: Array, rows: Array, attempts: Array) -> None:
+        """Find which row each failed attempt belongs to: the last one of its activity before it."""
+        unique, ranks = np.unique(activities, return_inverse=True)
+        found = np.searchsorted(unique, attempts)
+        keys = (ranks.astype(np.int64) << 32) | places
+        before = np.searchsorted(keys, (found << 32) | rows) - 1
+        known = (before >= 0) & (activities[before].astype(np.int64) == attempts)
+        for place, row in zip(places[before[known]].tolist(), rows[known].tolist(), strict=True):
+            self._retries.setdefault(place, []).append(row)
 
     def _drop_second(self, first: int, second: int) -> None:
         """A commit that was handed over twice, as an exception had interrupted the first time, counts once."""
@@ -313,6 +336,15 @@ class FileIndex:
             rows.insert(0, before)
         return [self.first + row for row in rows]
 
+    def _retries_of(self, waiting: list[list[int]], position: int) -> dict[int, list[int]]:
+        """The positions before this one of the failed attempts of what waits."""
+        found = {}
+        for rows in waiting:
+            retries = [self.first + n for row in rows for n in self._retries.get(row - self.first, ())]
+            if retries := [each for each in retries if each < position]:
+                found[rows[0]] = retries
+        return found
+
     def _place(self, number: int, position: int, totals: Totals, waiting: list[int]) -> PlacesBefore:
         id = self._ids[number]
         settings = self._settings.get(id)
@@ -327,11 +359,20 @@ class FileIndex:
             counts = counts - self._counts(number, counted - self.first)
         for n, name in enumerate(("accepted", *FATES), ACCEPTED):
             places.counts[name] = places.counts.get(name, 0) + int(counts[n])
+        stays = [self._rows_of(each) for each in waiting if each > removed]
         has_failed = totals.failed[number] >= 0 and failed > renewed
         return PlacesBefore(
             id,
             places,
-            [self._rows_of(each) for each in waiting if each > removed],
+            stays,
+            self._retries_of(stays, position) if self._retries else {},
             supervision if totals.supervised[number] >= 0 and supervision > max(supervised, renewed) else None,
             (failed, done < failed) if has_failed else None,
         )
+
+
+def _concatenate(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The first arrays one after the other, and the second ones."""
+    empty = np.zeros(0, np.int32), np.zeros(0, np.int64)
+    first, second = zip(empty, *parts, strict=True)
+    return np.concatenate(first), np.concatenate(second)

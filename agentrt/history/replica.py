@@ -129,7 +129,7 @@ class Replica:
 
     def waiting(self) -> list[Activity[Any]]:
         """All that waits: the priority lane, the standard lane, then what is not due yet."""
-        return [*self.priority, *self.standard, *self.delayed.values()]
+        return [*self.priority, *self.standard, *sorted(self.delayed.values(), key=id_of)]
 
     # ---- to change
 
@@ -225,8 +225,9 @@ class Replica:
         if event.kind == "created":
             past = self.past + self.fates if self.closed else self.past
             self.__init__(self.id)  # type: ignore[misc]  # another one of the same id
-            self.past, self.born = past, event.sequence
-            self.workflow = str(event.detail or "")
+            self.past = past
+        if self.born is None:  # also where it continues, and what was before is not known
+            self.born, self.workflow = event.sequence, str(event.detail or "")
         self.code = event.workflow
         self.state, self.initial, self.limits = event.state, event.initial, event.limits or self.limits
         self.paused, self.failed = event.paused, event.failed
@@ -234,8 +235,11 @@ class Replica:
         self.priority, self.standard = SharedItems(lists[0]), SharedItems(lists[1])
         self.delayed = {each.id: each for each in lists[2]}
         if event.counts:
-            self.accepted_priority, self.accepted_standard, *counts = event.counts
-            self.counts = dict(zip(FATES, counts, strict=True))
+            self._use_counts(event.counts)
+
+    def _use_counts(self, counts: Sequence[int]) -> None:
+        self.accepted_priority, self.accepted_standard, *fates = counts
+        self.counts = dict(zip(FATES, fates, strict=True))
 
     # ---- what an event changes
 
@@ -304,10 +308,12 @@ class Replica:
         """An activity that was accepted, and counted, before what is stored."""
         activity = event.detail["waiting"]
         self.born = self.born or event.sequence
-        if activity.not_before is not None and activity.not_before > event.at:
+        if event.detail["delayed"]:
             self.delayed[activity.id] = activity
-        else:
+        elif event.detail["before"] is None:
             self.lane(activity.lane).append(activity)
+        else:
+            self.lane(activity.lane).insert(activity, event.detail["before"])
 
     def _use_error(self, event: Event) -> None:
         """The last failure before what is read."""
@@ -390,6 +396,7 @@ CHANGES: dict[str, Callable[[Replica, Event], None]] = {
     "breakpoint_removed": Replica._remove_breakpoint,
     "due": Replica._join,
     "moved": Replica._move,
+    "counts_stored": lambda replica, event: replica._use_counts(event.detail["counts"]),
     "placed": Replica._place,
     "error_stored": Replica._use_error,
     "state_stored": Replica._edit_state,

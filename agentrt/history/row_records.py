@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from ..errors import ConfigurationError
 from ..events import Baseline, Event, Record
 from ..feed.stored_records import UNKNOWN, StoredRecords, stored_error
 from ..journal.codec import Codec
-from ..journal.rows import AcceptedRow, CommitRow, EffectRow, FieldsRow, Row, RuntimeRow, make_activity
+from ..journal.rows import AcceptedRow, CommitRow, EffectRow, FieldsRow, RemovedRow, Row, RuntimeRow, make_activity
 from ..limits import Limits
 from ..metrics import Fates
 from .chronicle import Chronicle, Cut
@@ -35,10 +36,11 @@ class ErrorRow(NamedTuple):
 
 
 class WaitingRow(NamedTuple):
-    """An activity that waited before the rows that are read, as it was stored first."""
+    """An activity that waited before the rows that are read, as it was stored first, and its failed attempts."""
 
     runtime: str
     row: AcceptedRow
+    retries: list[CommitRow]
 
 
 class HistoryRecords(StoredRecords):
@@ -47,13 +49,16 @@ class HistoryRecords(StoredRecords):
     def __init__(self, codec: Codec, rows: Iterable[tuple[int, Row | ErrorRow | WaitingRow]], now: float = 0.0) -> None:
         self.numbers: list[int] = []
         self._new: RuntimeRow | None = None  # a runtime that begins, and whose state comes in the next row
-        self._rows: dict[int, AcceptedRow] = {}  # what waits
+        self._begun: set[str] = set()  # the runtimes of which it is known how they stand,
+        self._stateless: set[str] = set()  # but for the state of these
+        self._rows: dict[str, dict[int, AcceptedRow]] = defaultdict(dict)  # what waits, by runtime
+        self._top: dict[tuple[str, bool], float] = {}  # the highest rank that there was in each lane
         self._delayed: set[int] = set()
         self._place = 0
         self._limits: dict[str, Limits] = {}
         self._begins_at = now
         self.last_time = now  # that any row has
-        super().__init__(codec, rows, 0)  # type: ignore[arg-type]
+        super().__init__(codec, self._leave_out_letters(rows), 0)
         self._begin(self._place)
         self.numbers += [self._place] * (len(self.records) - len(self.numbers))
 
@@ -65,19 +70,24 @@ class HistoryRecords(StoredRecords):
             return
         if isinstance(row, WaitingRow):
             self._add_waiting(sequence, row.row)
+            for retry in row.retries:
+                self._count_attempts(retry)
             return
-        self.last_time = max(self.last_time, getattr(row, "at", 0.0), getattr(row, "created", 0.0) or 0.0)
+        self._go_to(row)
         is_state = isinstance(row, FieldsRow) or (isinstance(row, RuntimeRow) and row.state is not None and not row.new)
-        if self._new is not None and not (is_state and row.runtime == self._new.runtime):
+        is_rest = is_state and not (isinstance(row, RuntimeRow) and row.begins)
+        if self._new is not None and not (is_rest and row.runtime == self._new.runtime):
             self._begin(sequence)
         super()._add(sequence, row)
+        if isinstance(row, RemovedRow):
+            self._begun.discard(row.runtime)
+            self._rows.pop(row.runtime, None)
+        begins = is_state and self._begin(sequence)
         if isinstance(row, EffectRow):
             value = self._codec.decode(row.value, "the effect")
             detail = {"activity": row.activity, "name": row.name, "value": value, "args": msgspec.UNSET}
             self._note(sequence, row.runtime, "effect", detail)
-        elif is_state and self._new is not None:
-            self._begin(sequence)
-        elif is_state and isinstance(row, RuntimeRow):
+        elif is_state and not begins and (row.runtime in self._stateless or getattr(row, "counts", 0) is None):
             self._note(sequence, row.runtime, "state_stored", {"to": self._states[row.runtime]})
         self.numbers += [sequence] * (len(self.records) - len(self.numbers))
 
@@ -91,30 +101,66 @@ class HistoryRecords(StoredRecords):
 
     def _add_waiting(self, sequence: int, row: AcceptedRow) -> None:
         self._begin(sequence)
-        self._accepted[row.activity] = self._rows[row.activity] = row
-        if row.not_before is not None and row.not_before > row.created:
-            self._delayed.add(row.activity)
-        at = self._now if row.again else row.created  # that it was due comes with a row of its own
-        detail = {"waiting": make_activity(self._codec, row)}
-        self.records.append(Event(sequence, row.runtime, at, "placed", None, detail))
+        self._accepted[row.activity] = row
+        self._place_row(row)
         self.numbers.append(sequence)
 
     def _note(self, sequence: int, runtime: str, kind: str, detail: Any = None) -> None:
         self.records.append(Event(sequence, runtime, self._now, kind, None, detail))
 
-    def _begin(self, sequence: int) -> None:
-        """Record a runtime that begins, now that its state is known."""
+    def _go_to(self, row: Any) -> None:
+        """Go on to the time of a row, if it has one."""
+        self.last_time = max(self.last_time, getattr(row, "at", 0.0), getattr(row, "created", 0.0) or 0.0)
+        self._now = self.last_time
+
+    def _leave_out_letters(self, rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Leave out dead letters that were written again: of their two rows, the first one says that it waits."""
+        held: tuple[int, Any] | None = None
+        for each in rows:
+            row = each[1]
+            if held is not None:
+                before, held = held, None
+                if isinstance(row, CommitRow) and row.again and row.fate and row.activity == before[1].activity:
+                    self._go_to(before[1])
+                    self._go_to(row)
+                    continue
+                yield before
+            if isinstance(row, AcceptedRow) and row.again:
+                held = each
+            else:
+                yield each
+        if held is not None:
+            yield held
+
+    def _begin(self, sequence: int) -> bool:
+        """Record a runtime that begins, now that its state is known; whether there was one."""
         row, self._new = self._new, None
         if row is None:
-            return
+            return False
+        counts = () if row.counts is None else _counts_of(row.counts)
+        if row.runtime in self._begun and not row.new:
+            # Where a row was let go and a later one of its activity stays, that one was counted as if it were new.
+            self._note(sequence, row.runtime, "counts_stored", {"counts": counts})
+            return False
+        self._begun.add(row.runtime)
+        kind, waiting = ("created", ()) if row.new else ("continued", self._lists(row.runtime))
         state = self._states.get(row.runtime, UNKNOWN)
         limits = self._limits.get(row.runtime, Limits())
         name = f"code {row.workflow}" if row.workflow else ""
-        counts = () if row.counts is None else _counts_of(row.counts)
         at = row.created or self._now
-        begun = Baseline(sequence, row.runtime, at, "created", None, name, state=state, initial=state, limits=limits)
-        failed = False if row.supervision is None else _has_failed(self._codec, row.supervision)
-        self.records.append(msgspec.structs.replace(begun, counts=counts, paused=bool(row.paused), failed=failed))
+        failed = row.supervision is not None and _has_failed(self._codec, row.supervision)
+        how = None, state, state, limits, waiting, counts, bool(row.paused), failed
+        self.records.append(Baseline(sequence, row.runtime, at, kind, None, name, *how))
+        (self._stateless.add if state is UNKNOWN else self._stateless.discard)(row.runtime)
+        return True
+
+    def _lists(self, runtime: str) -> tuple[Sequence[Activity[Any]], ...]:
+        """What waits: in the priority lane, in the standard lane, not yet due."""
+        lists: tuple[list[Activity[Any]], ...] = ([], [], [])
+        for row in sorted(self._rows[runtime].values(), key=_rank):
+            place = 2 if row.activity in self._delayed else 0 if row.lane else 1
+            lists[place].append(make_activity(self._codec, row))
+        return lists if any(lists) else ()
 
     def _add_settings(self, sequence: int, row: RuntimeRow) -> None:
         self._now = max(self._now, row.created or 0.0)
@@ -131,7 +177,7 @@ class HistoryRecords(StoredRecords):
         stored = self._codec.decode(row.limits or b"", "the limits")
         old, new = self._limits.get(row.runtime, Limits()), _limits_from(stored)
         self._limits[row.runtime] = new
-        for name in new.__struct_fields__ if not row.new else ():
+        for name in new.__struct_fields__ if row.runtime in self._begun and not row.new else ():
             if getattr(old, name) != getattr(new, name):
                 detail = {"name": name, "from": getattr(old, name), "to": getattr(new, name)}
                 self._note(sequence, row.runtime, "limit", detail)
@@ -139,16 +185,39 @@ class HistoryRecords(StoredRecords):
     # ---- what waits
 
     def _add_activity(self, row: AcceptedRow) -> None:
-        known = self._rows.get(row.activity)
+        known = self._rows[row.runtime].get(row.activity)
         count = len(self.records)
         super()._add_activity(row)
         if known is not None:
             self._change(known, row)
+            self._keep_row(row)
         elif row.again and count == len(self.records):
-            self._note(self._place, row.runtime, "placed", {"waiting": make_activity(self._codec, row)})
-        if known is None and row.not_before is not None and row.not_before > row.created:
+            self._place_row(row)
+        else:
+            self._delay(row)
+            self._keep_row(row)
+            if row.rank is not None:  # it was moved; its first row was let go
+                self._note_move(row)
+
+    def _place_row(self, row: AcceptedRow) -> None:
+        """Record an activity that waited before the rows that are read, or before those that were let go."""
+        self._delay(row)
+        # Behind it is what has a higher rank: most often nothing, and that is not looked for.
+        before = self._follower(row) if _rank(row) < self._top.get((row.runtime, row.lane), 0) else None
+        waiting = make_activity(self._codec, row)
+        detail = {"waiting": waiting, "delayed": row.activity in self._delayed, "before": before}
+        self._note(self._place, row.runtime, "placed", detail)
+        self._keep_row(row)
+
+    def _delay(self, row: AcceptedRow) -> None:
+        """Remember an activity that is not due yet: once it is, it has a rank."""
+        if row.not_before is not None and row.not_before > row.created and row.rank is None:
             self._delayed.add(row.activity)
-        self._rows[row.activity] = row
+
+    def _keep_row(self, row: AcceptedRow) -> None:
+        self._rows[row.runtime][row.activity] = row
+        lane = row.runtime, row.lane
+        self._top[lane] = max(self._top.get(lane, 0), _rank(row))
 
     def _change(self, was: AcceptedRow, row: AcceptedRow) -> None:
         """An activity that waits was stored again: it is due, was moved, or has another payload."""
@@ -160,24 +229,29 @@ class HistoryRecords(StoredRecords):
             self._delayed.discard(id)
             self._note(self._place, row.runtime, "due", {"activity": id})
         elif row.lane != was.lane or row.rank != was.rank:
-            lane = Lane.PRIORITY if row.lane else Lane.STANDARD
-            before = self._follower(row)
-            self._note(self._place, row.runtime, "moved", {"activity": id, "lane": lane.value, "before": before})
+            self._note_move(row)
+
+    def _note_move(self, row: AcceptedRow) -> None:
+        lane = Lane.PRIORITY if row.lane else Lane.STANDARD
+        detail = {"activity": row.activity, "lane": lane.value, "before": self._follower(row)}
+        self._note(self._place, row.runtime, "moved", detail)
 
     def _follower(self, row: AcceptedRow) -> int | None:
         """What waits right behind an activity."""
         rank = _rank(row)
         behind = [
-            each for each in self._rows.values()
-            if each.runtime == row.runtime and each.lane == row.lane and each.activity not in self._delayed
+            each for each in self._rows[row.runtime].values()
+            if each.lane == row.lane and each.activity not in self._delayed
             and each.activity != row.activity and _rank(each) > rank
         ]  # fmt: skip
         return min(behind, key=_rank).activity if behind else None
 
     def _add_commit(self, sequence: int, row: CommitRow) -> None:
         super()._add_commit(sequence, row)
+        if row.state is not None:
+            self._stateless.discard(row.runtime)
         if row.fate is not None:
-            self._rows.pop(row.activity, None)
+            self._rows[row.runtime].pop(row.activity, None)
             self._delayed.discard(row.activity)
 
 

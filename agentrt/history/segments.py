@@ -114,23 +114,32 @@ class SegmentedChronicle(StoredChronicle):
 
     def _rows_before(self, start: int) -> Iterator[Row | ErrorRow | WaitingRow]:
         """Rows that stand for all that were before a segment."""
-        places = [each for each in self._index.before(start) if each.settings.created is not None or each.waiting]
+        places = [each for each in self._index.before(start) if _is_known(each)]
         wanted = sorted({position for each in places for position in _positions(each)})
         rows: dict[int, Any] = dict(zip(wanted, self._log.fetch(wanted), strict=True))
         for place in places:
-            if place.settings.created is not None:
-                yield from _settings_rows(place, rows)
+            yield from _settings_rows(place, rows)
             first = {each[0] for each in place.waiting}
             for position in sorted(position for each in place.waiting for position in each):
-                yield WaitingRow(place.id, rows[position]) if position in first else rows[position]
+                if position in first:
+                    yield WaitingRow(place.id, rows[position], [rows[each] for each in place.retries.get(position, ())])
+                else:
+                    yield rows[position]
             if place.error is not None:
                 yield ErrorRow(place.id, rows[place.error[0]], place.error[1])
+
+
+def _is_known(place: PlacesBefore) -> bool:
+    """Whether there is anything to say of a runtime."""
+    settings = place.settings
+    return bool(settings.created is not None or place.waiting or settings.state is not None or settings.fields)
 
 
 def _positions(place: PlacesBefore) -> Iterator[int]:
     """Of the rows that are needed of a runtime."""
     settings = place.settings
     yield from (position for each in place.waiting for position in each)
+    yield from (position for each in place.retries.values() for position in each)
     yield from (position for position, _ in settings.fields.values())
     alone = (settings.state, place.supervision, None if place.error is None else place.error[0])
     yield from (position for position in alone if position is not None)
@@ -140,7 +149,8 @@ def _settings_rows(place: PlacesBefore, rows: Mapping[int, Any]) -> Iterator[Row
     settings = place.settings
     if place.supervision is not None:
         settings.supervision = rows[place.supervision].supervision
-    yield msgspec.structs.replace(settings.settings(place.id, None, {}), order=None)
+    if settings.created is not None:  # else it is in the rows to come that it goes on
+        yield msgspec.structs.replace(settings.settings(place.id, None, {}), order=None)
     if settings.state is not None:
         yield RuntimeRow(place.id, state=rows[settings.state].state)
     elif settings.fields:  # of a large state, in several rows

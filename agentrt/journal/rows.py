@@ -54,7 +54,7 @@ class RuntimeRow(msgspec.Struct, array_like=True, tag=1, gc=False):
     @property
     def begins(self) -> bool:
         """Whether the runtime begins here, or begins again where history was let go. Its state is in the next row."""
-        return self.new or self.counts is not None
+        return self.new or (self.counts is not None and self.created is not None)
 
 
 class FieldsRow(msgspec.Struct, array_like=True, tag=2, gc=False):
