@@ -185,17 +185,18 @@ class FileIndex:
             while row is not None and n < begin:
                 self._apply(self.first + n, row)
                 n, row = next(rows)
-            # What a runtime begins with and its state, in the next row, make one record; the two of a letter make none.
-            if begin < end and self._begun != self.first + begin - 1 and not self._ends_letter(begin):
+            if begin < end and not (begin and self._continues(begin)):
                 self.starts.append(self.first + begin)
                 self.times.append(float(latest[begin - start - 1]) if begin > start else self.now)
                 self._keep_frames(self.first + begin)
         self.now = float(latest[-1])
 
-    def _ends_letter(self, row: int) -> bool:
-        """Whether this is the second row of a dead letter that was written again."""
+    def _continues(self, row: int) -> bool:
+        """Whether a row makes one record with the row before it, or none."""
+        if self._begun == self.first + row - 1:  # the state of a runtime that begins
+            return True
         kind = int(self._kind[row])
-        return bool(kind & AGAIN) and kind & (WIDTH - 1) > COMMIT
+        return bool(kind & AGAIN) and kind & (WIDTH - 1) > COMMIT  # the end of a dead letter that was written again
 
     def _apply(self, position: int, row: Row) -> None:
         self._index.apply(position, row)

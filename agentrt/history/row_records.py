@@ -137,15 +137,11 @@ class HistoryRecords(StoredRecords):
         row, self._new = self._new, None
         if row is None:
             return False
-        counts = () if row.counts is None else _counts_of(row.counts)
-        if row.runtime in self._begun and not row.new:
-            # Where a row was let go and a later one of its activity stays, that one was counted as if it were new.
-            self._note(sequence, row.runtime, "counts_stored", {"counts": counts})
-            return False
         self._begun.add(row.runtime)
         kind, waiting = ("created", ()) if row.new else ("continued", self._lists(row.runtime))
         state = self._states.get(row.runtime, UNKNOWN)
         limits = self._limits.get(row.runtime, Limits())
+        counts = () if row.counts is None else _counts_of(row.counts)
         name = f"code {row.workflow}" if row.workflow else ""
         at = row.created or self._now
         failed = row.supervision is not None and _has_failed(self._codec, row.supervision)
@@ -168,8 +164,10 @@ class HistoryRecords(StoredRecords):
             self._use_limits(sequence, row)
         if row.state is not None:
             self._states[row.runtime] = self._codec.decode(row.state, "the state")
-        if row.begins:
+        if row.begins and (row.new or row.runtime not in self._begun):
             self._new = row
+        elif row.begins:  # where a row was let go and a later one of its activity stays, that one was counted twice
+            self._note(sequence, row.runtime, "counts_stored", {"counts": _counts_of(row.counts or {})})
         elif row.paused is not None:
             self._note(sequence, row.runtime, "paused" if row.paused else "resumed")
 

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 
 from agentrt import AgentError, Backoff, RuntimeManager, Status
+from agentrt.history.file_index import FileIndex
 from agentrt.history.moment import Moment
+from agentrt.history.replica import Replica
+from agentrt.history.row_records import HistoryRecords, StoredChronicle
 from agentrt.history.stored import StoredHistory
-from agentrt.journal import Retention, SQLiteJournal
+from agentrt.journal import Codec, Retention, SQLiteJournal
+from agentrt.journal.log_copy import LogCopy
+from agentrt.journal.rows import AcceptedRow, CommitRow, RuntimeRow, encode_row
 from tests.history.shop import count_down
 from tests.history.support import plain
+from tests.history.test_file_index import write
 from tests.support import add
 
 pytestmark = pytest.mark.filterwarnings("ignore:the state of")
@@ -127,3 +133,37 @@ def test_attempts_before_a_segment_count(tmp_path):
     for sequence in whole.chronicle.sequences:
         assert repr(parts.chronicle.record(sequence)) == repr(whole.chronicle.record(sequence))
     parts.close()
+
+
+def accepted(activity: int, rank: float | None = None) -> AcceptedRow:
+    return AcceptedRow("a", activity, Codec().encode(activity), False, 1.0, rank=rank)
+
+
+def continued(**counts: int) -> RuntimeRow:
+    return RuntimeRow("a", 1.0, state=Codec().encode(0), counts=counts)
+
+
+def stand_after(*rows: Any) -> Replica:
+    """How the runtime stands after these rows, before which others were let go."""
+    found = HistoryRecords(Codec(), enumerate(rows, 10))
+    replica = StoredChronicle(found.records, found.numbers, 9).replica("a", 9 + len(rows))
+    assert replica is not None
+    return replica
+
+
+def test_a_file_may_begin_between_the_two_rows_of_a_dead_letter(tmp_path):
+    letter = CommitRow("a", 1, "dead", 1.0, again=True)
+    rows = [letter, continued(accepted=1), accepted(2)]
+    log = LogCopy(write(tmp_path / "agents.db", [encode_row(row) for row in rows]))
+    assert FileIndex(log, every=1).starts == [1, 2]
+    log.close()
+
+
+def test_what_was_moved_and_then_let_go_is_where_it_was_moved_to():
+    replica = stand_after(continued(accepted=2), accepted(5), accepted(3, rank=4.0))
+    assert [each.id for each in replica.waiting()] == [3, 5]
+
+
+def test_what_was_edited_and_then_let_go_is_counted_once():
+    replica = stand_after(continued(accepted=2), accepted(5), accepted(3), continued(accepted=2))
+    assert replica.fates.accepted == 2
