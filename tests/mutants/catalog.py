@@ -940,16 +940,30 @@ MUTANTS = (
     Mutant(
         "a file that is moved in is read in its old order",
         "history/row_records.py",
-        "            before = self._follower(row)\n",
-        "            before = None\n",
+        '"before": self._follower(row)}',
+        '"before": None}',
         ("tests/history/test_stored.py",),
     ),
     Mutant(
         "a segment of a file begins without what waited",
         "history/segments.py",
-        "                yield WaitingRow(place.id, rows[position]) if position in first else rows[position]\n",
-        "                pass\n",
+        "            for position in sorted(position for each in place.waiting for position in each):\n",
+        "            for position in ():\n",
         ("tests/history/test_segments.py",),
+    ),
+    Mutant(
+        "a dead letter that is written again in a file waits",
+        "history/row_records.py",
+        "if isinstance(row, CommitRow) and row.again and row.fate and row.activity == before[1].activity:",
+        "if False:",
+        ("tests/history/test_row_records.py",),
+    ),
+    Mutant(
+        "a runtime whose oldest rows are gone continues without what waited",
+        "history/row_records.py",
+        '("continued", self._lists(row.runtime))',
+        '("continued", ())',
+        ("tests/history/test_row_records.py",),
     ),
     # --- the explorer: two steps that depend on each other are taken for independent
     Mutant(
