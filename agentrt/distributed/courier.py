@@ -212,7 +212,7 @@ class Courier:
         for node in tuple(self._outgoing):
             queue = self._outgoing[node]
             if node != self.name:
-                self._outbox(node).put_all(queue)
+                self._outbox(node).put(queue)
                 continue
             for _ in range(len(queue)):
                 self._take(node, queue.popleft())

@@ -136,14 +136,11 @@ class Outbox:
         """How many items are not on their way."""
         return len(self._items) - self._given
 
-    def put(self, item: Item) -> None:
-        """Have it sent, after all that was put before."""
-        self._items.append(item)
-        if not self._answers:
-            self._wake()
+    def put(self, queue: deque[Item]) -> None:
+        """Have all sent that is in a queue, after what was put before, and take it from there.
 
-    def put_all(self, queue: deque[Item]) -> None:
-        """Have all sent that is in a queue, and take it from there. Another thread may add to it meanwhile."""
+        Another thread may add to the queue meanwhile.
+        """
         count = len(queue)
         self._items.extend([queue.popleft() for _ in range(count)])
         if count and not self._answers:

@@ -226,8 +226,9 @@ class Replica:
             past = self.past + self.fates if self.closed else self.past
             self.__init__(self.id)  # type: ignore[misc]  # another one of the same id
             self.past = past
-        if self.born is None:  # also where it continues, and what was before is not known
-            self.born, self.workflow = event.sequence, str(event.detail or "")
+        if event.kind in ("created", "continued"):
+            self.born = event.sequence if self.born is None else self.born
+            self.workflow = str(event.detail or "")
         self.code = event.workflow
         self.state, self.initial, self.limits = event.state, event.initial, event.limits or self.limits
         self.paused, self.failed = event.paused, event.failed

@@ -56,7 +56,6 @@ class HistoryRecords(StoredRecords):
         self._delayed: set[int] = set()
         self._place = 0
         self._limits: dict[str, Limits] = {}
-        self._begins_at = now
         self.last_time = now  # that any row has
         super().__init__(codec, self._leave_out_letters(rows), 0)
         self._begin(self._place)
@@ -64,7 +63,7 @@ class HistoryRecords(StoredRecords):
 
     def _add(self, sequence: int, row: Row | ErrorRow | WaitingRow) -> None:
         self._place = sequence
-        self._now = max(self._now, self._begins_at)
+        self._now = self.last_time
         if isinstance(row, ErrorRow):
             self._add_error(row)
             return
@@ -147,7 +146,9 @@ class HistoryRecords(StoredRecords):
         failed = row.supervision is not None and _has_failed(self._codec, row.supervision)
         how = None, state, state, limits, waiting, counts, bool(row.paused), failed
         self.records.append(Baseline(sequence, row.runtime, at, kind, None, name, *how))
-        (self._stateless.add if state is UNKNOWN else self._stateless.discard)(row.runtime)
+        self._stateless.discard(row.runtime)
+        if state is UNKNOWN:
+            self._stateless.add(row.runtime)
         return True
 
     def _lists(self, runtime: str) -> tuple[Sequence[Activity[Any]], ...]:

@@ -63,7 +63,7 @@ def test_order_and_once_over_a_bad_transport(seed: int) -> None:
         receiver = Receiver(seed, lose=0.3)
         outbox = outbox_to(receiver)
         for item in items(0, 200):
-            outbox.put(item)
+            outbox.put(deque([item]))
             await asyncio.sleep(receiver.chance.random() / 5)
         await finished(outbox)
         await asyncio.sleep(30)  # what is repeated late
@@ -78,7 +78,7 @@ def test_what_is_put_together_goes_together() -> None:
         receiver = Receiver(0)
         outbox = outbox_to(receiver)
         for item in items(0, link.MOST_ITEMS + 1):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         outbox.close()
         return receiver.batches, len(receiver.taken)
@@ -104,10 +104,10 @@ def test_a_large_batch_leaves_before_others_get_a_turn() -> None:
     async def main() -> None:
         outbox = Outbox(Answering(0), "b", "a", "life of a", lambda left: left, Waking("b", {}, lambda *item: None))
         for item in items(0, link.MOST_ITEMS + link.ENOUGH + 1):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         for item in items(0, link.MOST_ITEMS + 1):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         outbox.close()
 
@@ -125,7 +125,7 @@ def test_what_another_thread_adds_to_a_queue_meanwhile_stays_there() -> None:
     async def main() -> list[Item]:
         receiver, queue = Receiver(0), Growing(items(0, 1))
         outbox = outbox_to(receiver)
-        outbox.put_all(queue)
+        outbox.put(queue)
         await finished(outbox)
         outbox.close()
         assert receiver.taken == [0]
@@ -145,7 +145,7 @@ def test_a_batch_that_nobody_answers_is_sent_again() -> None:
     async def main() -> list[int]:
         receiver = Deaf(0)
         outbox = outbox_to(receiver)
-        outbox.put(items(0, 1)[0])
+        outbox.put(deque([items(0, 1)[0]]))
         await finished(outbox)
         outbox.close()
         return receiver.taken
@@ -164,11 +164,11 @@ def test_the_next_life_of_a_peer_is_given_what_it_needs() -> None:
 
         outbox = outbox_to(receiver, replace)
         for item in items(0, 3):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         receiver.start_again()
         for item in items(3, 5):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         outbox.close()
         return replaced, receiver.taken
@@ -181,13 +181,13 @@ def test_the_next_life_takes_nothing_that_was_for_the_one_before() -> None:
     async def main() -> list[int]:
         receiver = Receiver(0)
         outbox = outbox_to(receiver, lambda left: [*items(100, 103), *left])
-        outbox.put(items(0, 1)[0])
+        outbox.put(deque([items(0, 1)[0]]))
         await finished(outbox)
         receiver.start_again()
-        outbox.put(items(1, 2)[0])
+        outbox.put(deque([items(1, 2)[0]]))
         await finished(outbox)
         receiver.life, receiver.inbox = "third", Inbox()
-        outbox.put(items(2, 3)[0])
+        outbox.put(deque([items(2, 3)[0]]))
         await finished(outbox)
         outbox.close()
         return receiver.taken
@@ -206,12 +206,12 @@ def test_what_is_repeated_late_is_taken_by_no_other_life() -> None:
     async def main() -> list[int]:
         receiver = Recording(0)
         outbox = outbox_to(receiver)
-        outbox.put(items(0, 1)[0])
+        outbox.put(deque([items(0, 1)[0]]))
         await finished(outbox)
         receiver.start_again()
         receiver.take(receiver.first)  # sent before anybody had answered
         for item in items(1, 3):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         outbox.close()
         return receiver.taken
@@ -231,7 +231,7 @@ def test_an_answer_to_another_life_of_the_sender_acknowledges_nothing() -> None:
         receiver = Late(0)
         outbox = outbox_to(receiver)
         for item in items(0, 3):
-            outbox.put(item)
+            outbox.put(deque([item]))
         await finished(outbox)
         outbox.close()
         return receiver.taken
@@ -244,10 +244,10 @@ def test_what_goes_with_an_answer_is_prepared_like_what_goes_by_itself() -> None
         receiver = Receiver(0)
         prepared: list[Item] = []
         outbox = Outbox(receiver, "b", "a", "life of a", lambda left: left, None, prepared.extend)
-        outbox.put(items(0, 1)[0])
+        outbox.put(deque([items(0, 1)[0]]))
         await finished(outbox)
         assert outbox.open_answer(Batch("a", "life of a", "b", receiver.life, 1, []))
-        outbox.put(items(1, 2)[0])
+        outbox.put(deque([items(1, 2)[0]]))
         first, given = outbox.take_for_answer()
         outbox.close()
         assert first == 2

@@ -140,7 +140,7 @@ def accepted(activity: int, rank: float | None = None) -> AcceptedRow:
 
 
 def continued(**counts: int) -> RuntimeRow:
-    return RuntimeRow("a", 1.0, state=Codec().encode(0), counts=counts)
+    return RuntimeRow("a", 1.0, workflow="3f2a", state=Codec().encode(0), counts=counts)
 
 
 def stand_after(*rows: Any) -> Replica:
@@ -162,6 +162,10 @@ def test_a_file_may_begin_between_the_two_rows_of_a_dead_letter(tmp_path):
 def test_what_was_moved_and_then_let_go_is_where_it_was_moved_to():
     replica = stand_after(continued(accepted=2), accepted(5), accepted(3, rank=4.0))
     assert [each.id for each in replica.waiting()] == [3, 5]
+
+
+def test_the_code_is_known_of_a_runtime_whose_activities_stand_before_its_settings():
+    assert stand_after(accepted(2), continued(accepted=1)).workflow == "code 3f2a"
 
 
 def test_what_was_edited_and_then_let_go_is_counted_once():
