@@ -17,6 +17,7 @@ from .loop_thread import time_of
 __all__ = ["Watchdog"]
 
 MAX_YIELD = 0.0005  # seconds that the loop waits at most until the watchdog's thread has had the interpreter
+YIELD_AGAIN = 0.002  # seconds until the loop waits for it (again), while it is awake and has not had it
 DRAWING_EVERY, DRAWING_PAUSE = 0.002, 0.00002  # seconds between two pauses for those who draw, and of each pause
 
 
@@ -35,9 +36,9 @@ class Watchdog:
 
     A busy loop releases the interpreter lock (GIL) once a slice, and takes it again before a thread that waits for it
     has woken: such a thread then wakes in vain at each slice, which costs a fifth of the loop's time. So the loop
-    compares the time with `due`, and from then on waits a moment for this thread. The threads that draw views suffer
-    more: each message that they send releases the lock too. While any of them draws, the loop makes short pauses in
-    which they can wake.
+    compares the time with `due`, and from then on waits a moment for this thread, again and again until it sleeps. The
+    threads that draw views suffer more: each message that they send releases the lock too. While any of them draws, the
+    loop makes short pauses in which they can wake.
 
     Args:
         host: The manager.
@@ -64,6 +65,7 @@ class Watchdog:
     def start_watching(self) -> None:
         """Watch from now on, as a runtime is busy. The loop's thread only."""
         self.is_waiting = False
+        self._next_check = time.monotonic() + YIELD_AGAIN  # before the thread wakes: it sets it when it sleeps
         self._work.set()
         if self._thread is None:
             name = f"{self._name}-watchdog"
@@ -78,7 +80,7 @@ class Watchdog:
         now = time.monotonic()
         if self._next_check <= now:
             self._has_woken.clear()
-            self._next_check = math.inf
+            self._next_check = math.inf if self._end.is_set() else now + YIELD_AGAIN
             self._has_woken.wait(MAX_YIELD)
         host = self._host()
         if host is not None and host.hub.running:

@@ -10,6 +10,7 @@ import pytest
 
 import agentrt
 from agentrt.engine.watchdog import Watchdog
+from agentrt.interruptible import InterruptibleEvent
 from agentrt.testing.virtual import VirtualLoop, run
 from tests.harness.wait import wait_until
 
@@ -243,12 +244,37 @@ def test_yielding_waits_only_for_a_thread_that_is_due(manager):
     assert watchdog.due > time.monotonic()
 
 
-def test_the_loop_pauses_for_those_who_draw_and_only_then():
-    class Host:
-        loop, hub = VirtualLoop(), SimpleNamespace(running=True, drawing=True)
-        name, thread = "x", 0
+class QuietHost:
+    """A manager whose runtimes are idle."""
 
-    host = Host()
+    name, thread = "x", 0
+
+    def __init__(self, drawing=False):
+        self.loop, self.busy = VirtualLoop(), set()
+        self.hub = SimpleNamespace(running=drawing, drawing=drawing)
+
+
+def test_a_thread_that_begins_to_watch_is_waited_for_until_it_sleeps():
+    host = QuietHost()
+    watchdog = Watchdog(host)
+    begins = InterruptibleEvent()
+    watchdog._run = lambda: begins.wait(WAIT)
+    watchdog.start_watching()
+    assert watchdog.due < math.inf
+    for _ in range(2):  # it has not had the interpreter in time: again a little later
+        watchdog._next_check = 0.0
+        watchdog.yield_interpreter()
+        assert time.monotonic() - 1 < watchdog.due < math.inf
+    watchdog._end.set()
+    watchdog._next_check = 0.0
+    watchdog.yield_interpreter()
+    assert watchdog.due == math.inf
+    begins.set()
+    host.loop.close()
+
+
+def test_the_loop_pauses_for_those_who_draw_and_only_then():
+    host = QuietHost(drawing=True)
     watchdog = Watchdog(host)
     watchdog.yield_interpreter()
     assert watchdog.due < math.inf
