@@ -15,6 +15,7 @@ from .typevars import P
 
 __all__ = [
     "Activity", "Lane", "SendNowaitOptions", "SendOptions", "UntrackedActivity", "may_hold_others", "replace_payload",
+    "was_delayed",
 ]  # fmt: skip
 
 SEEN_BY_COLLECTOR = 1 << 14  # Py_TPFLAGS_HAVE_GC
@@ -120,6 +121,11 @@ def _is_plain(hint: Any) -> bool:
     if type(hint) is UnionType:
         return all(map(_is_plain, hint.__args__))
     return hint is None or any(hint is each for each in PLAIN.values())
+
+
+def was_delayed(activity: Activity[Any]) -> bool:
+    """Whether it was accepted before it was due: then it is in no lane until it is recorded as due, however late."""
+    return activity.not_before is not None and activity.not_before > activity.created
 
 
 def replace_payload(activity: Activity[Any], payload: Any) -> Activity[Any]:

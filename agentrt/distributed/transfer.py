@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..activity import Activity
+from ..activity import Activity, was_delayed
 from ..engine.baseline import record_baseline
 from ..engine.entry_state import EntryState
 from ..engine.isolation import user_function
@@ -35,6 +35,7 @@ class TransferredActivity(msgspec.Struct):
         attempts: How often it was tried.
         not_before: When it may be tried again.
         effects: What it has done outside, by name.
+        is_delayed: Whether it is not due yet, and so in no lane.
     """
 
     activity: Activity[Any]
@@ -43,6 +44,7 @@ class TransferredActivity(msgspec.Struct):
     attempts: int = 0
     not_before: float | None = None
     effects: dict[str, Any] = {}
+    is_delayed: bool = False
 
 
 class Transfer(msgspec.Struct):
@@ -125,6 +127,7 @@ def _collect_activity(
     if key is not None and until is None:
         until = entry.host.clock.now() + entry.limits.key_window
     made = TransferredActivity(msgspec.structs.replace(activity, key=key, receipt=None), addresses, until)
+    made.is_delayed = entry.mailbox.delayed_activity(activity.id) is not None
     if entry.effects is not None:
         made.attempts, made.not_before = entry.attempts.get(activity.id, (0, None))
         made.effects = entry.effects.of(activity)
@@ -170,7 +173,7 @@ def fill_entry(entry: Any, transfer: Transfer, owe: Callable[[Any, list[Address]
         entry.count_past(None, activity.lane)
         if activity.key is not None and each.key_until is not None:
             entry.remember_key(activity.key, each.key_until + shift, activity.receipt)
-        place(entry, activity)
+        place(entry, activity, activity.not_before if each.is_delayed else None)
         if each.addresses:
             owe(activity.receipt, each.addresses)
     restore_breakpoints(entry, transfer.breakpoints, transfer.is_stopped)
@@ -186,6 +189,14 @@ def _renumber(entry: Any, each: TransferredActivity, shift: float) -> Activity[A
         created=old.created + shift,
         not_before=None if old.not_before is None else old.not_before + shift,
     )
+
+
+def _place_of(entry: Any, each: TransferredActivity, activity: Activity[Any]) -> float | None:
+    """The place of one that was delayed and is due: without it, it would still be delayed. Else its id says it."""
+    if each.is_delayed or not was_delayed(activity):
+        return None
+    rank = entry.places[activity.id] = float(activity.id)
+    return rank
 
 
 def _past_receipt(entry: Any, kind: str) -> Any:
@@ -221,7 +232,7 @@ def _store(entry: Any, transfer: Transfer, waiting: list[Any], past: dict[str, A
     for each, activity in waiting:
         activity.receipt._stored = False
         until = None if each.key_until is None else each.key_until + shift
-        writes.append(Accepted(activity=activity, key_until=until))
+        writes.append(Accepted(activity=activity, key_until=until, rank=_place_of(entry, each, activity)))
         again = None if each.not_before is None else each.not_before + shift
         retry = Committed(runtime=entry.id, activity=activity.id, fate=None, at=at, not_before=again)
         writes += [retry] * each.attempts

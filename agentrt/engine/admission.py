@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..activity import Activity, Lane
+from ..activity import Activity, Lane, was_delayed
 from ..errors import ActivityValidationError, AgentError, MailboxFullError
 from ..events import Fate
 from ..limits import Overflow
@@ -161,7 +161,7 @@ def admit(entry: Entry, offer: Offer) -> Receipt:
 def deliver(entry: Entry, activity: Activity[Any]) -> None:
     """Put an accepted activity in its lane, or with what is not due yet."""
     now, receipt = entry.host.clock.now(), activity.receipt
-    due = None if activity.not_before is None or activity.not_before <= now else activity.not_before
+    due = activity.not_before if was_delayed(activity) else None
     try:
         (entry.enqueue if due is None else entry.delay)(activity)
         _follow_up(entry, activity, receipt, due, now)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..activity import Activity
+from ..activity import Activity, was_delayed
 from ..journal import UNCHANGED, Accepted, Changed
 from ..limits import Limits
 from .entry import RuntimeEntry
@@ -102,12 +102,18 @@ class DurableSettings(RuntimeEntry[S, P], Generic[S, P]):
     def note_due(self, activity: Activity[Any]) -> None:
         """Note that a delayed activity has joined its lane, behind what has come meanwhile."""
         if not self.host.closed:
-            self.storage.append(self.put_last(activity, Accepted(activity=activity)))
+            self.storage.append(Accepted(activity=activity, rank=self._place_last(activity)))
 
     def put_last(self, activity: Activity[Any], accepted: Accepted) -> Accepted:
-        """What is stored of an activity that joins the end of its lane some time after it got its id."""
+        """What is stored of an activity that is delivered some time after it got its id."""
+        if was_delayed(activity):
+            return accepted  # it gets a place in its lane once it is due
+        return msgspec.structs.replace(accepted, rank=self._place_last(activity))
+
+    def _place_last(self, activity: Activity[Any]) -> float:
+        """The number of an activity that joins the end of its lane."""
         rank = self.places[activity.id] = float(self.host.number())
-        return msgspec.structs.replace(accepted, rank=rank)
+        return rank
 
     def _place(self, activity: Activity[Any]) -> float | None:
         """A number between those of its neighbours in the lane; None where its id says where it is."""

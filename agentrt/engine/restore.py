@@ -44,17 +44,19 @@ def restore_entry(
     entry.restore(entry.state, (), failed, paused)
     if error is not None:
         entry.record_error(error[0], error[2], error[1])
+    now = entry.host.clock.now()
     for activity in waiting:
-        place(entry, msgspec.structs.replace(activity, receipt=entry.new_receipt(activity.id)))
+        due = activity.not_before
+        receipt = entry.new_receipt(activity.id)
+        place(entry, msgspec.structs.replace(activity, receipt=receipt), None if due is None or due <= now else due)
     record_baseline(entry, "forked")
     if len(entry.mailbox):
         entry.wake()
 
 
-def place(entry: Entry, activity: Activity[Any]) -> None:
-    """Put an activity that was accepted before in its lane, or with what is not due yet."""
-    due = activity.not_before
-    if due is None or due <= entry.host.clock.now():
+def place(entry: Entry, activity: Activity[Any], due: float | None) -> None:
+    """Put an activity that was accepted before in its lane at once, or when it is `due`."""
+    if due is None:
         entry.mailbox.add(activity)
     else:
         entry.mailbox.delay(activity)

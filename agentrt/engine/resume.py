@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..activity import Activity, UntrackedActivity, may_hold_others
+from ..activity import Activity, UntrackedActivity, may_hold_others, was_delayed
 from ..errors import ActivityValidationError, JournalError, RuntimeExistsError
 from ..events import Fate
 from ..journal import UNCHANGED, Changed, Created, StoredWhole, WaitingActivity
@@ -172,22 +172,28 @@ def _put_back(entry: Entry, waiting: WaitingActivity, plain: bool) -> Any:
         entry.attempts[activity.id] = waiting.attempts, waiting.not_before
     if waiting.rank is not None:
         entry.places[activity.id] = waiting.rank
-    place(entry, activity)
+    _place(entry, activity)
     return receipt
+
+
+def _place(entry: Entry, activity: Activity[Any]) -> None:
+    """Put what waited where it was. What has become due since then is recorded as due, as any other."""
+    is_in_lane = activity.id in entry.places or not was_delayed(activity)
+    place(entry, activity, None if is_in_lane else activity.not_before)
 
 
 def _take_over(entry: Entry, dormant: Entry) -> None:
     """What was sent to an id before it was created."""
     entry.add_counts(dormant)
     _count_from_here(entry)
+    entry.places.update(dormant.places)
     for activity in dormant.mailbox.clear():
         activity.receipt._entry = entry
         if entry.accepts is not None and (found := find_problem(activity.payload, entry.accepts)) is not None:
             _refuse(entry, activity, found.text)
         else:
-            place(entry, activity)
+            _place(entry, activity)
     entry.attempts.update(dormant.attempts)
-    entry.places.update(dormant.places)
     for key, (until, receipt) in (dormant.keys or {}).items():
         entry.remember_key(key, until, receipt)
     EntryState.close(dormant)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..activity import Activity, Lane, replace_payload
+from ..activity import Activity, Lane, replace_payload, was_delayed
 from ..errors import AgentError
 from ..events import Baseline, CodeChange, Event, Fate, Outcome, Record
 from ..limits import Limits
@@ -199,7 +199,7 @@ class Replica:
         if self.born is None:  # stored for an id that no code has created yet
             self.born = activity.id
         self._count(activity.lane, +1)
-        if activity.not_before is not None and activity.not_before > activity.created:
+        if was_delayed(activity):
             self.delayed[activity.id] = activity
         else:
             self.lane(activity.lane).append(activity)

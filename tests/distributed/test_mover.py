@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agentrt import AgentError, ConfigurationError
+from agentrt.activity import was_delayed
 from agentrt.distributed import packing
 from agentrt.errors import RuntimeFailedError, RuntimeNotFoundError
 from agentrt.journal.memory import MemoryJournal, MemoryLog
@@ -132,6 +133,23 @@ def test_a_stored_one_moves_from_journal_to_journal(seed: int) -> None:
         moving_under_load(cluster, seed, count=40)
         held = [node for node, log in logs.items() if MemoryJournal(log).find("target") is not None]
         assert held == owners(cluster, "target")
+
+
+def test_what_was_delayed_keeps_its_place_in_the_journal_it_moves_to() -> None:
+    logs: dict[str, MemoryLog] = {}
+    with started(1, open_journal=lambda node: MemoryJournal(logs.setdefault(node, MemoryLog()))) as cluster:
+        runtime = cluster.do(lambda: cluster.manager.create("target", (), collect))
+        cluster.do(runtime.pause)
+        for payload, delay in (("due", 5), ("first", None), ("later", 900)):
+            cluster.run(runtime.send(payload, delay=delay))
+        cluster.run(asyncio.sleep(10))
+        cluster.run(runtime.send("last"))
+        target = move(cluster, "target")
+        cluster.run(asyncio.sleep(1))
+        waiting = list(MemoryJournal(logs[target]).waiting("target"))
+        has_place = {each.activity.payload: each.rank is not None for each in waiting if was_delayed(each.activity)}
+        assert has_place == {"due": True, "later": False}
+        assert [each.payload for each in cluster.do(runtime.mailbox_items)] == ["first", "due", "last", "later"]
 
 
 def test_what_waits_for_room_goes_with_it(cluster: Cluster) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from agentrt import Activity
+from agentrt import Activity, RuntimeManager
 from tests.engine.restarts import World, restarts
-from tests.support import add, turns
+from tests.support import add, collect, turns
 
 
 def payloads(runtime: Any) -> list[Any]:
@@ -87,3 +87,57 @@ async def test_what_a_workflow_sends_stands_where_its_commit_has_put_it(world: W
         assert payloads(runtime) == [2, 1]
     async with world.manager() as manager:
         assert payloads(await lane(manager)) == [2, 1]
+
+
+def due_events(manager: RuntimeManager) -> list[int]:
+    """The activities that are recorded as due."""
+    return [record.detail["activity"] for record in manager.ring.since(0)[0] if record.kind == "due"]
+
+
+@restarts
+async def test_what_became_due_while_nothing_ran_is_recorded_as_due(world: World) -> None:
+    async with world.manager() as manager:
+        runtime = manager.create("list", (), collect)
+        runtime.pause()
+        late = runtime.send_nowait("late", delay=10).id
+        await asyncio.sleep(1)
+    await asyncio.sleep(60)
+    for due in ([late], []):  # at the second restart it has a place in its lane
+        async with world.manager() as manager:
+            runtime = manager.create("list", (), collect)
+            await asyncio.sleep(1)
+            assert due_events(manager) == due
+            assert [each.id for each in runtime.mailbox_items()] == [late]
+
+
+@restarts
+async def test_what_is_due_before_its_sender_is_committed_is_recorded_as_due(world: World) -> None:
+    async with world.manager() as manager:
+        receiver = manager.create("list", (), collect)
+
+        async def sends(activity: Activity[str], state: int) -> int:
+            receiver.send_nowait(activity.payload, delay=1)
+            await asyncio.sleep(5)
+            return state + 1
+
+        await manager.create("sender", 0, sends).ask("late")
+        await asyncio.sleep(1)
+        assert receiver.state == ("late",)
+        assert len(due_events(manager)) == 1
+
+
+@restarts
+async def test_what_is_stored_before_its_sender_has_no_place_until_it_is_due(world: World) -> None:
+    async with world.manager() as manager:
+        receiver = manager.create("list", (), collect)
+
+        async def waits(activity: Activity[str], state: int) -> int:
+            await receiver.send_nowait(activity.payload, delay=50)
+            return state + 1
+
+        asked = manager.create("sender", 0, waits).send_nowait("late")
+        await asyncio.sleep(10)
+        (stored,) = world.journal.waiting("list")
+        assert stored.rank is None
+        await asked
+        assert receiver.state == ("late",)

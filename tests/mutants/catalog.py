@@ -180,7 +180,7 @@ MUTANTS = (
     Mutant(
         "a delay is ignored",
         "engine/admission.py",
-        "    due = None if activity.not_before is None or activity.not_before <= now else activity.not_before\n",
+        "    due = activity.not_before if was_delayed(activity) else None\n",
         "    due = None\n",
         (ADMISSION, "-k", "delayed_activity_comes_when"),
     ),
