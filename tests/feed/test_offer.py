@@ -8,7 +8,6 @@ import socket
 import stat
 import threading
 import time
-import tracemalloc
 
 import msgspec
 import pytest
@@ -31,6 +30,7 @@ from agentrt.feed.wire import (
     decode_greeting,
     encode_frame,
 )
+from tests.harness.memory import lasting_growth
 from tests.harness.wait import wait_until
 from tests.support import add
 
@@ -146,7 +146,6 @@ def test_where_there_is_no_directory_the_manager_works(monkeypatch, tmp_path, ca
 
 def test_a_forgotten_manager_can_be_freed():
     import asyncio
-    import gc
     import weakref
 
     async def forget():
@@ -406,14 +405,8 @@ def test_five_thousand_random_frames_do_no_harm(manager, record, caplog):
         connection.close()
 
     attack(500)
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    attack(4_500)
-    gc.collect()  # what has ended lies in cycles until then: some MB where much is imported, which is no leak
-    grown = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
+    assert lasting_growth(lambda: attack(1_500)) < 500_000
     wait_until(lambda: not manager._offer.readers)
-    assert grown < 4_000_000
     assert manager._offer._thread.is_alive()
     manager["a"].resume()
     assert manager.run(manager.create("b", 1, add).ask(1)) == 2
