@@ -37,12 +37,13 @@ from .engine import Engine
 from .link import UnreachableError
 from .membership import Membership
 from .messages import Batch, decode
-from .node import NodeManager, NodeStatus, Wanted, begins_again
+from .node import NodeManager, NodeStatus, Wanted
 from .node_readings import read_nodes
-from .placement import Placement, score
+from .placement import Placement
 from .relay import FeedRelay
 from .remote_runtime import RemoteRuntime
 from .resources import Needs, Reservations, check_needs
+from .takeover import Takeover
 
 __all__ = ["ClusterManager"]
 
@@ -88,6 +89,7 @@ class ClusterManager(NodeManager, ClusterDisplay):
         self._fetching: dict[str, concurrent.futures.Future[None]] = {}
         self._membership = Membership(self)
         self._breakpoints = BreakpointCopies(self)
+        self._takeover = Takeover(self, self._created, self._breakpoints)
         self._reservations = Reservations(self)
         self._changing = threading.RLock()  # held while runtimes are made, and while nodes come and go
         self._is_located = not engine.is_durable
@@ -431,42 +433,14 @@ class ClusterManager(NodeManager, ClusterDisplay):
             answer = self.courier.receive(decode(data, type=Batch)) if data else b""
 
     async def _replace(self, node: str) -> None:
-        """The process of a node has ended: another one takes the node over, or its runtimes are lost."""
+        """The process of a node has ended: another one takes its place."""
         self.note_node("node_ended", node)
         try:
             await self._settle_moves(node)
-            if self.engine.is_durable:
-                await self._reassign(node)
-            else:
-                await self._give_up(node)
+            await self._takeover.replace(node)
         except Exception as error:  # that one has ended as well, or its journal can't be opened yet: it is tried again
             self.note_node("node_not_adopted", node, why=describe_error(error))
             log_safely(logger, "%r could not be taken over; it is tried again", node, error=error)
-
-    async def _reassign(self, node: str) -> None:
-        living = [each for each in self.nodes if each != node and not await self.engine.has_ended(each)]
-        if not living:
-            await self.engine.start_again(node, self.nodes)
-        host = max(living or [node], key=lambda each: score(each, node))
-        here = [each for id, each in self._created.items() if self.placement.node_of(id) == node]
-        wanted = list(map(self._breakpoints.add_to, here))
-        await self.engine.adopt(node, host, wanted, self.placement.list_pins(), self.groups_made)
-        self.note_node("node_adopted", node, host=host)
-        self.greet(node)
-        for each in self.nodes:
-            self.courier.command(each, "greet", node)
-
-    async def _give_up(self, node: str) -> None:
-        here = [each for id, each in self._created.items() if self.placement.node_of(id) == node]
-        gone = [each[0] for each in here if not begins_again(each)]
-        self._lose(node, gone)
-        for id in gone:
-            del self._created[id]
-            self.groups.remove(id)
-        for other in self.nodes:
-            self.courier.command(other, "lose", node, gone)
-        for each in filter(begins_again, here):
-            self.courier.command(self.placement.node_of(each[0]), "create", [self._breakpoints.add_to(each)])
 
     # ---- the end
 

@@ -151,8 +151,9 @@ class NodeManager(RuntimeManager):
             "hand_over": self.mover.hand_over,
             "has_arrived": self.mover.has_arrived,
             "ids": lambda: list(self),
-            "lose": self._lose,
+            "lose": self.lose_node,
             "metrics": self.node_readings.read,
+            "note_losses": self.placement.note_losses,
             "note_response": self._note_response,
             "pin_all": self.placement.pin_all,
             "recover_group": lambda name: self.groups.find(name).recover(),
@@ -315,7 +316,7 @@ class NodeManager(RuntimeManager):
         if isinstance(stored.value, AgentError):
             raise stored.value.copy()
 
-    def _lose(self, node: str, gone: list[str]) -> None:
+    def lose_node(self, node: str, gone: list[str]) -> None:
         """A node has ended for good, and with it these runtimes."""
         self.placement.remove(node, gone)
         self.courier.lose(node)

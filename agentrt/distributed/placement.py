@@ -7,7 +7,7 @@ moves. A runtime that was created with `placement=`, or moved, is pinned: it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from ..errors import ConfigurationError, RuntimeFailedError
@@ -100,6 +100,10 @@ class Placement:
         for id, (node, epoch) in pins.items():
             self.pin(id, node, epoch)
 
+    def note_losses(self, lost: Mapping[str, str]) -> None:
+        """These runtimes have ended with their nodes."""
+        self.lost.update(lost)
+
     def forget_loss(self, id: str) -> None:
         """What has ended with its node is made again."""
         self.lost.pop(id, None)
@@ -112,7 +116,7 @@ class Placement:
 
     def remove(self, node: str, lost: Iterable[str] = ()) -> None:
         """A node has left, and these runtimes have ended with it. What was pinned to it is placed by its score."""
-        self.lost.update(dict.fromkeys(lost, node))
+        self.note_losses(dict.fromkeys(lost, node))
         self.nodes = tuple(each for each in self.nodes if each != node)
         self.pins = {id: each for id, each in self.pins.items() if each != node}
         self._found = {}

@@ -25,7 +25,9 @@ __all__ = [
     "UsageMeter",
 ]
 
-NODE_EVENTS = frozenset({"node_added", "node_adopted", "node_lost", "node_removed", "members_not_reached"})
+NODE_EVENTS = frozenset(
+    {"node_added", "node_adopted", "node_lost", "node_removed", "node_started_again", "members_not_reached"}
+)
 EVERY = 1.0  # real seconds between two readings
 SHARE = 0.02  # of the time that readings may take
 

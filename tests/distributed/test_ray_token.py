@@ -118,10 +118,16 @@ def test_a_real_one_is_joined(tmp_path: Path) -> None:
         address = next(line.split()[1] for line in server.stdout if line.startswith("address "))
         if address == "none":
             pytest.skip("Ray itself did not start on this machine within its own bound of 30 s")
-        joins = [sys.executable, "-c", PROGRAM, address]
-        joined = subprocess.run(joins, env=mine, stdout=subprocess.PIPE, text=True, timeout=4 * PATIENCE, check=False)
+        said = [run_program(where, {**mine, "RAY_ADDRESS": address}) for where in (address, "auto")]
         server.communicate("", timeout=PATIENCE)
-    assert "joined node-1 token" in joined.stdout
+    assert ["joined node-1 token" in each for each in said] == [True, True]
+
+
+def run_program(address: str, environment: dict[str, str]) -> str:
+    """What a program says that joins the cluster at an address."""
+    command = [sys.executable, "-c", PROGRAM, address]
+    wait = 4 * PATIENCE
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=wait, check=False).stdout
 
 
 def serve() -> None:

@@ -68,12 +68,13 @@ HEADS: dict[str, tuple[Content, str]] = {
 }
 
 
-BAD = frozenset({"node_lost", "members_not_reached"})
+BAD = frozenset({"node_lost", "node_started_again", "members_not_reached"})
 WORDS = {
     "node_added": "{node} came.",
     "node_removed": "{node} left; its runtimes are on other nodes.",
     "node_adopted": "the process of {node} ended; all of it goes on in the process of {host}.",
     "node_lost": "{node} ended. What ran there and does not restart elsewhere is gone.",
+    "node_started_again": "{node} ended and was started again. What ran there and does not restart is gone.",
     "members_not_reached": "{node} can\N{RIGHT SINGLE QUOTATION MARK}t be reached by the group {group}.",
 }
 
