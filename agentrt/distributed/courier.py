@@ -43,7 +43,6 @@ from .rerouting import Rerouting, Sent, no_receipt
 
 __all__ = ["Courier"]
 
-TURNS = 6  # of the loop, that a batch waits for what comes of it
 MOST_ON_THEIR_WAY = 10_000  # activities to one node that it has not accepted yet
 
 
@@ -250,25 +249,15 @@ class Courier:
 
     def receive(self, batch: Batch) -> bytes:
         """Take a batch; the answer is a `Received`."""
-        return encode(self._receive(batch))
+        return encode(self.take_batch(batch))
 
-    async def exchange(self, batch: Batch) -> bytes:
-        """Take a batch; the answer is a `Received` with what there is for the sender a few turns of the loop later."""
+    def open_answer(self, batch: Batch) -> Outbox | None:
+        """What goes with the answer to a batch; None if nothing may. See `Outbox.open_answer`."""
         outbox = self._outboxes.get(batch.sender)
-        if outbox is None or not outbox.open_answer(batch):
-            return self.receive(batch)
-        received = Received(self.life, 0)
-        try:
-            received = self._receive(batch)
-            for _ in range(TURNS):
-                if outbox.fresh > len(batch.items):
-                    break
-                await asyncio.sleep(0)
-        finally:
-            received.first, received.items = outbox.take_for_answer()
-        return encode(received)
+        return outbox if outbox is not None and outbox.open_answer(batch) else None
 
-    def _receive(self, batch: Batch) -> Received:
+    def take_batch(self, batch: Batch) -> Received:
+        """Take what comes next of a batch, and say how many were taken in all."""
         inbox = self._inboxes.setdefault((batch.sender, batch.life), Inbox())
         if batch.for_life == self.life:
             for item in inbox.take(batch):

@@ -24,6 +24,7 @@ from .breakpoint_copies import BreakpointChanges, restore_breakpoints
 from .circles import read_waits
 from .courier import Courier
 from .escalations import Escalations
+from .exchange import exchange_here, exchange_on
 from .link import Peer, UnreachableError
 from .mailslot import Mailslot
 from .messages import Batch, decode
@@ -420,13 +421,13 @@ class NodeHost:
     async def take(self, data: bytes) -> bytes:
         """`send_batch` on the loop's thread."""
         batch = decode(data, type=Batch)
-        return await self.manager(batch.receiver).courier.exchange(batch)
+        return await exchange_here(self.manager(batch.receiver).courier, batch)
 
     def send_batch(self, data: bytes) -> bytes:
         """Take a batch of another node, or of a driver."""
         batch = decode(data, type=Batch)
         manager = self.manager(batch.receiver)
-        return manager.run(manager.courier.exchange(batch))
+        return exchange_on(manager.loop, manager.courier, batch)
 
     async def fetch(self, node: str, reader: str, answer: bytes, wait: float) -> bytes:
         """`events_since` on the loop's thread."""

@@ -9,14 +9,14 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnschedulableError, RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorUnschedulableError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..journal import PostgresJournal
@@ -24,17 +24,16 @@ from ..journal.location import SERVER
 from .link import UnreachableError
 from .node import GroupsMade, NodeHost, NodeStatus, Wanted
 from .placement import Pins
+from .ray_calls import NAMESPACE, Directory, RayPeer
 from .resources import Machine
 from .versions import Versions, check_versions, read_versions
 
 __all__ = ["RayEngine"]
 
-NAMESPACE = "agentrt"
 GROUPS = {"batches": 8, "events": 64, "control": 2, "feed": 1}  # threads; each driver waits in one of "events"
 START_PATIENCE = 60.0  # seconds in which nodes are started again whose place has died
 START_PAUSE = 0.2  # seconds until that
 CONNECT_PATIENCE = 0.5  # seconds for a connection to one of Ray's nodes
-LOOK_WAIT = 4.0  # seconds for an answer to whoever looks at a node
 METHODS = {
     "send_batch": "batches",
     "events_since": "events",
@@ -80,70 +79,6 @@ def _method_of_host(name: str) -> Any:
 for _name in METHODS:
     if _name not in vars(NodeActor):
         setattr(NodeActor, _name, _method_of_host(_name))
-
-
-class Directory:
-    """Which process each node is in.
-
-    Args:
-        cluster: What the names of its actors begin with.
-        nodes: The names of the nodes.
-    """
-
-    def __init__(self, cluster: str, nodes: tuple[str, ...]) -> None:
-        self.cluster = cluster
-        self.places = {node: node for node in nodes}
-        self._actors: dict[str, Any] = {}
-
-    def peer(self, node: str) -> RayPeer:
-        """A node, as others reach it."""
-        return RayPeer(self, node)
-
-    async def call(self, host: str, method: str, *arguments: Any) -> Any:
-        """What a method of the actor of a process returns.
-
-        Raises:
-            UnreachableError: The actor is not there, or has died meanwhile.
-        """
-        with self._reach(host):
-            actor = self._actors.get(host) or await asyncio.to_thread(self._find, host)
-            return await asyncio.wrap_future(getattr(actor, method).remote(*arguments).future())
-
-    def call_now(self, host: str, method: str, *arguments: Any) -> Any:
-        """The same, while the thread waits: for a short while, and not on a loop's."""
-        with self._reach(host):
-            actor = self._actors.get(host) or self._find(host)
-            return ray.get(getattr(actor, method).remote(*arguments), timeout=LOOK_WAIT)
-
-    def _find(self, host: str) -> Any:
-        actor = self._actors[host] = ray.get_actor(f"{self.cluster}/{host}", NAMESPACE)
-        return actor
-
-    @contextmanager
-    def _reach(self, host: str) -> Iterator[None]:
-        """Errors of Ray are those of a process that is not reached; its own come as they are."""
-        try:
-            yield
-        except RayTaskError as error:
-            if isinstance(error.cause, UnreachableError):
-                raise error.cause from None
-            raise
-        except (RayError, ValueError) as error:
-            self._actors.pop(host, None)
-            raise UnreachableError(f"{host} does not answer: {type(error).__name__}") from error
-
-
-class RayPeer:
-    """A node, as another one or a driver reaches it over Ray."""
-
-    def __init__(self, directory: Directory, node: str) -> None:
-        self._directory = directory
-        self._node = node
-
-    async def send_batch(self, data: bytes) -> bytes:
-        """Have the node take a batch."""
-        answer: bytes = await self._directory.call(self._directory.places[self._node], "send_batch", data)
-        return answer
 
 
 class RayEngine:
