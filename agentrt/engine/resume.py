@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from ..limits import Limits
 from ..logs import log_safely
 from ..receipt import clear_field
 from ..schema.typecheck import find_problem
+from .admission import MOST_KEYS
 from .durability import Durability, Upgrade
 from .durable_entry import DurableEntry
 from .durable_receipt import DurableReceipt, UntrackedDurableReceipt
@@ -150,9 +152,10 @@ def _load_mailbox(entry: Entry, whole: StoredWhole) -> None:
     plain = not entry.workflow.takes_context and not may_hold_others(type(entry.state))
     receipts = {each.activity.id: _put_back(entry, each, plain) for each in whole.waiting}
     entry.share_counts()
-    for key, (id, until) in whole.keys.items():
+    now, older = entry.host.clock.now(), max(0, len(whole.keys) - MOST_KEYS)
+    for key, (id, until) in islice(whole.keys.items(), older, None):
         receipt = receipts.get(id)
-        if until > entry.host.clock.now():
+        if until > now:
             entry.remember_key(key, until, receipt if receipt is not None else entry.past_receipt(id))
 
 

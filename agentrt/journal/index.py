@@ -139,7 +139,8 @@ class Index:
         self.now = max(self.now, row.created)
 
     def _remember_key(self, places: RuntimePlaces, key: str, activity: int, until: float) -> None:
-        """Remember a key; now and then forget those that are over."""
+        """Remember a key, the newest last; now and then forget those that are over."""
+        places.keys.pop(key, None)
         places.keys[key] = activity, until
         if len(places.keys) > places.many_keys:
             places.keys = {each: place for each, place in places.keys.items() if place[1] > self.now}

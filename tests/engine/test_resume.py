@@ -272,6 +272,29 @@ async def test_keys_are_remembered(world: World) -> None:
         assert (runtime.state, runtime.fates().accepted) == (6, 2)
 
 
+@pytest.mark.parametrize("most", [4, 10])
+def test_the_same_keys_are_remembered_as_while_it_ran(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    @restarts
+    async def whole(world: World) -> None:
+        kept = []
+        for sent in (("abcd", "eafgh"), ()):
+            async with world.manager() as manager:
+                runtime = manager.create("sum", 0, add, key_window=50)
+                for keys in sent:  # those before are over
+                    await asyncio.sleep(100)
+                    for key in keys:
+                        await runtime.ask(1, key=key)
+                kept.append(list(manager.entry("sum").keys))
+                for key in "fgh":
+                    await runtime.send_nowait(1, key=key)
+                assert runtime.state == 9
+        assert kept == [list("eafgh")[-most:]] * 2
+
+    for module in ("admission", "resume"):
+        monkeypatch.setattr(f"agentrt.engine.{module}.MOST_KEYS", most)
+    whole()
+
+
 @restarts
 async def test_what_was_edited_moved_and_dropped_comes_back_so(world: World) -> None:
     async with world.manager() as manager:
