@@ -11,6 +11,7 @@ SAID = re.compile(r"print\(.*\)  # (.*)$", re.MULTILINE)
 PARTS = {
     "Prometheus": "prometheus_client",
     "OpenTelemetry": "opentelemetry.sdk",
+    "Logging": "msgspec",
     "LangGraph": "langgraph",
     "Pydantic AI": "pydantic_ai",
     "A model and its tools": "msgspec",

@@ -92,6 +92,13 @@ _PAGES = {
         Telemetry
         """,
     ),
+    "logging": (
+        "Logging",
+        "agentrt.integrations.logging",
+        """
+        get_logger RuntimeLogger
+        """,
+    ),
     "pydantic_ai": (
         "Pydantic AI",
         "agentrt.integrations.pydantic_ai",
