@@ -14,7 +14,8 @@ the others by clients that receive all messages and draw nothing, as the machine
 agents work at full speed, the dashboard is stopped and goes on in turn. Dashboard, browser and clients run at
 niceness 19.
 
-  pages   an activity costs   without the dashboard   processor time   real time   of it answering   answers/s"""
+  pages   an activity costs   without the dashboard   processor time   real time   answering   answers/s   bound"""
+MOST = {1: 3.0, 20: 10.0, 30: 10.0}  # percent more of processor time, and of real time, by the number of pages
 
 
 def measure_viewers(seconds: float, counts: Sequence[int]) -> dict[int, Figures]:
@@ -31,4 +32,10 @@ def _line(n: int, figures: Figures) -> str:
     us, alone, answers = figures[f"{n} us"], figures[f"{n} us alone"], figures[f"{n} answers/s"]
     more, wall, own = (figures[f"{n} {name}"] for name in ("more %", "more wall %", "answering %"))
     costs = f"{us:16.2f} us {alone:20.2f} us"
-    return f"  {n:5}{costs} {more:+14.1f} % {wall:+9.1f} % {own:15.1f} % {answers:11.1f}"
+    return f"  {n:5}{costs} {more:+14.1f} % {wall:+9.1f} % {own:9.1f} % {answers:11.1f}   {_verdict(n, more, wall)}"
+
+
+def _verdict(n: int, *more: float) -> str:
+    """Whether the bound for so many pages holds."""
+    most = MOST.get(n)
+    return "none" if most is None else f"<= {most:g} %: {'yes' if max(more) <= most else 'NO'}"

@@ -111,3 +111,9 @@ def refusal_in_a_fork(call: Callable[[], object]) -> str:
         message = answer.read()
     os.waitpid(pid, 0)
     return message
+
+
+def still_picture(runtime: Any) -> str:
+    """What a page shows of a runtime that is not live, as HTML."""
+    bundle = runtime._repr_mimebundle_()
+    return str((bundle[0] if isinstance(bundle, tuple) else bundle)["text/html"])

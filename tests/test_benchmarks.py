@@ -12,7 +12,7 @@ import pytest
 
 from agentrt.engine.core import core_name
 from benchmarks import __main__ as command
-from benchmarks import child, cores, plot, profiling, report, rounds, targets
+from benchmarks import child, cores, plot, profiling, report, rounds, targets, viewers
 from benchmarks.measures import MEASURES, sessions
 from benchmarks.measures.distributed import DISTRIBUTED
 from benchmarks.peer import Peer
@@ -150,6 +150,15 @@ def test_a_class_that_looks_on_has_a_line_for_each_number_of_pages(monkeypatch: 
     assert "pages" in head
     assert line.split()[0] == "0"
     assert float(line.split()[1]) > 0
+    assert line.endswith("none")
+
+
+def test_a_class_of_thirty_has_the_bound_of_twenty() -> None:
+    names = ("us", "us alone", "answers/s", "more %", "more wall %", "answering %")
+    figures = {f"{n} {name}": 1.0 for n in (20, 30) for name in names} | {"30 more wall %": 10.1}
+    *_, twenty, thirty = viewers.viewers_table({20: figures, 30: figures}).splitlines()
+    assert twenty.endswith("<= 10 %: yes")
+    assert thirty.endswith("<= 10 %: NO")
 
 
 def test_one_page_of_a_class_is_a_real_one_and_all_look_only(monkeypatch: Any) -> None:

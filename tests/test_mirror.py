@@ -12,6 +12,7 @@ PACKAGE = TESTS.parent / "agentrt"
 FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
 CROSS_CUTTING = {
     "debugger/test_debugpy.py": "a breakpoint of debugpy",
+    "integrations/test_grafana.py": "docs/monitoring/grafana.json",
     "distributed/test_all_ended.py": "a cluster whose processes all end",
     "distributed/test_kills.py": "kill -9 of processes, nodes and drivers of a cluster",
     "distributed/test_lost_driver.py": "a cluster whose driver is killed, see docs/distributed.md",

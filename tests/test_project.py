@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BUILD = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What conda-forge calls otherwise.
-CONDA_NAMES = {"playwright-python": "playwright", "jupyter_client": "jupyter-client", "python-build": "build"}
+CONDA_NAMES = {
+    "jupyter_client": "jupyter-client",
+    "playwright-python": "playwright",
+    "prometheus_client": "prometheus-client",
+    "python-build": "build",
+}
 REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,]+\])?\s*(?P<bounds>[<>=!~].*)$")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 # Nobody else has these.
@@ -63,16 +69,17 @@ def code_blocks(text: str) -> list[str]:
     return re.findall(r"^```\w*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
+NO_PART_OF_CONDA = {"bench"}  # packages to compare with, of which some are not there
+
+
 def test_environment_equals_pyproject() -> None:
     lines: list[Any] = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     conda = [line for line in lines if isinstance(line, str) and line != "pip"]
     pip = [name for line in lines if isinstance(line, dict) for name in line["pip"]]
     assert "pip" in lines
     assert pip.pop() == "-e ."
-    extras = PROJECT["optional-dependencies"]
-    wanted = parsed(
-        [*PROJECT["dependencies"], *extras["demo"], *extras["postgres"], *extras["process"], *extras["test"]]
-    )
+    extras = [needs for name, needs in PROJECT["optional-dependencies"].items() if name not in NO_PART_OF_CONDA]
+    wanted = parsed(list(dict.fromkeys(chain(PROJECT["dependencies"], *extras))))  # some need the same
     assert parsed([*conda, *pip]) == {"python": PROJECT["requires-python"], **wanted}
 
 

@@ -7,7 +7,7 @@ import pytest
 from agentrt import ActivityValidationError, ConfigurationError, ProcessingError, RuntimeManager
 from agentrt.integrations.functions import function_workflow
 from tests.harness.wait import PATIENCE, wait_until
-from tests.support import virtual
+from tests.support import still_picture, virtual
 
 
 def double(n: int) -> int:
@@ -115,3 +115,19 @@ def test_another_number_of_parameters_is_refused():
     for function in (lambda: 1, lambda a, b, c: 1):
         with pytest.raises(ConfigurationError, match=r"takes [03] parameters: it may take a payload"):
             function_workflow(function)
+
+
+def test_it_is_seen_stepped_and_taken_back() -> None:
+    with RuntimeManager(loop="thread") as manager:
+        runtime = manager.create("total", 0, function_workflow(total))
+        assert runtime.send_nowait(2).result(PATIENCE).value == 2
+        then = manager.ring.records[-1].sequence
+        runtime.pause()
+        waiting, after = runtime.send_nowait(30), runtime.send_nowait(500)
+        assert runtime.step() == 1
+        assert waiting.result(PATIENCE).value == 32
+        assert (after.value, runtime.status) == (None, "paused")
+        assert "32" in still_picture(runtime)
+        runtime.edit_state(manager.at(then)["total"].state)
+        runtime.resume()
+        assert after.result(PATIENCE).value == 502

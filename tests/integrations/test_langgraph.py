@@ -29,7 +29,7 @@ from agentrt.integrations.plain_data import FrozenDict
 from agentrt.testing.virtual import run
 from tests.harness.place import ROOT
 from tests.harness.wait import PATIENCE, wait_until
-from tests.support import virtual
+from tests.support import still_picture, virtual
 
 
 class Article(TypedDict):
@@ -126,6 +126,7 @@ def test_it_is_stopped_before_a_node_seen_and_stepped():
         assert agent.step() == 1
         assert answers[0].result(PATIENCE).state.values["lines"][-1] == "published"
         assert (answers[1].value, agent.depth) == (None, (0, 1))
+        assert "published" in still_picture(agent)
 
 
 @virtual

@@ -27,7 +27,7 @@ from agentrt.integrations.pydantic_ai import (
 from agentrt.schema.immutability import is_frozen
 from tests.harness.place import ROOT
 from tests.harness.wait import PATIENCE, wait_until
-from tests.support import virtual
+from tests.support import still_picture, virtual
 
 models.ALLOW_MODEL_REQUESTS = False  # nothing leaves this machine
 
@@ -108,7 +108,9 @@ async def test_the_dependencies_are_made_from_the_context(manager):
 
 
 def test_it_is_stopped_before_a_tool_seen_and_stepped():
-    agent, _, rolled = dice_game()
+    agent, _, rolled = dice_game(
+        ToolCallPart("roll_die", {}, "call-1"), TextPart("It is a four, Anne."), TextPart("Roll it yourself.")
+    )
     with RuntimeManager(loop="thread") as manager:
         runtime = create_pydantic_agent(manager, agent)
         runtime.breakpoints.add(step="roll_die")
@@ -120,8 +122,12 @@ def test_it_is_stopped_before_a_tool_seen_and_stepped():
         assert rolled == [4]
         runtime.breakpoints.clear()
         runtime.pause()
-        waiting = runtime.send_nowait("Again")
-        assert (waiting.value, runtime.depth) == (None, (0, 1))
+        waiting, after = runtime.send_nowait("Again"), runtime.send_nowait("And again")
+        assert (waiting.value, runtime.depth) == (None, (0, 2))
+        assert runtime.step() == 1
+        assert waiting.result(PATIENCE).value == "Roll it yourself."
+        assert (after.value, runtime.status) == (None, "paused")
+        assert "dice game" in still_picture(runtime)
 
 
 @virtual

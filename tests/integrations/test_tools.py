@@ -9,7 +9,7 @@ import pytest
 from agentrt import ConfigurationError, ProcessingError, RuntimeManager
 from agentrt.integrations.tools import Conversation, Tool, ToolAnswers, ToolRequest, create_tool_agent, tool_workflow
 from tests.harness.wait import PATIENCE, wait_until
-from tests.support import add, virtual
+from tests.support import add, still_picture, virtual
 
 
 def call(tool, arguments, id="call-1"):
@@ -101,7 +101,7 @@ async def test_a_conversation_goes_on_and_is_taken_back(manager):
 
 
 def test_it_is_stopped_before_a_tool_and_stepped():
-    model = Model(says("", call("weather", {"city": "Paris"})), says("warm"))
+    model = Model(says("", call("weather", {"city": "Paris"})), says("warm"), says("still warm"))
     with RuntimeManager(loop="thread") as manager:
         runtime = create_tool_agent(manager, model, [weather])
         runtime.breakpoints.add(step="weather")
@@ -112,8 +112,12 @@ def test_it_is_stopped_before_a_tool_and_stepped():
         assert receipt.result(PATIENCE).value == "warm"
         runtime.breakpoints.clear()
         runtime.pause()
-        waiting = runtime.send_nowait("And now?")
-        assert (waiting.value, runtime.depth) == (None, (0, 1))
+        waiting, after = runtime.send_nowait("And now?"), runtime.send_nowait("And then?")
+        assert (waiting.value, runtime.depth) == (None, (0, 2))
+        assert runtime.step() == 1
+        assert waiting.result(PATIENCE).value == "still warm"
+        assert (after.value, runtime.status) == (None, "paused")
+        assert "still warm" in still_picture(runtime)
 
 
 @virtual
