@@ -4,13 +4,15 @@ import functools
 import http.server
 import importlib
 import inspect
+import io
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageColor
 
 import agentrt
 from docs.site.reference import PAGES, missing_names
@@ -20,6 +22,7 @@ from tests.harness.screenshot import shoot
 from tests.harness.shown import serious
 
 pytestmark = pytest.mark.slow
+EXECUTED = ("notebooks/01_first_agent", "notebooks/08_supervision")  # the second one shows what failed
 OURS = {module for _, module, _ in PAGES.values()}
 
 
@@ -31,12 +34,22 @@ def test_every_public_name_has_a_place_in_the_reference(monkeypatch: pytest.Monk
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built with warnings as errors."""
+    """The site, built with warnings as errors. Two of its lessons are run, as `--execute` runs all."""
     pytest.importorskip("sphinx")
-    from docs.site.__main__ import build
+    from docs.site import __main__ as site
+
+    def stage(folder: Path, lay_out: Callable[[Path], None] = site.stage) -> None:
+        lay_out(folder)
+        for name in EXECUTED:
+            lesson = folder / f"{name}.ipynb"
+            notebook = json.loads(lesson.read_text())
+            notebook["metadata"]["mystnb"] = {"execution_mode": "force"}
+            lesson.write_text(json.dumps(notebook))
 
     folder = tmp_path_factory.mktemp("site")
-    assert build(folder) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "stage", stage)
+        assert site.build(folder) == 0
     return folder / STABLE
 
 
@@ -151,11 +164,24 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
 def test_its_pages_are_read_by_everyone(address: str, new_page, scheme: str, width: int) -> None:
     page = new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
-    for name in ("index", "docs/tutorial", "docs/durability", "reference/managers", "notebooks/01_first_agent"):
+    for name in ("index", "docs/tutorial", "docs/durability", "reference/managers", *EXECUTED):
         page.goto(f"{address}/{name}.html")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         shoot(page, f"site-{name.replace('/', '-')}-{scheme}")
         assert serious(page) == [], name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "ground"), [("light", "#ffffff"), ("dark", "#14181e")])
+def test_the_pictures_of_a_lesson_go_with_the_theme(address: str, new_page, scheme: str, ground: str) -> None:
+    page = new_page(color_scheme=scheme)
+    page.goto(f"{address}/{EXECUTED[0]}.html")
+    picture = page.locator('div.cell_output img[src^="data:image/svg+xml"]').first
+    picture.scroll_into_view_if_needed()
+    assert (picture.get_attribute("alt") or "").startswith("counter, ")
+    image = Image.open(io.BytesIO(picture.screenshot())).convert("RGB")
+    commonest = max(image.getcolors(image.width * image.height), key=lambda each: each[0])[1]
+    assert commonest == ImageColor.getrgb(ground), "as it was drawn: the theme lays no filter over it"
 
 
 @pytest.mark.browser

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from .html import Element
 
-__all__ = ["circle", "drawing", "g", "line", "path", "rect", "text", "title"]
+__all__ = ["circle", "drawing", "g", "line", "path", "rect", "style", "text", "title"]
 
 circle, g, line, path = map(Element, ("circle", "g", "line", "path"))
-rect, text, title = map(Element, ("rect", "text", "title"))
+rect, style, text, title = map(Element, ("rect", "style", "text", "title"))
 drawing = Element("svg")

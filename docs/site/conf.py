@@ -25,6 +25,9 @@ nb_execution_timeout = 600
 nb_execution_excludepatterns = ["**/16_three_nodes.ipynb"]  # it starts nodes on Ray
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_ipywidgets_js: dict[
+    str, Any
+] = {}  # nothing is fetched: a widget can't work without a kernel, and has a text beside it
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]  # a live view has a picture beside it, for pages without a kernel

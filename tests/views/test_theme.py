@@ -1,15 +1,32 @@
 import ast
 import re
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
-from agentrt import Fate, Lane, Status
+from agentrt import Fate, Lane, ProcessingError, RuntimeManager, Status
 from agentrt.views import theme
 from agentrt.views.html import chip
+from agentrt.views.notebook.static_render import (
+    DARK,
+    DARK_INK,
+    DARK_PAPER,
+    INK,
+    PAPER,
+    picture,
+    runtime_html,
+)
 from agentrt.views.theme import CSS, FATES, LANES, STATUSES, look_of, look_of_fate
+from tests.support import add, fail
 
 VIEWS = Path(theme.__file__).parent
+
+
+@pytest.fixture
+def manager():
+    with RuntimeManager(loop="thread") as manager:
+        yield manager
 
 
 def luminance(colour: str) -> float:
@@ -51,6 +68,32 @@ def test_none_is_told_by_colour_alone(looks):
 def test_a_chip_can_be_read_in_both_themes(look, text, surface):
     on_text = int(re.search(r"color-mix\(in srgb, var\(--tone\) (\d+)%, var\(--rt-text\)\)", CSS)[1]) / 100
     assert contrast(mixed(on_text, look.tone, text), mixed(0.16, look.tone, surface)) >= 4.5
+
+
+def test_a_still_picture_can_be_read_on_either_ground(manager):
+    assert contrast(INK, PAPER) >= 4.5
+    assert contrast(DARK_INK, DARK_PAPER) >= 4.5
+    drawing = ElementTree.fromstring(picture(manager.create("sum", 0, add).snapshot()))
+    space = "{http://www.w3.org/2000/svg}"
+    assert drawing.get("fill") == INK
+    assert [each for each in drawing.iter(f"{space}text") if each.get("fill") or each.get("opacity")] == []
+    ground = drawing.find(f"{space}rect")
+    assert (ground.get("fill"), ground.get("class"), ground.get("fill-opacity")) == (PAPER, "paper", None)
+    assert drawing.find(f"{space}style").text == DARK
+    assert f"svg {{ fill: {DARK_INK} }}" in DARK
+    assert f".paper {{ fill: {DARK_PAPER} }}" in DARK
+
+
+# The text and the ground of a page of Jupyter, and of the site.
+@pytest.mark.parametrize(("text", "ground"), [("#212121", "#ffffff"), ("#222832", "#ffffff"), ("#ced6dd", "#14181e")])
+def test_the_error_below_a_still_picture_can_be_read_in_both_themes(manager, text, ground):
+    runtime = manager.create("sum", 0, fail)
+    with pytest.raises(ProcessingError):
+        manager.run(runtime.ask(1))
+    share, tone = re.search(
+        r"color:color-mix\(in srgb, (#\w{6}) (\d+)%, currentColor\)", runtime_html(runtime.snapshot())
+    ).groups()[::-1]
+    assert contrast(mixed(int(share) / 100, tone, text), ground) >= 4.5
 
 
 def test_a_new_word_gets_a_neutral_look_and_is_escaped():

@@ -14,8 +14,11 @@ from ..theme import LANES, STATUSES, Look, look_of
 __all__ = ["image", "manager_html", "manager_text", "picture", "runtime_html", "runtime_text", "text_and_picture"]
 
 WIDTH, HEIGHT = 640, 116
-# Reads on white and on black alike: a picture can't know its page.
-INK, PALE = "#797c80", "#9aa0a8"
+# No one colour reads well on white and on black alike, so the picture has a ground of its own. A browser tells it which
+# scheme the page around it declares: on a page that is dark and says so, it is dark.
+PAPER, INK, PALE = "#ffffff", "#1d2127", "#9aa0a8"
+DARK_PAPER, DARK_INK = "#14181e", "#dfe3e8"
+DARK = f"@media (prefers-color-scheme: dark) {{ svg {{ fill: {DARK_INK} }} .paper {{ fill: {DARK_PAPER} }} }}"
 
 
 def image(snapshot: Snapshot) -> Markup:
@@ -43,9 +46,8 @@ def picture(snapshot: Snapshot) -> Markup:
     lanes = zip(LANES, snapshot.depth, snapshot.capacity, (60, 86), strict=True)
     right = WIDTH - 150
     return FRAME(
-        svg.rect(
-            x=".5", y=".5", width=WIDTH - 1, height=HEIGHT - 1, rx=10, fill="none", stroke=PALE, stroke_opacity=".5"
-        ),
+        svg.style(DARK),
+        GROUND(),
         svg.text(plain(snapshot.id, 36), x=16, y=30, font_size=17, font_weight=600),
         svg.circle(cx=right, cy=25, r=5, fill=look.tone),
         svg.text(f"{look.glyph} {look.word}", x=right + 12, y=30, font_weight=600),
@@ -67,6 +69,10 @@ FRAME = svg.drawing.with_(
     fill=INK,
 )
 
+GROUND = svg.rect.with_(
+    cls="paper", x=".5", y=".5", width=WIDTH - 1, height=HEIGHT - 1, rx=10, fill=PAPER, stroke=PALE, stroke_opacity=".5"
+)
+
 
 def _lane_bar(y: int, look: Look, depth: int, capacity: int, most: int) -> Markup:
     bar = svg.rect.with_(x=110, y=y, height=14, rx=4)
@@ -82,9 +88,13 @@ def runtime_html(snapshot: Snapshot) -> Markup:
     """The picture, the state, and the last error."""
     error = snapshot.error and (snapshot.error.__cause__ or snapshot.error)
     words = safe_text(f"{type(error).__name__}: {error}", 200)
-    wrong = div(symbol(STATUSES["error"]), " ", words, style=f"color:{STATUSES['error'].tone}") if error else None
+    wrong = WRONG(symbol(STATUSES["error"]), " ", words) if error else None
     state = div(b("state"), " ", code(safe_text(brief(snapshot.state, 400), 400)))
     return div(image(snapshot), state, wrong)
+
+
+# Mixed with the colour of the text around it, it can be read on any ground. Without the mix it has that one.
+WRONG = div.with_(style=f"color:color-mix(in srgb, {STATUSES['error'].tone} 50%, currentColor)")
 
 
 def runtime_text(snapshot: Snapshot) -> str:

@@ -42,7 +42,7 @@ def test_a_picture_is_sound_whatever_it_is_about(manager):
     with pytest.raises(Exception, match=r"."):
         manager.run(runtime.ask(HOSTILE))
     drawing = ElementTree.fromstring(picture(runtime.snapshot()))
-    assert {node.tag.split("}")[1] for node in drawing.iter()} <= {"svg", "rect", "circle", "text"}
+    assert {node.tag.split("}")[1] for node in drawing.iter()} <= {"svg", "style", "rect", "circle", "text"}
     data, _ = repr_mimebundle(runtime)
     assert "<script" not in data["text/html"]
     assert "<img src=x" not in data["text/html"]
