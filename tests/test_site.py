@@ -89,16 +89,27 @@ def test_the_reference_has_every_public_name_and_method(site: Path) -> None:
     assert not missing
 
 
-def test_a_link_to_nowhere_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[gone](docs/gone.md)", "docs/gone.md"),
+        ("{py:class}`agentrt.NoSuchThing`", "agentrt.NoSuchThing"),
+        ("```{eval-rst}\n:meth:`agentrt.Runtime.no_such_method`\n```", "agentrt.Runtime.no_such_method"),
+    ],
+    ids=["page", "class", "method"],
+)
+def test_a_link_to_nowhere_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, text: str, named: str
+) -> None:
     pytest.importorskip("sphinx")
     from docs.site import __main__ as site
 
     def stage(folder: Path) -> None:
-        (folder / "index.md").write_text("# One page\n\n[gone](docs/gone.md)\n")
+        (folder / "index.md").write_text(f"# One page\n\n{text}\n")
 
     monkeypatch.setattr(site, "stage", stage)
     assert site.build(tmp_path) != 0
-    assert "docs/gone.md" in capfd.readouterr().err
+    assert named in capfd.readouterr().err
 
 
 def test_each_version_has_a_folder_and_the_newest_is_stable(versions: Path) -> None:

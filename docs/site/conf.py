@@ -62,7 +62,8 @@ html_theme_options: dict[str, Any] = {
 
 def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: Any, content: nodes.Node) -> nodes.Node | None:
     """A type in a signature links to its public name; one that has none, or is another package's, is only text."""
-    if node.get("refdomain") != "py" or node.get("refexplicit"):
+    role = "refwarn" in node  # written in a text, as :class:`agentrt.Runtime`: what it names has to be there
+    if node.get("refdomain") != "py" or role:
         return None
     name = node["reftarget"].rpartition(".")[2]
     domain: Any = env.get_domain("py")
