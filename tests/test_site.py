@@ -6,6 +6,7 @@ import importlib
 import inspect
 import io
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image, ImageColor
 
 import agentrt
-from docs.site.reference import PAGES, missing_names
+from docs.site.reference import MODULES, PAGES, missing_names
 from docs.site.versions import STABLE, list_versions, publish, version_of
 from tests.harness.place import ROOT
 from tests.harness.screenshot import shoot
@@ -23,13 +24,43 @@ from tests.harness.shown import serious
 
 pytestmark = pytest.mark.slow
 EXECUTED = ("notebooks/01_first_agent", "notebooks/08_supervision")  # the second one shows what failed
-OURS = {module for _, module, _ in PAGES.values()}
 
 
 def test_every_public_name_has_a_place_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing_names() == []
     monkeypatch.setattr("agentrt.__all__", ["Runtime", "Newcomer"])
     assert missing_names() == ["agentrt.Newcomer"]
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, str]]:
+    """What a page or a lesson imports from agentrt, as (module, name); the name of a module is empty."""
+    if path.suffix == ".ipynb":
+        cells = json.loads(path.read_text())["cells"]
+        blocks = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    else:
+        blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
+    for line in "\n".join(blocks).splitlines():
+        match line.split():
+            case ["import", module, *_] if module.split(".")[0] == "agentrt":
+                yield module, ""
+            case ["from", module, "import", *names] if module.split(".")[0] == "agentrt":
+                yield from (
+                    (module, name.split()[0]) for name in " ".join(names).strip("()").split(",") if name.strip()
+                )
+
+
+def test_the_reference_has_what_the_pages_and_lessons_import() -> None:
+    described = [
+        getattr(importlib.import_module(module), name) for _, places in PAGES.values() for module, name in places
+    ]
+    missing = set()
+    for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("notebooks/*.ipynb")]:
+        for module, name in imports_of(path):
+            thing = getattr(importlib.import_module(module), name) if name else None
+            known = any(thing is each for each in described) if name else module in MODULES
+            if not known and not module.startswith("agentrt.lessons.exercises"):  # a lesson shows what each asks
+                missing.add(f"{path.name}: {module} {name}")
+    assert not missing
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +101,7 @@ def public_methods(thing: type) -> Iterator[tuple[str, set[str]]]:
     for base in thing.__mro__:
         for name, value in vars(base).items() if base.__module__.startswith("agentrt") else ():
             if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property | classmethod)):
-                yield name, {f"{module}.{each.__name__}.{name}" for module in OURS for each in thing.__mro__}
+                yield name, {f"{module}.{each.__name__}.{name}" for module in MODULES for each in thing.__mro__}
 
 
 def test_the_reference_has_every_public_name_and_method(site: Path) -> None:
@@ -80,13 +111,21 @@ def test_the_reference_has_every_public_name_and_method(site: Path) -> None:
         inventory = InventoryFile.load(file, "", lambda base, uri: uri)
     described = {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}
     missing = set()
-    for _, module, names in PAGES.values():
-        for name in names:
+    for _, places in PAGES.values():
+        for module, name in places:
             thing = getattr(importlib.import_module(module), name)
             missing |= {f"{module}.{name}"} - described
             methods = public_methods(thing) if inspect.isclass(thing) else ()
             missing |= {f"{module}.{name}.{method}" for method, places in methods if not places & described}
     assert not missing
+
+
+def test_the_reference_has_the_words_of_the_docstrings(site: Path) -> None:
+    assert "link: look and steer.</p>" in (site / "reference" / "results.html").read_text()
+    for page in PAGES:
+        text = (site / "reference" / f"{page}.html").read_text()
+        assert "PEP 604" not in text, page
+        assert "Built-in immutable sequence" not in text, page
 
 
 @pytest.mark.parametrize(

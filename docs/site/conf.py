@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
 import agentrt
+
+MODULES = import_module("docs.site.reference").MODULES  # this file is in no package: mypy would find that one twice
 
 project = "agentrt"
 author = "the agentrt authors"
@@ -67,12 +70,24 @@ def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: Any, content: 
         return None
     name = node["reftarget"].rpartition(".")[2]
     domain: Any = env.get_domain("py")
-    for module in ("agentrt", "agentrt.journal", "agentrt.testing", "agentrt.distributed", "agentrt.lessons"):
+    for module in sorted(MODULES):
         found = domain.objects.get(f"{module}.{name}")
         if found is not None:
             target = app.builder.get_relative_uri(env.docname, found.docname)
             return nodes.reference("", "", content, internal=True, refuri=f"{target}#{found.node_id}")
     return content
+
+
+def keep_own_words(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """A property or a constant has the words of its docstring, as they are; a constant without one has none.
+
+    Napoleon takes the first line up to its first colon for a type: a comment is in front of it, which the page has not.
+    Autodoc takes the docstring of the type of a constant for its own.
+    """
+    if what == "data" and lines and lines[0] in (type(thing).__doc__ or ""):
+        lines.clear()
+    if what in ("property", "attribute", "data"):
+        lines[:0] = ["..", ""]
 
 
 class DarkPictures(SphinxTransform):
@@ -97,3 +112,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_transform(DarkPictures)
     app.connect("missing-reference", link_to_public_name)
+    app.connect("autodoc-process-docstring", keep_own_words, priority=400)  # before Napoleon

@@ -20,7 +20,8 @@ called. What does not stand here is private and may change.
 
 """
 
-# By page: its title, the module that its names are imported from, and these in their order.
+# By page: its title, the module that its names are imported from, and these in their order. A name of another module
+# has it before a colon.
 _PAGES = {
     "managers": (
         "Managers and runtimes",
@@ -76,6 +77,46 @@ _PAGES = {
         "agentrt.distributed",
         """
         connect ClusterManager Placement
+        """,
+    ),
+    "results": (
+        "What methods return",
+        "agentrt",
+        """
+        agentrt.receipt:Promise agentrt.subscription:Subscription agentrt.debugger:Breakpoints
+        agentrt.debugger:Breakpoint agentrt.debugger:Stop agentrt.debugger:Whereabouts
+        agentrt.views.server.server:Server
+        """,
+    ),
+    "history": (
+        "Time machine",
+        "agentrt",
+        """
+        agentrt.history.moment:Moment agentrt.history.world:RuntimeMoment agentrt.history.commits:History
+        agentrt.history.commits:CommittedState agentrt.history.replay:Replay agentrt.history.replay:Divergence
+        agentrt.history.replay:Skipped agentrt.history.stored:StoredHistory agentrt.feed.recorded:RecordedSource
+        """,
+    ),
+    "queueing": (
+        "Queueing theory",
+        "agentrt.queueing",
+        """
+        Stream utilisation mean_waits mean_queue_length throughput growth_rates time_until_full load_standard_error
+        """,
+    ),
+    "export": (
+        "Export",
+        "agentrt.export",
+        """
+        to_csv to_parquet to_perfetto activities_frame metrics_frame activity_rows COLUMNS WRITERS Exportable
+        """,
+    ),
+    "demo": (
+        "The three towers",
+        "agentrt",
+        """
+        agentrt.demo:towers agentrt.demo:Towers agentrt.demo:Tower agentrt.demo:Total agentrt.demo:Carrier
+        agentrt.demo:load_day agentrt.demo:Day agentrt.demo:Flight agentrt.demo:CancelledFlight
         """,
     ),
     "prometheus": (
@@ -135,7 +176,12 @@ _PAGES = {
         """,
     ),
 }
-PAGES = {page: (title, module, names.split()) for page, (title, module, names) in _PAGES.items()}
+PAGES = {
+    page: (title, [tuple((each if ":" in each else f"{module}:{each}").split(":")) for each in names.split()])
+    for page, (title, module, names) in _PAGES.items()
+}
+WHOLE = [module for _, module, _ in _PAGES.values()]  # each name of these is public
+MODULES = {module for _, names in PAGES.values() for module, _ in names}
 PARENTS = "Parameterized, Exception, Enum, str, Struct, Protocol, Generic, object"  # not described again
 ELSEWHERE = {  # names of two modules, described once
     "agentrt": {"SQLiteJournal", "Retention"},
@@ -145,15 +191,13 @@ ELSEWHERE = {  # names of two modules, described once
 
 def missing_names() -> list[str]:
     """The public names that no page has."""
-    found = []
-    for module in {module for _, module, _ in PAGES.values()}:
-        has = {name for _, of, names in PAGES.values() if of == module for name in names}
-        found += [
-            f"{module}.{name}"
-            for name in importlib.import_module(module).__all__
-            if name not in has | ELSEWHERE.get(module, set())
-        ]
-    return found
+    has = {place for _, places in PAGES.values() for place in places}
+    return [
+        f"{module}.{name}"
+        for module in dict.fromkeys(WHOLE)
+        for name in importlib.import_module(module).__all__
+        if (module, name) not in has and name not in ELSEWHERE.get(module, ())
+    ]
 
 
 def write_reference(folder: Path) -> None:
@@ -162,10 +206,10 @@ def write_reference(folder: Path) -> None:
         raise LookupError(f"give these public names a place in PAGES: {', '.join(missing)}")
     folder.mkdir(parents=True)
     (folder / "index.md").write_text(f"{INTRODUCTION}{chr(10).join(PAGES)}\n/CHANGELOG\n```\n")
-    for page, (title, module, names) in PAGES.items():
-        of = importlib.import_module(module)
-        parts = [_part(getattr(of, name), f"{module}.{name}") for name in names]
-        lines = [f"# {title}", "", f"From `{module}`.", "", "```{eval-rst}", *parts, "```"]
+    for page, (title, places) in PAGES.items():
+        modules = ", ".join(f"`{module}`" for module in dict.fromkeys(module for module, _ in places))
+        parts = [_part(getattr(importlib.import_module(module), name), f"{module}.{name}") for module, name in places]
+        lines = [f"# {title}", "", f"From {modules}.", "", "```{eval-rst}", *parts, "```"]
         (folder / f"{page}.md").write_text("\n".join(lines) + "\n")
 
 
