@@ -1,17 +1,23 @@
 """The notebooks: each runs from top to bottom, in a kernel and in a real JupyterLab, where it is live and listens."""
 
+import asyncio
 import importlib.util
+import json
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
+from jsonschema import Draft202012Validator, SchemaError
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from agentrt.integrations.tools import Tool
 from tests.harness.screenshot import shoot
 from tests.harness.wait import PATIENCE, wait_until
+from tests.lessons.form import views
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SOLUTIONS = Path(__file__).parent / "lessons" / "solutions.py"
@@ -39,7 +45,7 @@ def run_notebook(path, folder):
     assert sum(result(cell).startswith("<you wrote down no prediction, it was ") for cell in notebook.cells) >= 1
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in shown if output.output_type == "error"]
-    assert [output for output in shown if output.output_type in ("display_data", "execute_result")]
+    assert views(notebook.cells), "it shows no view of what runs"
     said = "".join(output.text for output in shown if output.output_type == "stream")
     assert all(words in said for words in SAID.get(path.stem, ()))
 
@@ -56,31 +62,75 @@ def result(cell):
     return outputs[-1]["data"]["text/plain"] if outputs else ""
 
 
-def test_two_lines_put_a_real_model_in_the_place_of_the_function():
+def test_one_line_puts_a_real_model_in_the_place_of_the_function(monkeypatch):
     cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / "11_tool_loop.ipynb", as_version=4).cells}
-    names: dict = {"client": Client()}
+    names: dict = {}
     exec(cells["model"], names)
-    names["client"].answer = names["model"]
-    reply, real_model = re.findall(r"^# (\w+ = .*)$", cells["model"], re.MULTILINE)
-    exec(f"{reply}\n{real_model}", names)
+    client = Client(names["model"])
+    monkeypatch.setitem(sys.modules, "openai", SimpleNamespace(AsyncOpenAI=lambda: client))
+    (real_model,) = re.findall(r"^# (.*model = .*)$", cells["model"], re.MULTILINE)
+    exec(real_model, names)
     exec(cells["agent"], names)
     with names["manager"]:
         outcome = names["helper"].send_nowait("How much warmer is it in Lisbon than in Oslo?").result(PATIENCE)
     assert outcome.value == "It is 15 degrees warmer in Lisbon."
-    assert names["client"].asked == 4
+    assert client.asked == 4
+    assert client.tools == {"weather": ["city"], "subtract": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model": ...},
+        {"tools": ...},
+        {"messages": ...},
+        {"tools": []},
+        {"tools": [{"type": "function", "function": {"name": "<lambda>", "description": "x", "parameters": {}}}]},
+        {"tools": [{"type": "tool", "function": {"name": "f", "description": "x", "parameters": {"type": "object"}}}]},
+        {"tools": [{"type": "function", "function": {"name": "f", "description": "x", "parameters": {"type": "int"}}}]},
+    ],
+    ids=str,
+)
+def test_the_client_of_the_test_refuses_what_a_real_one_refuses(wrong):
+    def say(text: str) -> str:
+        """Say it."""
+        return text
+
+    right = {"model": "gpt", "messages": [{"role": "user", "content": "hi"}], "tools": [Tool(say).spec]}
+    client = Client(lambda messages: {"role": "assistant", "content": "hi"})
+    asyncio.run(client.create(**right))
+    with pytest.raises((AssertionError, TypeError, SchemaError)):
+        asyncio.run(client.create(**right | wrong))
 
 
 class Client:
-    """Has the form of OpenAI's client."""
+    """Has the form of OpenAI's client, and refuses what that would not understand."""
 
-    def __init__(self):
+    def __init__(self, answer):
         self.chat = self.completions = self
+        self.answer = answer
         self.asked = 0
+        self.tools = {}
 
-    def create(self, *, model, messages, tools):
+    async def create(self, *, model, messages, tools):
+        json.dumps([model, messages, tools])  # an Ellipsis is no JSON
+        assert isinstance(model, str)
+        assert messages
+        assert tools
+        for tool in tools:
+            self.check(**tool)
         self.asked += 1
-        message = SimpleNamespace(to_dict=lambda: self.answer(messages))
+        message = SimpleNamespace(model_dump=lambda **options: self.answer(messages))
         return SimpleNamespace(choices=[SimpleNamespace(message=message)])
+
+    def check(self, *, type, function):
+        assert type == "function"
+        assert set(function) == {"name", "description", "parameters"}
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", function["name"])
+        assert function["description"]
+        Draft202012Validator.check_schema(function["parameters"])
+        assert function["parameters"]["type"] == "object"
+        self.tools[function["name"]] = function["parameters"]["required"]
 
 
 @pytest.mark.parametrize("path", [*IN_A_KERNEL, *ON_RAY], ids=lambda path: path.stem)

@@ -7,7 +7,8 @@ which server, is its own affair. Tools are functions: what they take is read fro
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Iterable
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, Unpack, get_type_hints
 
 import msgspec
@@ -19,11 +20,12 @@ from ..limits import LimitOptions
 from ..manager import RuntimeManager
 from ..runtime import Runtime
 from ..schema.numbers import count
+from ..schema.preview import preview
 from .conversation import Conversation, ToolAnswers, ToolRequest, check_turn
 from .plain_data import FrozenDict, freeze, thaw
 
 __all__ = [
-    "Conversation", "Model", "Tool", "ToolAnswers", "ToolRequest", "create_tool_agent", "tool_workflow",
+    "Conversation", "Model", "Tool", "ToolAnswers", "ToolRequest", "chat_model", "create_tool_agent", "tool_workflow",
 ]  # fmt: skip
 
 Model = Callable[[list[dict[str, Any]], list[dict[str, Any]]], Any]
@@ -32,6 +34,7 @@ Model = Callable[[list[dict[str, Any]], list[dict[str, Any]]], Any]
 Workflow = Callable[[Activity[Any], Conversation, Context], Awaitable[Conversation]]
 MOST_ROUNDS = 20
 REFUSED = "The user has refused this call."
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what a model may call, as OpenAI has it
 
 
 class Tool:
@@ -41,7 +44,8 @@ class Tool:
         function: The function, async or not. What it returns is sent to the model as text: JSON unless it is one.
 
     Raises:
-        ConfigurationError: There is no JSON for what it takes.
+        ConfigurationError: It has no name that a model can use, a parameter can't be given by its name, or there is no
+            JSON for what it takes.
 
     >>> def add(a: int, b: int = 1) -> int:
     ...     '''Add two numbers.'''
@@ -52,8 +56,8 @@ class Tool:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.name = function.__name__
-        parameters = inspect.signature(function).parameters
+        self.name = _name_of(function)
+        parameters = _parameters_of(function)
         self.takes_context = "ctx" in parameters
         hints = get_type_hints(function)
         fields: list[Any] = [
@@ -96,6 +100,66 @@ class Tool:
         if inspect.isawaitable(result):
             result = await result
         return _as_text(result)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    name: str = getattr(function, "__name__", "")
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"a model can't call {preview(function, 80)}: give it a function with a name of its own"
+        )
+    return name
+
+
+def _parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    parameters = inspect.signature(function).parameters
+    for each in parameters.values():
+        if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
+            raise ConfigurationError(f"a model can't call {function.__name__!r}: `{each}` can't be given by its name")
+    return parameters
+
+
+def chat_model(
+    client: Any, name: str, tools: Iterable[Callable[..., Any] | Tool] = (), **options: Any
+) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Make a model of a client of OpenAI's form, for `create_tool_agent` or for a loop of your own.
+
+    Args:
+        client: `openai.AsyncOpenAI()`, or another that has `client.chat.completions.create`. While one that is not
+            async waits for its answer, all agents of the manager wait.
+        name: The model to ask, such as "gpt-4.1-mini".
+        tools: What it may call in a loop of your own. `create_tool_agent` gives the model its tools.
+        **options: More for `create`, such as `temperature=0`.
+
+    Returns:
+        What is given messages, and returns the message of the assistant as a dict. It is async.
+
+    Raises:
+        ConfigurationError: A tool can't be called by a model.
+
+    >>> class Echo:
+    ...     chat = completions = property(lambda self: self)
+    ...
+    ...     def create(self, *, model, messages):
+    ...         return {"role": "assistant", "content": messages[-1]["content"].upper()}
+    >>> import asyncio
+    >>> asyncio.run(chat_model(Echo(), "echo")([{"role": "user", "content": "hello"}]))["content"]
+    'HELLO'
+    """
+    own = [tool.spec for tool in _make_tools(tools)]
+
+    async def ask_client(messages: Iterable[Any], specs: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+        known = [*own, *specs]
+        some = {"tools": known} if known else {}  # an empty list is refused
+        answer = client.chat.completions.create(model=name, messages=[*map(thaw, messages)], **some, **options)
+        message: dict[str, Any] = thaw(_read_message(await answer if inspect.isawaitable(answer) else answer))
+        return message
+
+    return ask_client
+
+
+def _make_tools(tools: Iterable[Callable[..., Any] | Tool]) -> list[Tool]:
+    return [each if isinstance(each, Tool) else Tool(each) for each in tools]
 
 
 def create_tool_agent(
@@ -159,7 +223,7 @@ def tool_workflow(
     Raises:
         ConfigurationError: As in `create_tool_agent`.
     """
-    known = {tool.name: tool for tool in (each if isinstance(each, Tool) else Tool(each) for each in tools)}
+    known = {tool.name: tool for tool in _make_tools(tools)}
     if unknown := sorted(set(approve) - set(known)):
         raise ConfigurationError(f"approve names {unknown[0]!r}, and there is no such tool")
     most = count("rounds", rounds, least=1)

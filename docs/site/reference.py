@@ -151,7 +151,7 @@ _PAGES = {
         "Tools",
         "agentrt.integrations.tools",
         """
-        create_tool_agent tool_workflow Tool Model
+        create_tool_agent tool_workflow Tool Model chat_model
         """,
     ),
     "functions": (

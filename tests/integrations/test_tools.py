@@ -7,7 +7,15 @@ from types import SimpleNamespace
 import pytest
 
 from agentrt import ConfigurationError, ProcessingError, RuntimeManager
-from agentrt.integrations.tools import Conversation, Tool, ToolAnswers, ToolRequest, create_tool_agent, tool_workflow
+from agentrt.integrations.tools import (
+    Conversation,
+    Tool,
+    ToolAnswers,
+    ToolRequest,
+    chat_model,
+    create_tool_agent,
+    tool_workflow,
+)
 from tests.harness.wait import PATIENCE, wait_until
 from tests.support import add, still_picture, virtual
 
@@ -253,7 +261,58 @@ def test_what_can_not_work_is_refused_when_it_is_made():
 
     with pytest.raises(ConfigurationError, match="can't call 'odd'"):
         Tool(odd)
+    for function in (lambda: 1, Model()):
+        with pytest.raises(ConfigurationError, match="a function with a name of its own"):
+            Tool(function)
+    for function in (lambda *a: 1, lambda **b: 1, lambda c, /: 1):
+        function.__name__ = "odd"
+        with pytest.raises(ConfigurationError, match=r"'odd': `\*{0,2}[abc]` can't be given by its name"):
+            Tool(function)
     with pytest.raises(ConfigurationError, match="approve names 'buy'"):
         tool_workflow(Model(), [pay], approve=["buy"])
     with pytest.raises(ConfigurationError, match="rounds"):
         tool_workflow(Model(), rounds=0)
+
+
+class Client:
+    """Has the form of a client of OpenAI's package, async or not, and keeps what it was asked with."""
+
+    def __init__(self, answer, *, is_async):
+        self.chat = self.completions = self
+        self.answer = answer
+        self.is_async = is_async
+        self.asked = []
+
+    def create(self, **options):
+        self.asked.append(options)
+        return self._later() if self.is_async else self.answer
+
+    async def _later(self):
+        return self.answer
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@virtual
+async def test_a_model_is_made_of_a_client(manager, is_async):
+    client = Client(says("warm"), is_async=is_async)
+    runtime = create_tool_agent(manager, chat_model(client, "small", temperature=0), [weather])
+    assert await runtime.ask("How warm?") == "warm"
+    assert client.asked == [
+        {
+            "model": "small",
+            "messages": [{"role": "user", "content": "How warm?"}],
+            "tools": [Tool(weather).spec],
+            "temperature": 0,
+        }
+    ]
+
+
+@virtual
+async def test_a_model_of_a_client_has_tools_of_its_own_in_a_loop_of_ones_own(manager):
+    client = Client(says("warm"), is_async=True)
+    assert await chat_model(client, "small", [weather])(({"role": "user", "content": "How warm?"},)) == says("warm")
+    assert client.asked[0]["tools"] == [Tool(weather).spec]
+    await chat_model(client, "small")([])
+    assert "tools" not in client.asked[1], "OpenAI refuses an empty list"
+    with pytest.raises(ConfigurationError, match="can't call"):
+        chat_model(client, "small", [lambda city: 21])
