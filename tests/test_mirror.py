@@ -13,6 +13,7 @@ FOLDERS = {"harness", "mutants", "oracle", "stateful", "typing"}
 CROSS_CUTTING = {
     "debugger/test_debugpy.py": "a breakpoint of debugpy",
     "integrations/test_grafana.py": "docs/monitoring/grafana.json",
+    "integrations/test_openai.py": "tools.py, with the package of OpenAI",
     "distributed/test_all_ended.py": "a cluster whose processes all end",
     "distributed/test_kills.py": "kill -9 of processes, nodes and drivers of a cluster",
     "distributed/test_lost_driver.py": "a cluster whose driver is killed, see docs/distributed.md",
@@ -52,6 +53,7 @@ CROSS_CUTTING = {
     "integrations/test_recorded_workflows.py": "a recorded test of a workflow that an integration has made",
     "test_imports.py": "the floors, see floors.py",
     "test_kernel_survival.py": "a Jupyter kernel",
+    "lessons/test_form.py": "form.py, on each lesson",
     "lessons/test_length.py": "length.py, on each lesson",
     "test_leaks.py": "memory, tasks, threads",
     "test_memory.py": "bounds on bytes",

@@ -34,7 +34,7 @@ Model = Callable[[list[dict[str, Any]], list[dict[str, Any]]], Any]
 Workflow = Callable[[Activity[Any], Conversation, Context], Awaitable[Conversation]]
 MOST_ROUNDS = 20
 REFUSED = "The user has refused this call."
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what a model may call, as OpenAI has it
+CALLABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what a model may call, as OpenAI has it
 
 
 class Tool:
@@ -56,8 +56,8 @@ class Tool:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.name = _name_of(function)
-        parameters = _parameters_of(function)
+        self.name = _callable_name(function)
+        parameters = _check_parameters(function)
         self.takes_context = "ctx" in parameters
         hints = get_type_hints(function)
         fields: list[Any] = [
@@ -102,16 +102,16 @@ class Tool:
         return _as_text(result)
 
 
-def _name_of(function: Callable[..., Any]) -> str:
+def _callable_name(function: Callable[..., Any]) -> str:
     name: str = getattr(function, "__name__", "")
-    if not NAME.fullmatch(name):
+    if not CALLABLE_NAME.fullmatch(name):
         raise ConfigurationError(
             f"a model can't call {preview(function, 80)}: give it a function with a name of its own"
         )
     return name
 
 
-def _parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+def _check_parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     parameters = inspect.signature(function).parameters
     for each in parameters.values():
         if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
