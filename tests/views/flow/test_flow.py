@@ -310,11 +310,17 @@ def shop(manager) -> None:
 @pytest.mark.parametrize("theme", ["default", "dark"])
 def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
     went: list[str] = []
+    flows: list[Flow] = []
+
+    def make(feed):
+        flows.append(Flow(manager.source, go=went.append))
+        return flows[0]
+
     page = new_page(viewport={"width": 1440, "height": 900})
     with RuntimeManager(loop="thread") as manager:
         shop(manager)
         manager.speed = 0  # what was sent stays within the time that is shown, however long the page takes
-        with shown(manager, lambda feed: Flow(manager.source, go=went.append)) as url:
+        with shown(manager, make) as url:
             page.goto(f"{url}/?theme={theme}")
             page.get_by_text("front → till").first.wait_for()
             loaded(page)
@@ -335,6 +341,7 @@ def test_a_person_sees_who_talks_to_whom_and_opens_it(new_page, theme):
             node.filter(has_text="agent-3").first.wait_for()
             page.get_by_role("button", name="close agent-#").click()
             wait_until(lambda: node.count() == 4, what="the group is one node again")
+            wait_until(lambda: flows[0].graph.viewport, what="the new frame hears of what a person does")
             node.filter(has_text="till").focus()
             page.keyboard.press("Enter")
             wait_until(lambda: went == ["runtime/till"])
