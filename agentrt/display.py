@@ -264,3 +264,6 @@ class DisplayedDeadLetters(DeadLetters):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> MimeBundle:
         bundle: MimeBundle = self.view()._repr_mimebundle_(include, exclude)
         return bundle
+
+    def _display_(self) -> Any:  # what marimo asks for
+        return self.view()._display_()

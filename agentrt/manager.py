@@ -294,6 +294,11 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
 
         return mime_bundle(self, include, exclude)
 
+    def _display_(self) -> Any:  # what marimo asks for
+        from .notebook import displayable
+
+        return displayable(self)
+
     # ---- the loop
 
     def run(self, awaitable: Awaitable[T], timeout: float | None = None) -> T:

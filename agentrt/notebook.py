@@ -15,7 +15,7 @@ from .errors import MissingPackageError
 from .magic import add_magic
 from .optional import explain_missing
 
-__all__ = ["mime_bundle", "prepare_shell", "run_within", "wake_loop_on_signals"]
+__all__ = ["displayable", "mime_bundle", "prepare_shell", "run_within", "wake_loop_on_signals"]
 
 T = TypeVar("T")
 
@@ -64,3 +64,13 @@ def mime_bundle(item: Any, include: Any = None, exclude: Any = None) -> Any:
     except MissingPackageError as error:
         return {"text/plain": f"{item!r}\n({error})"}
     return repr_mimebundle(item, include, exclude)
+
+
+def displayable(item: Any) -> Any:
+    """Return what marimo shows for a runtime or a manager: a live view, or a text that says what is missing."""
+    try:
+        with explain_missing("its view needs"):
+            from .views.notebook.card import display
+    except MissingPackageError as error:
+        return f"{item!r}\n({error})"
+    return display(item)

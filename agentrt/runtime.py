@@ -400,6 +400,11 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
 
         return mime_bundle(self, include, exclude)
 
+    def _display_(self) -> Any:  # what marimo asks for
+        from .notebook import displayable
+
+        return displayable(self)
+
 
 type.__setattr__(Runtime, "param", Namespace())
 

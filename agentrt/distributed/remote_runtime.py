@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..display import RuntimeDisplay
-from ..notebook import mime_bundle
+from ..notebook import displayable, mime_bundle
 from ..runtime import Runtime
 from ..schema.preview import preview
 from ..snapshot import Snapshot
@@ -87,6 +87,9 @@ class RemoteRuntime(RuntimeDisplay):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return mime_bundle(self, include, exclude)
+
+    def _display_(self) -> Any:  # what marimo asks for
+        return displayable(self)
 
 
 def _command(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -129,6 +130,12 @@ class Replay(msgspec.Struct, frozen=True):
             bundle, metadata = {}, {}
         still = {"text/plain": repr(self), "text/html": self._repr_html_()}
         return {**still, **bundle, "text/plain": repr(self)} if metadata else still, metadata
+
+    def _display_(self) -> Any:  # what marimo asks for
+        try:
+            return self.beside()._display_()
+        except (ConfigurationError, MissingPackageError):
+            return SimpleNamespace(_repr_html_=self._repr_html_)
 
     def _repr_html_(self) -> str:
         found, title = self.divergence, repr(self)[1:-1]

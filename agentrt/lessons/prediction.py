@@ -127,7 +127,11 @@ class Prediction:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and the question as a text for a page without a kernel."""
-        return {**self.widget._repr_mimebundle_(**options), "text/html": self._still, "text/plain": repr(self)}
+        return {**self.widget._repr_mimebundle_(**options), "text/html": str(self._still), "text/plain": repr(self)}
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which has no ipywidgets: the question as a text."""
+        return "text/html", str(self._still)
 
     def _ipython_display_(self) -> None:
         """What IPython calls for the last expression of a cell."""

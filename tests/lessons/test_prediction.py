@@ -77,6 +77,12 @@ def test_a_page_without_a_kernel_has_what_was_predicted(path):
     assert "You expect <strong>it hangs</strong>" in guess._repr_mimebundle_()["text/html"]
 
 
+def test_marimo_shows_the_question_as_a_text(path):
+    kind, text = Prediction("How many <wait>?", path=path)._mime_()
+    assert (kind, type(text)) == ("text/html", str)
+    assert "How many &lt;wait&gt;?" in text
+
+
 def test_a_cell_shows_it_as_a_text_too_which_has_the_new_answer(path, monkeypatch):
     texts = []
     monkeypatch.setattr(WidgetDisplay, "show", lambda self, widget, still, text: texts.append((widget, still, text)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,9 +38,10 @@ from ..theme import CSS, LANES
 from ..timeline.axes import TimeAxis
 from ..timeline.timeline import Timeline
 from .cell import bundle, kernel_loop
+from .live_widget import LiveWidget, Still, show_in_marimo
 from .static_render import text_and_picture
 
-__all__ = ["Card", "repr_mimebundle"]
+__all__ = ["Card", "display", "repr_mimebundle"]
 
 log = logging.getLogger(__name__)
 
@@ -152,12 +154,22 @@ def repr_mimebundle(item: HasRuntime | HasSource, include: Any = None, exclude: 
 
 
 def _live(subject: Subject, server: Server | ServerProcess | None, loop: asyncio.AbstractEventLoop) -> Any:
-    schedule = loop.call_soon_threadsafe
-    if subject.id is None:
-        fill = partial(_show_manager, subject.source, schedule=schedule)
-    else:
-        fill = partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id), schedule=schedule)
+    fill = partial(_filling(subject, server), schedule=loop.call_soon_threadsafe)
     return bundle(subject.source, loop, fill, *text_and_picture(subject))
+
+
+def display(item: HasRuntime | HasSource) -> LiveWidget | Still:
+    """What marimo shows for a runtime or a manager: its live view, or a picture where no kernel runs."""
+    subject, server = subject_of(item), getattr(getattr(item, "manager", item), "server", None)
+    text, picture = text_and_picture(subject)
+    return show_in_marimo(subject.source, _filling(subject, server), text if picture is None else picture)
+
+
+def _filling(subject: Subject, server: Server | ServerProcess | None) -> Callable[..., Any]:
+    """What puts the view of a runtime or a manager into a holder."""
+    if subject.id is None:
+        return partial(_show_manager, subject.source)
+    return partial(_show_runtime, subject.source, subject.id, _page_link(server, subject.id))
 
 
 def _show_runtime(source: Source, id: str, link: Content, holder: Any, feed: Feed, schedule: Schedule) -> None:

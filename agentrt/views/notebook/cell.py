@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -24,7 +23,7 @@ from .callback_output import replace_stdout_capture
 from .channel import Channel, LinkedDocument, listen
 from .execution import CellViews, current_execution, end_view
 
-__all__ = ["bundle", "kernel_loop"]
+__all__ = ["VIEW", "WORDS", "LinkedView", "bundle", "kernel_loop", "view_html"]
 
 VIEW = Path(__file__).with_name("view.js").read_text(encoding="utf-8")
 PICTURE = "As it was when the cell ran, and not live"
@@ -72,28 +71,54 @@ def bundle(
     if pn.config.comms != "default":
         return _bundle_of_panel(source, loop, fill)
     kernel = _kernel()
-    pn.config.inline = True  # type: ignore[misc]
     replace_stdout_capture()
     listen(kernel.comm_manager, _channels.get)
-    holder, document = pn.Column(**WIDE), LinkedDocument()
-    channel = Channel(document)
-    feed = feed_notebook(source, holder, loop, channel.batch)
-    _views.add(current_execution(kernel), partial(end_view, holder, feed, channel))
-    fill(holder, feed)
-    with set_resource_mode("inline"):
-        root = holder._render_model(document, Comm())
-    for model in root.select({"type": UIElement}):
-        patch_inline_stylesheets(model)
-    _channels[channel.id] = channel
-    feed.start()
-    html = _html(channel.id, text if picture is None else picture)
-    return {"text/html": str(html), EXEC_MIME: "", "text/plain": text}, {EXEC_MIME: {"id": channel.id}}
+    view = LinkedView(source, loop)
+    _views.add(current_execution(kernel), view.end)
+    view.draw(fill)
+    id = view.channel.id
+    _channels[id] = view.channel
+    html = _html(id, text if picture is None else picture)
+    return {"text/html": str(html), EXEC_MIME: "", "text/plain": text}, {EXEC_MIME: {"id": id}}
 
 
 def _html(id: str, picture: Content) -> Markup:
-    note = p(WORDS["saved"], role="status", style=NOTE)
     call = f"{VIEW.rstrip()}(document.currentScript, {json.dumps(id)}, {json.dumps(WORDS)})"
-    return div(div(picture), note, div(data_lm_suppress_shortcuts="true"), script(call))
+    return view_html(picture, script(call))
+
+
+def view_html(picture: Content, script: Content = None) -> Markup:
+    """The places of a view, as `view.js` expects them: its picture, a note, and the live view."""
+    note = p(WORDS["saved"], role="status", style=NOTE)
+    return div(div(picture), note, div(data_lm_suppress_shortcuts="true"), script)
+
+
+class LinkedView:
+    """A view with its feed, and the channel to the pages that show it.
+
+    Args:
+        source: What the view is drawn from.
+        loop: The loop of the kernel.
+    """
+
+    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        pn.config.inline = True  # type: ignore[misc]
+        self.holder, self.document = pn.Column(**WIDE), LinkedDocument()
+        self.channel = Channel(self.document)
+        self.feed = feed_notebook(source, self.holder, loop, self.channel.batch)
+
+    def draw(self, fill: Callable[[Any, Feed], Any]) -> None:
+        """Make its models, and keep them up to date."""
+        fill(self.holder, self.feed)
+        with set_resource_mode("inline"):
+            root = self.holder._render_model(self.document, Comm())
+        for model in root.select({"type": UIElement}):
+            patch_inline_stylesheets(model)
+        self.feed.start()
+
+    def end(self) -> None:
+        """Stop the feed, and tell the pages. Idempotent."""
+        end_view(self.holder, self.feed, self.channel)
 
 
 def _bundle_of_panel(source: Source, loop: asyncio.AbstractEventLoop, fill: Callable[[Any, Feed], Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from io import StringIO
 from pathlib import Path
@@ -39,6 +40,7 @@ from ..runtime.where import Where
 from ..theme import CSS
 from ..timeline.swimlanes import Swimlanes
 from .cell import bundle, kernel_loop
+from .live_widget import LiveWidget, Still, show_in_marimo
 from .offline import inline_files
 from .static_render import text_and_picture
 
@@ -177,11 +179,16 @@ class Standalone(pn.viewable.Viewer):
         if loop is None:
             return {"text/plain": repr(self), "text/html": str(pre(repr(self)))}, {}
 
-        def fill(holder: Any, feed: Feed) -> None:
-            holder.stylesheets = [BOX]
-            self._fill(holder, feed, loop.call_soon_threadsafe)
-
+        fill = partial(self._fill_box, schedule=loop.call_soon_threadsafe)
         return bundle(self.source, loop, fill, repr(self), self._picture())
+
+    def _display_(self) -> LiveWidget | Still:
+        """What marimo shows."""
+        return show_in_marimo(self.source, self._fill_box, self._picture())
+
+    def _fill_box(self, holder: Any, feed: Feed, schedule: Schedule) -> None:
+        holder.stylesheets = [BOX]
+        self._fill(holder, feed, schedule)
 
     def _picture(self) -> Content:
         """What is shown in its place where it can't be live, as in a saved notebook."""

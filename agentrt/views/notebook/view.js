@@ -3,7 +3,7 @@
 // The live view is not in the saved output. It comes from the kernel, see `channel.py`: once whole, and then each change
 // as a frame with a number. A page that misses a number, or can't apply a frame, asks for the whole again. Long texts
 // come piece by piece, see `texts.py`: for all views of a kernel together, one piece is on its way to the page.
-((script, id, words) => {
+((script, id, words, given) => {
   const TARGET = "agentrt.view"
   const TICK = 500 // milliseconds; all other times are counted in ticks, which do not go on while the page can't listen
   const PING = 10 // until a page that hears nothing asks whether it is up to date
@@ -47,7 +47,9 @@
   const want = () => ({want: true, texts: [...texts.keys()], scripts: !loaded()})
 
   // Panel's code in JupyterLab keeps a connection for each view. It does not run in Voilà, whose widgets have one.
+  // A widget that shows the view gives one that it has.
   function connection() {
+    if (given !== undefined) return given
     const {name, widgetManager} = window.jupyterapp ?? {}
     if (name !== "Voila") return window.PyViz?.kernels?.[id]
     const kernel = widgetManager?.kernel ?? undefined
@@ -116,8 +118,9 @@
 
   // One view of the kernel after the other asks for texts.
   function inTurn(action) {
-    const turn = (turns.get(kernel) ?? Promise.resolve()).then(() => (ended || !box.isConnected ? null : action()))
-    turns.set(kernel, turn.catch(() => {}))
+    const way = kernel.shared ?? kernel
+    const turn = (turns.get(way) ?? Promise.resolve()).then(() => (ended || !box.isConnected ? null : action()))
+    turns.set(way, turn.catch(() => {}))
     return turn
   }
 
@@ -176,8 +179,9 @@
     }
   }
 
-  // The theme of JupyterLab; undefined where there is none.
+  // The theme of JupyterLab, or of what shows the widget; undefined where there is none.
   function isDark() {
+    if (given !== undefined) return given.isDark()
     const light = document.body.dataset.jpThemeLight
     return light === undefined ? undefined : light === "false"
   }
@@ -211,7 +215,7 @@
     const listeners = []
     recording.add(listeners)
     const embedded = embed.embed_items_notebook({view: json}, [
-      {docid: "view", roots: {[root]: place.id}, root_ids: [root]},
+      {docid: "view", roots: {[root]: place}, root_ids: [root]}, // not by its id: it may be in a shadow root
     ])
     const before = shown
     shown = {document: documents[at], suffix, place, listeners}

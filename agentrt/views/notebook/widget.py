@@ -17,6 +17,7 @@ from ..inject.injection import JSON, OPTIONS, Injection
 from ..role import Commands
 from ..text import plain, safe_text
 from ..theme import LANES, STATUSES, Look, look_of
+from .card import display
 from .static_render import text_and_picture
 from .widget_display import WidgetDisplay
 
@@ -98,6 +99,10 @@ class Widget(ipw.VBox):
         """What IPython calls for the last expression of a cell."""
         text, picture = text_and_picture(Subject(self.source, self.id))
         self._display.show(self, picture, text)
+
+    def _display_(self) -> Any:
+        """What marimo shows, which has no ipywidgets: the live view of the runtime."""
+        return display(Subject(self.source, self.id))
 
     # -- updates
 
