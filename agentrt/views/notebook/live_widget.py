@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import ipywidgets as ipw
 from traitlets import Dict, Unicode
 
-from ...engine.loop_thread import running_loop
 from ...feed.source import Source
 from ..html import Content, Markup, div
 from .cell import VIEW, WORDS, LinkedView, view_html
@@ -113,8 +113,9 @@ def show_in_marimo(source: Source, fill: Callable[..., Any], picture: Content) -
         fill: `fill(holder, feed, schedule=...)` puts the view into a holder.
         picture: What is shown until the view is live, and where it can't be.
     """
-    loop = running_loop()  # marimo shows a value on the loop of its kernel
-    if loop is None:
+    try:
+        loop = asyncio.get_running_loop()  # marimo shows a value on the loop of its kernel
+    except RuntimeError:
         return Still(picture)
     view = LinkedView(source, loop)
     view.draw(partial(fill, schedule=loop.call_soon_threadsafe))
