@@ -40,7 +40,7 @@ def imports_of(path: Path) -> Iterator[tuple[str, str]]:
     else:
         blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
     for line in "\n".join(blocks).splitlines():
-        match line.split():
+        match line.partition("#")[0].split():
             case ["import", module, *_] if module.split(".")[0] == "agentrt":
                 yield module, ""
             case ["from", module, "import", *names] if module.split(".")[0] == "agentrt":

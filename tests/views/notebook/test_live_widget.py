@@ -4,6 +4,7 @@ import ast
 import asyncio
 from pathlib import Path
 
+import ipykernel.comm
 import pytest
 
 import agentrt
@@ -59,7 +60,7 @@ def test_marimo_shows_it_as_a_text_where_no_kernel_runs(manager, tmp_path, name)
     assert html.startswith("<")
 
 
-class Comm:
+class Comm(ipykernel.comm.Comm):  # an old ipywidgets takes no other class
     """The comm that a notebook gives to a widget."""
 
     comm_id, kernel = "model", "notebook"
