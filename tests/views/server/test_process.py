@@ -96,6 +96,7 @@ def test_kill_of_the_dashboard_is_not_noticed_by_the_agents(page: Page, guard: G
         assert paused.who == "operator (page)"
         page.get_by_role("button", name="Resume all").click()
         wait_until(lambda: not runtime.paused)
+        page.evaluate("window.isOld = true")
         os.kill(server.pid, signal.SIGKILL)
         for n in range(1, 200):
             assert runtime.send_nowait(1).result(PATIENCE).state == n
@@ -104,6 +105,7 @@ def test_kill_of_the_dashboard_is_not_noticed_by_the_agents(page: Page, guard: G
         with serving(manager.serve(process=True)) as again:
             assert again.pid != server.pid
             assert again.port == server.port  # so that pages that were open connect again
+            page.wait_for_function("!window.isOld")
             expect(page.get_by_text("The runtime is fine.")).to_be_visible()
 
 
