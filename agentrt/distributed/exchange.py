@@ -62,7 +62,11 @@ class Exchange:
                 asyncio.get_running_loop().call_soon(self._look, outbox)
                 return
             self._received.first, self._received.items = outbox.take_for_answer()
-        self._answer(encode(self._received))
+        try:
+            answer: bytes | Exception = encode(self._received)
+        except Exception as error:  # whoever waits hears of it: it would wait in vain
+            answer = error
+        self._answer(answer)
 
 
 def exchange_on(loop: asyncio.AbstractEventLoop, receiver: Receiver, batch: Batch) -> bytes:

@@ -87,6 +87,13 @@ def test_an_error_is_that_of_who_asks(ask: Callable[[Any], bytes]) -> None:
         ask(Taking(given, ZeroDivisionError()))
 
 
+def test_an_answer_that_cannot_be_written_is_an_error_of_who_asks(ask: Callable[[Any], bytes]) -> None:
+    given: Any = Given(0)
+    given.take_for_answer = lambda: (1, [object()])
+    with pytest.raises(TypeError):
+        ask(Taking(given))
+
+
 def test_a_closed_loop_is_not_reached() -> None:
     closed = asyncio.new_event_loop()
     closed.close()
