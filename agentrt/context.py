@@ -64,6 +64,20 @@ class Context:
         """Set what `ask` returns for this activity once it is done; without a reply it is the new state."""
         self.replied = value
 
+    def pause(self, why: str = "") -> None:
+        """Pause this runtime: after this activity it takes nothing more before `Runtime.resume` or `Runtime.step`.
+
+        While it ends with `terminate(drain=True)`, what waits is still processed.
+
+        Args:
+            why: What it waits for, for those who look: "it asks whether to publish".
+        """
+        entry = self._entry
+        with entry.host.lock:
+            if entry.ended is None:
+                entry.pause()
+                entry.record_event("paused", {"activity": self.activity.id, "why": str(why)})
+
     async def send(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
         """Send to another runtime, with this activity as the parent.
 

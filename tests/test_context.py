@@ -58,6 +58,43 @@ async def test_it_knows_its_runtime_and_activity(manager):
 
 
 @virtual
+async def test_a_workflow_pauses_its_runtime_after_its_activity(manager):
+    async def pause_at(activity, state, ctx):
+        if activity.payload == "pause":
+            ctx.pause("to think")
+            await ctx.sleep(1)
+        return (*state, activity.payload)
+
+    for id, first in (("asks", "ask"), ("sends", "send")):
+        runtime = manager.create(id, (), pause_at)
+        if first == "ask":
+            assert await runtime.ask("pause") == ("pause",)
+        else:
+            runtime.send_nowait("pause")
+        rest = [runtime.send_nowait(number) for number in (1, 2)]
+        await asyncio.sleep(5)
+        assert (runtime.status, runtime.state, runtime.depth) == ("paused", ("pause",), (0, 2))
+        assert [each["why"] for each in details(manager, "paused")][-1:] == ["to think"]
+        assert runtime.step() == 1
+        assert (await rest[0]).state == ("pause", 1)
+        assert runtime.depth == (0, 1)
+        runtime.resume()
+        assert (await rest[1]).state == ("pause", 1, 2)
+
+
+@virtual
+async def test_one_that_ends_when_all_is_done_is_not_paused(manager):
+    async def pause(activity, state, ctx):
+        ctx.pause()
+        return state + 1
+
+    runtime = manager.create("target", 0, pause)
+    receipts = [runtime.send_nowait(None) for _ in range(3)]
+    await runtime.terminate(drain=True)
+    assert [(await each).state for each in receipts] == [1, 2, 3]
+
+
+@virtual
 async def test_send_and_ask_reach_others_by_id_and_by_handle(manager):
     other = manager.create("other", 0, add)
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
+from ..engine.protocols import GROUP
 from ..errors import AgentError
 from ..groups import interrupt_members, restart_members, stop_members
 from .packing import pack_error, unpack_error
@@ -68,7 +69,7 @@ class Escalations:
     def add(self, entry: Any, group: str) -> None:
         """Have the driver decide about the failure of a member, which is halted until then."""
         with self._manager.lock:
-            entry.await_group()
+            entry.await_decision(GROUP)
         self._waiting.append(Escalation(entry.id, group, self._manager.number(), pack_error(entry.error)))
         self._came.set()
 
@@ -120,9 +121,9 @@ class Escalations:
         with manager.lock:
             for entry in entries:
                 if step == "interrupt":
-                    entry.await_group()
+                    entry.await_decision(GROUP)
                 else:
-                    entry.end_group_wait()
+                    entry.end_wait(GROUP)
         number = manager.number()
         return {entry.id: (manager.node, number) for entry in entries}
 

@@ -17,8 +17,8 @@ from typing import Any
 from ..activity import Activity
 from ..engine.baseline import record_baseline
 from ..engine.durability import Durability
-from ..engine.entry_state import EntryState
 from ..engine.failure import refusal, refuse_senders
+from ..engine.protocols import GROUP, MOVE
 from ..errors import AgentError, ManagerClosedError, RuntimeExistsError, RuntimeFailedError
 from ..receipt import Promise
 from .deliveries import Address
@@ -62,24 +62,23 @@ class Mover:
         entry = self._manager.entry(id)
         if id in self.moving:
             raise AgentError(f"{id!r} is being moved already", runtime=id)
-        paused = entry.paused
         entrusted: list[int] = []
         try:
             async with asyncio.timeout(timeout):
                 await self._bring_to_rest(entry)
                 while self._is_in_an_outbox(entry) or not await self._has_sent_all(entry):
                     with self._manager.lock:
-                        entry.stay(paused)
+                        entry.stay()
                     await asyncio.sleep(LOOK)
                     await self._bring_to_rest(entry)
                 self._refuse_here(entry)
                 await self._manager.wait_for_journal()
             with self._manager.lock:
-                transfer = collect(entry, paused, self._group_of(entry), self._receivers(node, entrusted))
+                transfer = collect(entry, self._group_of(entry), self._receivers(node, entrusted))
             life = await self._send(node, epoch, pack(transfer, f"all that {id!r} holds"))
         except BaseException as error:
             self._courier.rerouting.take_back(entrusted)
-            self._keep(entry, paused)
+            self._keep(entry)
             if isinstance(error, TimeoutError):
                 raise AgentError(_why_not(entry, timeout), runtime=id) from None
             raise
@@ -99,10 +98,9 @@ class Mover:
             if entry.stuck:
                 raise AgentError(f"{entry.id!r} is stuck in its activity and can't be moved", runtime=entry.id)
             with self._manager.lock:
-                if not entry.paused:
-                    EntryState.pause(entry)
+                entry.await_decision(MOVE)
             activity, driver = entry.current, entry.driver
-            if entry.awaits_group:
+            if GROUP in entry.awaits:
                 await asyncio.sleep(LOOK)
                 continue
             if activity is None and (driver is None or driver.open):
@@ -166,11 +164,11 @@ class Mover:
             life: str = promise.value[0]
             return life
 
-    def _keep(self, entry: Any, paused: bool) -> None:
+    def _keep(self, entry: Any) -> None:
         """It stays."""
         with self._manager.lock:
             if not entry.closed:
-                entry.stay(paused)
+                entry.stay()
         self._end(entry)
 
     def _let_go(self, entry: Any, node: str, epoch: int, life: str) -> None:

@@ -94,7 +94,7 @@ class Transfer(msgspec.Struct):
 Receivers = Callable[[Activity[Any]], tuple[str | None, list[Address]]]  # the key of an activity, and its addresses
 
 
-def collect(entry: Any, paused: bool, group: str | None, receivers: Receivers) -> Transfer:
+def collect(entry: Any, group: str | None, receivers: Receivers) -> Transfer:
     """All that a runtime at rest holds. The lock is held."""
     made = Transfer(
         id=entry.id,
@@ -107,7 +107,7 @@ def collect(entry: Any, paused: bool, group: str | None, receivers: Receivers) -
         group=group,
         waiting=[_collect_activity(entry, each, *receivers(each)) for each in entry.mailbox.items()],
         keys=_past_keys(entry),
-        paused=paused,
+        paused=entry.paused,
         failed=entry.failed,
         failures=list(entry.failures or ()),
         error=None if entry.error is None else (entry.error, entry.error_at or 0.0, entry.in_error),

@@ -24,7 +24,7 @@ from .entry_counts import COUNTS, EntryCounts
 from .handoff import ProcessingTask
 from .in_memory import InMemory
 from .mailbox import PrioritizedMailbox
-from .protocols import Host
+from .protocols import MOVE, Host
 from .workflow import Workflow
 
 __all__ = ["EntryState"]
@@ -69,8 +69,8 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def _init_flags(self) -> None:
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
-        self.scheduled = self.parked = self.held = self.paused = False
-        self.failed = self.stuck = self.in_error = self.awaits_group = False
+        self.scheduled = self.parked = self.held = self.paused = self.failed = self.stuck = self.in_error = False
+        self.awaits: frozenset[str] = frozenset()  # whose decisions: GROUP, MOVE
         self.closed = self.draining = self.leaving = False
         self.steps = 0
         self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over
@@ -88,8 +88,8 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     @property
     def is_halted(self) -> bool:
-        """Whether a command, its supervisor or its group keeps it from taking more."""
-        return self.paused or self.failed or self.awaits_group
+        """Whether a command, its supervisor, its group or a move keeps it from taking more."""
+        return self.paused or self.failed or bool(self.awaits)
 
     @property
     def is_refusing(self) -> bool:
@@ -362,16 +362,16 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def recover(self) -> None:
         """Take activities again. The lock is held."""
-        held = self.paused or self.awaits_group or bool(self.breakpoints)
-        self.failed, self.failures, self.held = False, None, held
+        self.failed, self.failures, self.held = False, None, self.paused or bool(self.awaits) or bool(self.breakpoints)
 
-    def await_group(self) -> None:
-        """Take nothing more until its group, which is on several nodes, has decided. The lock is held."""
-        self.awaits_group = self.held = True
+    def await_decision(self, about: str) -> None:
+        """Take nothing more until its group, which is on several nodes, or a move has decided. The lock is held."""
+        self.awaits, self.held = self.awaits | {about}, True
 
-    def end_group_wait(self) -> None:
-        """Its group has decided. The lock is held."""
-        self.awaits_group, self.held = False, self.paused or self.failed or bool(self.breakpoints)
+    def end_wait(self, about: str) -> None:
+        """That is decided. The lock is held."""
+        left = self.awaits - {about}
+        self.awaits, self.held = left, self.paused or self.failed or bool(left) or bool(self.breakpoints)
         self.unpark()
 
     def restore(self, state: S, failures: Iterable[float], failed: bool, paused: bool) -> None:
@@ -388,7 +388,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def resume(self) -> None:
         """Go on after a pause."""
-        held = self.failed or self.awaits_group or bool(self.breakpoints)
+        held = self.failed or bool(self.awaits) or bool(self.breakpoints)
         self.paused, self.steps, self.held = False, 0, held  # nothing can interrupt it in between
         self.go_on()
 
@@ -399,22 +399,22 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def use_step(self) -> bool:
         """Whether one more may be taken while paused; uses up the permission."""
-        if self.failed or self.awaits_group or self.steps <= 0 or not len(self.mailbox):
+        if self.failed or self.awaits or self.steps <= 0 or not len(self.mailbox):
             return False
         self.steps -= 1
         return True
 
     def park(self) -> bool:
         """End the processing while the runtime is held, but stay scheduled: no send wakes it; False if it goes on."""
-        if not self.is_halted or (self.steps > 0 and len(self.mailbox) and not (self.failed or self.awaits_group)):
+        if not self.is_halted or (self.steps > 0 and len(self.mailbox) and not (self.failed or self.awaits)):
             return False
-        self.steps = self.steps if self.awaits_group else 0
+        self.steps = self.steps if self.awaits else 0
         self.parked = True
         return True
 
     def unpark(self) -> None:
         """Start the processing again, if it was parked and may go on."""
-        if self.parked and not self.awaits_group and (not self.is_halted or self.steps > 0):
+        if self.parked and not self.awaits and (not self.is_halted or self.steps > 0):
             self.host.wake(self)
             self.parked = False  # last: a call that is interrupted before it is completed by the next one
 
@@ -447,7 +447,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def lift_pause(self) -> None:
         """Neither pause nor breakpoints hold it any longer."""
-        self.paused, self.awaits_group, self.held, self.steps = False, False, False, 0
+        self.paused, self.awaits, self.held, self.steps = False, frozenset(), False, 0
         self.go_on()
 
     def begin_drain(self) -> None:
@@ -459,10 +459,10 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         self.mailbox.disable_fast_path()
         self.leaving = True
 
-    def stay(self, paused: bool) -> None:
+    def stay(self) -> None:
         """It is not moved after all."""
-        self.leaving, self.paused = False, paused
-        self.held = self.is_halted or bool(self.breakpoints)
+        self.leaving = False
+        self.end_wait(MOVE)
         if len(self.mailbox):
             self.wake()
 

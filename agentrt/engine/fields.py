@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["ENTRY_FIELDS", "HOST_FIELDS", "MAILBOX_FIELDS", "EntryFields", "HostFields", "MailboxFields"]
 
 ENTRY_FIELDS = (
-    "accepted_priority", "accepted_standard", "accepts", "activity_class", "awaits_group", "breakpoints", "closed",
+    "accepted_priority", "accepted_standard", "accepts", "activity_class", "awaits", "breakpoints", "closed",
     "current", "dead", "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact",
     "exact_state", "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
     "in_error", "initial", "keys", "leaving", "limits", "mailbox", "parked", "paused", "priority_recorders",

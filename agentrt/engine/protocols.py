@@ -16,9 +16,11 @@ from ..limits import Limits
 from ..metrics import Fates
 from .workflow import Workflow
 
-__all__ = ["Handle", "Host", "Manager", "Member"]
+__all__ = ["GROUP", "MOVE", "Handle", "Host", "Manager", "Member"]
 
 T = TypeVar("T")
+
+GROUP, MOVE = "group", "move"  # whose decision a runtime may await before it takes more
 
 
 class Member(Protocol):
@@ -30,6 +32,11 @@ class Member(Protocol):
     waits_for: dict[Any, None] | None  # the waits that are open, see `OpenWait`
     breakpoints: Any  # where it stops, see `Breakpoints`; None if it never did
     effects: Any  # what its activities have done outside, see `Effects`; None if that is not stored
+    paused: bool
+    ended: Any  # decided once it is over; None before anyone has asked for its end
+
+    def pause(self) -> None:
+        """Take nothing more after the current activity. The lock is held."""
 
     def register_wait(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""

@@ -259,6 +259,9 @@ class PlaybackContext(Context):
             raise Unrecorded("it uses chance, and the seed is not stored")
         return super().random
 
+    def pause(self, why: str = "") -> None:
+        """Nothing comes after it."""
+
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
         await self._stage.sleep(check_seconds("seconds", seconds, endless=False))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from ..context import Context
 from .plain_data import FrozenDict, freeze
 
-__all__ = ["Conversation", "ToolAnswers", "ToolRequest", "check_turn"]
+__all__ = ["Conversation", "ToolAnswers", "ToolRequest", "read_turn", "wait_for_answers"]
 
 
 class ToolRequest(msgspec.Struct, frozen=True):
@@ -30,8 +33,10 @@ class ToolRequest(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "arguments", freeze(self.arguments))
 
 
-class ToolAnswers(msgspec.Struct, frozen=True):
+class ToolAnswers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A payload that answers the calls of tools that wait, all at once.
+
+    Where a payload is typed as JSON, as on a page, `{"approvals": {"call-1": true}}` is the same.
 
     Args:
         approvals: Whether the tool may be called, by the id of the call. A text refuses it, and says why.
@@ -64,20 +69,31 @@ class Conversation(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "output", freeze(self.output))
 
 
-def check_turn(payload: Any, state: Conversation) -> None:
-    """Check whose turn it is.
+def read_turn(payload: Any, state: Conversation) -> Any:
+    """What is said with a payload: `ToolAnswers`, or else what the user says.
 
     Raises:
         ValueError: There are answers, and no tool waits for them; or one waits, and something else is said.
 
-    >>> check_turn("hello", Conversation())
-    >>> check_turn("hello", Conversation(waiting=(ToolRequest("1", "pay"),)))
+    >>> waits = Conversation(waiting=(ToolRequest("1", "pay"),))
+    >>> read_turn({"approvals": {"1": True}}, waits)
+    ToolAnswers(approvals={'1': True}, results={})
+    >>> read_turn("hello", waits)
     Traceback (most recent call last):
     ...
     ValueError: the tool 'pay' waits for ToolAnswers, and nothing is said before it
     """
+    if state.waiting and isinstance(payload, dict) and payload:  # as it is typed on a page
+        with suppress(msgspec.ValidationError):
+            payload = msgspec.convert(payload, ToolAnswers)
     answers = isinstance(payload, ToolAnswers)
     if state.waiting and not answers:
         raise ValueError(f"the tool {state.waiting[0].tool!r} waits for ToolAnswers, and nothing is said before it")
     if answers and not state.waiting:
         raise ValueError("there are ToolAnswers, and no tool waits for them")
+    return payload
+
+
+def wait_for_answers(waiting: Iterable[ToolRequest], ctx: Context) -> None:
+    """Pause the runtime until somebody answers the calls that wait."""
+    ctx.pause(f"waits for ToolAnswers to the calls of {', '.join(each.tool for each in waiting)}")

@@ -2,8 +2,8 @@
 
 The state of the runtime holds the checkpoint of the graph. So a graph that fails leaves its state as it was, and what
 the runtime can do with its state it can do with the graph: store it in a journal, restart, go back, branch off. Each
-node is a `ctx.step`: seen on the timeline, and a place to stop at. An interrupt of the graph ends the activity; the
-state then has the question, and a `Resume` goes on from there.
+node is a `ctx.step`: seen on the timeline, and a place to stop at. An interrupt of the graph ends the activity and
+pauses the runtime: the state then has the question, what is sent meanwhile waits, and `answer` goes on with a `Resume`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from ..manager import RuntimeManager
 from ..optional import explain_missing
 from ..runtime import Runtime
 from ..schema.preview import preview
+from .answers import answer, pause_if_it_fails
 from .plain_data import freeze, freeze_values
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.pregel import Pregel
 
-__all__ = ["GraphState", "Priority", "Question", "Resume", "create_langgraph_agent", "graph_workflow", "message"]
+__all__ = [
+    "GraphState", "Priority", "Question", "Resume", "answer", "create_langgraph_agent", "graph_workflow", "message",
+]  # fmt: skip
 
 WHAT, EXTRA = "a graph of LangGraph needs", "langgraph"
 MOST_CHARACTERS = 200  # of a question in a message
@@ -91,6 +94,8 @@ register(Checkpoint, encode=lambda checkpoint: checkpoint.content, decode=Checkp
 class Resume(msgspec.Struct, frozen=True):
     """A payload that answers the interrupts of a graph, with which it goes on.
 
+    Where a payload is typed as JSON, as on a page, `{"resume": "yes"}` is the same; with `"id"` where several are open.
+
     Args:
         value: What `interrupt()` returns in the node.
         id: Which question it is for, where several are open.
@@ -135,8 +140,9 @@ def create_langgraph_agent(
 ) -> Runtime[GraphState, Any]:
     """Create a runtime that runs a compiled graph.
 
-    A payload is an input of the graph, as `graph.invoke` takes it, or a `Resume`; None goes on after an
-    `interrupt_before` or `interrupt_after`. `ask` returns the new `GraphState`.
+    A payload is an input of the graph, as `graph.invoke` takes it, or a `Resume`. `ask` returns the new `GraphState`.
+    Where the graph asks (`interrupt`) or stops (`interrupt_before`, `interrupt_after`), the runtime is paused: go on
+    with `answer(runtime, Resume("yes"))`, or with `answer(runtime, None)` where it only stops.
 
     Args:
         manager: Where to create it.
@@ -187,15 +193,18 @@ def graph_workflow(
     stepped = _with_steps(graph)
 
     async def run_graph(activity: Activity[Any], state: GraphState, ctx: Context) -> GraphState:
-        saver = load_checkpoint(state.checkpoint.content)
-        running = stepped.copy({"checkpointer": saver})
-        options: Any = dict(config or {})
-        options["configurable"] = {**options.get("configurable", {}), "thread_id": THREAD, "ctx": ctx}
-        if not state.checkpoint.content and initial_state:
-            await running.aupdate_state(options, dict(initial_state), as_node="__start__")
-        await running.ainvoke(_input_of(activity.payload, state), options, durability="exit")
-        after = await running.aget_state(options)
+        with pause_if_it_fails(bool(state.next), ctx):
+            saver = load_checkpoint(state.checkpoint.content)
+            running = stepped.copy({"checkpointer": saver})
+            options: Any = dict(config or {})
+            options["configurable"] = {**options.get("configurable", {}), "thread_id": THREAD, "ctx": ctx}
+            if not state.checkpoint.content and initial_state:
+                await running.aupdate_state(options, dict(initial_state), as_node="__start__")
+            await running.ainvoke(_input_of(activity.payload, state), options, durability="exit")
+            after = await running.aget_state(options)
         questions = tuple(Question(each.id, freeze_values(each.value)) for each in after.interrupts)
+        if after.next:
+            ctx.pause(_reason_to_pause(questions, after.next))
         return GraphState(
             freeze_values(after.values), after.next, questions, state.runs + 1, Checkpoint(dump_checkpoint(saver))
         )
@@ -229,6 +238,8 @@ def message(
 def _input_of(payload: Any, state: GraphState) -> Any:
     from langgraph.types import Command
 
+    if state.questions and isinstance(payload, Mapping) and "resume" in payload and payload.keys() <= {"resume", "id"}:
+        payload = Resume(payload["resume"], payload.get("id"))
     if isinstance(payload, Resume):
         if not state.questions:
             raise ValueError("there is an answer, and the graph has asked for nothing")
@@ -237,6 +248,12 @@ def _input_of(payload: Any, state: GraphState) -> Any:
         asked = preview(state.questions[0].value, MOST_CHARACTERS)
         raise ValueError(f"the graph waits for a Resume, and takes no input before it has one: {asked}")
     return payload
+
+
+def _reason_to_pause(questions: tuple[Question, ...], nodes: tuple[str, ...]) -> str:
+    if not questions:
+        return f"the graph stops before {', '.join(nodes)}"
+    return f"the graph asks {preview(questions[0].value, MOST_CHARACTERS)}"
 
 
 # ---- nodes

@@ -21,11 +21,13 @@ from ..manager import RuntimeManager
 from ..runtime import Runtime
 from ..schema.numbers import count
 from ..schema.preview import preview
-from .conversation import Conversation, ToolAnswers, ToolRequest, check_turn
+from .answers import answer, pause_if_it_fails
+from .conversation import Conversation, ToolAnswers, ToolRequest, read_turn, wait_for_answers
 from .plain_data import FrozenDict, freeze, thaw
 
 __all__ = [
-    "Conversation", "Model", "Tool", "ToolAnswers", "ToolRequest", "chat_model", "create_tool_agent", "tool_workflow",
+    "Conversation", "Model", "Tool", "ToolAnswers", "ToolRequest", "answer", "chat_model", "create_tool_agent",
+    "tool_workflow",
 ]  # fmt: skip
 
 Model = Callable[[list[dict[str, Any]], list[dict[str, Any]]], Any]
@@ -176,8 +178,9 @@ def create_tool_agent(
     """Create a runtime that has a model answer, and calls the tools that it asks for.
 
     A payload is what the user says, or `ToolAnswers`. `ask` returns what the model says in the end, or the
-    `Conversation` while that waits for `ToolAnswers`. Each request to the model and each call of a tool is a step, and
-    a recorded effect. What a tool raises is told to the model, and logged.
+    `Conversation` while that waits for `ToolAnswers`: the runtime is paused then, and `answer` goes on. Each request
+    to the model and each call of a tool is a step, and a recorded effect. What a tool raises is told to the model, and
+    logged.
 
     Args:
         manager: Where to create it.
@@ -229,22 +232,9 @@ def tool_workflow(
     most = count("rounds", rounds, least=1)
 
     async def answer_user(activity: Activity[Any], state: Conversation, ctx: Context) -> Conversation:
-        check_turn(activity.payload, state)
-        turn = _Turn(model, known, instructions, frozenset(approve), state, ctx)
-        if isinstance(activity.payload, ToolAnswers):
-            await turn.go_on(activity.payload)
-        else:
-            turn.say({"role": "user", "content": activity.payload})
-        for _ in range(most):
-            message = await turn.ask_model()
-            calls = message.get("tool_calls") or ()
-            if not calls:
-                ctx.reply(message.get("content"))
-                return turn.state_after(output=message.get("content"))
-            await turn.call_tools(calls)
-            if turn.waiting:
-                return turn.state_after()
-        raise RuntimeError(f"the model has no answer after {most} rounds")
+        with pause_if_it_fails(bool(state.waiting), ctx):
+            turn = _Turn(model, known, instructions, frozenset(approve), state, ctx)
+            return await turn.take(activity.payload, most)
 
     return answer_user
 
@@ -279,6 +269,25 @@ class _Turn:
         requests = sum(each["role"] == "assistant" for each in self.messages)
         waiting, runs = tuple(self.waiting), self.before.runs + 1
         return Conversation(tuple(self.messages), output, waiting, runs, FrozenDict(requests=requests))
+
+    async def take(self, payload: Any, most: int) -> Conversation:
+        """Ask the model until it has an answer or a call waits, so many times at most."""
+        said = read_turn(payload, self.before)
+        if isinstance(said, ToolAnswers):
+            await self.go_on(said)
+        else:
+            self.say({"role": "user", "content": said})
+        for _ in range(most):
+            message = await self.ask_model()
+            calls = message.get("tool_calls") or ()
+            if not calls:
+                self.ctx.reply(message.get("content"))
+                return self.state_after(output=message.get("content"))
+            await self.call_tools(calls)
+            if self.waiting:
+                wait_for_answers(self.waiting, self.ctx)
+                return self.state_after()
+        raise RuntimeError(f"the model has no answer after {most} rounds")
 
     async def ask_model(self) -> FrozenDict:
         """Ask the model, and add what it says."""

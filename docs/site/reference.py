@@ -144,7 +144,7 @@ _PAGES = {
         "Pydantic AI",
         "agentrt.integrations.pydantic_ai",
         """
-        create_pydantic_agent conversation_workflow Conversation ToolAnswers ToolRequest
+        create_pydantic_agent conversation_workflow Conversation ToolAnswers ToolRequest answer
         """,
     ),
     "tools": (
@@ -185,7 +185,8 @@ MODULES = {module for _, names in PAGES.values() for module, _ in names}
 PARENTS = "Parameterized, Exception, Enum, str, Struct, Protocol, Generic, object"  # not described again
 ELSEWHERE = {  # names of two modules, described once
     "agentrt": {"SQLiteJournal", "Retention"},
-    "agentrt.integrations.tools": {"Conversation", "ToolAnswers", "ToolRequest"},
+    "agentrt.integrations.langgraph": {"answer"},
+    "agentrt.integrations.tools": {"Conversation", "ToolAnswers", "ToolRequest", "answer"},
 }
 
 

@@ -203,7 +203,7 @@ def test_one_that_has_failed_is_moved_once_its_group_has_decided(cluster: Cluste
 
     async def main() -> None:
         failed, behind = (manager.send_nowait("b", payload) for payload in ("fail", 3))
-        while not cluster.engine.hosts["node-2"].managers["node-2"].entry("b").awaits_group:
+        while not cluster.engine.hosts["node-2"].managers["node-2"].entry("b").awaits:
             await asyncio.sleep(0)
         move = asyncio.create_task(manager.move_soon("b", "node-3", None))
         await failed.wait()

@@ -189,6 +189,58 @@ def test_it_moves_between_two_activities(cluster: Cluster) -> None:
     assert [cluster.run(receipt.wait()) or receipt.outcome.state for receipt in receipts] == [1, 2]
 
 
+async def pause_at_last(activity, state, ctx):
+    await ctx.sleep(10)
+    ctx.pause()
+    return state + 1
+
+
+def count_slowly(activity, state, ctx):
+    return asyncio.sleep(10, state + 1)
+
+
+def hand_over(manager: Any, node: str) -> Any:
+    return asyncio.create_task(manager.move_soon("target", node, None))
+
+
+@pytest.mark.parametrize("by", ["its workflow", "a command"])
+def test_a_pause_while_it_is_being_moved_goes_with_it(cluster: Cluster, by: str) -> None:
+    workflow = pause_at_last if by == "its workflow" else count_slowly
+    runtime = cluster.do(lambda: cluster.manager.create("target", 0, workflow))
+    receipts = [runtime.send_nowait(None) for _ in range(2)]
+
+    async def main() -> None:
+        await asyncio.sleep(1)
+        moves = hand_over(cluster.manager, other_than(cluster, "target"))
+        await asyncio.sleep(1)
+        if by == "a command":
+            manager_of(cluster)["target"].pause()
+        await moves
+
+    cluster.run(main())
+    assert cluster.do(lambda: (runtime.status, runtime.depth)) == (Status.PAUSED, (0, 1))
+    cluster.do(runtime.resume)
+    assert [cluster.run(receipt.wait()) or receipt.outcome.state for receipt in receipts] == [1, 2]
+
+
+def test_one_that_is_resumed_while_it_is_being_moved_goes_on_where_it_is_then(cluster: Cluster) -> None:
+    runtime = cluster.do(lambda: cluster.manager.create("target", 0, count_slowly))
+    receipts = [runtime.send_nowait(None) for _ in range(2)]
+    here = runtime.node
+
+    async def main() -> None:
+        await asyncio.sleep(1)
+        manager_of(cluster)["target"].pause()
+        moves = hand_over(cluster.manager, other_than(cluster, "target"))
+        await asyncio.sleep(1)
+        manager_of(cluster)["target"].resume()
+        await moves
+        await receipts[1].wait()
+
+    cluster.run(main())
+    assert ([receipt.outcome.state for receipt in receipts], runtime.node != here) == ([1, 2], True)
+
+
 def test_what_can_not_be_sent_stays(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def hold(activity, state):
         return (*state, (number for number in ()))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentrt.integrations.conversation import Conversation, ToolAnswers, ToolRequest, check_turn
+from agentrt.integrations.conversation import Conversation, ToolAnswers, ToolRequest, read_turn
 from agentrt.integrations.plain_data import freeze
 from agentrt.schema.immutability import is_frozen
 
@@ -17,9 +17,18 @@ def test_a_conversation_and_a_request_can_not_be_changed():
 
 
 def test_whose_turn_it_is():
-    check_turn("hello", Conversation())
-    check_turn(ToolAnswers({"1": True}), WAITS)
+    assert read_turn("hello", Conversation()) == "hello"
+    yes = ToolAnswers({"1": True})
+    assert read_turn(yes, WAITS) is yes
     with pytest.raises(ValueError, match="'pay' waits"):
-        check_turn("hello", WAITS)
+        read_turn("hello", WAITS)
     with pytest.raises(ValueError, match="no tool waits"):
-        check_turn(ToolAnswers(), Conversation())
+        read_turn(ToolAnswers(), Conversation())
+
+
+def test_answers_can_be_typed_as_json_where_they_are_waited_for():
+    assert read_turn({"results": {"1": 5}}, WAITS) == ToolAnswers(results={"1": 5})
+    for other in ({}, {"1": True}, {"approvals": {"1": 5}}):
+        with pytest.raises(ValueError, match="'pay' waits"):
+            read_turn(other, WAITS)
+    assert read_turn({"approvals": {}}, Conversation()) == {"approvals": {}}

@@ -1,5 +1,6 @@
 """langgraph.py: LangGraph's own kind of programs, seen, stopped, answered, taken back and stored as agents."""
 
+import asyncio
 import operator
 import subprocess
 import sys
@@ -15,19 +16,24 @@ from langchain_core.messages import AIMessage
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
+from playwright.sync_api import Page, expect
 
 from agentrt import ConfigurationError, ProcessingError, RuntimeManager
 from agentrt.integrations.langgraph import (
     GraphState,
     Priority,
     Resume,
+    answer,
     create_langgraph_agent,
     graph_workflow,
     message,
 )
 from agentrt.integrations.plain_data import FrozenDict
 from agentrt.testing.virtual import run
+from agentrt.views.role import Role
+from agentrt.views.server.server import serve
 from tests.harness.place import ROOT
+from tests.harness.shown import serving
 from tests.harness.wait import PATIENCE, wait_until
 from tests.support import still_picture, virtual
 
@@ -71,13 +77,31 @@ async def test_a_graph_runs_to_its_question_and_with_the_answer_to_its_end(manag
     asked = await agent.ask({"topic": "cats"})
     assert asked.values == {"topic": "cats", "lines": ("title", "about cats")}
     assert (asked.next, [each.value for each in asked.questions]) == (("review",), [{"publish": "about cats"}])
-    done = await agent.ask(Resume("yes"), priority=True)
+    assert agent.status == "paused"
+    done = (await answer(agent, Resume("yes"))).state
     assert done.values["lines"] == ("title", "about cats", "review: yes", "published")
     assert (done.next, done.questions, done.runs, agent.state) == ((), (), 2, done)
     assert steps(manager) == [("draft", False), ("review", False), ("review", False), ("publish", False)]
-    assert [each.detail["message"] for each in manager.ring.records if each.kind == "log"] == ["published"]
-    again = await agent.ask({"topic": "dogs"})
+    events = [(each.kind, each.detail) for each in manager.ring.records if each.kind in ("log", "paused")]
+    assert [kind for kind, _ in events] == ["paused", "log"]
+    assert events[0][1]["why"] == "the graph asks {'publish': 'about cats'}"
+    again = await agent.ask({"topic": "dogs"})  # which asks again
     assert again.values["lines"][-1] == "about dogs"
+
+
+@virtual
+async def test_what_waits_behind_a_question_is_held_until_it_is_answered(manager):
+    agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
+    receipts = [agent.send_nowait({"topic": each}) for each in ("cats", "dogs", "birds")]
+    urgent = agent.send_nowait(message(manager, {"topic": "fish"}, Priority.HIGH, manager.clock.wall(10.0)))
+    await receipts[0]
+    await asyncio.sleep(20)
+    assert (agent.status, agent.depth) == ("paused", (1, 2))
+    assert (await answer(agent, Resume("yes"))).state.values["lines"][-2:] == ("review: yes", "published")
+    for receipt, topic in zip((urgent, *receipts[1:]), ("fish", "dogs", "birds"), strict=True):
+        assert (await receipt).state.questions[0].value == {"publish": f"about {topic}"}
+        await answer(agent, Resume("no"))
+    assert (agent.status, agent.depth, manager.fates().failed) == ("idle", (0, 0), 0)
 
 
 @virtual
@@ -85,11 +109,12 @@ async def test_an_answer_that_nobody_asked_for_and_an_input_in_place_of_one_fail
     agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
     with pytest.raises(ProcessingError, match="asked for nothing"):
         await agent.ask(Resume("yes"))
+    assert not agent.paused
     asked = await agent.ask({"topic": "cats"})
     with pytest.raises(ProcessingError, match=r"waits for a Resume.*about cats"):
-        await agent.ask({"topic": "dogs"})
-    assert agent.state is asked
-    assert (await agent.ask(Resume("no", asked.questions[0].id))).values["lines"][-2] == "review: no"
+        await answer(agent, {"topic": "dogs"})
+    assert (agent.state, agent.status) == (asked, "paused")
+    assert (await answer(agent, Resume("no", asked.questions[0].id))).state.values["lines"][-2] == "review: no"
 
 
 @virtual
@@ -104,10 +129,10 @@ async def test_a_node_that_fails_leaves_the_graph_as_it_was(manager):
     agent = create_langgraph_agent(manager, article_graph(publish=shaky).compile(), {"lines": []})
     asked = await agent.ask({"topic": "cats"})
     with pytest.raises(ProcessingError, match="no True") as failure:
-        await agent.ask(Resume("yes"))
+        await answer(agent, Resume("yes"))
     assert isinstance(failure.value.__cause__, ValueError)
-    assert (agent.state, steps(manager)[-1]) == (asked, ("publish", True))
-    assert (await agent.ask(Resume("yes"))).values["lines"][-1] == "published"
+    assert (agent.state, steps(manager)[-1], agent.paused) == (asked, ("publish", True), True)
+    assert (await answer(agent, Resume("yes"))).state.values["lines"][-1] == "published"
 
 
 def test_it_is_stopped_before_a_node_seen_and_stepped():
@@ -121,8 +146,8 @@ def test_it_is_stopped_before_a_node_seen_and_stepped():
         agent.resume()
         assert receipt.result(PATIENCE).state.next == ("review",)
         agent.breakpoints.clear()
-        agent.pause()
-        answers = [agent.send_nowait(payload) for payload in (Resume("yes"), {"topic": "dogs"})]
+        assert agent.status == "paused"
+        answers = [agent.send_nowait(payload) for payload in ({"resume": "yes"}, {"topic": "dogs"})]
         assert agent.step() == 1
         assert answers[0].result(PATIENCE).state.values["lines"][-1] == "published"
         assert (answers[1].value, agent.depth) == (None, (0, 1))
@@ -134,7 +159,7 @@ async def test_it_is_taken_back_to_its_question_and_branched_off(manager):
     agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
     await agent.ask({"topic": "cats"})
     asked = manager.ring.records[-1].sequence
-    await agent.ask(Resume("yes"))
+    await answer(agent, Resume("yes"))
     assert [each.state.runs for each in agent.history][-2:] == [1, 2]
     paths = [change.path for change in agent.history.diff(asked, manager.ring.records[-1].sequence)]
     assert paths == ["values.lines[1]", "values.lines[2]", "next[0]", "questions[0]", "runs", "checkpoint"]
@@ -142,8 +167,7 @@ async def test_it_is_taken_back_to_its_question_and_branched_off(manager):
     assert (past.next, past.questions[0].value) == (("review",), {"publish": "about cats"})
     agent.pause()
     agent.edit_state(past)
-    agent.resume()
-    assert (await agent.ask(Resume("no"))).values["lines"][-2:] == ("review: no", "published")
+    assert (await answer(agent, Resume("no"))).state.values["lines"][-2:] == ("review: no", "published")
 
 
 def test_a_fork_answers_otherwise_and_the_first_one_is_left_alone():
@@ -151,15 +175,16 @@ def test_a_fork_answers_otherwise_and_the_first_one_is_left_alone():
         agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
         manager.run(agent.ask({"topic": "cats"}))
         with manager.at().fork(effects="live") as other:
-            assert other.run(other[agent.id].ask(Resume("no"))).values["lines"][-2] == "review: no"
-        assert manager.run(agent.ask(Resume("yes"))).values["lines"][-2] == "review: yes"
+            assert other[agent.id].paused
+            assert answer(other[agent.id], Resume("no")).result(PATIENCE).state.values["lines"][-2] == "review: no"
+        assert answer(agent, Resume("yes")).result(PATIENCE).state.values["lines"][-2] == "review: yes"
 
 
 @virtual
 async def test_what_is_recorded_runs_again_with_the_same_states(manager):
     agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
     await agent.ask({"topic": "cats"})
-    await agent.ask(Resume("yes"))
+    await answer(agent, Resume("yes"))
     assert manager.replay().matches
 
     async def other(state):
@@ -178,11 +203,11 @@ def test_it_goes_on_from_a_journal(tmp_path):
     with RuntimeManager(journal=tmp_path / "a.db") as manager:
         agent = create(manager)
         asked = manager.run(agent.ask({"topic": "cats"}))
-        agent.pause()
         manager.run(agent.send_nowait(Resume("later")).stored())
     with RuntimeManager(journal=tmp_path / "a.db") as manager:
         agent = create(manager)
         assert (agent.resumed, agent.state, type(agent.state.values)) == (True, asked, FrozenDict)
+        assert (agent.status, agent.depth) == ("paused", (0, 1))
         agent.resume()
         assert wait_until(lambda: agent.state.runs == 2 and agent.state).values["lines"][-2] == "review: later"
 
@@ -217,9 +242,9 @@ async def test_nodes_side_by_side_each_ask_and_each_get_their_answer(manager):
     asked = await agent.ask({"found": []})
     ids = {each.value: each.id for each in asked.questions}
     assert set(ids) == {"how many cats?", "how many dogs?"}
-    one = await agent.ask(Resume(2, ids["how many dogs?"]))
+    one = (await answer(agent, Resume(2, ids["how many dogs?"]))).state
     assert [each.value for each in one.questions] == ["how many cats?"]
-    assert (await agent.ask(Resume(1, ids["how many cats?"]))).values["found"] == (1, 2)
+    assert (await answer(agent, Resume(1, ids["how many cats?"]))).state.values["found"] == (1, 2)
 
 
 @virtual
@@ -229,7 +254,7 @@ async def test_a_question_inside_of_a_subgraph_is_answered(manager):
     agent = create_langgraph_agent(manager, builder.compile())
     asked = await agent.ask({"topic": "cats", "lines": []})
     assert [each.value for each in asked.questions] == [{"publish": "about cats"}]
-    assert (await agent.ask(Resume("yes"))).values["lines"] == ("about cats", "review: yes", "published")
+    assert (await answer(agent, Resume("yes"))).state.values["lines"] == ("about cats", "review: yes", "published")
 
 
 @virtual
@@ -238,7 +263,9 @@ async def test_none_goes_on_where_the_graph_was_told_to_stop(manager):
     agent = create_langgraph_agent(manager, graph, {"lines": []})
     stopped = await agent.ask({"topic": "cats"})
     assert (stopped.next, stopped.questions) == (("publish",), ())
-    assert (await agent.ask(None)).next == ()
+    assert agent.status == "paused"
+    assert (await answer(agent, None)).state.next == ()
+    assert agent.status == "idle"
 
 
 @virtual
@@ -273,6 +300,29 @@ async def test_a_message_that_is_scheduled_waits_until_then(manager):
     assert outcome.started - before == pytest.approx(7200, abs=1e-3)
     past = message(manager, {"topic": "dogs"}, scheduled_for=datetime(2000, 1, 1, tzinfo=UTC))
     assert past.not_before == manager.clock.now()
+
+
+@pytest.mark.browser
+def test_a_person_answers_a_graph_on_its_page(page: Page):
+    with RuntimeManager(name="office", loop="thread") as manager:
+        agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []}, id="writer")
+        receipts = [agent.send_nowait({"topic": topic}) for topic in ("cats", "dogs")]
+        with serving(serve(manager)) as server:
+            page.goto(server.link(Role.OPERATOR, "runtime/writer"))
+            expect(
+                page.get_by_text("Paused by its workflow (the graph asks {'publish': 'about cats'})")
+            ).to_be_visible()
+            page.get_by_role("tab", name="Inject").click()
+            page.get_by_label("payload *").fill('{"resume": "yes"}')
+            page.get_by_role("button", name="▲ priority").click()
+            page.get_by_role("button", name="Send", exact=True).click()
+            wait_until(lambda: agent.depth == (1, 1))
+            page.get_by_role("button", name="Step", exact=True).click()
+            wait_until(lambda: agent.state.runs == 2)
+            assert agent.state.values["lines"][-2:] == ("review: yes", "published")
+            page.get_by_role("button", name="Resume", exact=True).click()
+            assert receipts[1].result(PATIENCE).state.questions[0].value == {"publish": "about dogs"}
+            expect(page.get_by_text("by its workflow (the graph asks {'publish': 'about dogs'})")).to_be_visible()
 
 
 def test_a_graph_whose_values_are_in_many_checkpoints_is_refused():

@@ -21,6 +21,7 @@ from agentrt.integrations.pydantic_ai import (
     Conversation,
     ToolAnswers,
     ToolRequest,
+    answer,
     conversation_workflow,
     create_pydantic_agent,
 )
@@ -208,9 +209,10 @@ async def test_a_tool_waits_for_its_approval(manager):
     assert waits is runtime.state
     assert (waits.output, waits.waiting) == (None, (ToolRequest("call-1", "pay", {"amount": 5}),))
     with pytest.raises(ProcessingError, match="'pay' waits for ToolAnswers"):
-        await runtime.ask("Well?")
+        await answer(runtime, "Well?")
+    assert runtime.status == "paused"
     assert paid == []
-    assert await runtime.ask(ToolAnswers({"call-1": True}), priority=True) == "Done."
+    assert (await answer(runtime, ToolAnswers({"call-1": True}))).value == "Done."
     assert (paid, runtime.state.waiting) == ([5], ())
     with pytest.raises(ProcessingError, match="no tool waits"):
         await runtime.ask(ToolAnswers({"call-1": True}))
@@ -221,7 +223,7 @@ async def test_a_tool_that_is_refused_is_not_called_and_the_model_is_told_why(ma
     agent, model, paid = payment()
     runtime = create_pydantic_agent(manager, agent)
     await runtime.ask("Pay 5")
-    assert await runtime.ask(ToolAnswers({"call-1": "too much"})) == "Done."
+    assert (await answer(runtime, ToolAnswers({"call-1": "too much"}))).value == "Done."
     assert (paid, model.asked[1][-1].parts[0].content) == ([], "too much")
 
 
@@ -236,21 +238,21 @@ async def test_what_is_done_elsewhere_is_given_as_a_result(manager):
 
     runtime = create_pydantic_agent(manager, agent)
     assert (await runtime.ask("Work")).waiting == (ToolRequest("call-1", "work", {"on": "x"}, approval=False),)
-    assert await runtime.ask(ToolAnswers(results={"call-1": 42})) == "Done."
+    assert (await answer(runtime, ToolAnswers(results={"call-1": 42}))).value == "Done."
     assert model.asked[1][-1].parts[0].content == 42
 
 
 def test_it_waits_for_its_approval_over_a_restart(tmp_path):
-    for answer in (False, True):
+    for again in (False, True):
         agent, model, paid = payment()
         with RuntimeManager(journal=tmp_path / "a.db") as manager:
             runtime = create_pydantic_agent(manager, agent, id="payer")
-            if not answer:
+            if not again:
                 manager.run(runtime.ask("Pay 5"))
             else:
                 assert (runtime.resumed, type(runtime.state.messages[0])) == (True, FrozenDict)
                 model.said.pop(0)
-                assert manager.run(runtime.ask(ToolAnswers({"call-1": True}))) == "Done."
+                assert answer(runtime, ToolAnswers({"call-1": True})).result(PATIENCE).value == "Done."
                 assert paid == [5]
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "wait_reason",
 ]
 
+MOST_OF_REASON = 200  # characters of why a workflow has paused its runtime
 CORE_WORDS = {
     Wait.CLOCK: "for time to pass, on the manager's clock",
     Wait.REPLY: "for an answer",
@@ -164,22 +165,29 @@ def _advice(look: Look, words: Content) -> Markup:
 
 def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Time) -> Markup:
     """Why nothing runs, what ended last, and what would make it continue."""
-    words = _idle_words(shot, stopped)
+    words = _idle_words(shot, stopped, last)
     if last is not None:
         return fragment(words, " Its last was ", outcome_html(last, clock))
     return fragment(words, TRY_IT if words == NOTHING_RUNS else None)
 
 
-def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
+def _idle_words(shot: Snapshot, stopped: Event | None, last: Outcome | None) -> str:
     waiting = quantity(sum(shot.depth), "activity")
     if shot.status is Status.TERMINATED:
         return "It is terminated: nothing of it runs any more."
     if shot.status is Status.FAILED:
         return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover resumes it."
     if shot.status is Status.PAUSED:
-        why = "Paused" if stopped is None else f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
-        return f"{why}, {_waiting_words(shot)}. Step processes one; Resume processes all."
+        return f"{_words_of_pause(stopped, last)}, {_waiting_words(shot)}. Step processes one; Resume processes all."
     return f"Nothing runs at this moment, {waiting} waiting." if any(shot.depth) else NOTHING_RUNS
+
+
+def _words_of_pause(stopped: Event | None, last: Outcome | None) -> str:
+    if stopped is not None and stopped.kind == "breakpoint":
+        return f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
+    if stopped is not None and last is not None and last.id == stopped.detail["activity"] and stopped.detail["why"]:
+        return f"Paused by its workflow ({plain(stopped.detail['why'], MOST_OF_REASON)})"
+    return "Paused"
 
 
 NOTHING_RUNS = "Nothing runs."

@@ -58,6 +58,8 @@ def _detail(record: Any) -> str:
         return detail if isinstance(detail, str) else brief(detail)
     if record.kind == "step":
         return f"{detail.get('name')} of activity {detail.get('activity')}" + _took(detail, record.at)
+    if record.kind == "paused":
+        return f"by activity {detail.get('activity')}" + (f": {detail['why']}" if detail.get("why") else "")
     if record.kind == "breakpoint":
         raised = f", which raised {detail['error']}" if "error" in detail else ""
         return f"{detail.get('at')}, activity {detail.get('activity')}{raised}"

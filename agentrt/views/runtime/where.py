@@ -166,7 +166,7 @@ class Where(pn.viewable.Viewer):
         elif record.kind == "step":
             self.stops.offer(plain(str(record.detail.get("name")), 60))
         elif record.kind in ("breakpoint", "paused", "resumed"):
-            self.stopped = record if record.kind == "breakpoint" else None
+            self.stopped = record if record.detail is not None else None  # by a breakpoint, or by its workflow
 
     def _draw(self) -> Snapshot | None:
         shot, found = self._read()

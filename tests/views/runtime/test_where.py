@@ -238,6 +238,25 @@ async def test_between_two_attempts_it_is_at_no_line(manager):
 
 
 @virtual
+async def test_a_pause_by_its_workflow_says_why_until_something_else_has_run(manager):
+    async def pause_at_first(activity, state, ctx):
+        if activity.payload == 0:
+            ctx.pause(HOSTILE)
+        return state + 1
+
+    runtime = manager.create("a", 0, pause_at_first)
+    for n in range(3):
+        runtime.send_nowait(n)
+    await asyncio.sleep(1)
+    page = shown(manager, runtime)[1]
+    assert "Paused by its workflow (&lt;script" in page
+    assert "), 2 activities waiting. Step processes one" in page
+    runtime.step()
+    await asyncio.sleep(1)
+    assert "Paused, 1 activity waiting" in shown(manager, runtime)[1]
+
+
+@virtual
 async def test_every_status_has_its_words(manager):
     runtime = manager.create("a", 0, fail, supervision="stop")
     runtime.pause()
