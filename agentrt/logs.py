@@ -18,7 +18,7 @@ def log_safely(
     Args:
         logger: The logger of the module that has found the error.
         message: A format for `args`.
-        args: What the format names.
+        *args: What the format names.
         error: The error to show; the one that is being handled if left out.
         level: A level of `logging`.
     """

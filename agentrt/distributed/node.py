@@ -372,7 +372,7 @@ class NodeHost:
         nodes: The names of all nodes.
         reach: Gives the peer of a node.
         open_journal: Opens the journal of a node; None where they live in memory.
-        options: Those of each manager.
+        **options: Those of each manager.
     """
 
     def __init__(

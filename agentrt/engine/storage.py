@@ -57,7 +57,7 @@ class Storage:
         """Have it stored, however long that takes. What is appended in one turn of the loop is stored together.
 
         Args:
-            writes: All of them are stored, or none.
+            *writes: All of them are stored, or none.
             then: Called on the loop's thread once they are, or with an error if they never will be.
 
         Raises:

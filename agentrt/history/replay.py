@@ -47,7 +47,6 @@ class Divergence(msgspec.Struct, frozen=True):
         expected: What the record says; None if nothing.
         got: What it did; None if nothing.
         chain: The activities that led to it, the first cause first; the last one is `activity`.
-        changes: What differs between the two, path by path, 200 at most.
     """
 
     activity: Activity[Any]
@@ -63,7 +62,7 @@ class Divergence(msgspec.Struct, frozen=True):
 
     @property
     def changes(self) -> list[Change]:
-        """What differs between the two, path by path."""
+        """What differs between the two, path by path: 200 at most."""
         one, other = (each.value if isinstance(each, RecordedCall) else each for each in (self.expected, self.got))
         found = changes(one, other)
         if found or not (isinstance(self.expected, RecordedCall) and isinstance(self.got, RecordedCall)):

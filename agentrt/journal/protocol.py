@@ -207,7 +207,7 @@ class Journal(Protocol):
         """Store all of these or none, after everything that was appended before.
 
         Args:
-            writes: What to store.
+            *writes: What to store.
             then: Called once it is decided, on the thread of the journal: it must be quick and must not raise.
             required: Whether to try until it is stored. Else what somebody waits for fails when writing fails.
             more: Whether to wait for the next append, or for `flush`, so that both are stored in one transaction.

@@ -28,7 +28,7 @@ def virtual_manager(seed: int | None = 0, **options: Any) -> Iterator[RuntimeMan
     Args:
         seed: Decides the order of the callbacks that are ready, and the numbers of `ctx.random`. None runs callbacks
             first in, first out.
-        options: Of `RuntimeManager`, without `loop`.
+        **options: Of `RuntimeManager`, without `loop`.
 
     Raises:
         AssertionError: At the end, if an activity has no fate.
@@ -60,7 +60,7 @@ def thread_manager(**options: Any) -> Iterator[RuntimeManager]:
     """A manager on a thread of its own, as in a notebook. At the end it is closed and every activity must have a fate.
 
     Args:
-        options: Of `RuntimeManager`, without `loop`.
+        **options: Of `RuntimeManager`, without `loop`.
 
     Raises:
         AssertionError: At the end, if an activity has no fate.

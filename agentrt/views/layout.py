@@ -37,7 +37,7 @@ def section(title: str, *objects: Any, note: str = "", grow: int = 1, least: int
 
     Args:
         title: The heading; empty for none.
-        objects: What is in the box.
+        *objects: What is in the box.
         note: A few words beside the heading.
         grow: Its share of the width of a line.
         least: Pixels; where there is less room it takes a line of its own.
