@@ -1,13 +1,14 @@
-"""tools.py with the package of OpenAI, where it is installed: what it is given, and its answers. Nothing is sent."""
+"""tools.py with the package of OpenAI: what it is given, and its answers. Nothing is sent."""
 
 import json
 
+import httpx
+import openai
+import pydantic
 import pytest
 
 from agentrt.integrations.tools import Tool, chat_model, create_tool_agent
 from tests.support import virtual
-
-openai = pytest.importorskip("openai")
 
 
 def weather(city: str, days: list[int] | None = None) -> int:
@@ -27,7 +28,6 @@ CALL = {"id": "a", "type": "function", "function": {"name": "weather", "argument
 @virtual
 async def test_a_client_of_openai_is_a_model(manager):
     """Its own client, its own answers; only the network is another."""
-    httpx = pytest.importorskip("httpx")
     said = [completion(content=None, tool_calls=[CALL]), completion(content="21 degrees.")]
     bodies = []
 
@@ -48,7 +48,6 @@ async def test_a_client_of_openai_is_a_model(manager):
 
 def check_request(body):
     """Against the types of `chat.completions.create`; an iterable is read only when it is gone through."""
-    pydantic = pytest.importorskip("pydantic")
     parameters = openai.types.chat.completion_create_params.CompletionCreateParamsNonStreaming
     found = pydantic.TypeAdapter(parameters).validate_python(body)
     assert [each["role"] for each in found["messages"]] == [each["role"] for each in body["messages"]]
