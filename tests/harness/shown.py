@@ -73,9 +73,9 @@ def loaded(page: Page) -> None:
     page.wait_for_function(IDLE)
 
 
-def serious(page: Page) -> list[str]:
+def serious(page: Page, within: str | None = None) -> list[str]:
     """What axe finds serious or critical in the view, each with the element it is about; not in the frame around it."""
-    violations = Axe().run(page, options=OPTIONS).response["violations"]
+    violations = Axe().run(page, context=within, options=OPTIONS).response["violations"]
     bad = [each for each in violations if each["impact"] in ("serious", "critical")]
     nodes = [(each["id"], node["html"]) for each in bad for node in each["nodes"]]
     return [f"{rule}: {html[:160]}" for rule, html in nodes if FRAME not in html]

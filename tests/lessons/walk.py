@@ -1,7 +1,7 @@
 """Go through lessons in a real JupyterLab: `python -m tests.lessons.walk 3 10 --themes dark` makes pictures to look at.
 
 They are written to `.screenshots/lessons/`, a page of 1,500 pixels each. It says how long the cells ran, one after the
-other, and what failed in them.
+other, what failed in them, what axe finds serious in what they show, and how small the smallest text of that is.
 """
 
 import argparse
@@ -15,12 +15,29 @@ from agentrt.lessons import Lesson, lessons
 from tests.harness.browser import chromium
 from tests.harness.lab import CELLS, SETTINGS, Lab
 from tests.harness.screenshot import FOLDER
-from tests.harness.shown import serving
+from tests.harness.shown import serious, serving
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 WIDTH, PAGE, FRAME = 1100, 1500, 300  # pixels; the frame is what JupyterLab has around a notebook
 LONGEST = 300.0  # seconds of one cell
 END = f"Math.max(...{CELLS}.map(cell => cell.node.offsetTop + cell.node.offsetHeight))"
+SHOWN = ".jp-OutputArea-output"
+SMALLEST = """selector => {
+  const sizes = new Map()
+  const look = root => {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) look(node.shadowRoot)
+      const own = [...node.childNodes].some(each => each.nodeType === 3 && each.data.trim())
+      if (own && node.checkVisibility()) {
+        const size = parseFloat(getComputedStyle(node).fontSize)
+        if (!sizes.has(size)) sizes.set(size, node.textContent.trim().slice(0, 40))
+      }
+    }
+  }
+  document.querySelectorAll(selector).forEach(look)
+  const least = Math.min(...sizes.keys())
+  return sizes.size ? `${least} px: ${sizes.get(least)}` : "none"
+}"""
 TO_TOP = "for (const box of document.querySelectorAll('.jp-Notebook, .jp-WindowedPanel-outer')) box.scrollTop = 0"
 
 
@@ -43,9 +60,10 @@ def walk(lab: Lab, browser: Browser, lesson: Lesson, theme: str) -> str:
     for top in range(0, height, PAGE):
         clip = {"x": 0, "y": top, "width": WIDTH, "height": min(PAGE, height - top)}
         page.screenshot(path=FOLDER / "lessons" / f"{lesson.path.stem}-{theme}-{top // PAGE}.png", clip=clip)
+    said = [f"smallest text {page.evaluate(SMALLEST, SHOWN)}", *failed, *serious(page, SHOWN)]
     page.close()
     lab.end_kernels()
-    return f"{lesson.path.stem} {theme}: {took:.0f} s{''.join(f', {error}' for error in failed)}"
+    return f"{lesson.path.stem} {theme}: {took:.0f} s, " + "\n    ".join(said)
 
 
 def main() -> None:

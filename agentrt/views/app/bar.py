@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -43,6 +44,15 @@ MESSAGE = """
 .message:empty { display: none; }
 """
 FLOATING = {"position": "fixed", "bottom": "20px", "left": "20px", "z-index": "1400", "max-width": "min(640px, 90vw)"}
+
+
+def speed_label(speed: float) -> str:
+    """A speed among those to choose from.
+
+    >>> speed_label(2.5), speed_label(math.inf)
+    ('2.5x', 'unlimited')
+    """
+    return "unlimited" if speed == math.inf else f"{speed:g}x"
 
 
 def _fork_words(point: BranchPoint) -> Markup:
@@ -98,7 +108,7 @@ class TopBar:
         now = self.source.speed
         select = pmui.Select(
             label="speed",
-            options=SPEEDS if now in SPEEDS.values() else {**SPEEDS, f"{now:g}x": now},
+            options=SPEEDS if now in SPEEDS.values() else {**SPEEDS, speed_label(now): now},
             value=now,
             width=110,
             size="small",
@@ -134,7 +144,7 @@ class TopBar:
         speed = self.source.speed
         if self.speed.value != speed:
             if speed not in self.speed.options.values():
-                self.speed.options = {**self.speed.options, f"{speed:g}x": speed}
+                self.speed.options = {**self.speed.options, speed_label(speed): speed}
             self.speed.value = speed
         self._measure_cost()
         self._draw()
