@@ -65,18 +65,19 @@ class Context:
         self.replied = value
 
     def pause(self, why: str = "") -> None:
-        """Pause this runtime: after this activity it takes nothing more before `Runtime.resume` or `Runtime.step`.
+        """Pause this runtime once this activity is done; nothing is paused if it fails, or fails for now.
 
-        While it ends with `terminate(drain=True)`, what waits is still processed.
+        What waits then waits on. `Runtime.answer` sends what is processed next and ends the pause; so does
+        `Runtime.resume`, for whatever is next. A runtime that restarts is not paused any more, and one that ends with
+        `terminate(drain=True)` is not paused at all.
 
         Args:
             why: What it waits for, for those who look: "it asks whether to publish".
         """
-        entry = self._entry
+        entry, activity = self._entry, self.activity
         with entry.host.lock:
-            if entry.ended is None:
-                entry.pause()
-                entry.record_event("paused", {"activity": self.activity.id, "why": str(why)})
+            if entry.current is activity and activity.receipt.value is None:
+                entry.request_pause(activity.id, str(why))
 
     async def send(self, to: Any, payload: Any, **options: Unpack[SendOptions]) -> Receipt:
         """Send to another runtime, with this activity as the parent.
@@ -223,6 +224,7 @@ class Context:
         """The activity runs again from its beginning."""
         self.activity = activity
         self.replied = msgspec.UNSET
+        self._entry.forget_request()
         self._open = self._random = self._names = None
 
     def _show(self) -> None:

@@ -14,6 +14,8 @@ import param
 from .activity import Activity, Lane
 from .display import RuntimeDisplay
 from .engine import commands
+from .engine.answer import await_answer
+from .engine.durable_entry import at_once
 from .engine.entry import RuntimeEntry
 from .engine.mailbox import Place
 from .engine.protocols import Manager
@@ -285,6 +287,38 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
     def resume(self) -> None:
         """Continue after a pause."""
         commands.resume(self.entry)
+
+    def answer(self, payload: P) -> Receipt[S]:
+        """Send what a paused runtime waits for. It is processed before all else, and ends the pause once it is done.
+
+        If it fails, or its workflow asks again (`Context.pause`), the runtime stays paused. One that is not paused gets
+        it as by `send_nowait` with `priority=True`.
+
+        Args:
+            payload: The answer.
+
+        Returns:
+            Its receipt.
+
+        Raises:
+            AgentError: What `send_nowait` raises. The runtime is then as it was.
+
+        >>> import agentrt
+        >>> async def ask_first(activity, state, ctx):
+        ...     if not state:
+        ...         ctx.pause("it asks for a number")
+        ...     return (*state, activity.payload)
+        >>> with agentrt.RuntimeManager() as manager:
+        ...     runtime = manager.create("asks", (), ask_first)
+        ...     receipts = [runtime.send_nowait(each) for each in ("question", "next")]
+        ...     _ = receipts[0].result(5), runtime.answer(42)
+        ...     receipts[1].result(5).state
+        ('question', 42, 'next')
+        """
+        with at_once():  # a workflow that answers need not be done before
+            receipt = self.send_nowait(payload, priority=True)
+        await_answer(self.entry, receipt)
+        return receipt
 
     def step(self, n: int = 1) -> int:
         """Pause, and process the next waiting activities one after another.

@@ -31,6 +31,7 @@ from .completion import completely
 from .entry_state import EntryState
 from .failure import decide_fate, refusal, refuse_senders
 from .mailbox import Place
+from .question import settle_request
 from .state_check import use_newest_state
 from .workflow import Workflow
 
@@ -71,8 +72,8 @@ def pause(entry: Entry) -> None:
     """Take nothing more after the activity that runs now."""
     with entry.host.lock:
         _alive(entry)
-        if not entry.paused:
-            entry.pause()
+        settle_request(entry)
+        if entry.pause_by_command():
             _record(entry, "paused")
 
 
@@ -80,6 +81,7 @@ def resume(entry: Entry) -> None:
     """Go on after a pause."""
     with entry.host.lock:
         _alive(entry)
+        settle_request(entry)
         if entry.paused:
             entry.resume()
             _record(entry, "resumed")

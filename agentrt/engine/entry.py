@@ -27,6 +27,7 @@ from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
 from ..schema.numbers import optional_seconds
 from .admission import Offer, admit_waiting, check_message, check_payload, find_by_key, offer_activity, wait_for_room
+from .answer import settle
 from .core import twin
 from .deadlock import CURRENT
 from .entry_state import EntryState
@@ -414,9 +415,11 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         self.host.busy.discard(self)
 
     def _may_step(self) -> bool:
-        if self.breakpoints and not self.is_halted:
-            return self.breakpoints.let_pass()  # type: ignore[no-any-return]
-        return self.use_step()
+        if self.question is not None:
+            settle(self)
+        if self.is_halted:
+            return self.use_step()
+        return not self.breakpoints or bool(self.breakpoints.let_pass())
 
     def _admit_waiting(self) -> None:
         with self.host.lock:

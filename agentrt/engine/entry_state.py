@@ -1,8 +1,8 @@
 """EntryState: what a runtime entry holds, and every way in which that changes.
 
-Whoever has an entry may read its fields. Nobody but this file, `entry_counts.py` and the loop in `entry.py` sets one:
-what happens to an entry is a method here, named for what it does. Unless a method says otherwise, call it on the loop's
-thread.
+Whoever has an entry may read its fields. Nobody but this file, `entry_counts.py`, `holds.py` and the loop in
+`entry.py` sets one: what happens to an entry is a method here, named for what it does. Unless a method says otherwise,
+call it on the loop's thread.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from ..schema.immutability import copy_in
 from .deadlock import OpenWait
 from .entry_counts import COUNTS, EntryCounts
 from .handoff import ProcessingTask
+from .holds import Holds
 from .in_memory import InMemory
 from .mailbox import PrioritizedMailbox
 from .protocols import MOVE, Host
+from .question import OpenQuestion
 from .workflow import Workflow
 
 __all__ = ["EntryState"]
@@ -36,7 +38,7 @@ UNKNOWN = object()  # the type of nothing: what is compared with it always takes
 NOTHING: deque[Any] = deque(maxlen=0)
 
 
-class EntryState(EntryCounts, InMemory, Generic[S, P]):
+class EntryState(EntryCounts, Holds, InMemory, Generic[S, P]):
     """The state reference, mailbox, counts and flags of one runtime."""
 
     __slots__ = ()
@@ -60,6 +62,7 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         # Made on first use.
         self.driver: Any = None  # steps the processing, see `handoff.py`; None while there is no task
         self.breakpoints: Any = None
+        self.question: OpenQuestion | None = None
         self.keys: OrderedDict[str, tuple[float, Receipt]] | None = None
         self.waits_for: dict[OpenWait, None] | None = None
         self.ended: Promise[bool] | None = None
@@ -85,11 +88,6 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         """The processing task; None while there is none."""
         driver = self.driver
         return None if driver is None else driver.task
-
-    @property
-    def is_halted(self) -> bool:
-        """Whether a command, its supervisor, its group or a move keeps it from taking more."""
-        return self.paused or self.failed or bool(self.awaits)
 
     @property
     def is_refusing(self) -> bool:
@@ -145,16 +143,13 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
 
     def set_breakpoints(self, breakpoints: Any) -> None:
         """Ask these before each activity; holds the runtime while there are any."""
-        self.breakpoints, self.held = breakpoints, self.is_halted or bool(breakpoints)
+        held = self.is_halted or bool(breakpoints) or self.question is not None
+        self.breakpoints, self.held = breakpoints, held
         self.use_form(breakpoints.form_of(self.workflow))
 
     def use_form(self, workflow: Workflow) -> None:
         """Call the same workflow in another way, from the next activity on: what is known of its types stays."""
         self.workflow = workflow
-
-    def go_on(self) -> bool:
-        """Let an activity that is stopped inside go on; whether there was one."""
-        return self.breakpoints is not None and self.breakpoints.go_on()
 
     # ---- accepting: any thread, the lock is held
 
@@ -360,63 +355,13 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
         self.mailbox.disable_fast_path()
         self.failed = self.held = True
 
-    def recover(self) -> None:
-        """Take activities again. The lock is held."""
-        self.failed, self.failures, self.held = False, None, self.paused or bool(self.awaits) or bool(self.breakpoints)
-
-    def await_decision(self, about: str) -> None:
-        """Take nothing more until its group, which is on several nodes, or a move has decided. The lock is held."""
-        self.awaits, self.held = self.awaits | {about}, True
-
-    def end_wait(self, about: str) -> None:
-        """That is decided. The lock is held."""
-        left = self.awaits - {about}
-        self.awaits, self.held = left, self.paused or self.failed or bool(left) or bool(self.breakpoints)
-        self.unpark()
-
     def restore(self, state: S, failures: Iterable[float], failed: bool, paused: bool) -> None:
         """Go on from what was stored of it, before anything is processed."""
         self.state = state
         self.failures = deque(failures, maxlen=self.limits.supervision.intensity) or None
         self.failed, self.paused, self.held = failed, paused, failed or paused
 
-    # ---- pause and steps: any thread, the lock is held
-
-    def pause(self) -> None:
-        """Take nothing more after the current activity."""
-        self.paused = self.held = True
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        held = self.failed or bool(self.awaits) or bool(self.breakpoints)
-        self.paused, self.steps, self.held = False, 0, held  # nothing can interrupt it in between
-        self.go_on()
-
-    def allow_steps(self, n: int) -> int:
-        """Let `n` more of what waits through a pause; how many there are now."""
-        self.steps = min(self.steps + n, len(self.mailbox))
-        return self.steps
-
-    def use_step(self) -> bool:
-        """Whether one more may be taken while paused; uses up the permission."""
-        if self.failed or self.awaits or self.steps <= 0 or not len(self.mailbox):
-            return False
-        self.steps -= 1
-        return True
-
-    def park(self) -> bool:
-        """End the processing while the runtime is held, but stay scheduled: no send wakes it; False if it goes on."""
-        if not self.is_halted or (self.steps > 0 and len(self.mailbox) and not (self.failed or self.awaits)):
-            return False
-        self.steps = self.steps if self.awaits else 0
-        self.parked = True
-        return True
-
-    def unpark(self) -> None:
-        """Start the processing again, if it was parked and may go on."""
-        if self.parked and not self.awaits and (not self.is_halted or self.steps > 0):
-            self.host.wake(self)
-            self.parked = False  # last: a call that is interrupted before it is completed by the next one
+    # ---- the end of the processing: any thread, the lock is held
 
     def may_sleep(self) -> bool:
         """Whether nothing waits; from then on a send wakes it. The lock is held."""
@@ -444,11 +389,6 @@ class EntryState(EntryCounts, InMemory, Generic[S, P]):
             self.ended = Promise(self)
         self.mailbox.disable_fast_path()
         return self.ended
-
-    def lift_pause(self) -> None:
-        """Neither pause nor breakpoints hold it any longer."""
-        self.paused, self.awaits, self.held, self.steps = False, frozenset(), False, 0
-        self.go_on()
 
     def begin_drain(self) -> None:
         """End once nothing waits."""

@@ -92,11 +92,19 @@ def _fail_activity(
     entry: Entry, activity: Activity[Any], fate: Fate, failure: AgentError, started: float | None, attempts: int = 1
 ) -> None:
     """Give a failed activity its fate and ask the supervisor. Whatever that raises, the receipt is decided."""
+    _forget_request(entry)
     outcome = record_fate(entry, activity, fate, started, error=failure, attempts=attempts)
     try:
         ask_supervisor(entry, failure, outcome.finished)
     finally:
         entry.decide(activity, outcome)
+
+
+def _forget_request(entry: Entry) -> None:
+    """What has failed pauses nothing."""
+    if entry.question is not None:
+        with entry.host.lock:
+            entry.forget_request()
 
 
 def _tag_error(entry: Entry, activity: Activity[Any], error: BaseException) -> AgentError | None:
@@ -166,6 +174,7 @@ async def _back_off(entry: Entry, activity: Activity[Any], retry: int, failure: 
 async def attempt(entry: Entry, activity: Activity[Any]) -> tuple[Any, Any]:
     """Another attempt at the same activity: what the loop of the entry does inline for the first one."""
     host = entry.host
+    _forget_request(entry)  # of an attempt before
     limit = activity.timeout or entry.timeout
     if limit is not None:
         entry.set_deadline(host.clock.now() + limit)
@@ -257,6 +266,9 @@ def restart(entry: Entry, cause: AgentError | None = None) -> None:
     """Begin again from the initial state. The mailbox and its receipts are kept."""
     entry.reset(copy_out_always(entry.initial, entry.limits.copy_state))
     entry.record_event("restarted", cause or entry.error)
+    with entry.host.lock:
+        if entry.withdraw_question():
+            entry.record_event("resumed")
 
 
 def stop(entry: Entry) -> None:

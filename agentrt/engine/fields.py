@@ -12,7 +12,7 @@ ENTRY_FIELDS = (
     "accepted_priority", "accepted_standard", "accepts", "activity_class", "awaits", "breakpoints", "closed",
     "current", "dead", "deadline", "done", "draining", "driver", "dropped", "ended", "error", "error_at", "exact",
     "exact_state", "expired", "failed", "failed_count", "failures", "faulted_at", "flush_at", "held", "host", "id",
-    "in_error", "initial", "keys", "leaving", "limits", "mailbox", "parked", "paused", "priority_recorders",
+    "in_error", "initial", "keys", "leaving", "limits", "mailbox", "parked", "paused", "priority_recorders", "question",
     "receipt_class", "restarts", "running", "scheduled", "spans", "standard_recorders", "started", "state", "steps",
     "stuck", "terminated", "timed_out", "timeout", "times", "undelivered", "waits_for", "workflow",
 )  # fmt: skip

@@ -175,6 +175,10 @@ class PrioritizedMailbox(MailboxFields):
         self.streak = 0
         return self.standard or None
 
+    def prefer_priority(self) -> None:
+        """The next activity is one of the priority lane, however many of it were taken in a row."""
+        self.streak = 0
+
     def take(self) -> Activity[Any] | None:
         """The next activity by priority and fairness; None if both lanes are empty."""
         lane = self.next_lane()

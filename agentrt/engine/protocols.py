@@ -32,11 +32,12 @@ class Member(Protocol):
     waits_for: dict[Any, None] | None  # the waits that are open, see `OpenWait`
     breakpoints: Any  # where it stops, see `Breakpoints`; None if it never did
     effects: Any  # what its activities have done outside, see `Effects`; None if that is not stored
-    paused: bool
-    ended: Any  # decided once it is over; None before anyone has asked for its end
 
-    def pause(self) -> None:
-        """Take nothing more after the current activity. The lock is held."""
+    def request_pause(self, id: int, why: str) -> None:
+        """An activity asks: the runtime is paused once that one is done. The lock is held."""
+
+    def forget_request(self) -> None:
+        """The activity that asks has failed, for now or for good."""
 
     def register_wait(self) -> AbstractContextManager[None]:
         """Open while somebody waits for it."""

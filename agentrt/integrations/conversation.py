@@ -11,7 +11,7 @@ import msgspec
 from ..context import Context
 from .plain_data import FrozenDict, freeze
 
-__all__ = ["Conversation", "ToolAnswers", "ToolRequest", "read_turn", "wait_for_answers"]
+__all__ = ["Conversation", "ToolAnswers", "ToolRequest", "pause_for_answers", "read_turn"]
 
 
 class ToolRequest(msgspec.Struct, frozen=True):
@@ -94,6 +94,6 @@ def read_turn(payload: Any, state: Conversation) -> Any:
     return payload
 
 
-def wait_for_answers(waiting: Iterable[ToolRequest], ctx: Context) -> None:
+def pause_for_answers(waiting: Iterable[ToolRequest], ctx: Context) -> None:
     """Pause the runtime until somebody answers the calls that wait."""
     ctx.pause(f"waits for ToolAnswers to the calls of {', '.join(each.tool for each in waiting)}")

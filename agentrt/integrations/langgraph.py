@@ -3,7 +3,7 @@
 The state of the runtime holds the checkpoint of the graph. So a graph that fails leaves its state as it was, and what
 the runtime can do with its state it can do with the graph: store it in a journal, restart, go back, branch off. Each
 node is a `ctx.step`: seen on the timeline, and a place to stop at. An interrupt of the graph ends the activity and
-pauses the runtime: the state then has the question, what is sent meanwhile waits, and `answer` goes on with a `Resume`.
+pauses the runtime: the state then has the question, what is sent meanwhile waits, and `runtime.answer` goes on.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ from ..manager import RuntimeManager
 from ..optional import explain_missing
 from ..runtime import Runtime
 from ..schema.preview import preview
-from .answers import answer, pause_if_it_fails
 from .plain_data import freeze, freeze_values
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.memory import InMemorySaver
     from langgraph.pregel import Pregel
 
-__all__ = [
-    "GraphState", "Priority", "Question", "Resume", "answer", "create_langgraph_agent", "graph_workflow", "message",
-]  # fmt: skip
+__all__ = ["GraphState", "Priority", "Question", "Resume", "create_langgraph_agent", "graph_workflow", "message"]
 
 WHAT, EXTRA = "a graph of LangGraph needs", "langgraph"
 MOST_CHARACTERS = 200  # of a question in a message
@@ -142,7 +139,7 @@ def create_langgraph_agent(
 
     A payload is an input of the graph, as `graph.invoke` takes it, or a `Resume`. `ask` returns the new `GraphState`.
     Where the graph asks (`interrupt`) or stops (`interrupt_before`, `interrupt_after`), the runtime is paused: go on
-    with `answer(runtime, Resume("yes"))`, or with `answer(runtime, None)` where it only stops.
+    with `runtime.answer(Resume("yes"))`, or with `runtime.answer(None)` where it only stops.
 
     Args:
         manager: Where to create it.
@@ -193,15 +190,14 @@ def graph_workflow(
     stepped = _with_steps(graph)
 
     async def run_graph(activity: Activity[Any], state: GraphState, ctx: Context) -> GraphState:
-        with pause_if_it_fails(bool(state.next), ctx):
-            saver = load_checkpoint(state.checkpoint.content)
-            running = stepped.copy({"checkpointer": saver})
-            options: Any = dict(config or {})
-            options["configurable"] = {**options.get("configurable", {}), "thread_id": THREAD, "ctx": ctx}
-            if not state.checkpoint.content and initial_state:
-                await running.aupdate_state(options, dict(initial_state), as_node="__start__")
-            await running.ainvoke(_input_of(activity.payload, state), options, durability="exit")
-            after = await running.aget_state(options)
+        saver = load_checkpoint(state.checkpoint.content)
+        running = stepped.copy({"checkpointer": saver})
+        options: Any = dict(config or {})
+        options["configurable"] = {**options.get("configurable", {}), "thread_id": THREAD, "ctx": ctx}
+        if not state.checkpoint.content and initial_state:
+            await running.aupdate_state(options, dict(initial_state), as_node="__start__")
+        await running.ainvoke(_input_of(activity.payload, state), options, durability="exit")
+        after = await running.aget_state(options)
         questions = tuple(Question(each.id, freeze_values(each.value)) for each in after.interrupts)
         if after.next:
             ctx.pause(_reason_to_pause(questions, after.next))

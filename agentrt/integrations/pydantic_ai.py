@@ -2,7 +2,7 @@
 
 Each request to the model and each call of a tool is a step, and an effect: in a durable runtime an activity that was
 interrupted asks the model only for what it has not asked yet, and a replay asks nothing. Tools that need an approval
-end the activity and pause the runtime; the state then has what is asked for, and `answer` goes on with `ToolAnswers`.
+end the activity and pause the runtime; the state then has what is asked for, and `runtime.answer` goes on.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from ..limits import LimitOptions
 from ..manager import RuntimeManager
 from ..optional import explain_missing
 from ..runtime import Runtime
-from .answers import answer, pause_if_it_fails
-from .conversation import Conversation, ToolAnswers, ToolRequest, read_turn, wait_for_answers
+from .conversation import Conversation, ToolAnswers, ToolRequest, pause_for_answers, read_turn
 from .plain_data import FrozenDict, freeze, freeze_values, thaw
 
 if TYPE_CHECKING:
     from pydantic_ai import Agent
 
-__all__ = ["Conversation", "ToolAnswers", "ToolRequest", "answer", "conversation_workflow", "create_pydantic_agent"]
+__all__ = ["Conversation", "ToolAnswers", "ToolRequest", "conversation_workflow", "create_pydantic_agent"]
 
 WHAT, EXTRA = "an Agent of Pydantic AI needs", "pydantic-ai"
 # Of a message: they differ in each run. When it was said is known from the activity.
@@ -46,7 +45,7 @@ def create_pydantic_agent(
     """Create a runtime that runs an Agent of Pydantic AI, and keeps its conversation.
 
     A payload is what the user says, or `ToolAnswers`. `ask` returns the output of the agent as plain data, or the
-    `Conversation` while that waits for `ToolAnswers`: the runtime is paused then, and `answer` goes on.
+    `Conversation` while that waits for `ToolAnswers`: the runtime is paused then, and `runtime.answer` goes on.
 
     Args:
         manager: Where to create it.
@@ -99,20 +98,19 @@ def conversation_workflow(
         from pydantic_ai.messages import ModelMessagesTypeAdapter
 
         history = ModelMessagesTypeAdapter.validate_python(thaw(state.messages))
-        with pause_if_it_fails(bool(state.waiting), ctx):
-            result = await agent.run(
-                message_history=history,
-                deps=None if deps is None else deps(ctx),
-                capabilities=[recorder(ctx), *capabilities],
-                infer_name=False,  # of a variable here
-                **_run_arguments(activity.payload, state),
-                **given,
-            )
+        result = await agent.run(
+            message_history=history,
+            deps=None if deps is None else deps(ctx),
+            capabilities=[recorder(ctx), *capabilities],
+            infer_name=False,  # of a variable here
+            **_run_arguments(activity.payload, state),
+            **given,
+        )
         messages = ModelMessagesTypeAdapter.dump_python(result.all_messages(), mode="json")
         waiting = _waiting_of(result.output)
         output = None if waiting else freeze_values(result.output)
         if waiting:
-            wait_for_answers(waiting, ctx)
+            pause_for_answers(waiting, ctx)
         else:
             ctx.reply(output)
         return Conversation(tuple(map(_keep_stable, messages)), output, waiting, state.runs + 1, _usage_of(messages))

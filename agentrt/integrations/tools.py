@@ -21,13 +21,11 @@ from ..manager import RuntimeManager
 from ..runtime import Runtime
 from ..schema.numbers import count
 from ..schema.preview import preview
-from .answers import answer, pause_if_it_fails
-from .conversation import Conversation, ToolAnswers, ToolRequest, read_turn, wait_for_answers
+from .conversation import Conversation, ToolAnswers, ToolRequest, pause_for_answers, read_turn
 from .plain_data import FrozenDict, freeze, thaw
 
 __all__ = [
-    "Conversation", "Model", "Tool", "ToolAnswers", "ToolRequest", "answer", "chat_model", "create_tool_agent",
-    "tool_workflow",
+    "Conversation", "Model", "Tool", "ToolAnswers", "ToolRequest", "chat_model", "create_tool_agent", "tool_workflow",
 ]  # fmt: skip
 
 Model = Callable[[list[dict[str, Any]], list[dict[str, Any]]], Any]
@@ -178,9 +176,9 @@ def create_tool_agent(
     """Create a runtime that has a model answer, and calls the tools that it asks for.
 
     A payload is what the user says, or `ToolAnswers`. `ask` returns what the model says in the end, or the
-    `Conversation` while that waits for `ToolAnswers`: the runtime is paused then, and `answer` goes on. Each request
-    to the model and each call of a tool is a step, and a recorded effect. What a tool raises is told to the model, and
-    logged.
+    `Conversation` while that waits for `ToolAnswers`: the runtime is paused then, and `runtime.answer` goes on. Each
+    request to the model and each call of a tool is a step, and a recorded effect. What a tool raises is told to the
+    model, and logged.
 
     Args:
         manager: Where to create it.
@@ -232,9 +230,7 @@ def tool_workflow(
     most = count("rounds", rounds, least=1)
 
     async def answer_user(activity: Activity[Any], state: Conversation, ctx: Context) -> Conversation:
-        with pause_if_it_fails(bool(state.waiting), ctx):
-            turn = _Turn(model, known, instructions, frozenset(approve), state, ctx)
-            return await turn.take(activity.payload, most)
+        return await _Turn(model, known, instructions, frozenset(approve), state, ctx).take(activity.payload, most)
 
     return answer_user
 
@@ -285,7 +281,7 @@ class _Turn:
                 return self.state_after(output=message.get("content"))
             await self.call_tools(calls)
             if self.waiting:
-                wait_for_answers(self.waiting, self.ctx)
+                pause_for_answers(self.waiting, self.ctx)
                 return self.state_after()
         raise RuntimeError(f"the model has no answer after {most} rounds")
 

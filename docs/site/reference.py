@@ -144,7 +144,7 @@ _PAGES = {
         "Pydantic AI",
         "agentrt.integrations.pydantic_ai",
         """
-        create_pydantic_agent conversation_workflow Conversation ToolAnswers ToolRequest answer
+        create_pydantic_agent conversation_workflow Conversation ToolAnswers ToolRequest
         """,
     ),
     "tools": (
@@ -185,8 +185,7 @@ MODULES = {module for _, names in PAGES.values() for module, _ in names}
 PARENTS = "Parameterized, Exception, Enum, str, Struct, Protocol, Generic, object"  # not described again
 ELSEWHERE = {  # names of two modules, described once
     "agentrt": {"SQLiteJournal", "Retention"},
-    "agentrt.integrations.langgraph": {"answer"},
-    "agentrt.integrations.tools": {"Conversation", "ToolAnswers", "ToolRequest", "answer"},
+    "agentrt.integrations.tools": {"Conversation", "ToolAnswers", "ToolRequest"},
 }
 
 

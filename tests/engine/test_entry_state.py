@@ -14,7 +14,7 @@ from agentrt.receipt import Receipt
 from tests.support import add, virtual
 
 PACKAGE = Path(agentrt.__file__).parent
-OWNER_NAMES = ("entry_state.py", "entry_counts.py", "entry.py", "durable_entry.py", "durable_settings.py")
+OWNER_NAMES = ("entry_state.py", "entry_counts.py", "holds.py", "entry.py", "durable_entry.py", "durable_settings.py")
 OWNERS = {PACKAGE / "engine" / name for name in OWNER_NAMES}
 MAILBOX_OWNERS = OWNERS | {PACKAGE / "engine" / name for name in ("mailbox.py", "rate_limit.py")}
 # What other classes have under the same name; they set it on themselves.

@@ -23,7 +23,6 @@ from agentrt.integrations.langgraph import (
     GraphState,
     Priority,
     Resume,
-    answer,
     create_langgraph_agent,
     graph_workflow,
     message,
@@ -78,7 +77,7 @@ async def test_a_graph_runs_to_its_question_and_with_the_answer_to_its_end(manag
     assert asked.values == {"topic": "cats", "lines": ("title", "about cats")}
     assert (asked.next, [each.value for each in asked.questions]) == (("review",), [{"publish": "about cats"}])
     assert agent.status == "paused"
-    done = (await answer(agent, Resume("yes"))).state
+    done = (await agent.answer(Resume("yes"))).state
     assert done.values["lines"] == ("title", "about cats", "review: yes", "published")
     assert (done.next, done.questions, done.runs, agent.state) == ((), (), 2, done)
     assert steps(manager) == [("draft", False), ("review", False), ("review", False), ("publish", False)]
@@ -97,10 +96,10 @@ async def test_what_waits_behind_a_question_is_held_until_it_is_answered(manager
     await receipts[0]
     await asyncio.sleep(20)
     assert (agent.status, agent.depth) == ("paused", (1, 2))
-    assert (await answer(agent, Resume("yes"))).state.values["lines"][-2:] == ("review: yes", "published")
+    assert (await agent.answer(Resume("yes"))).state.values["lines"][-2:] == ("review: yes", "published")
     for receipt, topic in zip((urgent, *receipts[1:]), ("fish", "dogs", "birds"), strict=True):
         assert (await receipt).state.questions[0].value == {"publish": f"about {topic}"}
-        await answer(agent, Resume("no"))
+        await agent.answer(Resume("no"))
     assert (agent.status, agent.depth, manager.fates().failed) == ("idle", (0, 0), 0)
 
 
@@ -112,9 +111,9 @@ async def test_an_answer_that_nobody_asked_for_and_an_input_in_place_of_one_fail
     assert not agent.paused
     asked = await agent.ask({"topic": "cats"})
     with pytest.raises(ProcessingError, match=r"waits for a Resume.*about cats"):
-        await answer(agent, {"topic": "dogs"})
+        await agent.answer({"topic": "dogs"})
     assert (agent.state, agent.status) == (asked, "paused")
-    assert (await answer(agent, Resume("no", asked.questions[0].id))).state.values["lines"][-2] == "review: no"
+    assert (await agent.answer(Resume("no", asked.questions[0].id))).state.values["lines"][-2] == "review: no"
 
 
 @virtual
@@ -129,10 +128,10 @@ async def test_a_node_that_fails_leaves_the_graph_as_it_was(manager):
     agent = create_langgraph_agent(manager, article_graph(publish=shaky).compile(), {"lines": []})
     asked = await agent.ask({"topic": "cats"})
     with pytest.raises(ProcessingError, match="no True") as failure:
-        await answer(agent, Resume("yes"))
+        await agent.answer(Resume("yes"))
     assert isinstance(failure.value.__cause__, ValueError)
     assert (agent.state, steps(manager)[-1], agent.paused) == (asked, ("publish", True), True)
-    assert (await answer(agent, Resume("yes"))).state.values["lines"][-1] == "published"
+    assert (await agent.answer(Resume("yes"))).state.values["lines"][-1] == "published"
 
 
 def test_it_is_stopped_before_a_node_seen_and_stepped():
@@ -159,7 +158,7 @@ async def test_it_is_taken_back_to_its_question_and_branched_off(manager):
     agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
     await agent.ask({"topic": "cats"})
     asked = manager.ring.records[-1].sequence
-    await answer(agent, Resume("yes"))
+    await agent.answer(Resume("yes"))
     assert [each.state.runs for each in agent.history][-2:] == [1, 2]
     paths = [change.path for change in agent.history.diff(asked, manager.ring.records[-1].sequence)]
     assert paths == ["values.lines[1]", "values.lines[2]", "next[0]", "questions[0]", "runs", "checkpoint"]
@@ -167,7 +166,7 @@ async def test_it_is_taken_back_to_its_question_and_branched_off(manager):
     assert (past.next, past.questions[0].value) == (("review",), {"publish": "about cats"})
     agent.pause()
     agent.edit_state(past)
-    assert (await answer(agent, Resume("no"))).state.values["lines"][-2:] == ("review: no", "published")
+    assert (await agent.answer(Resume("no"))).state.values["lines"][-2:] == ("review: no", "published")
 
 
 def test_a_fork_answers_otherwise_and_the_first_one_is_left_alone():
@@ -176,15 +175,15 @@ def test_a_fork_answers_otherwise_and_the_first_one_is_left_alone():
         manager.run(agent.ask({"topic": "cats"}))
         with manager.at().fork(effects="live") as other:
             assert other[agent.id].paused
-            assert answer(other[agent.id], Resume("no")).result(PATIENCE).state.values["lines"][-2] == "review: no"
-        assert answer(agent, Resume("yes")).result(PATIENCE).state.values["lines"][-2] == "review: yes"
+            assert other[agent.id].answer(Resume("no")).result(PATIENCE).state.values["lines"][-2] == "review: no"
+        assert agent.answer(Resume("yes")).result(PATIENCE).state.values["lines"][-2] == "review: yes"
 
 
 @virtual
 async def test_what_is_recorded_runs_again_with_the_same_states(manager):
     agent = create_langgraph_agent(manager, article_graph().compile(), {"lines": []})
     await agent.ask({"topic": "cats"})
-    await answer(agent, Resume("yes"))
+    await agent.answer(Resume("yes"))
     assert manager.replay().matches
 
     async def other(state):
@@ -242,9 +241,9 @@ async def test_nodes_side_by_side_each_ask_and_each_get_their_answer(manager):
     asked = await agent.ask({"found": []})
     ids = {each.value: each.id for each in asked.questions}
     assert set(ids) == {"how many cats?", "how many dogs?"}
-    one = (await answer(agent, Resume(2, ids["how many dogs?"]))).state
+    one = (await agent.answer(Resume(2, ids["how many dogs?"]))).state
     assert [each.value for each in one.questions] == ["how many cats?"]
-    assert (await answer(agent, Resume(1, ids["how many cats?"]))).state.values["found"] == (1, 2)
+    assert (await agent.answer(Resume(1, ids["how many cats?"]))).state.values["found"] == (1, 2)
 
 
 @virtual
@@ -254,7 +253,7 @@ async def test_a_question_inside_of_a_subgraph_is_answered(manager):
     agent = create_langgraph_agent(manager, builder.compile())
     asked = await agent.ask({"topic": "cats", "lines": []})
     assert [each.value for each in asked.questions] == [{"publish": "about cats"}]
-    assert (await answer(agent, Resume("yes"))).state.values["lines"] == ("about cats", "review: yes", "published")
+    assert (await agent.answer(Resume("yes"))).state.values["lines"] == ("about cats", "review: yes", "published")
 
 
 @virtual
@@ -264,7 +263,7 @@ async def test_none_goes_on_where_the_graph_was_told_to_stop(manager):
     stopped = await agent.ask({"topic": "cats"})
     assert (stopped.next, stopped.questions) == (("publish",), ())
     assert agent.status == "paused"
-    assert (await answer(agent, None)).state.next == ()
+    assert (await agent.answer(None)).state.next == ()
     assert agent.status == "idle"
 
 
@@ -317,10 +316,9 @@ def test_a_person_answers_a_graph_on_its_page(page: Page):
             page.get_by_role("button", name="▲ priority").click()
             page.get_by_role("button", name="Send", exact=True).click()
             wait_until(lambda: agent.depth == (1, 1))
-            page.get_by_role("button", name="Step", exact=True).click()
-            wait_until(lambda: agent.state.runs == 2)
-            assert agent.state.values["lines"][-2:] == ("review: yes", "published")
             page.get_by_role("button", name="Resume", exact=True).click()
+            wait_until(lambda: agent.state.runs == 3)
+            assert agent.state.values["lines"][1:3] == ("review: yes", "published")
             assert receipts[1].result(PATIENCE).state.questions[0].value == {"publish": "about dogs"}
             expect(page.get_by_text("by its workflow (the graph asks {'publish': 'about dogs'})")).to_be_visible()
 

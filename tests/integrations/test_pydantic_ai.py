@@ -21,7 +21,6 @@ from agentrt.integrations.pydantic_ai import (
     Conversation,
     ToolAnswers,
     ToolRequest,
-    answer,
     conversation_workflow,
     create_pydantic_agent,
 )
@@ -209,10 +208,10 @@ async def test_a_tool_waits_for_its_approval(manager):
     assert waits is runtime.state
     assert (waits.output, waits.waiting) == (None, (ToolRequest("call-1", "pay", {"amount": 5}),))
     with pytest.raises(ProcessingError, match="'pay' waits for ToolAnswers"):
-        await answer(runtime, "Well?")
+        await runtime.answer("Well?")
     assert runtime.status == "paused"
     assert paid == []
-    assert (await answer(runtime, ToolAnswers({"call-1": True}))).value == "Done."
+    assert (await runtime.answer(ToolAnswers({"call-1": True}))).value == "Done."
     assert (paid, runtime.state.waiting) == ([5], ())
     with pytest.raises(ProcessingError, match="no tool waits"):
         await runtime.ask(ToolAnswers({"call-1": True}))
@@ -223,7 +222,7 @@ async def test_a_tool_that_is_refused_is_not_called_and_the_model_is_told_why(ma
     agent, model, paid = payment()
     runtime = create_pydantic_agent(manager, agent)
     await runtime.ask("Pay 5")
-    assert (await answer(runtime, ToolAnswers({"call-1": "too much"}))).value == "Done."
+    assert (await runtime.answer(ToolAnswers({"call-1": "too much"}))).value == "Done."
     assert (paid, model.asked[1][-1].parts[0].content) == ([], "too much")
 
 
@@ -238,7 +237,7 @@ async def test_what_is_done_elsewhere_is_given_as_a_result(manager):
 
     runtime = create_pydantic_agent(manager, agent)
     assert (await runtime.ask("Work")).waiting == (ToolRequest("call-1", "work", {"on": "x"}, approval=False),)
-    assert (await answer(runtime, ToolAnswers(results={"call-1": 42}))).value == "Done."
+    assert (await runtime.answer(ToolAnswers(results={"call-1": 42}))).value == "Done."
     assert model.asked[1][-1].parts[0].content == 42
 
 
@@ -252,7 +251,7 @@ def test_it_waits_for_its_approval_over_a_restart(tmp_path):
             else:
                 assert (runtime.resumed, type(runtime.state.messages[0])) == (True, FrozenDict)
                 model.said.pop(0)
-                assert answer(runtime, ToolAnswers({"call-1": True})).result(PATIENCE).value == "Done."
+                assert runtime.answer(ToolAnswers({"call-1": True})).result(PATIENCE).value == "Done."
                 assert paid == [5]
 
 

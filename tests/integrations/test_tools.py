@@ -12,7 +12,6 @@ from agentrt.integrations.tools import (
     Tool,
     ToolAnswers,
     ToolRequest,
-    answer,
     chat_model,
     create_tool_agent,
     tool_workflow,
@@ -138,9 +137,9 @@ async def test_tools_that_need_an_approval_wait_and_the_others_do_not(manager):
     assert names(manager, "effect") == ["model", "weather"]
     assert runtime.status == "paused"
     with pytest.raises(ProcessingError, match="'pay' waits"):
-        await answer(runtime, "Well?")
+        await runtime.answer("Well?")
     assert runtime.status == "paused"
-    assert (await answer(runtime, {"approvals": {"b": True}})).value == "done"
+    assert (await runtime.answer({"approvals": {"b": True}})).value == "done"
     assert contents(runtime.state)[-2:] == [("tool", "paid 5"), ("assistant", "done")]
     with pytest.raises(ProcessingError, match="no tool waits"):
         await runtime.ask(ToolAnswers())
@@ -160,7 +159,7 @@ def test_what_is_told_to_the_model_of_a_call_that_waited(answers, told):
     with RuntimeManager(loop="thread") as manager:
         runtime = create_tool_agent(manager, model, [pay], approve=["pay"])
         manager.run(runtime.ask("Pay"))
-        assert answer(runtime, answers).result(PATIENCE).value == "I see"
+        assert runtime.answer(answers).result(PATIENCE).value == "I see"
         assert "pay" not in names(manager, "effect")
     assert model.asked[1][-1] == {"role": "tool", "tool_call_id": "b", "content": told}
 

@@ -6,6 +6,7 @@ SEMANTICS = "tests/test_semantics.py"
 ADMISSION = "tests/engine/test_admission.py"
 CANCELLATIONS = "tests/engine/test_cancellations.py"
 FAILURE = "tests/engine/test_failure.py"
+ANSWER = "tests/engine/test_answer.py"
 COMMANDS = "tests/engine/test_commands.py"
 MANAGER = "tests/test_manager.py"
 RECORDED = "tests/feed/test_recorded.py"
@@ -201,7 +202,7 @@ MUTANTS = (
     # --- wake-ups
     Mutant(
         "a parked runtime is not woken",
-        "engine/entry_state.py",
+        "engine/holds.py",
         "            self.host.wake(self)\n            self.parked = False",
         "            self.parked = False",
         (COMMANDS, "-k", "pause"),
@@ -222,10 +223,46 @@ MUTANTS = (
     ),
     Mutant(
         "a step is never used up",
-        "engine/entry_state.py",
+        "engine/holds.py",
         "        self.steps -= 1\n",
         "",
         (COMMANDS, "-k", "step"),
+    ),
+    # --- what a workflow asks
+    Mutant(
+        "what has failed pauses its runtime",
+        "engine/holds.py",
+        "paused = self.paused and not question.is_early",
+        "paused = self.paused",
+        (ANSWER, "-k", "fails"),
+    ),
+    Mutant(
+        "a failed answer ends the pause",
+        "engine/answer.py",
+        " and entry.done > question.done:",
+        ":",
+        (ANSWER, "-k", "failed_answer"),
+    ),
+    Mutant(
+        "an answer waits behind the others",
+        "engine/answer.py",
+        "    if question.next is not None and (first is None or first.id != question.next):\n",
+        "    if False:\n",
+        (ANSWER, "-k", "first"),
+    ),
+    Mutant(
+        "fairness puts others before an answer",
+        "engine/answer.py",
+        "        entry.mailbox.prefer_priority()\n",
+        "",
+        (ANSWER, "-k", "fairness"),
+    ),
+    Mutant(
+        "a restart keeps what was asked",
+        "engine/failure.py",
+        "        if entry.withdraw_question():\n",
+        "        if False:\n",
+        (ANSWER, "-k", "restarts"),
     ),
     # --- the run: its fate, its count, its context
     Mutant(
@@ -250,8 +287,8 @@ MUTANTS = (
     Mutant(
         "the receipt of a failure stays open",
         "engine/failure.py",
-        "    finally:\n        entry.decide(activity, outcome)\n\n\ndef _tag_error",
-        "    finally:\n        pass\n\n\ndef _tag_error",
+        "    finally:\n        entry.decide(activity, outcome)\n\n\ndef _forget_request",
+        "    finally:\n        pass\n\n\ndef _forget_request",
         (SEMANTICS, "-k", "workflow_raises"),
     ),
     Mutant(

@@ -165,29 +165,30 @@ def _advice(look: Look, words: Content) -> Markup:
 
 def idle_html(shot: Snapshot, last: Outcome | None, stopped: Event | None, clock: Time) -> Markup:
     """Why nothing runs, what ended last, and what would make it continue."""
-    words = _idle_words(shot, stopped, last)
+    words = _idle_words(shot, stopped)
     if last is not None:
         return fragment(words, " Its last was ", outcome_html(last, clock))
     return fragment(words, TRY_IT if words == NOTHING_RUNS else None)
 
 
-def _idle_words(shot: Snapshot, stopped: Event | None, last: Outcome | None) -> str:
+def _idle_words(shot: Snapshot, stopped: Event | None) -> str:
     waiting = quantity(sum(shot.depth), "activity")
     if shot.status is Status.TERMINATED:
         return "It is terminated: nothing of it runs any more."
     if shot.status is Status.FAILED:
         return f"Nothing runs: its supervisor stopped it; {waiting} waiting. Recover resumes it."
     if shot.status is Status.PAUSED:
-        return f"{_words_of_pause(stopped, last)}, {_waiting_words(shot)}. Step processes one; Resume processes all."
+        return f"{_words_of_pause(stopped)}, {_waiting_words(shot)}. Step processes one; Resume processes all."
     return f"Nothing runs at this moment, {waiting} waiting." if any(shot.depth) else NOTHING_RUNS
 
 
-def _words_of_pause(stopped: Event | None, last: Outcome | None) -> str:
-    if stopped is not None and stopped.kind == "breakpoint":
+def _words_of_pause(stopped: Event | None) -> str:
+    if stopped is None:
+        return "Paused"
+    if stopped.kind == "breakpoint":
         return f"Stopped by the breakpoint {plain(stopped.detail['at'], 60)}"
-    if stopped is not None and last is not None and last.id == stopped.detail["activity"] and stopped.detail["why"]:
-        return f"Paused by its workflow ({plain(stopped.detail['why'], MOST_OF_REASON)})"
-    return "Paused"
+    why = plain(stopped.detail["why"], MOST_OF_REASON)
+    return f"Paused by its workflow ({why})" if why else "Paused by its workflow"
 
 
 NOTHING_RUNS = "Nothing runs."

@@ -70,6 +70,7 @@ def test_two_managers_stand_side_by_side_and_lead_to_their_pages(guard, page):
             with page.context.expect_page() as opened:
                 card.get_by_role("link", name="open").click()
             opened.value.get_by_text("is failing").wait_for()
+            opened.value.wait_for_load_state("networkidle")  # what it asks for while its server ends fails
             assert opened.value.evaluate("document.referrer") == ""
             ill.close()
             card.wait_for(state="detached")
