@@ -224,7 +224,8 @@ class Context:
         """The activity runs again from its beginning."""
         self.activity = activity
         self.replied = msgspec.UNSET
-        self._entry.forget_request()
+        with self._entry.host.lock:
+            self._entry.forget_request()
         self._open = self._random = self._names = None
 
     def _show(self) -> None:

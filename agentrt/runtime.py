@@ -292,7 +292,8 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         """Send what a paused runtime waits for. It is processed before all else, and ends the pause once it is done.
 
         If it fails, or its workflow asks again (`Context.pause`), the runtime stays paused. One that is not paused gets
-        it as by `send_nowait` with `priority=True`.
+        it as by `send_nowait` with `priority=True`. An answer that still waits when the process of a durable runtime
+        ends, or when it is moved, waits for another one or for `resume`.
 
         Args:
             payload: The answer.

@@ -58,6 +58,12 @@ class RemoteRuntime(RuntimeDisplay):
         shot: Snapshot = self._call(self.id, "snapshot", metrics)
         return shot
 
+    def answer(self, payload: Any) -> Any:
+        """Send what it waits for to the priority lane, and resume it; `Runtime.answer` on its node does more."""
+        receipt = self.send_nowait(payload, priority=True)
+        self._call(self.id, "resume")
+        return receipt
+
     @property
     def state(self) -> Any:
         """The last committed state."""

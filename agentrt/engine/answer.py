@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ..activity import Lane
+from ..errors import AgentError
 from ..receipt import Receipt
 from .commands import move
 from .entry_state import EntryState
@@ -27,7 +29,7 @@ def await_answer(entry: Entry, receipt: Receipt) -> None:
             return
         question = question or OpenQuestion(entry.done)
         question.is_open = question.is_open or (entry.paused and not question.is_early)
-        question.answers.append(receipt.id)
+        question.answers.append(receipt)
         entry.set_question(question)
         if question.is_open:
             entry.allow_next(True)
@@ -44,21 +46,43 @@ def settle(entry: Entry) -> None:
         question = entry.question
         if question is None:
             return
-        question.answers = [id for id in question.answers if entry.mailbox.where(id) is not None]
-        is_answered = question.next is not None and question.next not in question.answers
-        if is_answered and question.is_open and entry.done > question.done:
+        _prune_answers(entry, question)
+        if question.is_answered(entry.done):
             entry.resume()
             entry.record_event("resumed")
-        question.next = None
         settle_request(entry)
-        question.done = entry.done
-        if not question.is_open:
-            if entry.question is question:
-                entry.end_question()
-            return
-        question.next = next(iter(question.answers), None)
-        entry.allow_next(question.next is not None)
+        question.next, question.done = None, entry.done  # last: what is interrupted before is done again
+        if question.is_open:
+            entry.allow_next(False)
+        elif entry.question is question and not question.answers:
+            entry.end_question()
+    if question.is_open:
+        _let_pass(entry, question)
+
+
+def _let_pass(entry: Entry, question: OpenQuestion) -> None:
+    """Have the first answer that is still in time be the next activity."""
+    for receipt in tuple(question.answers):
+        with suppress(AgentError):  # another thread has dropped it
+            if entry.mailbox.where(receipt.id) is not Lane.PRIORITY or _first(entry) != receipt.id:
+                move(entry, receipt.id, lane=Lane.PRIORITY, first=True)
         entry.mailbox.prefer_priority()
-        first = entry.mailbox.peek()
-    if question.next is not None and (first is None or first.id != question.next):
-        move(entry, question.next, lane=Lane.PRIORITY, first=True)
+        entry.mailbox.next_lane()  # what is past its deadline comes to its end here
+        with entry.host.lock:
+            _prune_answers(entry, question)
+            if _first(entry) == receipt.id and receipt in question.answers:
+                question.next = receipt
+                entry.allow_next(True)
+                return
+
+
+def _first(entry: Entry) -> int | None:
+    """The id of what is taken next."""
+    entry.mailbox.prefer_priority()
+    first = entry.mailbox.peek()
+    return None if first is None else first.id
+
+
+def _prune_answers(entry: Entry, question: OpenQuestion) -> None:
+    """Forget the answers that wait no longer. The lock is held."""
+    question.answers = [each for each in question.answers if entry.mailbox.where(each.id) is not None]

@@ -330,6 +330,8 @@ class DurableEntry(DurableSettings[S, P], Generic[S, P]):
             runtime=self.id, activity=activity.id, at=self.host.clock.now(), state=made.new, reply=made.reply, sent=sent
         )
         self.storage.append(committed, then=made.note)
+        if self.question is not None and self.question.asks == activity.id:
+            self._change(paused=True)  # now, and not at the next look: the process may end before
         self.stored_state, self.outbox = made.new, []
 
     def finish_result(self, activity: Activity[Any], started: float, attempts: int) -> bool:

@@ -58,6 +58,10 @@ class DurableSettings(RuntimeEntry[S, P], Generic[S, P]):
         super().resume()
         self._change(paused=False)
 
+    def store_pause(self) -> None:
+        """Note whether it is paused."""
+        self._change(paused=self.paused)
+
     def stop(self) -> None:
         """Take no more activities: status FAILED."""
         super().stop()

@@ -92,7 +92,6 @@ def _fail_activity(
     entry: Entry, activity: Activity[Any], fate: Fate, failure: AgentError, started: float | None, attempts: int = 1
 ) -> None:
     """Give a failed activity its fate and ask the supervisor. Whatever that raises, the receipt is decided."""
-    _forget_request(entry)
     outcome = record_fate(entry, activity, fate, started, error=failure, attempts=attempts)
     try:
         ask_supervisor(entry, failure, outcome.finished)
@@ -223,9 +222,11 @@ def record_fate(
 ) -> Outcome:
     """The count and the record of a fate. The receipt comes after it: who waits for it finds everything in place."""
     finished = entry.host.clock.now()
+    if fate is not Fate.DONE and started is not None:
+        _forget_request(entry)
+    entry.count(fate)  # first: by the count it is known whether an activity that is over is done
     if started is not None:
         entry.finish(activity)
-    entry.count(fate)
     outcome = Outcome(
         entry.host.number(),
         activity.id,
@@ -268,6 +269,7 @@ def restart(entry: Entry, cause: AgentError | None = None) -> None:
     entry.record_event("restarted", cause or entry.error)
     with entry.host.lock:
         if entry.withdraw_question():
+            entry.store_pause()
             entry.record_event("resumed")
 
 

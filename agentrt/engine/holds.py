@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from ..activity import Activity
 from .fields import EntryFields
 from .mailbox import PrioritizedMailbox
 from .protocols import Host
@@ -23,6 +24,7 @@ class Holds(EntryFields):
     breakpoints: Any
     failures: deque[float] | None
     done: int
+    current: Activity[Any] | None
     question: OpenQuestion | None
     awaits: frozenset[str]
     paused: bool
@@ -58,17 +60,23 @@ class Holds(EntryFields):
         if is_new:
             self.pause()
         if question is not None:
+            self.steps = 0 if question.is_open else self.steps  # no answer passes it
             question.is_open = question.is_early = False
         return is_new
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause. What an activity that runs has asked, or answers, is decided when it is over."""
         question = self.question
+        if question is not None and question.is_next(self.current):
+            self.go_on()
+            return
+        kept = question if question is not None and (question.asks is not None or question.answers) else None
+        held = self.failed or bool(self.awaits) or bool(self.breakpoints) or kept is not None
+        self.paused, self.steps, self.question, self.held = False, 0, kept, held
         if question is not None:
             question.is_open = False
-            question = question if question.asks is not None else None  # it is stopped inside of the one that asks
-        held = self.failed or bool(self.awaits) or bool(self.breakpoints) or question is not None
-        self.paused, self.steps, self.question, self.held = False, 0, question, held
+        if kept is not None and kept.asks is not None:
+            self.paused = self.held = kept.is_early = True
         self.go_on()
 
     def allow_steps(self, n: int) -> int:
@@ -111,6 +119,8 @@ class Holds(EntryFields):
     def recover(self) -> None:
         """Take activities again after its supervisor stopped it."""
         self.failed, self.failures, self.held = False, None, self.paused or bool(self.awaits) or self.is_gated
+        if self.question is not None and self.question.is_open:
+            self.allow_next(bool(self.question.answers))
 
     def await_decision(self, about: str) -> None:
         """Take nothing more until its group, which is on several nodes, or a move has decided."""
@@ -153,9 +163,9 @@ class Holds(EntryFields):
         if question is None:
             return False
         self.forget_request()
-        if not question.is_open:
-            self.end_question()
-            return False
-        self.resume()
+        had_paused = question.is_open and question.by_workflow
+        if had_paused:
+            self.paused, self.steps = False, 0
+        self.end_question()
         self.unpark()
-        return True
+        return had_paused

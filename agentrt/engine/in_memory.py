@@ -40,6 +40,9 @@ class InMemory:
         """Commit what was noted before an exception came from outside; whether anything was."""
         return False
 
+    def store_pause(self) -> None:
+        """Note whether it is paused. The lock is held."""
+
     def dead_letter(self, activity: Activity[Any], reason: str) -> None:
         """Put what will not be processed with the dead letters. The lock is held."""
         self.host.dead_letter(activity, reason)

@@ -1,6 +1,7 @@
 """answer.py: a workflow pauses its runtime, and an answer ends the pause, whatever else happens to either."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ async def desk(activity: Any, state: tuple[Any, ...], ctx: Any) -> tuple[Any, ..
     words = str(activity.payload).replace(",", "").split()
     if "ask" in words:
         ctx.pause(f"asks {activity.id}")
-    await ctx.sleep(1)
+    await ctx.sleep(5 if "slow" in words else 1)
     if "fail" in words:
         raise ValueError(activity.payload)
     return (*state, activity.payload)
@@ -342,3 +343,120 @@ def test_an_answer_comes_from_any_thread():
             waits = runtime.send_nowait(round)
             assert runtime.answer("answer").result(5).state[-1] == "answer"
             assert waits.result(5).state[-3:] == ("ask", "answer", round)
+
+
+@virtual
+async def test_all_answers_pass_also_when_the_first_ends_the_pause_and_the_second_asks(manager):
+    runtime = open_desk(manager)
+    await runtime.ask("ask")
+    waits = runtime.send_nowait("standard")
+    answers = [runtime.answer(each) for each in ("one", "two, ask", "three")]
+    await asyncio.sleep(100)
+    assert [each.value.kind for each in answers] == ["done"] * 3
+    assert (await waits).state == ("ask", "one", "two, ask", "three", "standard")
+
+
+@virtual
+async def test_an_answer_that_comes_too_late_lets_no_other_pass(manager):
+    runtime = open_desk(manager, deadline=3)
+    await runtime.ask("ask")
+    late = [runtime.answer(each) for each in ("one, ask, slow", "two")]
+    await asyncio.sleep(4)
+    waits = runtime.send_nowait("standard")
+    await asyncio.sleep(2)
+    assert [each.value.kind for each in late] == ["done", "timed_out"]
+    assert (runtime.status, waits.value) == ("paused", None)
+
+
+@virtual
+async def test_a_pause_by_a_command_lets_no_answer_pass(manager):
+    runtime = open_desk(manager)
+    await runtime.ask("ask")
+    runtime.send_nowait("urgent", priority=True)
+    runtime.answer("answer")
+    runtime.pause()
+    await asyncio.sleep(10)
+    assert (runtime.state, runtime.depth) == (("ask",), (2, 0))
+    assert runtime.step() == 1
+    await asyncio.sleep(10)
+    assert (runtime.status, runtime.depth) == ("paused", (1, 0))
+
+
+@virtual
+async def test_an_answer_that_waits_passes_once_its_supervisor_has_stopped_it_and_it_is_recovered(manager):
+    runtime = open_desk(manager, supervision=Supervision("stop", intensity=1))
+    await runtime.ask("ask")
+    failed, waits = runtime.answer("fail"), runtime.answer("answer")
+    await failed.wait()
+    await asyncio.sleep(10)
+    runtime.recover()
+    assert (await waits).state == ("ask", "answer")
+
+
+@virtual
+async def test_a_restart_does_not_end_a_pause_by_a_command(manager):
+    runtime = open_desk(manager, supervision=Supervision("restart", intensity=1))
+    runtime.pause()
+    waits = runtime.send_nowait("standard")
+    await runtime.answer("fail").wait()
+    await asyncio.sleep(10)
+    assert (runtime.status, waits.value) == ("paused", None)
+
+
+@virtual
+async def test_a_resume_while_it_asks_does_not_end_the_pause(manager):
+    runtime = open_desk(manager)
+    receipt = runtime.send_nowait("ask")
+    await asyncio.sleep(0.5)
+    runtime.resume()
+    await receipt
+    assert runtime.status == "paused"
+
+
+@virtual
+async def test_an_answer_that_is_stopped_inside_and_fails_leaves_it_paused(manager):
+    runtime = open_desk(manager)
+    await runtime.ask("ask")
+    waits = runtime.send_nowait("standard")
+    runtime.breakpoints.add(error=True)
+    failed = runtime.answer("fail")
+    await asyncio.sleep(10)
+    assert runtime.breakpoints.stop is not None
+    runtime.resume()
+    await failed.wait()
+    await asyncio.sleep(10)
+    assert (runtime.status, waits.value) == ("paused", None)
+
+
+@virtual
+async def test_one_that_ignores_its_timeout_pauses_nothing(manager):
+    async def stubborn(activity, state, ctx):
+        ctx.pause()
+        for _ in range(3):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(50)
+        return state
+
+    runtime = manager.create("stubborn", 0, stubborn, timeout=1, grace=1)
+    await runtime.send_nowait(None).wait()
+    assert (runtime.status, runtime.paused) == ("stuck", False)
+
+
+def test_what_was_asked_inline_is_stored_with_the_state():
+    log = MemoryLog()
+
+    def ask(activity, state, ctx):
+        ctx.pause()
+        return (*state, activity.payload)
+
+    async def first_life():
+        async with RuntimeManager(loop="current", journal=MemoryJournal(log)) as manager:
+            await manager.create("desk", (), ask).ask("ask")
+
+    async def next_life():
+        async with RuntimeManager(loop="current", journal=MemoryJournal(log)) as manager:
+            runtime = manager.create("desk", (), ask)
+            assert (runtime.status, runtime.state) == ("paused", ("ask",))
+
+    run(first_life())
+    run(next_life())

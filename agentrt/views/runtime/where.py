@@ -161,8 +161,8 @@ class Where(pn.viewable.Viewer):
     def _remember(self, record: Any) -> None:
         if isinstance(record, Outcome):
             self.ended.append(record)
-            if record.started is not None and self.stopped is not None and self.stopped.kind == "paused":
-                self.stopped = None  # what was asked is answered, or was before something else was processed
+            if record.kind == "done" and self.stopped is not None and self.stopped.kind == "paused":
+                self.stopped = None  # what was asked is answered
         elif record.kind == "stuck":
             self.stuck_at = record.at
         elif record.kind == "step":
