@@ -16,6 +16,7 @@ from tests.harness.marimo import Marimo
 from tests.harness.place import ROOT, jupyter_environment
 from tests.harness.screenshot import is_blank, shoot
 from tests.harness.shown import serving
+from tests.harness.vscode import fetch, show_widget, start_manager
 from tests.harness.wait import PATIENCE
 
 LESSON = ROOT / "notebooks" / "01_first_agent.ipynb"
@@ -218,3 +219,37 @@ def test_marimo_has_live_views(guard, page, tmp_path, theme):
             page.get_by_text(text).wait_for()
         shoot(page, f"front-ends/marimo-{theme}", full=True)
         leave_pages()
+
+
+# ---- VS Code
+
+WIDGET = """\
+import agentrt
+
+manager = agentrt.RuntimeManager()
+runtime = manager.create("counter", 0, lambda activity, state: state + activity.payload)
+runtime.send_nowait(5)
+widget = runtime.widget()
+print("model", widget.model_id)"""
+
+
+@pytest.mark.lab
+def test_the_plain_widget_is_live_in_the_manager_of_vs_code(guard, jupyterlab, page, tmp_path):
+    sources = fetch(tmp_path)
+    guard.allow("Yjs was already imported")  # JupyterLab has one of its own
+    notebook = jupyterlab.open(page, [WIDGET])
+    start_manager(page, sources)
+    notebook.run(0)
+    notebook.wait_for_output(0, r"model \w+")
+    (id,) = re.findall(r"model (\w+)", page.locator(".jp-OutputArea-output").inner_text())
+    widget = show_widget(page, id)
+    widget.get_by_text("1 done, 0 failed, state 5").wait_for()
+    widget.get_by_role("button", name="Pause").click()
+    widget.get_by_text("paused").wait_for()
+    widget.get_by_role("button", name="Resume").click()
+    payload = widget.get_by_label("payload *")
+    payload.fill("7")
+    payload.press("Tab")
+    widget.get_by_role("button", name="Send").click()
+    widget.get_by_text("2 done, 0 failed, state 12").wait_for()
+    shoot(page, "front-ends/vscode-widget")
