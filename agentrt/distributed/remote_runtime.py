@@ -25,8 +25,8 @@ Call = Callable[..., Any]
 class RemoteRuntime(RuntimeDisplay):
     """A runtime on another node: send to it, ask it, watch it, steer it. Safe from any thread.
 
-    It has the methods of `Runtime`; what they say holds. It shows itself and its views as that does. What is read of it
-    is asked of its node, and takes as long as a call there.
+    It has the methods of `Runtime`; what they say holds, but for `answer`. It shows itself and its views as that does.
+    What is read of it is asked of its node, and takes as long as a call there.
 
     Args:
         entry: What carries activities to it.

@@ -223,6 +223,17 @@ def test_a_pause_while_it_is_being_moved_goes_with_it(cluster: Cluster, by: str)
     assert [cluster.run(receipt.wait()) or receipt.outcome.state for receipt in receipts] == [1, 2]
 
 
+def test_one_on_another_node_is_answered(cluster: Cluster) -> None:
+    runtime = cluster.do(lambda: cluster.manager.create("target", 0, pause_at_last))
+    assert cluster.run(runtime.ask(None)) == 1
+    waits = runtime.send_nowait(None)
+    cluster.run(asyncio.sleep(30))
+    assert cluster.do(lambda: (runtime.status, runtime.depth)) == (Status.PAUSED, (0, 1))
+    answer = cluster.do(lambda: runtime.answer(None))
+    cluster.run(answer.wait())
+    assert (answer.outcome.state, waits.outcome) == (2, None)
+
+
 def test_one_that_is_resumed_while_it_is_being_moved_goes_on_where_it_is_then(cluster: Cluster) -> None:
     runtime = cluster.do(lambda: cluster.manager.create("target", 0, count_slowly))
     receipts = [runtime.send_nowait(None) for _ in range(2)]
