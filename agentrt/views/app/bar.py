@@ -50,9 +50,9 @@ def speed_label(speed: float) -> str:
     """A speed among those to choose from.
 
     >>> speed_label(2.5), speed_label(math.inf)
-    ('2.5x', 'unlimited')
+    ('2.5x', 'fastest')
     """
-    return "unlimited" if speed == math.inf else f"{speed:g}x"
+    return "fastest" if speed == math.inf else f"{speed:g}x"
 
 
 def _fork_words(point: BranchPoint) -> Markup:
