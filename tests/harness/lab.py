@@ -230,6 +230,8 @@ def _arguments(port: int, root: Path) -> list[str]:
         "--ServerApp.password=",
         "--expose-app-in-browser",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        # For each notebook it would start the language server that the test environment has: a tenth of the whole time.
+        "--LanguageServerManager.autodetect=False",
         f"--ServerApp.root_dir={root}",
     ]
 
