@@ -27,6 +27,7 @@ from .optional import explain_missing
 from .publisher import Namespace
 from .readouts import ChoiceKnob, IntegerKnob, NumberKnob, PausedKnob, Readout
 from .receipt import Promise, Receipt
+from .schema.numbers import refuse
 from .schema.preview import preview
 from .snapshot import Snapshot, fates, metrics, read_initial, read_state, snapshot, status
 from .subscription import Subscription
@@ -302,6 +303,7 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
             Its receipt.
 
         Raises:
+            ConfigurationError: The payload is an activity that is due later (`not_before`).
             AgentError: What `send_nowait` raises. The runtime is then as it was.
 
         >>> import agentrt
@@ -316,6 +318,8 @@ class Runtime(param.Parameterized, RuntimeDisplay, Generic[S, P]):
         ...     receipts[1].result(5).state
         ('question', 42, 'next')
         """
+        if isinstance(payload, Activity) and payload.not_before is not None:
+            raise refuse("not_before", payload.not_before, "None in an answer, which is processed at once", self.id)
         with at_once():  # a workflow that answers need not be done before
             receipt = self.send_nowait(payload, priority=True)
         await_answer(self.entry, receipt)

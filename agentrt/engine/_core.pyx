@@ -39,6 +39,7 @@ from ..errors import MailboxFullError
 from ..events import Outcome, record_parts
 from ..metrics import FLUSH_AT as FLUSH_EVERY, Distribution
 from ..receipt import DECIDED, Receipt, UntrackedReceipt
+from .answer import resume_on_answer
 from .core import PURE
 from .deadlock import CURRENT
 from .entry_state import EntryState
@@ -993,6 +994,8 @@ cdef inline bint is_cancelled(object task) except -1:
 
 cdef int next_step(Turn turn) except -1:
     """Whether to go on with the next activity, after one that is over."""
+    if not holds(turn.entry, QUESTION, None):
+        resume_on_answer(turn.entry)
     cdef bint is_left = PyObject_RichCompareBool(turn.variables, turn.base, Py_NE)  # a value, by the workflow
     if is_left or is_cancelled(turn.task) or is_set(turn.entry, CLOSED):
         return RENEWED

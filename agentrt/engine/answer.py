@@ -12,7 +12,7 @@ from .commands import move
 from .entry_state import EntryState
 from .question import OpenQuestion, settle_request
 
-__all__ = ["await_answer", "settle"]
+__all__ = ["await_answer", "resume_on_answer", "settle"]
 
 Entry = EntryState[Any, Any]
 
@@ -36,8 +36,8 @@ def await_answer(entry: Entry, receipt: Receipt) -> None:
         entry.unpark()
 
 
-def settle(entry: Entry) -> None:
-    """Decide what became of a question, before the next activity is taken. The loop's thread.
+def resume_on_answer(entry: Entry) -> None:
+    """End the pause if the answer is done, before others have a turn of the loop. The loop's thread.
 
     One activity at most was processed since the last look. By the count of those that are done it is known whether that
     one is, also while its receipt waits for the journal.
@@ -50,6 +50,15 @@ def settle(entry: Entry) -> None:
         if question.is_answered(entry.done):
             entry.resume()
             entry.record_event("resumed")
+
+
+def settle(entry: Entry) -> None:
+    """Decide what became of a question, before the next activity is taken. The loop's thread."""
+    with entry.host.lock:
+        question = entry.question
+        if question is None:
+            return
+        resume_on_answer(entry)
         settle_request(entry)
         question.next, question.done = None, entry.done  # last: what is interrupted before is done again
         if question.is_open:

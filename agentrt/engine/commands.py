@@ -82,8 +82,7 @@ def resume(entry: Entry) -> None:
     with entry.host.lock:
         _alive(entry)
         settle_request(entry)
-        if entry.paused:
-            entry.resume()
+        if entry.paused and entry.resume():
             _record(entry, "resumed")
         entry.unpark()  # also if a call before was interrupted here
 

@@ -53,10 +53,12 @@ class DurableSettings(RuntimeEntry[S, P], Generic[S, P]):
         super().pause()
         self._change(paused=True)
 
-    def resume(self) -> None:
-        """Go on after a pause."""
-        super().resume()
-        self._change(paused=False)
+    def resume(self) -> bool:
+        """Go on after a pause; False if an answer runs, with which it ends."""
+        is_over = super().resume()
+        if is_over:
+            self._change(paused=False)
+        return is_over
 
     def store_pause(self) -> None:
         """Note whether it is paused."""

@@ -27,7 +27,7 @@ from ..limits import Limits, Overflow
 from ..receipt import DECIDED, Receipt, clear_field
 from ..schema.numbers import optional_seconds
 from .admission import Offer, admit_waiting, check_message, check_payload, find_by_key, offer_activity, wait_for_room
-from .answer import settle
+from .answer import resume_on_answer, settle
 from .core import twin
 from .deadlock import CURRENT
 from .entry_state import EntryState
@@ -226,11 +226,9 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
         """
         CURRENT.set(self)
         host, mailbox, variables, task, base = self.host, self.mailbox, driver.variables, driver.task, copy_context()
-        id, ids, record = self.id, host.counter, host.record
-        is_limited = type(mailbox) is not PrioritizedMailbox
+        id, ids, record, is_limited = self.id, host.counter, host.record, type(mailbox) is not PrioritizedMailbox
         while True:
-            clock = host.clock
-            slice_end, finished = self._begin_slice(driver), -math.inf
+            clock, slice_end, finished = host.clock, self._begin_slice(driver), -math.inf
             for _ in TURNS:
                 lane: Any = mailbox.standard  # most often the only one in which anything waits
                 if mailbox.priority or mailbox.streak or self.held or not lane or is_limited:
@@ -294,6 +292,8 @@ class RuntimeEntry(EntryState[S, P], Generic[S, P]):
                     receipt._entry = None
                     clear_field(activity, "receipt", DECIDED)
                     self.current = None
+                if self.question is not None:
+                    resume_on_answer(self)
                 if task.is_cancelled_once or variables != base or self.closed:
                     # Neither a value the workflow left in its context nor a cancellation may reach the next activity.
                     return self._renew()

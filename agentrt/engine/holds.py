@@ -64,12 +64,12 @@ class Holds(EntryFields):
             question.is_open = question.is_early = False
         return is_new
 
-    def resume(self) -> None:
-        """Go on after a pause. What an activity that runs has asked, or answers, is decided when it is over."""
+    def resume(self) -> bool:
+        """Go on after a pause; False if an answer runs, with which it ends. What is asked is decided with it."""
         question = self.question
         if question is not None and question.is_next(self.current):
             self.go_on()
-            return
+            return False
         kept = question if question is not None and (question.asks is not None or question.answers) else None
         held = self.failed or bool(self.awaits) or bool(self.breakpoints) or kept is not None
         self.paused, self.steps, self.question, self.held = False, 0, kept, held
@@ -78,6 +78,7 @@ class Holds(EntryFields):
         if kept is not None and kept.asks is not None:
             self.paused = self.held = kept.is_early = True
         self.go_on()
+        return True
 
     def allow_steps(self, n: int) -> int:
         """Let `n` more of what waits through a pause; how many there are now."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agentrt import ProcessingError, RuntimeManager, Supervision
-from agentrt.errors import MailboxFullError
+from agentrt import Activity, ProcessingError, RuntimeManager, Supervision
+from agentrt.errors import ConfigurationError, MailboxFullError
 from agentrt.journal.memory import MemoryJournal, MemoryLog
 from agentrt.testing.virtual import run
 from tests.support import virtual
@@ -46,6 +46,17 @@ async def test_an_answer_is_processed_first_and_ends_the_pause(manager):
     assert pauses(manager) == ["paused", "resumed"]
     assert runtime.entry.question is None
     assert not runtime.entry.held
+
+
+@virtual
+async def test_an_answer_that_is_due_later_is_refused(manager):
+    runtime = open_desk(manager)
+    await runtime.ask("ask")
+    with pytest.raises(ConfigurationError, match=r"not_before is 9\.0; it must be None in an answer"):
+        runtime.answer(Activity(0, payload="answer", not_before=9.0))
+    assert (runtime.status, runtime.depth) == ("paused", (0, 0))
+    await runtime.answer(Activity(0, payload="answer"))
+    assert (runtime.status, runtime.state) == ("idle", ("ask", "answer"))
 
 
 @virtual
@@ -426,6 +437,7 @@ async def test_an_answer_that_is_stopped_inside_and_fails_leaves_it_paused(manag
     await failed.wait()
     await asyncio.sleep(10)
     assert (runtime.status, waits.value) == ("paused", None)
+    assert pauses(manager) == ["paused"]
 
 
 @virtual
@@ -457,6 +469,26 @@ def test_what_was_asked_inline_is_stored_with_the_state():
         async with RuntimeManager(loop="current", journal=MemoryJournal(log)) as manager:
             runtime = manager.create("desk", (), ask)
             assert (runtime.status, runtime.state) == ("paused", ("ask",))
+
+    run(first_life())
+    run(next_life())
+
+
+def test_a_resume_while_an_answer_runs_is_not_stored_as_the_end_of_the_pause():
+    log = MemoryLog()
+
+    async def first_life():
+        async with RuntimeManager(loop="current", journal=MemoryJournal(log)) as manager:
+            runtime = open_desk(manager)
+            await runtime.ask("ask")
+            await runtime.answer("slow").stored()
+            await asyncio.sleep(0.5)
+            runtime.resume()
+
+    async def next_life():
+        async with RuntimeManager(loop="current", journal=MemoryJournal(log)) as manager:
+            runtime = open_desk(manager)
+            assert (runtime.status, runtime.depth) == ("paused", (1, 0))
 
     run(first_life())
     run(next_life())
