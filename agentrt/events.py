@@ -278,9 +278,8 @@ class Ring:
     def _affordable(self) -> int:
         """How many records of the size of the newest ones the byte bound allows; a sample of them is weighed."""
         last = min(self.STEP, len(self.records))
-        newest = self.records[-last:]
         # An odd stride: accepted and done take turns, and an even one would weigh only one of the two.
-        sample = newest if self._alert else newest[:: last // SAMPLE | 1]
+        sample = self.records[-last :: 1 if self._alert else last // SAMPLE | 1]
         each = RECORD_BYTES + estimate_size(self._parts(sample), ROUGH + LOOKS * len(sample)) / max(1, len(sample))
         fitting = int(self.max_bytes / each)
         new, self._weighed = self.cursor - self._weighed, self.cursor

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from .activity import Activity
 from .clock import Clock
 from .display import DisplayedDeadLetters, ManagerDisplay, Serving
 from .engine import closing, commands
+from .engine.counter import make_counter
 from .engine.deadlines import Deadlines
 from .engine.deadlock import CURRENT, deadlock_error
 from .engine.disposal import Disposal
@@ -111,7 +111,7 @@ class RuntimeManager(StoredRuntimes, ManagerDisplay, Serving):
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self.chance = random.Random(self.seed)
         stored = 0 if self.journal is None else self.journal.last_activity
-        self.counter = count(max(self.first_number, stored + 1))
+        self.counter = make_counter(max(self.first_number, stored + 1))
         self.number: Callable[[], int] = self.counter.__next__
         self.ring = records
         self.record = self.ring.append

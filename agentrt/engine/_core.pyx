@@ -10,7 +10,7 @@ Nothing between two Python calls can be interrupted here: no thread switch, no s
 """
 
 cimport cython
-from cpython.array cimport array, extend_buffer
+from cpython.array cimport array, resize_smart
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit, PyContextVar_Get
 from cpython.dict cimport PyDict_SetItem, PyDict_Update
 from cpython.exc cimport PyErr_CheckSignals
@@ -143,6 +143,36 @@ cdef inline int release_lock(object lock) except -1:
 
 def make_lock():
     return ReentrantLock()
+
+
+# ---- numbers
+
+
+@cython.final
+cdef class Numbers:
+    """`itertools.count`, of which a number can be drawn without making an object of it."""
+
+    cdef long long following
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return draw(self)
+
+
+cdef inline long long draw(object counter) except? -1:
+    """`next(counter)`."""
+    if type(counter) is not Numbers:
+        return next(counter)
+    (<Numbers>counter).following += 1
+    return (<Numbers>counter).following - 1
+
+
+def make_counter(first):
+    cdef Numbers made = Numbers()
+    made.following = first
+    return made
 
 
 # ---- records
@@ -433,7 +463,7 @@ cdef object send_one(object entry, object payload, object priority):
         items = get(mailbox, PRIORITY_ITEMS if urgent else STANDARD_ITEMS)
         if size(items) >= number_in(mailbox, FAST_LIMIT_PRIORITY if urgent else FAST_LIMIT_STANDARD):
             return entry._send_with_checks(payload, priority, None, None, None)
-        number = next(get(host, COUNTER))
+        number = draw(get(host, COUNTER))
         receipt = make_receipt(get(entry, RECEIPT_CLASS), entry, number)
         above = None if cause is None else cause.current
         chain = None if above is None else (cause.id, above.id, above.correlation or number)
@@ -893,6 +923,7 @@ cdef int settle(Turn turn, object new) except -1:
 cdef int commit(Turn turn, object new) except -1:
     """Make a new state that was checked the state, and decide the receipt."""
     cdef bint urgent, may_be_unread
+    cdef long long number
     entry, activity, host = turn.entry, turn.activity, turn.host
     turn.finished = seconds_on(get(host, CLOCK))
     deadline = get(entry, DEADLINE)
@@ -905,7 +936,7 @@ cdef int commit(Turn turn, object new) except -1:
     turn.is_at_work = False
     urgent = holds(activity, A_LANE, PRIORITY)
     created, started = get(activity, A_CREATED), turn.started
-    number, receipt = next(turn.counter), a_receipt(get(activity, A_RECEIPT))
+    number, receipt = draw(turn.counter), a_receipt(get(activity, A_RECEIPT))
     # Most are never read, and less is made for those. What the collector sees may come to hold its own outcome.
     if PyObject_IS_GC(new) or reply is not UNSET:
         end = turn.finished
@@ -981,8 +1012,13 @@ cdef int flush(object entry) except -1:
 
 cdef inline int record_time(object add, double seconds) except -1:
     """`add(seconds)`, where that is the append of an array of doubles."""
+    cdef Py_ssize_t n
     times = <object>PyCFunction_GET_SELF(add) if PyCFunction_Check(add) else None
-    extend_buffer(<array>a(TimesType, times), <char*>&seconds, 1)
+    if type(times) is not TimesType:
+        a(TimesType, times)
+    n = Py_SIZE(times)
+    resize_smart(<array>times, n + 1)
+    (<array>times).data.as_doubles[n] = seconds
     return 0
 
 

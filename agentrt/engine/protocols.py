@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from itertools import count
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..activity import Activity
@@ -79,7 +78,7 @@ class Host(Protocol):
     served_effects: Any  # what gives the results of effects, in place of their functions; None where they are called
     closed: bool
     number: Callable[[], int]
-    counter: count[int]  # what `number` draws from
+    counter: Iterator[int]  # what `number` draws from
     record: Callable[[Any], None]  # the ring's append
 
     def wake(self, entry: Any) -> None:

@@ -6,13 +6,13 @@ import math
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
 from typing import Any, Literal
 
 import msgspec
 
 from ..activity import Activity, Lane
 from ..clock import Clock
+from ..engine.counter import make_counter
 from ..engine.deadlock import CURRENT
 from ..engine.isolation import user_function
 from ..engine.restore import restore_entry
@@ -220,7 +220,7 @@ def fork(
         branch.recipient = branch.recorded_sends.recipient
         # What happens next has the numbers that it had then: chance is seeded with them.
         first = max(moment.sequence + 1, branch.number())
-        branch.counter = count(first)
+        branch.counter = make_counter(first)
         branch.number = branch.counter.__next__
         origin = moment.origin
         branch.branch_point = BranchPoint(origin.name, origin.present, moment.sequence, first - 1, moment.wall)

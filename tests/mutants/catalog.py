@@ -759,8 +759,8 @@ MUTANTS = (
     Mutant(
         "ids begin again after a restart",
         "manager.py",
-        "count(max(self.first_number, stored + 1))",
-        "count(self.first_number)",
+        "make_counter(max(self.first_number, stored + 1))",
+        "make_counter(self.first_number)",
         (RESUME, "-k", "ids_go_on"),
     ),
     Mutant(
