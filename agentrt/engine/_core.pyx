@@ -511,6 +511,21 @@ cdef inline object PyContextVar_Get_(object variable):
 # ---- sending and waiting: the agents' loop
 
 
+cdef object last_direct_class = None
+
+
+cdef bint is_direct(object entry) except -1:
+    """Whether the class of an entry has `send_nowait` and `run_inline` as they are here, so that no name is looked up."""
+    global last_direct_class
+    cls = type(entry)
+    if cls is last_direct_class:
+        return True
+    if cls.send_nowait is not send_nowait or cls.run_inline is not run_inline:
+        return False
+    last_direct_class = cls
+    return True
+
+
 async def ask(self, payload, **options):
     if not is_plain(self) or PyContextVar_Get_(current) is not None:
         return await PURE["ask"](self, payload, **options)
@@ -518,11 +533,17 @@ async def ask(self, payload, **options):
         receipt = await self.send(payload, **options)
     else:
         try:
-            receipt = self.send_nowait(payload)
+            if is_direct(self) and holds(self, EXACT, type(payload)):
+                receipt = send_one(self, payload, False)
+            else:
+                receipt = self.send_nowait(payload)
         except MailboxFullError as full:
             receipt = await self._wait_for_room(full, payload, None, options)
     a_receipt(receipt)
-    self.run_inline(receipt)
+    if is_direct(self):
+        try_inline(self, receipt)
+    else:
+        self.run_inline(receipt)
     if holds(receipt, R_VALUE, None):
         await receipt.wait()
     outcome = get(receipt, R_VALUE)
