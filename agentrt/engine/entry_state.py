@@ -22,7 +22,7 @@ from ..schema.immutability import copy_in
 from .deadlock import OpenWait
 from .entry_counts import COUNTS, EntryCounts
 from .handoff import ProcessingTask
-from .holds import Holds
+from .holds import NOBODY, Holds
 from .in_memory import InMemory
 from .mailbox import PrioritizedMailbox
 from .protocols import MOVE, Host
@@ -73,7 +73,7 @@ class EntryState(EntryCounts, Holds, InMemory, Generic[S, P]):
     def _init_flags(self) -> None:
         # scheduled: a processing task is on its way or parked, so that a send need not wake anybody.
         self.scheduled = self.parked = self.held = self.paused = self.failed = self.stuck = self.in_error = False
-        self.awaits: frozenset[str] = frozenset()  # whose decisions: GROUP, MOVE
+        self.awaits: frozenset[str] = NOBODY  # whose decisions: GROUP, MOVE
         self.closed = self.draining = self.leaving = False
         self.steps = 0
         self.expired: Timer | None = None  # set from the deadline on: it goes off when the grace is over

@@ -11,7 +11,9 @@ from .mailbox import PrioritizedMailbox
 from .protocols import Host
 from .question import OpenQuestion
 
-__all__ = ["Holds"]
+__all__ = ["NOBODY", "Holds"]
+
+NOBODY: frozenset[str] = frozenset()  # whose decision is awaited; one for all, as each `frozenset()` is an object
 
 
 class Holds(EntryFields):
@@ -112,7 +114,7 @@ class Holds(EntryFields):
 
     def lift_pause(self) -> None:
         """Nothing holds it any longer."""
-        self.paused, self.awaits, self.question, self.held, self.steps = False, frozenset(), None, False, 0
+        self.paused, self.awaits, self.question, self.held, self.steps = False, NOBODY, None, False, 0
         self.go_on()
 
     # ---- others that hold it

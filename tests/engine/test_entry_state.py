@@ -10,6 +10,7 @@ import agentrt
 from agentrt import Activity, Fate, Lane, RuntimeManager
 from agentrt.engine.entry_counts import COUNTS
 from agentrt.engine.fields import ENTRY_FIELDS, MAILBOX_FIELDS
+from agentrt.limits import Limits
 from agentrt.receipt import Receipt
 from tests.support import add, virtual
 
@@ -56,6 +57,17 @@ def test_nobody_else_reaches_into_a_mailbox(path: Path) -> None:
 def test_every_fate_is_counted() -> None:
     assert set(COUNTS) == set(Fate)
     assert set(COUNTS.values()) <= FIELDS
+
+
+def test_a_new_entry_holds_nothing_of_its_own_but_an_id_and_a_mailbox() -> None:
+    """A hundred thousand idle ones share the rest: an empty set for each took a fifth of what one holds."""
+    with RuntimeManager() as manager:
+        limits = Limits()
+        first, second = (manager.create_entry(id, 0, add, limits) for id in ("first", "second"))
+        own = {name for name in ENTRY_FIELDS if getattr(first, name) is not getattr(second, name)}
+        assert own <= {"id", "mailbox", "flush_at"}
+        mailboxes = first.mailbox, second.mailbox
+        assert not {name for name in MAILBOX_FIELDS if getattr(mailboxes[0], name) is not getattr(mailboxes[1], name)}
 
 
 @virtual
