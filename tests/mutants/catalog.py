@@ -244,6 +244,20 @@ MUTANTS = (
         (ANSWER, "-k", "failed_answer"),
     ),
     Mutant(
+        "a resume while an answer runs is the end of the pause",
+        "engine/holds.py",
+        "            self.go_on()\n            return False\n",
+        "            self.go_on()\n            return True\n",
+        (ANSWER, "-k", "stopped_inside or resume_while_an_answer"),
+    ),
+    Mutant(
+        "who waits for an answer finds the pause",
+        "engine/entry.py",
+        "                    resume_on_answer(self)\n",
+        "                    pass\n",
+        (ANSWER, "-k", "due_later"),
+    ),
+    Mutant(
         "an answer waits behind the others",
         "engine/answer.py",
         "            if entry.mailbox.where(receipt.id) is not Lane.PRIORITY or _first(entry) != receipt.id:\n",
