@@ -9,9 +9,9 @@ from array import array
 
 import pytest
 
-from agentrt import ProcessingError, RuntimeManager, Status
+from agentrt import ProcessingError, RuntimeManager, Status, stored_runtimes
 from agentrt.engine.core import core_name
-from agentrt.engine.entry import SLICE
+from agentrt.engine.entry import SLICE, RuntimeEntry
 from agentrt.engine.handoff import COMPILED_SLICE, MOST_ASLEEP
 from agentrt.events import Outcome
 from agentrt.metrics import Distribution
@@ -220,3 +220,26 @@ def test_a_drop_policy_under_fire_from_many_threads_loses_no_count():
         assert (fates.accepted, fates.pending) == (3_000, 0)
         assert fates.done == sum(outcome.ok for outcome in outcomes) == runtime.state
         assert fates.dropped == 3_000 - fates.done
+
+
+@virtual
+async def test_an_ask_sends_and_runs_as_the_class_of_its_entry_does(manager, monkeypatch):
+    calls = []
+
+    class Watched(RuntimeEntry):
+        __slots__ = ()
+
+        def send_nowait(self, *args, **options):
+            calls.append("send")
+            return super().send_nowait(*args, **options)
+
+        def run_inline(self, promise):
+            calls.append("run")
+            super().run_inline(promise)
+
+    plain = manager.create("plain", 0, add)
+    monkeypatch.setattr(stored_runtimes, "RuntimeEntry", Watched)
+    watched = manager.create("watched", 0, add)
+    for state in (1, 2):  # from the second on the type of the payload is known
+        assert (await plain.ask(1), await watched.ask(1)) == (state, state)
+    assert calls == ["send", "run"] * 2
